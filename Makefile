@@ -1,0 +1,40 @@
+# `make demo` and `make test` do all the set-up; nothing else is needed beside Python 3.11.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test bench lint deps setup setup-test clean
+
+demo: setup ## everything from a fresh clone to the dashboard on localhost:8501
+	dvc repro
+	streamlit run dashboard/app.py
+
+test: setup-test ## lint, types and every test
+	ruff check . && ruff format --check .
+	mypy
+	python -m pytest
+
+bench: setup-test ## the store's and the engine's bars, each a ratio in one run
+	python -m tests.bench
+
+deps: setup ## rewrite the code dependencies in dvc.yaml from the imports
+	python -m pipeline.closure
+
+setup: $(VENV)/.installed
+
+setup-test: $(VENV)/.installed-test
+
+$(VENV)/.installed: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	time $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-test: tests/requirements.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+	bash tests/install_chromium.sh
+	touch $@
+
+clean: ## remove the environment and the item cache, never the artifacts
+	rm -rf $(VENV) .cache

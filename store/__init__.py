@@ -1,0 +1,4 @@
+"""The artifact store: Zarr arrays indexed by prompt hash, layer, position and feature.
+
+Knows neither torch nor streamlit. The format is written down in ``FORMAT.md``.
+"""

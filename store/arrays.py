@@ -1,0 +1,219 @@
+"""One array of an artifact: written compressed and checksummed, read back with checks.
+
+Knows Zarr and nothing of prompts, items or schemas.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import zarr
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+from zarr.storage import LocalStore, StorePath
+
+from store.errors import DamagedArtifactError, InvalidItemError
+from store.hashing import bytes_digest
+
+CHUNK_ELEMENTS: Final = 1 << 16
+"""Upper bound of a chunk, in elements: what is decompressed at least to read one."""
+
+Selection = tuple[slice | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """What a manifest says of one file: its size in bytes and its SHA-256."""
+
+    bytes: int
+    sha256: str
+
+
+def dtype_name(array: np.ndarray) -> str:
+    """Dtype as the schema names it: ``str`` for text, else numpy's name."""
+    return "str" if array.dtype.kind in "TUO" else str(array.dtype.name)
+
+
+def chunk_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Halve the longest axis until a chunk has at most ``CHUNK_ELEMENTS`` elements."""
+    chunk = [max(1, length) for length in shape]
+    while math.prod(chunk) > CHUNK_ELEMENTS:
+        longest = chunk.index(max(chunk))
+        chunk[longest] = -(-chunk[longest] // 2)
+    return tuple(chunk)
+
+
+def write_array(
+    folder: Path,
+    name: str,
+    data: np.ndarray,
+    *,
+    dims: tuple[str, ...],
+    attributes: Mapping[str, str],
+) -> None:
+    """Write one array below `folder` and read it back; several chunks become one shard.
+
+    Parameters
+    ----------
+    folder
+        Folder of the Zarr group that gets the array.
+    name
+        Name of the array.
+    data
+        Values; text as an object or string array, where None is refused.
+    dims
+        Name of each axis.
+    attributes
+        What a reader should know: unit and meaning.
+
+    Raises
+    ------
+    InvalidItemError
+        Text that is not a string: Zarr would store a missing one as ''.
+    DamagedArtifactError
+        What was read back differs from what was written.
+    OSError
+        The disk is full, or the folder cannot be written.
+    """
+    text = dtype_name(data) == "str"
+    if text:
+        if not all(isinstance(value, str) for value in data.flat):
+            raise InvalidItemError(f"array {name} holds something that is not text.")
+        data = data.astype(np.dtypes.StringDType())
+    chunks = chunk_shape(data.shape)
+    shards = tuple(-(-n // c) * c for n, c in zip(data.shape, chunks, strict=True))
+    array = zarr.create_array(
+        LocalStore(folder),
+        name=name,
+        shape=data.shape,
+        dtype=data.dtype,
+        chunks=chunks,
+        shards=None if all(s <= c for s, c in zip(shards, chunks, strict=True)) else shards,
+        compressors=_compressors(None if text else data.dtype.itemsize),
+        fill_value="" if text else 0,
+        dimension_names=dims,
+        attributes=dict(attributes),
+        # Every chunk is on disk, so that a missing one can only mean damage.
+        config={"write_empty_chunks": True},
+    )
+    if data.size == 0:
+        return
+    array[...] = data
+    back = np.asarray(array[...])
+    same = bool((back == data).all()) if text else back.tobytes() == data.tobytes()
+    if not same:
+        raise DamagedArtifactError(f"array {name} in {folder} reads back differently.")
+
+
+def _compressors(itemsize: int | None) -> tuple[BytesBytesCodec, ...]:
+    # The checksum comes last, over the compressed bytes: zstd alone misses flipped bits.
+    if itemsize is None:
+        return (ZstdCodec(level=9), Crc32cCodec())
+    blosc = BloscCodec(cname="zstd", clevel=9, shuffle="shuffle", typesize=itemsize)
+    return (blosc, Crc32cCodec())
+
+
+class ArrayReader:
+    """An array on disk, opened against its manifest.
+
+    Parameters
+    ----------
+    group
+        Folder of the Zarr group that holds the array.
+    name
+        Name of the array.
+    files
+        The group's manifest: what each file below `group` must be.
+    owner
+        Says, for a range of the first axis (None: all), whose data it is; for messages.
+    """
+
+    def __init__(
+        self,
+        group: Path,
+        name: str,
+        files: Mapping[str, FileRecord],
+        *,
+        owner: Callable[[int | None, int | None], str] = lambda start, stop: "",
+    ) -> None:
+        self._group = group
+        self._name = name
+        self._owner = owner
+        self._files = {key: value for key, value in files.items() if key.startswith(f"{name}/")}
+        metadata = f"{name}/zarr.json"
+        if metadata not in self._files:
+            raise DamagedArtifactError(f"{group} holds no array {name} by its manifest.")
+        content = self._checked_metadata(metadata)
+        self._array: zarr.Array[Any] = zarr.Array.from_dict(
+            StorePath(LocalStore(group, read_only=True), name), json.loads(content)
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(self._array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype on disk."""
+        return np.dtype(self._array.dtype)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Name of each axis."""
+        return tuple(str(name) for name in self._array.metadata.dimension_names or ())  # type: ignore[union-attr]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Unit and meaning."""
+        return dict(self._array.attrs)
+
+    def read(self, selection: Selection | None = None) -> np.ndarray:
+        """Read all, or the part that a tuple of slices and integers selects.
+
+        Raises
+        ------
+        DamagedArtifactError
+            A chunk is missing, truncated or altered; names array and owner.
+        """
+        start, stop = None, None
+        if selection and isinstance(selection[0], slice):
+            start, stop = selection[0].start, selection[0].stop
+        elif selection and isinstance(selection[0], int):
+            start, stop = selection[0], selection[0] + 1
+        self._check_sizes(start, stop)
+        try:
+            return np.asarray(self._array[... if selection is None else selection])
+        except (ValueError, RuntimeError, OSError, IndexError, KeyError) as error:
+            raise self._damage("a chunk is altered", start, stop) from error
+
+    def _check_sizes(self, start: int | None, stop: int | None) -> None:
+        for key, record in self._files.items():
+            try:
+                size = (self._group / key).stat().st_size
+            except FileNotFoundError:
+                raise self._damage(f"{key} is missing", start, stop) from None
+            if size != record.bytes:
+                raise self._damage(
+                    f"{key} has {size} bytes instead of {record.bytes}", start, stop
+                )
+
+    def _checked_metadata(self, key: str) -> bytes:
+        path = self._group / key
+        if not path.is_file():
+            raise self._damage(f"{key} is missing", None, None)
+        content = path.read_bytes()
+        if bytes_digest(content) != self._files[key].sha256:
+            raise self._damage(f"{key} is altered", None, None)
+        return content
+
+    def _damage(self, what: str, start: int | None, stop: int | None) -> DamagedArtifactError:
+        owner = self._owner(start, stop)
+        return DamagedArtifactError(
+            f"array {self._name} of {self._group}{f' ({owner})' if owner else ''} is damaged: "
+            f"{what}; restore it with `dvc checkout --force` or make it anew with `dvc repro`."
+        )

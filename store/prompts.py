@@ -1,0 +1,74 @@
+"""Prompts as the pipeline uses them: token ids made once, stored, used everywhere."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from store.atomic import write_text
+from store.errors import ArtifactMissingError, UnknownFormatError
+from store.schema import FORMAT_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One prompt, tokenized.
+
+    Attributes
+    ----------
+    hash
+        Prompt hash, 12 hex digits.
+    name, situation, domain, tags
+        What the author said of it. `situation` is the unit of every test (the hash where
+        the author named none); `domain` selects the lexicon, None where there is none.
+    held_out
+        Whether its situation was held out from base, transcoders and adapters.
+    text
+        The text that was tokenized (chat messages already rendered).
+    token_ids, tokens
+        Token ids, BOS included, and each id decoded by itself.
+    source
+        File and line it came from.
+    """
+
+    hash: str
+    name: str
+    situation: str
+    domain: str | None
+    held_out: bool
+    tags: tuple[str, ...]
+    text: str
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    source: str
+
+
+def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
+    """Write ``prompts.json``, sorted by hash."""
+    rows = [asdict(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.hash)]
+    document = {"format_version": FORMAT_VERSION, "prompts": rows}
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_prompts(path: Path) -> tuple[Prompt, ...]:
+    """Read ``prompts.json``.
+
+    Raises
+    ------
+    ArtifactMissingError
+        There is no such file.
+    UnknownFormatError
+        It was written by another format version.
+    """
+    if not path.exists():
+        raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document.get("format_version") != FORMAT_VERSION:
+        raise UnknownFormatError(
+            f"{path} has format version {document.get('format_version')}, this code reads "
+            f"{FORMAT_VERSION}; run `dvc repro` to make it anew."
+        )
+    return tuple(
+        Prompt(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+        for row in document["prompts"]
+    )
