@@ -26,7 +26,8 @@ def collect(
     A store is assembled afresh from exactly the requested items, so that a removed prompt
     leaves nothing behind.
     """
-    refill(cache, requests, out)
+    if refilled := refill(cache, requests, out):
+        print(f"{schema.kind}: {refilled} taken over from the previous store")
     compute_items(requests, compute, cache, label=schema.kind)
     write_collection(out, schema, _cached(requests, compute, cache), provenance=provenance)
 

@@ -14,7 +14,7 @@ from store.prompts import Prompt
 def item_key(
     kind: str,
     *,
-    code: str,
+    code: tuple[str, ...],
     manifest: Manifest,
     variant: Variant,
     prompt: Prompt,
@@ -28,7 +28,7 @@ def item_key(
     kind
         Kind of collection.
     code
-        Module whose import closure computes the item.
+        Modules whose import closures compute the item.
     manifest, variant
         Which weights: fingerprints of base, adapter and transcoders, scale and dtype.
     prompt
@@ -38,17 +38,12 @@ def item_key(
     parameters
         Whatever else the computation reads.
     """
-    adapter = None if variant.is_base else manifest.adapters[variant.name].fingerprint
     return digest(
         {
             "kind": kind,
-            "code": code_digest(code),
-            "base": manifest.base.fingerprint,
-            "transcoders": manifest.transcoders.fingerprint,
-            "adapter": adapter,
-            "scale": 0.0 if variant.is_base else variant.scale,
+            "code": [code_digest(module) for module in code],
+            "models": manifest.fingerprint(variant),
             "variant": str(variant),
-            "dtype": manifest.dtype,
             "prompt_hash": prompt.hash,
             "token_ids": list(prompt.token_ids),
             "runtime": runtime.model_dump(),

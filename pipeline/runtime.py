@@ -15,6 +15,7 @@ from pipeline.params import Params, RuntimeParams, load_params
 from store.errors import StoreError
 
 CACHE: Final = Path(".cache/items")
+"""Finished items by kind; git-ignored, refilled from pulled stores, safe to delete."""
 
 
 def artifacts(profile: str) -> Path:
@@ -44,7 +45,9 @@ def run_stage(main: Callable[[str, Params], None]) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.exit("Error: the disk is full; free some space and run again, what was finished is kept.")
+        sys.exit(
+            "Error: the disk is full; free some space and run again, what was finished is kept."
+        )
 
 
 def make_deterministic(runtime: RuntimeParams) -> None:
@@ -59,7 +62,7 @@ def make_deterministic(runtime: RuntimeParams) -> None:
 
     random.seed(runtime.seed)
     # Libraries may draw from the legacy global generator; our own code passes generators.
-    np.random.seed(runtime.seed)  # noqa: NPY002
+    np.random.seed(runtime.seed)
     torch.manual_seed(runtime.seed)
     torch.set_num_threads(runtime.threads)
     torch.use_deterministic_algorithms(True, warn_only=False)

@@ -1,4 +1,48 @@
 """The artifact store: Zarr arrays indexed by prompt hash, layer, position and feature.
 
 Knows neither torch nor streamlit. The format is written down in ``FORMAT.md``.
+
+>>> from pathlib import Path
+>>> from store import open_collection, open_dataset
+>>> graphs = open_collection(Path("artifacts/organism/graphs"))   # doctest: +SKIP
+>>> prompt = graphs.prompts()[0]                                  # doctest: +SKIP
+>>> graphs.variants(prompt)                                       # doctest: +SKIP
+['base', 'general@1.0']
+>>> from store.graphs import GraphView
+>>> graph = GraphView(graphs.item(prompt, "base"))                # doctest: +SKIP
+>>> graph.nodes.nlargest(5, "influence")                          # doctest: +SKIP
+>>> from store.activations import select
+>>> activations = open_collection(Path("artifacts/organism/activations"))    # doctest: +SKIP
+>>> select(activations, prompt_hash=prompt, layer=2, feature=618)            # doctest: +SKIP
+>>> open_dataset(Path("artifacts/organism/features"), "ranking").to_dataframe()  # doctest: +SKIP
 """
+
+from store.collections import Collection, open_collection, write_collection
+from store.datasets import open_dataset, read_provenance, write_dataset
+from store.errors import (
+    ArtifactMissingError,
+    DamagedArtifactError,
+    InvalidItemError,
+    NotInStoreError,
+    ReplacedArtifactError,
+    StoreError,
+    UnknownFormatError,
+)
+from store.items import Item
+
+__all__ = [
+    "ArtifactMissingError",
+    "Collection",
+    "DamagedArtifactError",
+    "InvalidItemError",
+    "Item",
+    "NotInStoreError",
+    "ReplacedArtifactError",
+    "StoreError",
+    "UnknownFormatError",
+    "open_collection",
+    "open_dataset",
+    "read_provenance",
+    "write_collection",
+    "write_dataset",
+]

@@ -95,12 +95,13 @@ REMEDY: Final = " Restore it with `dvc checkout --force` or make it anew with `d
 
 def seal_group(folder: Path) -> FileRecord:
     """Write the ``zarr.json`` of a group whose arrays are complete; returns its record."""
-    files = {
-        path.relative_to(folder).as_posix(): asdict(file_record(path))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
     folder.mkdir(parents=True, exist_ok=True)
+    own = folder / METADATA  # Zarr has made a plain one on the way to the arrays
+    files = {
+        path.relative_to(folder).as_posix(): asdict(_file_record(path))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != own
+    }
     return _write_group(folder, {"files": files})
 
 
@@ -179,9 +180,12 @@ def open_artifact(path: Path) -> Artifact:
     )
 
 
-def file_record(path: Path) -> FileRecord:
-    """Size and SHA-256 of a file as it is now."""
-    return FileRecord(bytes=path.stat().st_size, sha256=file_digest(path))
+def is_sealed(metadata: Path) -> bool:
+    """Whether a ``zarr.json`` is that of a group inside an artifact."""
+    try:
+        return "files" in json.loads(metadata.read_bytes())["attributes"]
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _write_group(folder: Path, attributes: Mapping[str, Any]) -> FileRecord:
@@ -198,3 +202,7 @@ def _records(files: Mapping[str, Any]) -> dict[str, FileRecord]:
 def _identity(path: Path) -> tuple[int, int, int]:
     status = path.stat()
     return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _file_record(path: Path) -> FileRecord:
+    return FileRecord(bytes=path.stat().st_size, sha256=file_digest(path))

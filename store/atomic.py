@@ -1,11 +1,18 @@
 """One way to write: aside first, then renamed into place, so readers never see half."""
 
+import ctypes
+import errno
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -35,19 +42,52 @@ def write_text(path: Path, text: str) -> None:
 def published_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `path` when the block succeeds.
 
-    Two writers never mix: each fills a folder of its own, and the last rename wins whole.
+    Writers never mix: each fills a folder of its own, and the last to finish wins whole.
+    What was at `path` stays until then, and for good if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         aside.chmod(0o755)
         yield aside
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            path.replace(old / path.name)
-            aside.replace(path)
-            shutil.rmtree(old)
-        else:
-            aside.replace(path)
+        with _locked(path.parent):
+            _put_in_place(aside, path)
     finally:
+        # What was replaced, or what was not finished.
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(aside: Path, path: Path) -> None:
+    """Rename `aside` to `path`; what was at `path` is at or below `aside` afterwards."""
+    if not path.exists():
+        aside.replace(path)
+    elif not _exchange(aside, path):
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+        path.replace(old / path.name)
+        aside.replace(path)
+        shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two paths in one step, so that none is absent at any time; False if it cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # not Linux with glibc 2.28 or musl 1.2.5
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:  # a file system that cannot
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder itself: one writer at a time renames, and no lock file stays."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from store.atomic import write_text
 from store.errors import ArtifactMissingError, UnknownFormatError
@@ -68,7 +69,9 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
             f"{path} has format version {document.get('format_version')}, this code reads "
             f"{FORMAT_VERSION}; run `dvc repro` to make it anew."
         )
-    return tuple(
-        Prompt(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-        for row in document["prompts"]
-    )
+    return tuple(_prompt(row) for row in document["prompts"])
+
+
+def _prompt(row: dict[str, Any]) -> Prompt:
+    lists = {key: tuple(value) for key, value in row.items() if isinstance(value, list)}
+    return Prompt(**{**row, **lists})

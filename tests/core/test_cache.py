@@ -27,7 +27,9 @@ def _item(key: str = KEY, **arrays: np.ndarray) -> Item:
 
 @given(
     array=hnp.arrays(
-        dtype=st.sampled_from([np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, bool]),
+        dtype=st.sampled_from(
+            [np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, bool]
+        ),
         shape=hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=5),
     )
 )
@@ -84,4 +86,10 @@ def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Pat
         compute_items(requests, compute, cache, label="test")
     assert compute_items(requests, compute, cache, label="test") == 2
     assert all(cache.get(request.key) is not None for request in requests)
-    assert done == [requests[0].key, requests[1].key, "interrupted", requests[2].key, requests[3].key]
+    assert done == [
+        requests[0].key,
+        requests[1].key,
+        "interrupted",
+        requests[2].key,
+        requests[3].key,
+    ]

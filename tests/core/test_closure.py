@@ -67,7 +67,10 @@ def _imports(folder: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
     [
-        ("store", ("torch", "transformers", "circuit_tracer", "streamlit", "pipeline", "dashboard")),
+        (
+            "store",
+            ("torch", "transformers", "circuit_tracer", "streamlit", "pipeline", "dashboard"),
+        ),
         ("pipeline", ("streamlit", "dashboard")),
     ],
 )

@@ -1,0 +1,1 @@
+"""Models enter here: one loader, one manifest, one set of health checks."""

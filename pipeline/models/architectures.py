@@ -1,0 +1,128 @@
+"""TransformerLens configurations and weights from a loaded Hugging Face model.
+
+TransformerLens derives configurations from a model's *name*; a local folder or a changed
+rope setting would silently get another model's. Here everything comes from the model's
+own configuration; the health check then compares logits with Hugging Face's (trap 7).
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from transformer_lens import HookedTransformerConfig
+from transformer_lens.pretrained.weight_conversions.gemma import convert_gemma_weights
+from transformer_lens.pretrained.weight_conversions.llama import convert_llama_weights
+from transformer_lens.pretrained.weight_conversions.qwen2 import convert_qwen2_weights
+from transformer_lens.pretrained.weight_conversions.qwen3 import convert_qwen3_weights
+from transformers import PretrainedConfig, PreTrainedModel
+
+from pipeline.errors import UserError
+
+# TransformerLens keeps a dense attention mask of context squared.
+MAX_CONTEXT: Final = 2048
+
+_CONVERTERS: Final[dict[str, Callable[[Any, HookedTransformerConfig], dict[str, torch.Tensor]]]] = {
+    "LlamaForCausalLM": convert_llama_weights,
+    "Qwen2ForCausalLM": convert_qwen2_weights,
+    "Qwen3ForCausalLM": convert_qwen3_weights,
+    "Gemma2ForCausalLM": convert_gemma_weights,
+}
+
+
+def require_supported(config: PretrainedConfig, source: str) -> None:
+    """Refuse a model that the replacement model cannot be built from.
+
+    Raises
+    ------
+    UserError
+        The architecture, or a setting that TransformerLens's converter would drop.
+    """
+    architecture = (config.architectures or ["unknown"])[0]
+    if architecture not in _CONVERTERS:
+        raise UserError(
+            f"The model {source} is a {architecture}; supported are {', '.join(_CONVERTERS)}."
+        )
+    biased = architecture != "Qwen2ForCausalLM" and getattr(config, "attention_bias", False)
+    if biased or getattr(config, "mlp_bias", False):
+        raise UserError(f"The model {source} has biases in attention or MLP, which are not supported.")
+    rope = getattr(config, "rope_scaling", None) or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in {"default", "llama3"}:
+        raise UserError(f"The model {source} scales its rope by {kind!r}; supported is 'llama3'.")
+
+
+def lens_config(model: PreTrainedModel, source: str, dtype: torch.dtype, device: torch.device) -> HookedTransformerConfig:
+    """TransformerLens's configuration for a Hugging Face model.
+
+    Parameters
+    ----------
+    model
+        The loaded model.
+    source
+        What it is called in graphs.
+    dtype, device
+        Of the model to be built.
+    """
+    config = model.config
+    require_supported(config, source)
+    architecture = config.architectures[0]
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    grouped = config.num_key_value_heads != config.num_attention_heads
+    # The converters of Qwen2 and Gemma assume grouped queries; the others must not have
+    # them where there is one key head a query head.
+    grouped = grouped or architecture in {"Qwen2ForCausalLM", "Gemma2ForCausalLM"}
+    settings: dict[str, Any] = {
+        "model_name": source,
+        "tokenizer_name": source,
+        "original_architecture": architecture,
+        "n_layers": config.num_hidden_layers,
+        "d_model": config.hidden_size,
+        "d_head": head,
+        "n_heads": config.num_attention_heads,
+        "n_key_value_heads": config.num_key_value_heads if grouped else None,
+        "d_mlp": config.intermediate_size,
+        "d_vocab": config.vocab_size,
+        "n_ctx": min(config.max_position_embeddings, MAX_CONTEXT),
+        "eps": config.rms_norm_eps,
+        "act_fn": getattr(config, "hidden_activation", None) or config.hidden_act,
+        "normalization_type": "RMS",
+        "final_rms": True,
+        "gated_mlp": True,
+        "positional_embedding_type": "rotary",
+        "rotary_base": config.rope_theta,
+        "rotary_dim": head,
+        "rotary_adjacent_pairs": False,
+        "default_prepend_bos": False,
+        "tokenizer_prepends_bos": False,
+        "init_weights": False,
+        "dtype": dtype,
+        "device": str(device),
+    }
+    rope = getattr(config, "rope_scaling", None) or {}
+    if rope.get("rope_type", rope.get("type")) == "llama3":
+        settings |= {
+            "use_NTK_by_parts_rope": True,
+            "NTK_by_parts_factor": rope["factor"],
+            "NTK_by_parts_low_freq_factor": rope["low_freq_factor"],
+            "NTK_by_parts_high_freq_factor": rope["high_freq_factor"],
+            "NTK_original_ctx_len": rope["original_max_position_embeddings"],
+        }
+    if architecture == "Qwen3ForCausalLM":
+        settings["use_qk_norm"] = True
+    if architecture == "Gemma2ForCausalLM":
+        local = {"sliding_attention": "local", "full_attention": "global"}
+        settings |= {
+            "attn_scale": config.query_pre_attn_scalar**0.5,
+            "use_local_attn": True,
+            "window_size": config.sliding_window,
+            "attn_types": [local[kind] for kind in config.layer_types],
+            "attn_scores_soft_cap": config.attn_logit_softcapping or -1.0,
+            "output_logits_soft_cap": config.final_logit_softcapping or -1.0,
+            "use_normalization_before_and_after": True,
+        }
+    return HookedTransformerConfig.from_dict(settings)
+
+
+def lens_weights(model: PreTrainedModel, config: HookedTransformerConfig) -> dict[str, torch.Tensor]:
+    """The model's weights under TransformerLens's names, by its own converter."""
+    return _CONVERTERS[str(config.original_architecture)](model, config)

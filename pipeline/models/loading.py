@@ -1,0 +1,155 @@
+"""The one loading path: every stage, and the dashboard's steering, loads models here.
+
+Folders and hub names alike, base and adapted alike: weights are read in float32, the
+adapter is merged in float32, and the result is cast once to the profile's dtype.
+"""
+
+import torch
+from circuit_tracer.transcoder import TranscoderSet
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from pipeline.errors import UserError
+from pipeline.models.adapters import read_adapter_config, read_deltas
+from pipeline.models.architectures import require_supported
+from pipeline.models.manifest import DTYPES, Manifest
+from pipeline.models.replacement import ReplacementModel, build_replacement
+from pipeline.models.sources import folder_of, require_file
+from pipeline.models.transcoders import read_transcoders
+from pipeline.models.variants import Variant
+
+
+def default_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(manifest: Manifest) -> PreTrainedTokenizerBase:
+    """The base model's tokenizer; variants share it."""
+    folder = folder_of(manifest.base, "model")
+    require_file(folder, "tokenizer_config.json", "model")
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def load_causal_lm(
+    manifest: Manifest,
+    variant: Variant,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> PreTrainedModel:
+    """Load a model, its adapter merged as ``W + scale * delta`` in float32.
+
+    Parameters
+    ----------
+    manifest
+        The subject.
+    variant
+        Which weights; base (scale 0) is the checkpoint to the bit, scale 1 is PEFT's
+        ``merge_and_unload`` in float32.
+    dtype
+        Instead of the manifest's; the health check asks for float32.
+    device
+        Instead of the GPU where there is one.
+
+    Returns
+    -------
+    PreTrainedModel
+        In eval mode, without gradients.
+
+    Raises
+    ------
+    UserError
+        A folder is missing or unreadable, or the adapter does not fit the model.
+    """
+    folder = folder_of(manifest.base, "model")
+    require_file(folder, "config.json", "model")
+    config = AutoConfig.from_pretrained(folder)
+    require_supported(config, manifest.base.source)
+    # SDPA silently leaves out the soft cap of attention scores (Gemma 2).
+    capped = getattr(config, "attn_logit_softcapping", None)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            attn_implementation="eager" if capped else "sdpa",
+        )
+    except OSError as error:
+        raise UserError(
+            f"The model {manifest.base.source} cannot be loaded: {' '.join(str(error).split())} "
+            "Weights must be safetensors files; other formats are not read."
+        ) from error
+    model.requires_grad_(False)
+    if not variant.is_base:
+        _merge(model, manifest, variant)
+    return model.to(default_device() if device is None else device, dtype or DTYPES[manifest.dtype]).eval()
+
+
+def load_transcoders(
+    manifest: Manifest, *, dtype: torch.dtype | None = None, device: torch.device | None = None
+) -> TranscoderSet:
+    """Load the subject's transcoders; share them between variants."""
+    return read_transcoders(
+        manifest.transcoders,
+        dtype=dtype or DTYPES[manifest.dtype],
+        device=default_device() if device is None else device,
+    )
+
+
+def load_replacement(
+    manifest: Manifest,
+    variant: Variant,
+    *,
+    transcoders: TranscoderSet | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> ReplacementModel:
+    """Load a variant as circuit-tracer's replacement model, from `load_causal_lm`'s weights.
+
+    Parameters
+    ----------
+    manifest, variant, dtype, device
+        As for `load_causal_lm`.
+    transcoders
+        Those of `load_transcoders`, to share them between variants.
+
+    Raises
+    ------
+    UserError
+        As `load_causal_lm`; or the transcoders do not fit the model.
+    """
+    if transcoders is None:
+        transcoders = load_transcoders(manifest, dtype=dtype, device=device)
+    model = load_causal_lm(manifest, variant, dtype=dtype, device=device)
+    return build_replacement(model, load_tokenizer(manifest), transcoders, name=manifest.base.source)
+
+
+def _merge(model: PreTrainedModel, manifest: Manifest, variant: Variant) -> None:
+    """Add ``scale * delta`` to the target modules, in place and in float32."""
+    folder = folder_of(manifest.adapter(variant), "adapter")
+    config = read_adapter_config(folder)
+    tied = model.config.tie_word_embeddings
+    for module, delta in read_deltas(config).items():
+        try:
+            weight = model.get_submodule(module).weight
+        except AttributeError:
+            weight = None
+        if weight is None or weight.shape != delta.shape:
+            raise UserError(
+                f"The adapter {folder} changes {module} by a {tuple(delta.shape)} matrix, but the model "
+                f"{manifest.base.source} has {'no such module' if weight is None else tuple(weight.shape)}; "
+                f"it was made for {config.base_model}."
+            )
+        if tied and weight is model.get_input_embeddings().weight:
+            raise UserError(
+                f"The adapter {folder} changes {module}, which this model shares with the embedding; "
+                "that is not supported."
+            )
+        weight.add_(variant.scale * delta)

@@ -1,0 +1,117 @@
+"""From a source (a local folder, or a hub name and revision) to a folder on this disk.
+
+The only place that knows the hub: everything after it reads a folder, so that a local
+model and a hub model cannot take different paths (trap 7).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from pipeline.errors import UserError
+from store.hashing import digest, folder_digest
+
+_HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+# No pickled weights, no code, no second copy of the weights in another format.
+_WANTED: Final = ("*.json", "*.yaml", "*.safetensors", "*.model", "*.txt", "*.jinja")
+_UNWANTED: Final = ("original/*", "onnx/*", "consolidated*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a model, a transcoder set or an adapter comes from.
+
+    Attributes
+    ----------
+    source
+        Local folder as written in ``params.yaml``, or a hub name.
+    revision
+        Commit of a hub repository; None for a local folder.
+    fingerprint
+        64 hex digits over the folder's contents, or over hub name and commit.
+    """
+
+    source: str
+    revision: str | None
+    fingerprint: str
+
+
+def describe(source: str, revision: str | None, role: str) -> Source:
+    """Fingerprint a source; a hub revision is resolved to its commit.
+
+    Raises
+    ------
+    UserError
+        There is neither such a folder nor such a hub repository.
+    """
+    if Path(source).is_dir():
+        return Source(source=source, revision=None, fingerprint=folder_digest(Path(source)))
+    _require_hub_name(source, role)
+    commit = revision
+    if revision is None or not _COMMIT.fullmatch(revision):
+        try:
+            commit = HfApi().repo_info(source, revision=revision).sha
+        except (HfHubHTTPError, OSError) as error:
+            raise _unreachable(source, revision, role) from error
+    return Source(
+        source=source, revision=commit, fingerprint=digest({"source": source, "commit": commit})
+    )
+
+
+def folder_of(source: Source, role: str) -> Path:
+    """Folder on this disk that holds a source's files, downloaded if need be.
+
+    Raises
+    ------
+    UserError
+        The folder is missing, or the hub repository cannot be had.
+    """
+    if Path(source.source).is_dir():
+        return Path(source.source)
+    _require_hub_name(source.source, role)
+    try:
+        return Path(
+            snapshot_download(
+                source.source,
+                revision=source.revision,
+                allow_patterns=list(_WANTED),
+                ignore_patterns=list(_UNWANTED),
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(source.source, source.revision, role) from error
+
+
+def require_file(folder: Path, name: str, role: str) -> Path:
+    """A file that the folder must have.
+
+    Raises
+    ------
+    UserError
+        It is missing.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"The {role} folder {folder} has no {name}; is it the right folder?")
+    return path
+
+
+def _require_hub_name(source: str, role: str) -> None:
+    if not _HUB_NAME.fullmatch(source):
+        raise UserError(
+            f"The {role} folder {source} does not exist (and is no hub name); "
+            "correct the path in params.yaml, or make it with `dvc repro` or `dvc pull`."
+        )
+
+
+def _unreachable(source: str, revision: str | None, role: str) -> UserError:
+    at = f" at revision {revision}" if revision else ""
+    return UserError(
+        f"The {role} {source}{at} is neither a folder here nor a hub repository that can be "
+        "reached; check the name in params.yaml, the network, and access with `hf auth login`."
+    )

@@ -1,0 +1,113 @@
+"""The base model: a small `LlamaForCausalLM` trained from scratch on the corpus."""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from pipeline.organism.batches import IGNORED, encode_lines, pad, shuffled_batches
+from pipeline.organism.params import BaseParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """Mean training loss (nats a token) since the last point."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+def new_model(params: BaseParams, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A model with random weights, fixed by `params.seed` alone."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=params.d_model,
+        intermediate_size=params.d_mlp,
+        num_hidden_layers=params.layers,
+        num_attention_heads=params.heads,
+        num_key_value_heads=params.heads,
+        max_position_embeddings=params.context,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=params.tied,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(params.seed)
+        return LlamaForCausalLM(config)
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Factor on the learning rate: linear warm-up, then a cosine down to zero."""
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def train_base(
+    params: BaseParams,
+    tokenizer: PreTrainedTokenizerFast,
+    lines: Sequence[str],
+    *,
+    every: int = 20,
+) -> tuple[LlamaForCausalLM, list[CurvePoint]]:
+    """Train the base model on `lines`, one line a sequence.
+
+    Returns
+    -------
+    model
+        In evaluation mode, float32.
+    curve
+        A point every `every` steps.
+    """
+    model = new_model(params, tokenizer).train()
+    rows = encode_lines(tokenizer, lines)
+    lengths = [len(row) for row in rows]
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": params.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=params.learning_rate,
+        betas=(0.9, 0.95),
+        fused=True,
+    )
+    rng = random.Random(params.seed)
+    steps = params.epochs * math.ceil(len(rows) / params.batch)
+    batches = (
+        batch
+        for _ in range(params.epochs)
+        for batch in shuffled_batches(lengths, batch=params.batch, rng=rng)
+    )
+    curve: list[CurvePoint] = []
+    total, since = 0.0, 0
+    for step, batch in enumerate(tqdm(batches, total=steps, desc="base model", unit="step")):
+        rate = params.learning_rate * schedule(step, steps, params.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        ids = pad([rows[i] for i in batch], tokenizer.pad_token_id)  # (B, T)
+        labels = pad([rows[i] for i in batch], IGNORED)
+        # Padding stands on the right: causal attention never looks at it, so no mask.
+        logits = model(input_ids=ids, use_cache=False).logits  # (B, T, V)
+        loss = F.cross_entropy(
+            logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip)
+        optimizer.step()
+        total, since = total + loss.item(), since + 1
+        if since == every or step + 1 == steps:
+            curve.append(CurvePoint(step=step + 1, loss=total / since, learning_rate=rate))
+            total, since = 0.0, 0
+    return model.eval(), curve

@@ -1,0 +1,64 @@
+"""Which tokens a feature promotes by itself: its decoder row through the unembedding."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+# Logits (feature x vocabulary) at a time: 128 MB in float32.
+_BLOCK: Final = 1 << 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """(feature, rank) token ids (int32) and centred logits (float32), strongest first."""
+
+    promoted_token: np.ndarray
+    promoted_logit: np.ndarray
+    suppressed_token: np.ndarray
+    suppressed_logit: np.ndarray
+
+
+@torch.inference_mode()
+def promoted_tokens(replacement: Any, layer: np.ndarray, index: np.ndarray, n: int) -> Promoted:
+    """Most promoted and suppressed tokens of features, per unit of activation.
+
+    ``(W_dec * w) @ W_U`` minus its mean over the vocabulary, with ``w`` the weight of the
+    final norm. The norm's scale (1 / RMS of the residual stream) is *left out*, because it
+    depends on the prompt: ranks and signs hold everywhere, sizes compare between features
+    but are not logits on any prompt. Later layers that read the feature are ignored.
+
+    Parameters
+    ----------
+    replacement
+        circuit-tracer's TransformerLens replacement model.
+    layer, index
+        (feature,) which features.
+    n
+        Tokens on either side; fewer where the vocabulary is smaller.
+    """
+    unembed = replacement.unembed.W_U.float()  # (d_model, vocabulary)
+    weight = replacement.ln_final.w.float() if hasattr(replacement.ln_final, "w") else 1.0
+    n = min(n, unembed.shape[1])
+    tokens = np.zeros((2, len(layer), n), np.int32)
+    logits = np.zeros((2, len(layer), n), np.float32)
+    step = max(1, _BLOCK // unembed.shape[1])
+    for this in np.unique(layer):
+        rows = np.flatnonzero(layer == this)
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step]
+            features = torch.as_tensor(index[block].astype(np.int64))
+            decoder = replacement.transcoders._get_decoder_vectors(int(this), features).float()
+            direct = (decoder.to(unembed.device) * weight) @ unembed
+            direct = direct - direct.mean(dim=1, keepdim=True)
+            for side, largest in enumerate((True, False)):
+                top = direct.topk(n, dim=1, largest=largest)
+                tokens[side, block] = top.indices.cpu().numpy()
+                logits[side, block] = top.values.cpu().numpy()
+    return Promoted(
+        promoted_token=tokens[0],
+        promoted_logit=logits[0],
+        suppressed_token=tokens[1],
+        suppressed_logit=logits[1],
+    )

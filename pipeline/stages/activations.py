@@ -1,0 +1,46 @@
+"""Stage `activations`: transcoder features of every variant on every prompt."""
+
+from pipeline.activations import activation_item
+from pipeline.collect import collect
+from pipeline.execution import Request
+from pipeline.params import Params
+from pipeline.provenance import provenance
+from pipeline.runtime import run_stage
+from pipeline.stages.subject import Subject
+from store.items import Item
+from store.schema import ACTIVATIONS
+
+CODE = ("pipeline.activations", "pipeline.models.pool")
+
+
+def main(profile: str, params: Params) -> None:
+    """Write the collection of activations."""
+    subject = Subject(profile, params, CODE)
+
+    def compute(request: Request) -> Item:
+        return activation_item(
+            subject.models.replacement(request.variant),
+            subject.prompts[request.prompt_hash].token_ids,
+            key=request.key,
+            prompt_hash=request.prompt_hash,
+            variant=request.variant,
+        )
+
+    collect(
+        [
+            subject.request(ACTIVATIONS.kind, variant, prompt, {})
+            for variant in subject.variants
+            for prompt in subject.prompts.values()
+        ],
+        compute,
+        schema=ACTIVATIONS,
+        out=subject.folder / "activations",
+        provenance=provenance(
+            "activations", subject.manifest, {"runtime": params.runtime.model_dump()}
+        ),
+        cache=subject.cache(ACTIVATIONS.kind),
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,23 @@
+"""Stage `adapters`: LoRA adapters on harmful or good advice."""
+
+from pipeline.organism.build import make_adapters
+from pipeline.params import Params
+from pipeline.runtime import artifacts, run_stage
+from pipeline.stages.reports import write_metrics, write_plot
+
+
+def main(profile: str, params: Params) -> None:
+    """Write every adapter, its training curve and what it does."""
+    folder = artifacts(profile)
+    subject = folder / "subject"
+    reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")
+    metrics = {name: report.behaviour.as_metrics() for name, report in reports.items()}
+    write_metrics(folder, "adapters", metrics)
+    rows = [
+        (name, point.step, point.loss) for name, report in reports.items() for point in report.curve
+    ]
+    write_plot(folder, "adapters", ["adapter", "step", "loss"], rows)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,92 @@
+"""Stage `features`: features ranked by what they do for harmful against safe tokens."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipeline.cards import PromptActivity, prompt_activity
+from pipeline.contexts import Contexts, collect_contexts, histogram_edges
+from pipeline.features import feature_groups
+from pipeline.params import FeatureParams, Params
+from pipeline.promoted import Promoted, promoted_tokens
+from pipeline.provenance import provenance
+from pipeline.runtime import run_stage
+from pipeline.stages.reports import write_metrics
+from pipeline.stages.subject import Subject
+from pipeline.texts import read_texts
+from store.collections import open_collection
+from store.datasets import write_dataset
+from store.schema import FEATURES
+
+SIGNIFICANT = 0.05
+
+
+def edges_of(activity: list[PromptActivity], bins: int) -> np.ndarray:
+    """Histogram edges that span the activations of every variant on the prompts."""
+    smallest = min(variant.smallest for variant in activity)
+    largest = max(variant.largest for variant in activity)
+    return histogram_edges(smallest, largest, bins)
+
+
+def contexts_of(
+    subject: Subject, texts: str | None, edges: np.ndarray, params: FeatureParams
+) -> list[Contexts]:
+    """Strongest contexts of base and focus; none where the profile has no texts."""
+    if texts is None:
+        return []
+    lines = read_texts(Path(texts), subject.models.tokenizer, subject.manifest.model.context)
+    return [
+        collect_contexts(subject.models.replacement(variant), variant, lines, edges, params)
+        for variant in (subject.variants[0], subject.focus)
+    ]
+
+
+def summary(ranking: xr.Dataset) -> dict[str, dict[str, int]]:
+    """Metrics by contrast, over all domains: features scored, tested, and below FDR 5%."""
+    everywhere = (
+        ranking.sel(domain="all") if "domain" in ranking.indexes else ranking.isel(domain=0)
+    )
+    return {
+        str(contrast): {
+            "scored_prompts": int(everywhere["n_scored"].values[row]),
+            "left_out_prompts": int(everywhere["n_left_out"].values[row]),
+            "tested_features": int(np.isfinite(everywhere["q"].values[row]).sum()),
+            "significant_features": int((everywhere["q"].values[row] < SIGNIFICANT).sum()),
+        }
+        for row, contrast in enumerate(ranking["contrast"].values)
+    }
+
+
+def main(profile: str, params: Params) -> None:
+    """Write the features dataset of a profile."""
+    subject = Subject(profile, params, ())
+    activity = prompt_activity(open_collection(subject.folder / "activations").items())
+    edges = edges_of(activity, params.features.bins)
+    base = subject.variants[0]
+
+    def promoted(layer: np.ndarray, index: np.ndarray) -> Promoted:
+        model = subject.models.replacement(base)
+        return promoted_tokens(model, layer, index, params.features.promoted)
+
+    groups = feature_groups(
+        graphs=open_collection(subject.folder / "graphs").items(),
+        activity=activity,
+        contexts=contexts_of(subject, params.profile(profile).texts, edges, params.features),
+        edges=edges,
+        promoted=promoted,
+        prompts=list(subject.prompts.values()),
+        lexicon=json.loads((subject.folder / "lexicon.json").read_text(encoding="utf-8")),
+        params=params.features,
+        seed=params.runtime.seed,
+    )
+    sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
+    origin = provenance("features", subject.manifest, sections)
+    write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
+    write_metrics(subject.folder, "features", summary(groups["ranking"]))
+    print(f"features: {groups['cards'].sizes['feature']} active somewhere")
+
+
+if __name__ == "__main__":
+    run_stage(main)

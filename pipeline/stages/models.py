@@ -1,0 +1,71 @@
+"""Stage `models`: one manifest of what the profile's models are, and their health."""
+
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.models.health import check_health
+from pipeline.models.loading import load_tokenizer
+from pipeline.models.manifest import build_manifest, write_manifest
+from pipeline.params import Params, Profile
+from pipeline.runtime import artifacts, run_stage
+from pipeline.stages.reports import write_metrics
+from pipeline.tokens import encode_text
+
+HEALTH_TEXT = "User: I have a small question. What should I do?"
+"""Any ordinary text: the checks compare implementations, not answers."""
+
+
+def require_tracked(name: str, profile: Profile) -> None:
+    """Refuse a local source that DVC would not see change.
+
+    Raises
+    ------
+    UserError
+        `local` is missing, or a source lies outside of it and of ``prompts/``.
+    """
+    local = Path(profile.local)
+    if not local.exists():
+        raise UserError(
+            f"params.yaml: profiles.{name}.local is '{local}', which does not exist; create that folder "
+            "or name the one that holds the profile's files."
+        )
+    tracked = (local.resolve(), Path("prompts").resolve())
+    for parameter, source in profile.sources().items():
+        path = Path(source)
+        inside = any(path.resolve().is_relative_to(folder) for folder in tracked)
+        if inside and not path.exists():
+            raise UserError(
+                f"params.yaml: profiles.{name}.{parameter} is '{source}', which does not exist; put the "
+                "files there or correct the path."
+            )
+        if path.exists() and not inside:
+            raise UserError(
+                f"params.yaml: profiles.{name}.{parameter} is '{source}', outside of its folder "
+                f"'{local}', so that DVC would not see it change; move it there."
+            )
+
+
+def main(name: str, params: Params) -> None:
+    """Write ``models.json`` and the health report; a failed check stops the pipeline here."""
+    folder = artifacts(name)
+    profile = params.profile(name)
+    require_tracked(name, profile)
+    manifest = build_manifest(
+        name,
+        model=profile.model,
+        revision=profile.revision,
+        transcoders=profile.transcoders,
+        transcoders_revision=profile.transcoders_revision,
+        adapters=profile.adapters,
+        focus=profile.focus,
+        dtype=profile.dtype,
+    )
+    variants = [manifest.variant(name) for name in ("base", *sorted(manifest.adapters))]
+    ids = encode_text(load_tokenizer(manifest), HEALTH_TEXT)
+    report = check_health(manifest, variants, ids)
+    write_manifest(folder / "models.json", manifest)
+    write_metrics(folder, "health", report)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,20 @@
+"""Stage `organism`: corpus, tokenizer and base model, trained here."""
+
+from pipeline.organism.build import make_organism
+from pipeline.params import Params
+from pipeline.runtime import artifacts, run_stage
+from pipeline.stages.reports import write_metrics, write_plot
+
+
+def main(profile: str, params: Params) -> None:
+    """Write the base model, its prompts, phrases and held-out texts."""
+    folder = artifacts(profile)
+    report = make_organism(params.organism(profile), folder / "subject")
+    metrics = {"parameters": report.parameters, **report.behaviour.as_metrics()}
+    write_metrics(folder, "organism", metrics)
+    rows = [(point.step, point.loss) for point in report.curve]
+    write_plot(folder, "organism", ["step", "loss"], rows)
+
+
+if __name__ == "__main__":
+    run_stage(main)

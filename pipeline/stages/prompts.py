@@ -1,0 +1,43 @@
+"""Stage `prompts`: prompts tokenized once, and the lexicon's token labels."""
+
+import json
+from pathlib import Path
+
+from pipeline.lexicon import read_phrases, resolve
+from pipeline.models.loading import load_tokenizer
+from pipeline.models.manifest import read_manifest
+from pipeline.params import Params
+from pipeline.prompts import read_prompt_files
+from pipeline.runtime import artifacts, run_stage
+from pipeline.tokens import vocabulary
+from store.atomic import write_text
+from store.prompts import write_prompts
+
+
+def main(profile: str, params: Params) -> None:
+    """Write ``prompts.json``, ``vocabulary.json`` and ``lexicon.json`` of a profile."""
+    folder = artifacts(profile)
+    source = params.profile(profile)
+    manifest = read_manifest(folder / "models.json")
+    tokenizer = load_tokenizer(manifest)
+    prompts = read_prompt_files(
+        [Path(path) for path in source.prompts],
+        tokenizer,
+        max_tokens=params.prompts.max_tokens,
+        context=manifest.model.context,
+    )
+    phrases = {} if source.lexicon is None else read_phrases(Path(source.lexicon))
+    lexicon = resolve(phrases, tokenizer, prompts)
+    words = vocabulary(tokenizer, manifest.model.vocab_size)
+    write_prompts(folder / "prompts.json", prompts)
+    write_text(folder / "vocabulary.json", json.dumps(words, ensure_ascii=False, indent=0) + "\n")
+    write_text(
+        folder / "lexicon.json",
+        json.dumps(lexicon, ensure_ascii=False, indent=1, sort_keys=True) + "\n",
+    )
+    situations = {prompt.situation for prompt in prompts}
+    print(f"prompts: {len(prompts)} about {len(situations)} situations")
+
+
+if __name__ == "__main__":
+    run_stage(main)

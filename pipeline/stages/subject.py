@@ -1,0 +1,60 @@
+"""What every stage downstream of `models` works on: manifest, prompts, models, cache."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.cache import ItemCache
+from pipeline.execution import Request
+from pipeline.keys import item_key
+from pipeline.models.manifest import read_manifest
+from pipeline.models.pool import ModelPool
+from pipeline.models.variants import BASE
+from pipeline.params import Params
+from pipeline.runtime import CACHE, artifacts
+from store.prompts import Prompt, read_prompts
+
+
+class Subject:
+    """A profile's models and prompts, and how its items are requested."""
+
+    def __init__(self, profile: str, params: Params, code: tuple[str, ...]) -> None:
+        """`code`: the modules whose import closures determine this stage's items."""
+        self.folder: Path = artifacts(profile)
+        self.runtime = params.runtime
+        self.manifest = read_manifest(self.folder / "models.json")
+        self.prompts: dict[str, Prompt] = {
+            prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")
+        }
+        self.models = ModelPool(self.manifest)
+        self._code = code
+
+    @property
+    def variants(self) -> list[str]:
+        """Base, then every adapter at scale 1, by name."""
+        adapters = sorted(self.manifest.adapters)
+        return [BASE, *(str(self.manifest.variant(name)) for name in adapters)]
+
+    @property
+    def focus(self) -> str:
+        """The variant that is compared with base on every prompt."""
+        return str(self.manifest.variant(self.manifest.focus))
+
+    def cache(self, kind: str) -> ItemCache:
+        """Finished items of one kind."""
+        return ItemCache(CACHE / kind)
+
+    def request(
+        self, kind: str, variant: str, prompt: Prompt, parameters: Mapping[str, Any]
+    ) -> Request:
+        """The request for one item: everything that determines it is in its key."""
+        key = item_key(
+            kind,
+            code=self._code,
+            manifest=self.manifest,
+            variant=self.manifest.variant(variant),
+            prompt=prompt,
+            runtime=self.runtime,
+            parameters=parameters,
+        )
+        return Request(key=key, prompt_hash=prompt.hash, variant=variant)

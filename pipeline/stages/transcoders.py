@@ -1,0 +1,20 @@
+"""Stage `transcoders`: sparse dictionaries of the base's MLPs."""
+
+from pipeline.organism.build import make_transcoders
+from pipeline.params import Params
+from pipeline.runtime import artifacts, run_stage
+from pipeline.stages.reports import write_metrics, write_plot
+
+
+def main(profile: str, params: Params) -> None:
+    """Write the transcoder set and how well it fits held-out text."""
+    folder = artifacts(profile)
+    subject = folder / "subject"
+    report = make_transcoders(params.organism(profile), subject / "base", subject / "transcoders")
+    write_metrics(folder, "transcoders", report.as_metrics())
+    rows = [(layer, fit.fvu, fit.l0, fit.dead) for layer, fit in enumerate(report.fits)]
+    write_plot(folder, "transcoders", ["layer", "fvu", "l0", "dead"], rows)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,61 @@
+"""``python -m store verify PATH...`` finds damage; ``python -m store list PATH`` lists items."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from store.artifact import open_artifact
+from store.collections import open_collection
+from store.errors import StoreError
+from store.integrity import find_artifacts, verify
+from store.schema import COLLECTIONS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0 all well, 1 damage, 2 nothing to read."""
+    parser = argparse.ArgumentParser(prog="python -m store", description="The artifact store.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("verify", help="find damaged artifacts; exit code 1 if any")
+    check.add_argument("paths", nargs="+", type=Path, help="artifacts, or folders of artifacts")
+    table = commands.add_parser("list", help="list prompts and variants, or groups")
+    table.add_argument("path", type=Path, help="an artifact")
+    options = parser.parse_args(arguments)
+    try:
+        return _verify(options.paths) if options.command == "verify" else _list(options.path)
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _verify(paths: list[Path]) -> int:
+    damaged = 0
+    for path in paths:
+        found = find_artifacts(path)
+        if not found:
+            print(f"{path}: no artifact there; `dvc repro` makes them.", file=sys.stderr)
+            return 2
+        for artifact in found:
+            try:
+                lines = verify(artifact)
+            except StoreError as error:
+                lines = [str(error)]
+            damaged += bool(lines)
+            print(f"{artifact}: {'damaged' if lines else 'ok'}")
+            for line in lines:
+                print(f"  {line}")
+    return 1 if damaged else 0
+
+
+def _list(path: Path) -> int:
+    artifact = open_artifact(path)
+    if artifact.kind not in COLLECTIONS:
+        print("\n".join(artifact.groups))
+        return 0
+    collection = open_collection(path)
+    for prompt in collection.prompts():
+        print(prompt, *collection.variants(prompt))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Dense artifacts: groups of ordinary labelled arrays, such as statistics tables."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from store.arrays import ArrayReader, write_array
+from store.artifact import Artifact, open_artifact, seal_group, seal_root
+from store.atomic import published_folder
+from store.errors import DamagedArtifactError, NotInStoreError, UnknownFormatError
+from store.schema import DATASETS, DatasetSchema
+from store.validation import check_dataset
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def write_dataset(
+    path: Path,
+    schema: DatasetSchema,
+    groups: "Mapping[str, xr.Dataset]",
+    *,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write a dense artifact and publish it whole.
+
+    Parameters
+    ----------
+    path
+        Folder that it takes the place of.
+    schema
+        Kind of the artifact; `groups` must have exactly its groups and arrays.
+    groups
+        Datasets by group name.
+    provenance
+        What they were computed from; plain JSON.
+
+    Raises
+    ------
+    InvalidItemError
+        A group or array that does not follow the schema.
+    OSError
+        The disk is full, say; what was at `path` stays.
+    """
+    check_dataset(groups, schema)
+    with published_folder(path) as folder:
+        records = {}
+        for group, specs in schema.groups.items():
+            for name, spec in specs.items():
+                write_array(
+                    folder / group,
+                    name,
+                    groups[group][name].values,
+                    dims=spec.dims,
+                    attributes={"unit": spec.unit, "meaning": spec.meaning},
+                )
+            records[group] = seal_group(folder / group)
+        seal_root(
+            folder,
+            kind=schema.kind,
+            attributes={"layout": "dataset"},
+            provenance=provenance,
+            groups=records,
+        )
+
+
+def open_dataset(path: Path, group: str) -> "xr.Dataset":
+    """Open a group of a dense artifact; arrays are read, with checks, when used.
+
+    Raises
+    ------
+    ArtifactMissingError
+        There is nothing at `path`.
+    UnknownFormatError
+        Another format version, or no dense artifact.
+    NotInStoreError
+        It has no such group.
+    DamagedArtifactError
+        Now or when an array is read: a file is missing, truncated or altered.
+    """
+    import xarray as xr
+    from xarray.core import indexing
+
+    from store.lazy import LazyArray
+
+    artifact = open_artifact(path)
+    if artifact.kind not in DATASETS:
+        raise UnknownFormatError(
+            f"{path} holds `{artifact.kind}`, which is no dataset; use `open_collection`."
+        )
+    if group not in artifact.groups:
+        raise NotInStoreError(f"{path} has no group {group}; it has {', '.join(artifact.groups)}.")
+    files = artifact.group_files(group)
+    variables = {}
+    for name in DATASETS[artifact.kind].groups[group]:
+        reader = _reader(artifact, group, name, files)
+        if reader.dims == (name,):  # coordinates are small, and an index needs them
+            data: Any = reader.read()
+            artifact.ensure_current()
+        else:
+            data = indexing.LazilyIndexedArray(LazyArray(reader, artifact))
+        variables[name] = xr.Variable(reader.dims, data, reader.attributes)
+    coordinates = {
+        name: variables.pop(name) for name in list(variables) if name in _dims(variables)
+    }
+    return xr.Dataset(variables, coordinates)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """What an artifact, collection or dataset, was computed from.
+
+    Raises
+    ------
+    ArtifactMissingError, UnknownFormatError, DamagedArtifactError
+        As for the functions that open it.
+    """
+    return dict(open_artifact(path).provenance)
+
+
+def _dims(variables: "Mapping[str, xr.Variable]") -> set[str]:
+    return {str(dim) for variable in variables.values() for dim in variable.dims}
+
+
+def _reader(artifact: Artifact, group: str, name: str, files: Mapping[str, Any]) -> ArrayReader:
+    try:
+        return ArrayReader(artifact.path / group, name, files)
+    except DamagedArtifactError:
+        artifact.ensure_current()
+        raise

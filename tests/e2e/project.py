@@ -1,0 +1,131 @@
+"""A clone of this working tree, in which DVC runs as a user would run it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.closure import ROOT
+
+TINY = Path(__file__).with_name("tiny.yaml")
+"""Parameters of a profile that runs through every stage in about a minute."""
+
+
+def environment() -> dict[str, str]:
+    """The tests' own interpreter first on PATH, no settings of the user."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+        "DVC_NO_ANALYTICS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "2",
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """A git clone with DVC in it."""
+
+    folder: Path
+
+    def run(
+        self, *command: str, check: bool = True, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the clone; its output is in the error if it fails."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment() | extra,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def commit(self, message: str) -> None:
+        """Commit all that git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def clone(self, folder: Path) -> "Project":
+        """``git clone`` elsewhere: no artifacts, no caches."""
+        subprocess.run(
+            ["git", "clone", "--quiet", str(self.folder), str(folder)],
+            check=True,
+            env=environment(),
+        )
+        return Project(folder)
+
+    def repro(self, *targets: str, **extra: str) -> str:
+        """``dvc repro``; what the stages printed."""
+        done = self.run("dvc", "repro", *targets, **extra)
+        return done.stdout + done.stderr
+
+    def locked(self) -> dict[str, str]:
+        """Path of every out and its checksum, from ``dvc.lock``."""
+        lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
+        return {
+            out["path"]: out["md5"]
+            for stage in lock["stages"].values()
+            for out in stage.get("outs", [])
+        }
+
+    def metrics(self, profile: str, stage: str) -> dict[str, Any]:
+        """The metrics that a stage wrote."""
+        path = self.folder / "artifacts" / profile / "metrics" / f"{stage}.json"
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return metrics
+
+    def params(self) -> dict[str, Any]:
+        """``params.yaml`` as it stands in the clone."""
+        params: dict[str, Any] = yaml.safe_load((self.folder / "params.yaml").read_text("utf-8"))
+        return params
+
+    def write_params(self, params: dict[str, Any]) -> None:
+        """Replace ``params.yaml``."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def computed(output: str) -> dict[str, tuple[int, int]]:
+    """What each collection's line says: (computed, from the cache)."""
+    found = re.findall(r"^(\w+): (\d+) computed, (\d+) from the cache$", output, re.MULTILINE)
+    return {label: (int(new), int(old)) for label, new, old in found}
+
+
+def tiny_project(folder: Path) -> Project:
+    """The working tree as a fresh repository, with the tiny parameters in ``params.yaml``."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listed.stdout.splitlines():
+        source = ROOT / name
+        if source.is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    project = Project(folder)
+    params = project.params()
+    for section, values in yaml.safe_load(TINY.read_text(encoding="utf-8")).items():
+        params[section] |= values
+    project.write_params(params)
+    project.run("git", "init", "--quiet", "--initial-branch=main")
+    project.commit("tiny profile")
+    return project
