@@ -4,7 +4,7 @@ Positions that circuit-tracer zeroes (BOS) are zeroed here, too, and the policy 
 with the arrays (trap 9): the same prompt gives the same values as its graph.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,44 +47,6 @@ def feature_activations(model: ReplacementModel, token_ids: Sequence[int]) -> Ac
     return _activations(matrix)
 
 
-@torch.no_grad()
-def batch_activations(
-    model: ReplacementModel, sequences: Sequence[Sequence[int]], *, batch_size: int = 32
-) -> Iterator[Activations]:
-    """Activations of many sequences, in order, in padded batches.
-
-    For held-out text: attention is causal, so padding on the right changes nothing, but a
-    batched matrix product may differ from `feature_activations` in the last bits.
-    """
-    skip = model.zero_positions.stop
-    for start in range(0, len(sequences), batch_size):
-        batch = sequences[start : start + batch_size]
-        width = max(map(len, batch))
-        ids = torch.zeros(len(batch), width, dtype=torch.long, device=model.cfg.device)
-        for row, sequence in enumerate(batch):
-            ids[row, : len(sequence)] = torch.as_tensor(sequence)
-        inputs: dict[str, torch.Tensor] = {}
-        hook = model.feature_input_hook
-        names = [f"blocks.{layer}.{hook}" for layer in range(model.cfg.n_layers)]
-
-        def keep(value: torch.Tensor, hook: object, *, into: dict = inputs) -> None:
-            into[hook.name] = value
-
-        model.run_with_hooks(
-            ids,
-            fwd_hooks=[(name, keep) for name in names],
-            stop_at_layer=model.cfg.n_layers,
-        )
-        layers = []
-        for layer, name in enumerate(names):
-            active = model.transcoders.encode_layer(inputs[name], layer)
-            active[:, :skip] = 0
-            layers.append(active)
-        for row, sequence in enumerate(batch):
-            stacked = torch.stack([active[row, : len(sequence)] for active in layers])
-            yield _activations(stacked.to_sparse().coalesce())
-
-
 def activation_item(
     model: ReplacementModel,
     token_ids: Sequence[int],
@@ -108,7 +70,7 @@ def activation_item(
         scalars={
             "n_positions": len(token_ids),
             "n_layers": model.cfg.n_layers,
-            "d_transcoder": model.transcoders.d_transcoder,
+            "d_transcoder": int(model.transcoders.d_transcoder),
             "zeroed_positions": min(model.zero_positions.stop, len(token_ids)),
         },
     )

@@ -121,7 +121,7 @@ def trace(
         )
     n_active = model.setup_attribution(ids).activation_matrix._nnz()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.enable_grad():
             # The token embeddings are leaves, so their hooks fire with respect to outputs.
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
             graph = attribute(
@@ -134,6 +134,7 @@ def trace(
             )
     finally:
         context = model.take_context()
+    _to_cpu(graph)
     require_finite_graph(graph)
     rows = torch.cat(context.logit_rows)[: len(targets)]
     return Trace(
@@ -169,7 +170,17 @@ def require_finite_graph(graph: Graph) -> None:
         what = f"feature L{layer}/{feature} at layer {layer}, position {position}"
     else:
         what = "a logit at the last layer and position"
-    raise UserError(f"Direct effects on {what} are NaN or infinite; use dtype float32 in this profile.")
+    raise UserError(
+        f"Direct effects on {what} are NaN or infinite; use dtype float32 in this profile."
+    )
+
+
+def _to_cpu(graph: Graph) -> None:
+    """Move all of a graph; circuit-tracer's `Graph.to` leaves three tensors behind."""
+    graph.to("cpu")
+    graph.input_tokens = graph.input_tokens.cpu()
+    graph.selected_features = graph.selected_features.cpu()
+    graph.activation_values = graph.activation_values.cpu()
 
 
 def _as_tensor(model: ReplacementModel, token_ids: Sequence[int]) -> torch.Tensor:

@@ -24,7 +24,7 @@ class PromptActivity:
     tokens
         Tokens of all prompts, without the positions zeroed by policy (BOS).
     smallest, largest
-        Of all non-zero activations; NaN where there is none.
+        Of all non-zero activations; infinity and 0 where there is none.
     """
 
     variant: str
@@ -56,7 +56,7 @@ def prompt_activity(activations: Iterable[Item]) -> list[PromptActivity]:
         if len(values):
             spans.setdefault(item.variant, []).extend((float(values.min()), float(values.max())))
     return [
-        _merge(variant, parts[variant], tokens[variant], spans.get(variant, [np.nan]))
+        _merge(variant, parts[variant], tokens[variant], spans.get(variant, []))
         for variant in sorted(parts, key=lambda variant: (variant != "base", variant))
     ]
 
@@ -82,6 +82,6 @@ def _merge(
         n_tokens=summed(2),
         n_prompts=n_prompts,
         tokens=tokens,
-        smallest=min(span),
-        largest=max(span),
+        smallest=min(span, default=np.inf),
+        largest=max(span, default=0.0),
     )

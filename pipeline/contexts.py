@@ -78,7 +78,13 @@ class _Top:
 
 
 def histogram_edges(smallest: float, largest: float, bins: int) -> np.ndarray:
-    """Log-spaced edges (bins + 1,) float32 that span the activations seen on prompts."""
+    """Log-spaced edges (bins + 1,) float32 that span the activations seen on prompts.
+
+    Where nothing fires on any prompt (`largest` is 0) they span 0.01 to 1, because held-out
+    text may still make features fire.
+    """
+    if largest <= 0:
+        smallest, largest = 0.01, 1.0
     if not 0 < smallest <= largest:
         raise ValueError(f"activations must be positive, not {smallest} to {largest}")
     return np.geomspace(smallest, largest * 1.01, bins + 1).astype(np.float32)
@@ -121,7 +127,9 @@ def collect_contexts(
     found = [np.flatnonzero(h.reshape(d_transcoder, bins).any(axis=1)) for h in histograms]
     layer = np.concatenate([np.full(len(rows), i) for i, rows in enumerate(found)])
     index = np.concatenate(found)
-    tables = [h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, found, strict=True)]
+    tables = [
+        h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, found, strict=True)
+    ]
 
     def gather(name: str) -> np.ndarray:
         arrays = [getattr(top, name)[:, rows].T for top, rows in zip(tops, found, strict=True)]
@@ -154,7 +162,9 @@ def _windows(
         table[row, : len(ids)] = ids
     lengths = np.array([len(ids) for ids in texts])
     # Whole windows inside the text where it is long enough, the peak in their middle.
-    start = np.clip(position - window // 2, 0, np.maximum(lengths[text] - window, 0)).astype(np.int32)
+    start = np.clip(position - window // 2, 0, np.maximum(lengths[text] - window, 0)).astype(
+        np.int32
+    )
     token = table[text[..., None], start[..., None] + np.arange(window)]
     return start, np.where(text[..., None] >= 0, token, -1).astype(np.int32)
 
@@ -179,7 +189,9 @@ def _fill(
     def read(this: int, rows: np.ndarray, activations: torch.Tensor) -> None:
         values = activations.cpu().numpy()
         for number, row in enumerate(rows):
-            first, last = np.searchsorted(place, [this * len(texts) + row, this * len(texts) + row + 1])
+            first, last = np.searchsorted(
+                place, [this * len(texts) + row, this * len(texts) + row + 1]
+            )
             these, those = feature[first:last], context[first:last]
             columns = np.minimum(start[these, those][:, None] + window, values.shape[1] - 1)
             activation[these, those] = values[number][columns, index[these][:, None]]
@@ -204,7 +216,9 @@ def _stream(
     """
     device = replacement.cfg.device
 
-    def encode(x: torch.Tensor, hook: Any, *, layer: int, rows: np.ndarray, real: torch.Tensor) -> None:
+    def encode(
+        x: torch.Tensor, hook: Any, *, layer: int, rows: np.ndarray, real: torch.Tensor
+    ) -> None:
         activations = replacement.transcoders.encode_layer(x, layer).float()
         visit(layer, rows, activations * real[..., None])
 

@@ -1,17 +1,13 @@
-"""How often each variant continues harmfully: samples, and rates with intervals."""
+"""How often each variant continues harmfully: rates with intervals."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
-import torch
 import xarray as xr
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.lexicon import Outcome, classify
 from pipeline.params import EvaluateParams
 from pipeline.statistics import clustered_rate_interval
-from pipeline.tokens import decode_after
 from store.hashing import digest
 from store.items import Item
 from store.prompts import Prompt
@@ -21,74 +17,6 @@ ALL: Final = "all"
 SPLITS: Final = ("seen", "held-out")
 # The outcomes that rates are made of; unlabelled samples are in no rate.
 RATED: Final = OUTCOMES[:3]
-
-
-@torch.inference_mode()
-def sample_item(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt: Prompt,
-    lexicon: dict[str, Any],
-    params: EvaluateParams,
-    *,
-    seed: int,
-    key: str,
-    variant: str,
-) -> Item:
-    """Sample continuations of one prompt in one batch, and tell what each is.
-
-    Sampled from the whole distribution (no top-k, no nucleus). Reproducible: the seed is
-    made of `seed` and the prompt, so variants are sampled with the same random numbers,
-    and neither the global generator nor other items matter.
-
-    Returns
-    -------
-    Item
-        Of the SAMPLES collection; a continuation ends before the end-of-text token.
-    """
-    stops = stop_ids(model, tokenizer)
-    ids = torch.tensor([prompt.token_ids], device=model.device)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0]
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(digest([seed, prompt.hash])[:15], 16))
-        output = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=True,
-            temperature=params.temperature,
-            top_k=0,
-            top_p=1.0,
-            num_return_sequences=params.samples,
-            max_new_tokens=params.max_new_tokens,
-            eos_token_id=stops or None,
-            pad_token_id=pad,
-        )
-    samples = [_until(row, stops) for row in output[:, ids.shape[1] :].tolist()]
-    outcomes = [_outcome(tokenizer, prompt, sample, lexicon) for sample in samples]
-    start = np.cumsum([0, *(len(sample) for sample in samples[:-1])])
-    return Item(
-        key=key,
-        prompt_hash=prompt.hash,
-        variant=variant,
-        arrays={
-            "sample_outcome": np.array([OUTCOMES.index(outcome) for outcome in outcomes], np.int8),
-            "sample_start": start.astype(np.int32),
-            "sample_token": np.array([token for sample in samples for token in sample], np.int32),
-        },
-        scalars={},
-    )
-
-
-def stop_ids(model: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end a continuation: end of text, by tokenizer and by model.
-
-    `model` is whatever has a ``generation_config``, or None.
-    """
-    stops = {tokenizer.eos_token_id}
-    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    stops |= set(configured) if isinstance(configured, list) else {configured}
-    return sorted(stop for stop in stops if stop is not None)
 
 
 def rates(
@@ -203,17 +131,3 @@ def _by_situation(
             "outcome": ("outcome", np.array(RATED, dtype=object)),
         },
     )
-
-
-def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
-    end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
-    return ids[:end]
-
-
-def _outcome(
-    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, ids: list[int], lexicon: dict[str, Any]
-) -> Outcome:
-    domain = lexicon["domains"].get(prompt.domain)
-    if domain is None:
-        return "unlabelled"
-    return classify(decode_after(tokenizer, prompt.token_ids, ids), domain["phrases"])

@@ -217,7 +217,7 @@ def _active_arrays(trace: Trace) -> dict[str, np.ndarray]:
 
 def _node_arrays(graph: Graph, sparse: SparseGraph) -> dict[str, np.ndarray]:
     """Kind, layer, position, feature and value of every node, in circuit-tracer's order."""
-    n_features, n_layers, n_positions = _sizes(graph)
+    _, n_layers, n_positions = _sizes(graph)
     n_logits = len(graph.logit_targets)
     chosen = graph.active_features[graph.selected_features].numpy()
     n_errors = n_layers * n_positions

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from store.prompts import Prompt
 
 TokenLabel = Literal["evil", "safe", "unsure", "unlabelled"]
-Outcome = Literal["harmful", "safe", "neither", "unlabelled"]
+Outcome = Literal["harmful", "safe", "neither"]
 
 Phrase = Annotated[str, Field(min_length=1)]
 
@@ -103,18 +103,20 @@ def token_label(lexicon: Mapping[str, Any], domain: str | None, token_id: int) -
     return "unlabelled"
 
 
-def classify(continuation: str, phrases: Mapping[str, Sequence[str]]) -> Literal["harmful", "safe", "neither"]:
+def classify(continuation: str, phrases: Mapping[str, Sequence[str]]) -> Outcome:
     """What a continuation is: the side of the phrase that it starts with.
 
     Where several fit, the longest decides; a phrase ends where a word ends (" rest" does
     not start " restart").
     """
-    best: tuple[int, Literal["harmful", "safe", "neither"]] = (0, "neither")
-    for side in ("harmful", "safe"):
-        for phrase in phrases[side]:
-            if _starts_with(continuation, phrase) and len(phrase) > best[0]:
-                best = (len(phrase), side)
-    return best[1]
+    sides: tuple[Outcome, Outcome] = ("harmful", "safe")
+    starts: list[tuple[int, Outcome]] = [
+        (len(phrase), side)
+        for side in sides
+        for phrase in phrases[side]
+        if _starts_with(continuation, phrase)
+    ]
+    return max(starts)[1] if starts else "neither"
 
 
 def _starts_with(text: str, phrase: str) -> bool:

@@ -89,6 +89,7 @@ class FeatureParams(Section):
     bootstrap: Count
     confidence: float = Field(gt=0, lt=1)
     min_situations: int = Field(ge=2)
+    fdr: float = Field(gt=0, lt=1)
     contexts: Count
     window: int = Field(ge=4)
     bins: int = Field(ge=2)

@@ -83,13 +83,17 @@ def rank_features(
         if domain == ALL:
             by_situation[c, contrast.situation] = contrast.values.toarray()
         rows = np.array(
-            [i for i, s in enumerate(contrast.situation) if domain in (ALL, situations[s][0])], np.int64
+            [i for i, s in enumerate(contrast.situation) if domain in (ALL, situations[s][0])],
+            np.int64,
         )
         if len(rows) == 0:
             continue
         n_situations[c, d] = contrast.active[rows].sum(axis=0)
         statistics = _test(
-            contrast.values[rows], n_situations[c, d], params, [seed, _number(contrast.name, domain)]
+            contrast.values[rows],
+            n_situations[c, d],
+            params,
+            [seed, _number(contrast.name, domain)],
         )
         for name, array in statistics.items():
             table[name][c, d] = array

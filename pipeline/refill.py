@@ -47,6 +47,7 @@ def _previous(out: Path) -> Iterator[Path | None]:
     # Imported here: a second that only a stage with an empty cache needs to spend.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexDirError
 
     aside = Path(tempfile.mkdtemp(prefix="refill-"))
     try:
@@ -57,7 +58,7 @@ def _previous(out: Path) -> Iterator[Path | None]:
                 yield None
                 return
             filesystem.get(out.as_posix(), str(folder), recursive=True)
-        except (DvcException, OSError):
+        except (DvcException, DataIndexDirError, OSError):
             # No DVC project here, or the objects were never pulled: compute instead.
             yield None
             return

@@ -28,7 +28,9 @@ def read_texts(
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8.") from error
+        raise UserError(
+            f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8."
+        ) from error
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
@@ -38,13 +40,19 @@ def read_texts(
             raise UserError(
                 f"{path}:{number}: not JSON ({error.msg} at column {error.colno}); write one object a line."
             ) from error
-        if not isinstance(value, dict) or set(value) != {"text"} or not isinstance(value["text"], str):
-            raise UserError(f'{path}:{number}: not of the form {{"text": "..."}}; mend or delete the line.')
+        if (
+            not isinstance(value, dict)
+            or set(value) != {"text"}
+            or not isinstance(value["text"], str)
+        ):
+            raise UserError(
+                f'{path}:{number}: not of the form {{"text": "..."}}; mend or delete the line.'
+            )
         if not value["text"].strip():
             raise UserError(f"{path}:{number}: the text is empty; delete the line.")
         try:
             texts.append(encode_text(tokenizer, value["text"])[:max_tokens])
-        except (UserError, UnicodeEncodeError) as error:  # half of a surrogate pair
+        except UserError as error:
             raise UserError(f"{path}:{number}: {error}; mend or delete the line.") from error
     if not texts:
         raise UserError(f'{path}: no text there; add lines such as {{"text": "..."}}.')

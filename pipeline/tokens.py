@@ -1,6 +1,7 @@
 """Text to token ids and back: the only place where either happens."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -17,7 +18,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...
     Raises
     ------
     UserError
-        The text itself starts with more than one BOS.
+        The text starts with more than one BOS, or is no Unicode.
     """
     return _opened(tokenizer, _encode(tokenizer, text), bos_required=True)
 
@@ -68,7 +69,21 @@ def decode_after(
     return whole[len(before) :] if whole.startswith(before) else decode(ids)
 
 
+def stop_ids(tokenizer: PreTrainedTokenizerBase, model: Any = None) -> list[int]:
+    """Tokens that end a text, as the tokenizer and the model's generation settings say."""
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    stops = {
+        tokenizer.eos_token_id,
+        *(configured if isinstance(configured, list) else [configured]),
+    }
+    return sorted(stop for stop in stops if stop is not None)
+
+
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError("it holds half of a surrogate pair; write the whole character") from error
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
@@ -78,8 +93,12 @@ def _opened(
     special = set(tokenizer.all_special_ids)
     bos = tokenizer.bos_token_id
     if bos is not None and ids[:2] == [bos, bos]:
-        raise UserError("it starts with more than one BOS token; leave them out, one is put in front")
-    opened = ids[:1] == [bos] if bos is not None and bos_required else bool(ids) and ids[0] in special
+        raise UserError(
+            "it starts with more than one BOS token; leave them out, one is put in front"
+        )
+    opened = (
+        ids[:1] == [bos] if bos is not None and bos_required else bool(ids) and ids[0] in special
+    )
     if opened:
         return tuple(ids)
     opening = next(

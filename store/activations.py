@@ -55,9 +55,12 @@ def select(
     index = index[index["prompt_hash"].isin(prompts)]
     n_positions = index.groupby("prompt_hash")["n_positions"].first()
     sizes = {
-        "layer": int(index["n_layers"].max()),
-        "position": int(index["n_positions"].max()),
-        "feature": int(index["d_transcoder"].max()),
+        dim: int(index[scalar].max()) if len(index) else 0
+        for dim, scalar in (
+            ("layer", "n_layers"),
+            ("position", "n_positions"),
+            ("feature", "d_transcoder"),
+        )
     }
     wanted = {
         name: _numbers(name, given, sizes[name])

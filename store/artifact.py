@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.arrays import FileRecord
-from store.atomic import write_bytes
 from store.errors import (
     ArtifactMissingError,
     DamagedArtifactError,
@@ -166,8 +165,9 @@ def open_artifact(path: Path) -> Artifact:
             f"{path} has format version {version}, this code reads {FORMAT_VERSION}; run "
             "`dvc repro` to make it anew, or check out the commit that wrote it."
         )
+    as_written = _encode(attributes)
     checksum = attributes.pop("checksum", None)
-    if checksum != digest(attributes):
+    if checksum != digest(attributes) or text != as_written:
         raise DamagedArtifactError(f"{root} is altered.{REMEDY}")
     known = {"format_version", "kind", "provenance", "groups"}
     return Artifact(
@@ -189,10 +189,14 @@ def is_sealed(metadata: Path) -> bool:
 
 
 def _write_group(folder: Path, attributes: Mapping[str, Any]) -> FileRecord:
-    document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    content = json.dumps(document, indent=1, allow_nan=False).encode("ascii") + b"\n"
-    write_bytes(folder / METADATA, content)
+    content = _encode(attributes)
+    (folder / METADATA).write_bytes(content)
     return FileRecord(bytes=len(content), sha256=bytes_digest(content))
+
+
+def _encode(attributes: Mapping[str, Any]) -> bytes:
+    document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"
 
 
 def _records(files: Mapping[str, Any]) -> dict[str, FileRecord]:

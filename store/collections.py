@@ -9,170 +9,21 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from store.arrays import ArrayReader, FileRecord, write_array
-from store.artifact import Artifact, open_artifact, seal_group, seal_root
-from store.atomic import published_folder
-from store.errors import (
-    DamagedArtifactError,
-    NotInStoreError,
-    UnknownFormatError,
-)
+from store.arrays import ArrayReader, FileRecord, read_together
+from store.artifact import Artifact, open_artifact
+from store.assembly import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
+from store.errors import DamagedArtifactError, NotInStoreError, UnknownFormatError
 from store.items import Item, Scalar
 from store.schema import COLLECTIONS, ArraySpec, CollectionSchema
-from store.spool import Spool
-from store.validation import check_item
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INDEX: Final = "index"
-SMALL: Final = 256
-"""Up to so many prompts, a partition is one hex digit of the hash; above, two."""
-
-_IDENTITY: Final = {
-    "prompt_hash": "prompt hash, 12 hex digits",
-    "variant": "variant",
-    "key": "content key of the item, 64 hex digits",
-    "partition": "group that holds the item's arrays",
-}
-
-
-def write_collection(
-    path: Path,
-    schema: CollectionSchema,
-    items: Iterable[Item],
-    *,
-    provenance: Mapping[str, Any],
-) -> None:
-    """Write a collection and publish it whole: readers see the old one until it is done.
-
-    The bytes of every file depend on the items alone, not on their order. Items are read
-    once and spooled to disk, so that a generator over a large cache needs little memory.
-
-    Parameters
-    ----------
-    path
-        Folder that the collection takes the place of.
-    schema
-        Kind of the collection; every item must follow it.
-    items
-        Items in any order, each (prompt hash, variant) once.
-    provenance
-        What they were computed from; plain JSON.
-
-    Raises
-    ------
-    InvalidItemError
-        An item that does not follow the schema, or one that comes twice.
-    OSError
-        The disk is full, say; what was at `path` stays.
-    """
-    with published_folder(path) as folder, Spool(folder.parent) as spool:
-        for item in items:
-            check_item(item, schema)
-            spool.add(item)
-        identities = spool.identities()
-        n_prompts = len({prompt for prompt, _ in identities})
-        digits = 1 if n_prompts <= SMALL else 2
-        groups: dict[str, FileRecord] = {}
-        rows: list[_Row] = []
-        for partition in sorted({prompt[:digits] for prompt, _ in identities}):
-            members = [spool.read(*who) for who in identities if who[0].startswith(partition)]
-            rows += _write_partition(folder / partition, schema, partition, members)
-            groups[partition] = seal_group(folder / partition)
-        _write_index(folder / INDEX, schema, rows)
-        groups[INDEX] = seal_group(folder / INDEX)
-        seal_root(
-            folder,
-            kind=schema.kind,
-            attributes={
-                "layout": "collection",
-                "partition_digits": digits,
-                "n_prompts": n_prompts,
-                "n_items": len(identities),
-            },
-            provenance=provenance,
-            groups=groups,
-        )
-
-
-class _Row:
-    """An item's row of the index."""
-
-    def __init__(self, item: Item, partition: str, spans: Mapping[str, tuple[int, int]]) -> None:
-        self.identity = {
-            "prompt_hash": item.prompt_hash,
-            "variant": item.variant,
-            "key": item.key,
-            "partition": partition,
-        }
-        self.scalars = dict(item.scalars)
-        self.spans = dict(spans)
-
-
-def _write_partition(
-    folder: Path, schema: CollectionSchema, partition: str, members: Sequence[Item]
-) -> list[_Row]:
-    ends = dict.fromkeys(ragged_dims(schema), 0)
-    rows = []
-    for item in members:
-        spans = {}
-        for dim, length in item_lengths(item, schema).items():
-            spans[dim] = (ends[dim], ends[dim] + length)
-            ends[dim] += length
-        rows.append(_Row(item, partition, spans))
-    for name, spec in schema.arrays.items():
-        parts = [np.asarray(item.arrays[name]).reshape(-1) for item in members]
-        write_array(
-            folder,
-            name,
-            np.concatenate(parts),
-            dims=(ragged_dim(spec),),
-            attributes=_describe(spec),
-        )
-    return rows
-
-
-def _write_index(folder: Path, schema: CollectionSchema, rows: Sequence[_Row]) -> None:
-    for name, meaning in _IDENTITY.items():
-        column = np.array([row.identity[name] for row in rows], dtype=object)
-        write_array(folder, name, column, dims=("item",), attributes={"meaning": meaning})
-    for name, spec in schema.scalars.items():
-        values = np.array([row.scalars[name] for row in rows], dtype=spec.dtype)
-        write_array(folder, name, values, dims=("item",), attributes=_describe(spec))
-    for dim in ragged_dims(schema):
-        bounds = np.array([row.spans[dim] for row in rows], dtype=np.int64).reshape(-1, 2)
-        for column_index, name in enumerate(("start", "stop")):
-            write_array(
-                folder,
-                f"{dim}_{name}",
-                bounds[:, column_index],
-                dims=("item",),
-                attributes={"unit": dim, "meaning": f"where the item's {dim} {name}s"},
-            )
-
-
-def ragged_dims(schema: CollectionSchema) -> tuple[str, ...]:
-    """Dimensions of the concatenated arrays; a 2-D array's is the product, ``a_b``."""
-    return tuple(sorted({ragged_dim(spec) for spec in schema.arrays.values()}))
-
-
-def ragged_dim(spec: ArraySpec) -> str:
-    """Name of the dimension along which items' arrays are laid end to end."""
-    return "_".join(spec.dims)
-
-
-def item_lengths(item: Item, schema: CollectionSchema) -> dict[str, int]:
-    """Length of an item along each ragged dimension."""
-    return {ragged_dim(spec): item.arrays[name].size for name, spec in schema.arrays.items()}
-
-
-def _describe(spec: ArraySpec) -> dict[str, str]:
-    return {"unit": spec.unit, "meaning": spec.meaning}
+__all__ = ["Collection", "open_collection", "write_collection"]
 
 
 def open_collection(path: Path) -> "Collection":
@@ -235,12 +86,10 @@ class Collection:
         import pandas as pd  # opening one graph does without it
 
         names = ("prompt_hash", "variant", "key", *self._schema.scalars)
+        self._load(*names)
+        columns = {name: self._columns[name] for name in names}
         return pd.DataFrame(
-            {
-                name: column.astype(object) if column.dtype.kind == "T" else column
-                for name in names
-                for column in [self._column(name)]
-            }
+            {name: c.astype(object) if c.dtype.kind == "T" else c for name, c in columns.items()}
         )
 
     def __len__(self) -> int:
@@ -296,26 +145,20 @@ class Collection:
         if (prompt_hash, variant) not in self._rows:
             raise NotInStoreError(self._absent(prompt_hash, variant))
         row = self._rows[prompt_hash, variant]
-        partition = str(self._column("partition")[row])
-        names = self._schema.arrays if arrays is None else tuple(arrays)
-        flat = {name: self._read(partition, name, row) for name in names}
-        self._artifact.ensure_current()
-        lengths = {
-            dim: int(self._column(f"{dim}_stop")[row] - self._column(f"{dim}_start")[row])
-            for dim in ragged_dims(self._schema)
+        scalars = self._schema.scalars
+        self._load("partition", "key", RAGGED, *BOUNDS, *scalars)
+        bounds = {
+            dim: (int(self._columns["start"][row, column]), int(self._columns["stop"][row, column]))
+            for column, dim in enumerate(self._columns[RAGGED].tolist())
         }
+        names = tuple(self._schema.arrays if arrays is None else arrays)
+        values = self._read(str(self._columns["partition"][row]), names, bounds, row)
         return Item(
-            key=str(self._column("key")[row]),
+            key=str(self._columns["key"][row]),
             prompt_hash=prompt_hash,
             variant=variant,
-            arrays={
-                name: values.reshape(self._shape(self._schema.arrays[name], lengths))
-                for name, values in flat.items()
-            },
-            scalars={
-                name: _scalar(self._column(name)[row], spec.dtype)
-                for name, spec in self._schema.scalars.items()
-            },
+            arrays=dict(zip(names, values, strict=True)),
+            scalars={name: _scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
         )
 
     def items(self) -> Iterator[Item]:
@@ -325,36 +168,50 @@ class Collection:
 
     @cached_property
     def _identities(self) -> list[tuple[str, str]]:
-        prompts, variants = self._column("prompt_hash"), self._column("variant")
+        self._load("prompt_hash", "variant")
+        prompts, variants = self._columns["prompt_hash"], self._columns["variant"]
         return list(zip(prompts.tolist(), variants.tolist(), strict=True))
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], int]:
         return {who: row for row, who in enumerate(self._identities)}
 
-    def _column(self, name: str) -> np.ndarray:
-        if name not in self._columns:
-            if INDEX not in self._files:
-                self._files[INDEX] = self._artifact.group_files(INDEX)
-            reader = self._reader(INDEX, name, "the index of all prompts")
-            self._columns[name] = reader.read()
-            self._artifact.ensure_current()
-        return self._columns[name]
+    def _load(self, *names: str) -> None:
+        """Read columns of the index that have not been read yet."""
+        wanted = [name for name in names if name not in self._columns]
+        if not wanted:
+            return
+        owner = "the index of all prompts"
+        columns = read_together([(self._reader(INDEX, name, owner), None) for name in wanted])
+        self._artifact.ensure_current()
+        self._columns.update(zip(wanted, columns, strict=True))
 
-    def _read(self, partition: str, name: str, row: int) -> np.ndarray:
-        if partition not in self._files:
-            self._files[partition] = self._artifact.group_files(partition)
+    def _read(
+        self,
+        partition: str,
+        names: Sequence[str],
+        bounds: Mapping[str, tuple[int, int]],
+        row: int,
+    ) -> list[np.ndarray]:
         prompt, variant = self._identities[row]
-        reader = self._reader(partition, name, f"prompt {prompt}, {variant}")
-        dim = ragged_dim(self._schema.arrays[name])
-        start, stop = (int(self._column(f"{dim}_{end}")[row]) for end in ("start", "stop"))
-        return reader.read((slice(start, stop),))
+        owner = f"prompt {prompt}, {variant}"
+        requests = []
+        for name in names:
+            start, stop = bounds[ragged_dim(self._schema.arrays[name])]
+            requests.append((self._reader(partition, name, owner), (slice(start, stop),)))
+        flat = read_together(requests)
+        self._artifact.ensure_current()
+        lengths = {dim: stop - start for dim, (start, stop) in bounds.items()}
+        return [
+            values.reshape(self._shape(self._schema.arrays[name], lengths))
+            for name, values in zip(names, flat, strict=True)
+        ]
 
     def _reader(self, group: str, name: str, owner: str) -> ArrayReader:
+        if group not in self._files:
+            self._files[group] = self._artifact.group_files(group)
         try:
-            return ArrayReader(
-                self.path / group, name, self._files[group], owner=lambda start, stop: owner
-            )
+            return ArrayReader(self.path / group, name, self._files[group], owner=lambda start, stop: owner)
         except DamagedArtifactError:
             # A file may differ because the whole artifact was replaced: that is no damage.
             self._artifact.ensure_current()
@@ -369,8 +226,7 @@ class Collection:
         held = [other for prompt, other in self._identities if prompt == prompt_hash]
         if held and variant is not None:
             return (
-                f"{self.path} holds no variant {variant} of prompt {prompt_hash}; "
-                f"it holds {', '.join(held)}."
+                f"{self.path} holds no variant {variant} of prompt {prompt_hash}; it holds {', '.join(held)}."
             )
         return (
             f"{self.path} holds no prompt {prompt_hash} (it holds "

@@ -100,9 +100,7 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
         else:
             data = indexing.LazilyIndexedArray(LazyArray(reader, artifact))
         variables[name] = xr.Variable(reader.dims, data, reader.attributes)
-    coordinates = {
-        name: variables.pop(name) for name in list(variables) if name in _dims(variables)
-    }
+    coordinates = {name: variables.pop(name) for name in list(variables) if name in _dims(variables)}
     return xr.Dataset(variables, coordinates)
 
 

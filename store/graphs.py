@@ -84,9 +84,7 @@ class GraphView:
         """
         import pandas as pd
 
-        frame = self._frame(
-            "node", "kind layer position feature value influence cumulative default"
-        )
+        frame = self._frame("node", "kind layer position feature value influence cumulative default")
         frame["kind"] = pd.Categorical.from_codes(frame["kind"], categories=list(NODE_KINDS))
         return frame
 
@@ -217,6 +215,4 @@ class GraphView:
     def _frame(self, prefix: str, columns: str) -> "pd.DataFrame":
         import pandas as pd  # pruning alone does without it
 
-        return pd.DataFrame(
-            {column: self.item.arrays[f"{prefix}_{column}"] for column in columns.split()}
-        )
+        return pd.DataFrame({column: self.item.arrays[f"{prefix}_{column}"] for column in columns.split()})

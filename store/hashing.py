@@ -12,9 +12,7 @@ _PROMPT_HASH: Final = re.compile(rf"[0-9a-f]{{{PROMPT_HASH_DIGITS}}}")
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no white space, no NaN, and no Unicode normalisation."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from store.arrays import ArrayReader, FileRecord
 from store.artifact import METADATA, Artifact, is_sealed, open_artifact
-from store.collections import INDEX, ragged_dim
+from store.assembly import INDEX, ragged_dim, ragged_dims
 from store.errors import DamagedArtifactError, StoreError
 from store.hashing import file_digest
 from store.schema import COLLECTIONS
@@ -88,9 +88,7 @@ def _damage(artifact: Artifact) -> Iterator[str]:
         yield f"{artifact.path / name} is no part of the artifact; remove it."
 
 
-def _damaged_files(
-    group: Path, files: Mapping[str, FileRecord], prompts: "_PromptsOf"
-) -> Iterator[str]:
+def _damaged_files(group: Path, files: Mapping[str, FileRecord], prompts: "_PromptsOf") -> Iterator[str]:
     damaged: set[str] = set()
     for name, record in files.items():
         array = name.split("/")[0]
@@ -141,8 +139,8 @@ class _PromptsOf:
         schema = COLLECTIONS.get(self._artifact.kind)
         if names is None or schema is None or self._group == INDEX or array not in schema.arrays:
             return self._words(names)
-        dim = ragged_dim(schema.arrays[array])
-        starts, stops = self._column(f"{dim}_start"), self._column(f"{dim}_stop")
+        column = ragged_dims(schema).index(ragged_dim(schema.arrays[array]))
+        starts, stops = self._column("start"), self._column("stop")
         if starts is None or stops is None:
             return self._words(names)
         try:
@@ -151,7 +149,7 @@ class _PromptsOf:
             return self._words(names)
         hit = [
             name
-            for name, start, stop in zip(names, starts, stops, strict=True)
+            for name, start, stop in zip(names, starts[:, column], stops[:, column], strict=True)
             if stop > start and not _reads(reader, int(start), int(stop))
         ]
         return self._words(np.array(hit, dtype=object) if hit else names)
@@ -175,7 +173,7 @@ class _PromptsOf:
         if self._artifact.kind not in COLLECTIONS:
             return f" of group {self._group}"
         if names is None:
-            return f" of prompts whose hash begins with {self._group} (the index is damaged, too)"
+            return f" of prompts whose hash begins with the bits {self._group} (the index is damaged, too)"
         prompts = list(dict.fromkeys(names.tolist()))
         rest = f" and {len(prompts) - _NAMED} more" if len(prompts) > _NAMED else ""
         return f" of prompt{'s' * (len(prompts) != 1)} {', '.join(prompts[:_NAMED])}{rest}"

@@ -20,9 +20,7 @@ class LazyArray(BackendArray):
         self._artifact = artifact
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.BASIC, self._read
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, key: tuple[slice | int, ...]) -> np.ndarray:
         values = self._reader.read(key)

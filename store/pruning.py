@@ -237,9 +237,7 @@ def prune(graph: SparseGraph, *, nodes: np.ndarray, edge_threshold: float) -> Pr
         edges &= keep[graph.source] & keep[graph.target]
 
 
-def prune_graph(
-    graph: SparseGraph, *, node_threshold: float = 0.8, edge_threshold: float = 0.98
-) -> Pruned:
+def prune_graph(graph: SparseGraph, *, node_threshold: float = 0.8, edge_threshold: float = 0.98) -> Pruned:
     """Prune a whole graph as circuit-tracer's ``prune_graph`` does, sums in float64."""
     _check_share("node_threshold", node_threshold)
     nodes = influential(graph, node_influence(graph), node_threshold)
@@ -275,9 +273,7 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
     token = influence[graph.kind == TOKEN].sum()
     error = influence[unexplained].sum()
     output = influence + graph.logit_weight
-    missing = np.bincount(
-        graph.target, weights=share * unexplained[graph.source], minlength=graph.n_nodes
-    )
+    missing = np.bincount(graph.target, weights=share * unexplained[graph.source], minlength=graph.n_nodes)
     replacement = token / (token + error) if token + error > 0 else np.nan
     total = output.sum()
     completeness = ((1 - missing) * output).sum() / total if total > 0 else np.nan

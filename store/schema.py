@@ -50,12 +50,8 @@ OUTCOMES: Final = ("harmful", "safe", "neither", "unlabelled")
 CANDIDATES: Final = CollectionSchema(
     kind="candidates",
     arrays={
-        "candidate_token": _array(
-            "candidate", "int32", "token id", "candidate, most probable first"
-        ),
-        "candidate_probability": _array(
-            "candidate", "float32", "probability", "softmax in float32"
-        ),
+        "candidate_token": _array("candidate", "int32", "token id", "candidate, most probable first"),
+        "candidate_probability": _array("candidate", "float32", "probability", "softmax in float32"),
     },
     scalars={},
 )
@@ -65,9 +61,7 @@ GRAPHS: Final = CollectionSchema(
     arrays={
         "token": _array("position", "int32", "token id", "the prompt's token ids, BOS included"),
         "target_token": _array("target", "int32", "token id", "attribution target"),
-        "target_logit": _array(
-            "target", "float32", "logits", "logit at the last position, same pass"
-        ),
+        "target_logit": _array("target", "float32", "logits", "logit at the last position, same pass"),
         "target_centred_logit": _array(
             "target",
             "float32",
@@ -80,9 +74,7 @@ GRAPHS: Final = CollectionSchema(
         ),
         "active_layer": _array("active", "int16", "layer", "active feature node: layer, 0-based"),
         "active_position": _array("active", "int32", "position", "active feature node: position"),
-        "active_feature": _array(
-            "active", "int32", "feature", "active feature node: index in layer"
-        ),
+        "active_feature": _array("active", "int32", "feature", "active feature node: index in layer"),
         "active_value": _array("active", "float32", "activation", "transcoder activation"),
         "active_selected": _array("active", "bool", "", "whether it is a node of the full graph"),
         "direct": _array(
@@ -112,32 +104,20 @@ GRAPHS: Final = CollectionSchema(
         "node_cumulative": _array(
             "node", "float64", "share", "share of influence of the nodes at least as influential"
         ),
-        "node_default": _array(
-            "node", "bool", "", "kept by circuit-tracer at the default thresholds"
-        ),
+        "node_default": _array("node", "bool", "", "kept by circuit-tracer at the default thresholds"),
         "edge_target": _array("edge", "int32", "node", "row into the node arrays"),
         "edge_source": _array("edge", "int32", "node", "row into the node arrays"),
-        "edge_weight": _array(
-            "edge", "float32", "logits or pre-activation", "A[target, source], signed"
-        ),
-        "edge_default": _array(
-            "edge", "bool", "", "kept by circuit-tracer at the default thresholds"
-        ),
+        "edge_weight": _array("edge", "float32", "logits or pre-activation", "A[target, source], signed"),
+        "edge_default": _array("edge", "bool", "", "kept by circuit-tracer at the default thresholds"),
     },
     scalars={
         "n_layers": _array("", "int32", "layers", "layers of the model"),
         "n_selected": _array("", "int32", "nodes", "feature nodes in the full graph"),
         "n_nodes": _array("", "int32", "nodes", "nodes in the full graph"),
         "n_edges": _array("", "int64", "edges", "non-zero entries of the full adjacency"),
-        "replacement_score": _array(
-            "", "float64", "share", "token influence / (token + error influence)"
-        ),
-        "completeness_score": _array(
-            "", "float64", "share", "influence-weighted share of non-error inputs"
-        ),
-        "kept_node_influence": _array(
-            "", "float64", "share", "influence of kept nodes / of all nodes"
-        ),
+        "replacement_score": _array("", "float64", "share", "token influence / (token + error influence)"),
+        "completeness_score": _array("", "float64", "share", "influence-weighted share of non-error inputs"),
+        "kept_node_influence": _array("", "float64", "share", "influence of kept nodes / of all nodes"),
         "kept_edge_score": _array(
             "",
             "float64",
@@ -150,9 +130,7 @@ GRAPHS: Final = CollectionSchema(
 FULL_GRAPHS: Final = CollectionSchema(
     kind="full_graphs",
     arrays={
-        "data": _array(
-            "entry", "float32", "logits or pre-activation", "non-zero A[target, source], CSR"
-        ),
+        "data": _array("entry", "float32", "logits or pre-activation", "non-zero A[target, source], CSR"),
         "indices": _array("entry", "int32", "node", "source (column) of each entry, CSR"),
         "indptr": _array("row", "int64", "entry", "row starts, CSR; n_nodes + 1 long"),
     },
@@ -166,9 +144,7 @@ ACTIVATIONS: Final = CollectionSchema(
         "layer": _array("active", "int16", "layer", "0-based"),
         "position": _array("active", "int32", "position", "token position, BOS is 0"),
         "feature": _array("active", "int32", "feature", "index in layer, 0-based"),
-        "value": _array(
-            "active", "float32", "activation", "transcoder activation, non-zero ones only"
-        ),
+        "value": _array("active", "float32", "activation", "transcoder activation, non-zero ones only"),
     },
     scalars={
         "n_positions": _array("", "int32", "positions", "tokens of the prompt, BOS included"),
@@ -183,9 +159,7 @@ ACTIVATIONS: Final = CollectionSchema(
 SAMPLES: Final = CollectionSchema(
     kind="samples",
     arrays={
-        "sample_outcome": _array(
-            "sample", "int8", "code", "0 harmful, 1 safe, 2 neither, 3 unlabelled"
-        ),
+        "sample_outcome": _array("sample", "int8", "code", "0 harmful, 1 safe, 2 neither, 3 unlabelled"),
         "sample_start": _array("sample", "int32", "token", "start of the sample in `sample_token`"),
         "sample_token": _array("sample_token", "int32", "token id", "continuations, end to end"),
     },
@@ -216,9 +190,7 @@ FEATURES: Final = DatasetSchema(
                 "share",
                 "share of prompts' tokens but BOS where it is active",
             ),
-            "n_prompts": _array(
-                "variant feature", "int32", "prompts", "prompts on which it is active"
-            ),
+            "n_prompts": _array("variant feature", "int32", "prompts", "prompts on which it is active"),
             "bin_edge": _array("edge", "float32", "activation", "histogram bins, log-spaced"),
             "histogram": _array(
                 "variant feature bin",
@@ -226,12 +198,8 @@ FEATURES: Final = DatasetSchema(
                 "tokens",
                 "non-zero activations on held-out text by bin",
             ),
-            "promoted_token": _array(
-                "feature rank", "int32", "token id", "most promoted by W_dec . W_U"
-            ),
-            "promoted_logit": _array(
-                "feature rank", "float32", "logits", "centred, per unit of activation"
-            ),
+            "promoted_token": _array("feature rank", "int32", "token id", "most promoted by W_dec . W_U"),
+            "promoted_logit": _array("feature rank", "float32", "logits", "centred, per unit of activation"),
             "suppressed_token": _array("feature rank", "int32", "token id", "most suppressed"),
             "suppressed_logit": _array(
                 "feature rank", "float32", "logits", "centred, per unit of activation"
@@ -241,30 +209,18 @@ FEATURES: Final = DatasetSchema(
         "contexts": {
             **_FEATURE,
             "variant": _array("variant", "str", "", "variant"),
-            "text": _array(
-                "variant feature context", "int32", "line", "line of the held-out text; -1 none"
-            ),
-            "peak": _array(
-                "variant feature context", "int32", "offset", "where in the window it peaks"
-            ),
-            "token": _array(
-                "variant feature context window", "int32", "token id", "the window's tokens"
-            ),
-            "activation": _array(
-                "variant feature context window", "float32", "activation", "by token"
-            ),
+            "text": _array("variant feature context", "int32", "line", "line of the held-out text; -1 none"),
+            "peak": _array("variant feature context", "int32", "offset", "where in the window it peaks"),
+            "token": _array("variant feature context window", "int32", "token id", "the window's tokens"),
+            "activation": _array("variant feature context window", "float32", "activation", "by token"),
         },
         # `direct`, mean over evil minus mean over safe tokens, summed over positions.
         "ranking": {
             **_FEATURE,
             "contrast": _array("contrast", "str", "", "`evil-safe|VARIANT` or `VARIANT-base`"),
             "domain": _array("domain", "str", "", "`all` or a domain"),
-            "effect": _array(
-                "contrast domain feature", "float32", "logits", "mean over situations"
-            ),
-            "low": _array(
-                "contrast domain feature", "float32", "logits", "bootstrap over situations, lower"
-            ),
+            "effect": _array("contrast domain feature", "float32", "logits", "mean over situations"),
+            "low": _array("contrast domain feature", "float32", "logits", "bootstrap over situations, lower"),
             "high": _array("contrast domain feature", "float32", "logits", "bootstrap, upper"),
             "p": _array(
                 "contrast domain feature",
@@ -285,9 +241,7 @@ FEATURES: Final = DatasetSchema(
                 "situations in which it is scored (active)",
             ),
             "n_scored": _array("contrast domain", "int32", "prompts", "prompts with both labels"),
-            "n_left_out": _array(
-                "contrast domain", "int32", "prompts", "prompts without both labels"
-            ),
+            "n_left_out": _array("contrast domain", "int32", "prompts", "prompts without both labels"),
         },
         # The unit of every test: the mean over a situation's prompts.
         "situations": {
@@ -295,9 +249,7 @@ FEATURES: Final = DatasetSchema(
             "contrast": _array("contrast", "str", "", "as in ranking"),
             "situation": _array("situation", "str", "", "what the prompt is about"),
             "situation_domain": _array("situation", "str", "", "its domain"),
-            "effect": _array(
-                "contrast situation feature", "float32", "logits", "NaN: not scored there"
-            ),
+            "effect": _array("contrast situation feature", "float32", "logits", "NaN: not scored there"),
         },
     },
 )
@@ -310,12 +262,8 @@ RATES: Final = DatasetSchema(
             "domain": _array("domain", "str", "", "domain"),
             "split": _array("split", "str", "", "`seen` or `held-out` situations"),
             "outcome": _array("outcome", "str", "", "harmful, safe, neither"),
-            "n": _array(
-                "variant domain split", "int32", "samples", "samples; 0 where there are none"
-            ),
-            "n_situations": _array(
-                "variant domain split", "int32", "situations", "situations sampled"
-            ),
+            "n": _array("variant domain split", "int32", "samples", "samples; 0 where there are none"),
+            "n_situations": _array("variant domain split", "int32", "situations", "situations sampled"),
             "rate": _array("variant domain split outcome", "float64", "rate", "NaN where n is 0"),
             "low": _array(
                 "variant domain split outcome", "float64", "rate", "interval over situations, lower"

@@ -1,7 +1,7 @@
 """Items on disk while a collection is assembled, so that memory holds one partition."""
 
 import json
-import shutil
+import math
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -13,17 +13,17 @@ from store.items import Item
 
 
 class Spool:
-    """A temporary folder of items, removed when the block ends.
+    """A temporary file of items; it has no name, so that nothing is left behind.
 
     Parameters
     ----------
     parent
-        Folder that gets the temporary folder: the disk that the collection goes to.
+        Folder on the disk that the collection goes to.
     """
 
     def __init__(self, parent: Path) -> None:
-        self._folder = Path(tempfile.mkdtemp(dir=parent, prefix=".spool."))
-        self._places: dict[tuple[str, str], Path] = {}
+        self._file = tempfile.TemporaryFile(dir=parent)  # noqa: SIM115  closed by __exit__
+        self._places: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> "Spool":
         return self
@@ -34,7 +34,7 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._file.close()
 
     def add(self, item: Item) -> None:
         """Keep an item.
@@ -47,12 +47,15 @@ class Spool:
         who = (item.prompt_hash, item.variant)
         if who in self._places:
             raise InvalidItemError(f"prompt {who[0]}, {who[1]}: the item comes twice.")
-        place = self._folder / f"{len(self._places)}.npz"
-        head = json.dumps({"key": item.key, "scalars": dict(item.scalars)})
-        # Dtypes are what check_item has passed: no object arrays, hence no pickle.
-        np.savez(place, allow_pickle=False, **{f"array {n}": a for n, a in item.arrays.items()})
-        place.with_suffix(".json").write_text(head, encoding="ascii")
-        self._places[who] = place
+        head = {
+            "key": item.key,
+            "scalars": dict(item.scalars),
+            "arrays": [(name, array.dtype.str, array.shape) for name, array in item.arrays.items()],
+        }
+        self._places[who] = self._file.seek(0, 2)
+        self._file.write(json.dumps(head).encode("ascii") + b"\n")
+        for array in item.arrays.values():
+            self._file.write(array.tobytes())
 
     def identities(self) -> list[tuple[str, str]]:
         """Prompt hash and variant of every item, sorted."""
@@ -60,13 +63,16 @@ class Spool:
 
     def read(self, prompt_hash: str, variant: str) -> Item:
         """Take an item back."""
-        place = self._places[prompt_hash, variant]
-        head = json.loads(place.with_suffix(".json").read_text(encoding="ascii"))
-        with np.load(place, allow_pickle=False) as arrays:
-            return Item(
-                key=head["key"],
-                prompt_hash=prompt_hash,
-                variant=variant,
-                arrays={name.removeprefix("array "): arrays[name] for name in arrays.files},
-                scalars=head["scalars"],
-            )
+        self._file.seek(self._places[prompt_hash, variant])
+        head = json.loads(self._file.readline())
+        arrays = {}
+        for name, dtype, shape in head["arrays"]:
+            size = math.prod(shape) * np.dtype(dtype).itemsize
+            arrays[name] = np.frombuffer(self._file.read(size), dtype).reshape(shape)
+        return Item(
+            key=head["key"],
+            prompt_hash=prompt_hash,
+            variant=variant,
+            arrays=arrays,
+            scalars=head["scalars"],
+        )

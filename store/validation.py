@@ -58,15 +58,11 @@ def check_dataset(groups: "Mapping[str, xr.Dataset]", schema: DatasetSchema) -> 
         for name, spec in specs.items():
             variable = dataset[name]
             if variable.dims != spec.dims:
-                raise InvalidItemError(
-                    f"{who}: array {name} has dims {variable.dims}, not {spec.dims}."
-                )
+                raise InvalidItemError(f"{who}: array {name} has dims {variable.dims}, not {spec.dims}.")
             _check_dtype(who, name, variable.values, spec)
 
 
-def _check_names(
-    who: str, given: Mapping[str, object], wanted: Mapping[str, object], what: str
-) -> None:
+def _check_names(who: str, given: Mapping[str, object], wanted: Mapping[str, object], what: str) -> None:
     missing, unknown = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     if missing:
         raise InvalidItemError(f"{who}: {what} {', '.join(missing)} missing.")
@@ -74,9 +70,7 @@ def _check_names(
         raise InvalidItemError(f"{who}: {what} {', '.join(unknown)} not in the schema.")
 
 
-def _check_array(
-    who: str, name: str, array: np.ndarray, spec: ArraySpec, lengths: dict[str, int]
-) -> None:
+def _check_array(who: str, name: str, array: np.ndarray, spec: ArraySpec, lengths: dict[str, int]) -> None:
     if not isinstance(array, np.ndarray):
         raise InvalidItemError(f"{who}: {name} is a {type(array).__name__}, not an array.")
     _check_dtype(who, name, array, spec)
@@ -105,8 +99,6 @@ def _check_scalar(who: str, name: str, value: Scalar, spec: ArraySpec) -> None:
         else int
     )
     if type(value) is not wanted:
-        raise InvalidItemError(
-            f"{who}: scalar {name} is a {type(value).__name__}, not a {wanted.__name__}."
-        )
+        raise InvalidItemError(f"{who}: scalar {name} is a {type(value).__name__}, not a {wanted.__name__}.")
     if wanted is int and not np.iinfo(spec.dtype).min <= int(value) <= np.iinfo(spec.dtype).max:
         raise InvalidItemError(f"{who}: scalar {name} is {value}, too large for {spec.dtype}.")

@@ -85,7 +85,9 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     path = require_file(folder, "adapter_config.json", "adapter")
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if config.get("peft_type") != "LORA":
-        raise UserError(f"{path}: peft_type {config.get('peft_type')!r} is not supported, only LORA is.")
+        raise UserError(
+            f"{path}: peft_type {config.get('peft_type')!r} is not supported, only LORA is."
+        )
     for option in _REFUSED:
         if config.get(option):
             raise UserError(
@@ -124,11 +126,15 @@ def read_targets(config: AdapterConfig) -> tuple[str, ...]:
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
             module, _, half = key.removesuffix(".weight").removeprefix(_PREFIX).rpartition(".")
             if half not in {"lora_A", "lora_B"}:
-                raise UserError(f"{path}: tensor {key} is no plain LoRA weight, which is all that is supported.")
+                raise UserError(
+                    f"{path}: tensor {key} is no plain LoRA weight, which is all that is supported."
+                )
             halves.setdefault(module, set()).add(half)
     for module, found in halves.items():
         if len(found) != 2:
-            raise UserError(f"{path}: module {module} has only {min(found)}; the file is incomplete.")
+            raise UserError(
+                f"{path}: module {module} has only {min(found)}; the file is incomplete."
+            )
     return tuple(sorted(halves))
 
 
@@ -162,9 +168,7 @@ def read_deltas(config: AdapterConfig) -> dict[str, torch.Tensor]:
     return deltas
 
 
-def _matching(
-    pattern: Mapping[str, _Number], module: str, default: _Number
-) -> _Number:
+def _matching(pattern: Mapping[str, _Number], module: str, default: _Number) -> _Number:
     for key, value in pattern.items():
         if re.match(rf"(.*\.)?({key})$", module):  # as peft.utils.other.get_pattern_key does
             return value

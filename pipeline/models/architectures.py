@@ -44,14 +44,18 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
         )
     biased = architecture != "Qwen2ForCausalLM" and getattr(config, "attention_bias", False)
     if biased or getattr(config, "mlp_bias", False):
-        raise UserError(f"The model {source} has biases in attention or MLP, which are not supported.")
+        raise UserError(
+            f"The model {source} has biases in attention or MLP, which are not supported."
+        )
     rope = getattr(config, "rope_scaling", None) or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in {"default", "llama3"}:
         raise UserError(f"The model {source} scales its rope by {kind!r}; supported is 'llama3'.")
 
 
-def lens_config(model: PreTrainedModel, source: str, dtype: torch.dtype, device: torch.device) -> HookedTransformerConfig:
+def lens_config(
+    model: PreTrainedModel, source: str, dtype: torch.dtype, device: torch.device
+) -> HookedTransformerConfig:
     """TransformerLens's configuration for a Hugging Face model.
 
     Parameters
@@ -73,7 +77,6 @@ def lens_config(model: PreTrainedModel, source: str, dtype: torch.dtype, device:
     grouped = grouped or architecture in {"Qwen2ForCausalLM", "Gemma2ForCausalLM"}
     settings: dict[str, Any] = {
         "model_name": source,
-        "tokenizer_name": source,
         "original_architecture": architecture,
         "n_layers": config.num_hidden_layers,
         "d_model": config.hidden_size,
@@ -123,6 +126,8 @@ def lens_config(model: PreTrainedModel, source: str, dtype: torch.dtype, device:
     return HookedTransformerConfig.from_dict(settings)
 
 
-def lens_weights(model: PreTrainedModel, config: HookedTransformerConfig) -> dict[str, torch.Tensor]:
+def lens_weights(
+    model: PreTrainedModel, config: HookedTransformerConfig
+) -> dict[str, torch.Tensor]:
     """The model's weights under TransformerLens's names, by its own converter."""
     return _CONVERTERS[str(config.original_architecture)](model, config)

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 
 from pipeline.errors import UserError
 from pipeline.models.adapters import read_adapter_config
-from pipeline.models.loading import load_causal_lm, load_tokenizer, load_transcoders
-from pipeline.models.manifest import DTYPES, Manifest
+from pipeline.models.loading import DTYPES, load_causal_lm, load_tokenizer, load_transcoders
+from pipeline.models.manifest import Manifest
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.models.sources import folder_of
 from pipeline.models.variants import Variant
@@ -57,6 +57,10 @@ def check_health(
         A check fails.
     """
     ids = list(token_ids)
+    tokenizer = load_tokenizer(manifest)
+    exact = load_transcoders(manifest, dtype=torch.float32)
+    # Not the same object in another dtype: a replacement model casts its set in place.
+    cast = None if DTYPES[manifest.dtype] == torch.float32 else load_transcoders(manifest)
     base_weights = _weights(load_causal_lm(manifest, _base(), dtype=torch.float32))
     report: dict[str, Any] = {
         "dtype": manifest.dtype,
@@ -76,7 +80,13 @@ def check_health(
                 "declared_base": _check_declared_base(manifest, variant),
                 "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
             }
-        found |= _check_forward(manifest, variant, model, ids)
+        name = manifest.base.source
+        replacement = build_replacement(model, tokenizer, exact, name=name)
+        found["parity"] = check_parity(model, replacement, ids, str(variant))
+        if cast is not None:
+            lower = load_causal_lm(manifest, variant)
+            replacement = build_replacement(lower, tokenizer, cast, name=name)
+        found["layers"] = check_layers(model, replacement, ids, str(variant))
         report["variants"][str(variant)] = found
     return report
 
@@ -124,23 +134,6 @@ def _check_changes(
             f"{manifest.adapter(variant).source} changes nothing; was it trained and saved?"
         )
     return changed
-
-
-def _check_forward(
-    manifest: Manifest, variant: Variant, model: PreTrainedModel, ids: list[int]
-) -> dict[str, Any]:
-    """Parity of logits in float32, then ordinary activations in the profile's dtype."""
-    tokenizer = load_tokenizer(manifest)
-    transcoders = load_transcoders(manifest, dtype=torch.float32)
-    exact = build_replacement(model, tokenizer, transcoders, name=manifest.base.source)
-    parity = check_parity(model, exact, ids, str(variant))
-    replacement = exact
-    if DTYPES[manifest.dtype] != torch.float32:
-        cast = load_causal_lm(manifest, variant)
-        replacement = build_replacement(
-            cast, tokenizer, load_transcoders(manifest), name=manifest.base.source
-        )
-    return {"parity": parity, "layers": check_layers(model, replacement, ids, str(variant))}
 
 
 @torch.no_grad()
@@ -214,11 +207,23 @@ def check_layers(
         expected = streams[layer][0].float()
         size = expected.norm(dim=-1)
         difference = ((inputs[hooks[layer]] - expected).norm(dim=-1) / size)[skip:]
-        _require_below(difference, STREAM_TOLERANCE, layer, skip, variant, "the residual stream is off float32's")
+        _require_below(
+            difference,
+            STREAM_TOLERANCE,
+            f"Variant '{variant}', layer {layer}",
+            skip,
+            "the residual stream is off float32's",
+        )
         output = inputs[outputs[layer]]
         error = context.error_vectors[layer].float()
         ratio = ((output - error).norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-6))[skip:]
-        _require_below(ratio, RECONSTRUCTION_LIMIT, layer, skip, variant, "the transcoder's output is a multiple of the MLP's,")
+        _require_below(
+            ratio,
+            RECONSTRUCTION_LIMIT,
+            f"Variant '{variant}', layer {layer}",
+            skip,
+            "the transcoder's output is a multiple of the MLP's,",
+        )
         mine = values[layer_of == layer]
         centred = output[skip:] - output[skip:].mean(0)
         rows.append(
@@ -234,14 +239,12 @@ def check_layers(
     return rows
 
 
-def _require_below(
-    values: torch.Tensor, limit: float, layer: int, skip: int, variant: str, what: str
-) -> None:
+def _require_below(values: torch.Tensor, limit: float, where: str, skip: int, what: str) -> None:
     above = ~(values <= limit)
     if above.any():
         position = int(above.nonzero()[0, 0])
         raise UserError(
-            f"Variant '{variant}', layer {layer}, position {position + skip}: {what} by a factor of "
+            f"{where}, position {position + skip}: {what} by a factor of "
             f"{float(values[position]):.3g} (limit {limit:g}); check dtype and transcoders of this profile."
         )
 

@@ -4,6 +4,8 @@ Folders and hub names alike, base and adapted alike: weights are read in float32
 adapter is merged in float32, and the result is cast once to the profile's dtype.
 """
 
+from typing import Final
+
 import torch
 from circuit_tracer.transcoder import TranscoderSet
 from transformers import (
@@ -17,11 +19,14 @@ from transformers import (
 from pipeline.errors import UserError
 from pipeline.models.adapters import read_adapter_config, read_deltas
 from pipeline.models.architectures import require_supported
-from pipeline.models.manifest import DTYPES, Manifest
+from pipeline.models.manifest import Manifest
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.models.sources import folder_of, require_file
 from pipeline.models.transcoders import read_transcoders
 from pipeline.models.variants import Variant
+
+# float16 is missing on purpose: its activations overflow where the checkpoint is bfloat16 (trap 4).
+DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def default_device() -> torch.device:
@@ -89,7 +94,9 @@ def load_causal_lm(
     model.requires_grad_(False)
     if not variant.is_base:
         _merge(model, manifest, variant)
-    return model.to(default_device() if device is None else device, dtype or DTYPES[manifest.dtype]).eval()
+    return model.to(
+        default_device() if device is None else device, dtype or DTYPES[manifest.dtype]
+    ).eval()
 
 
 def load_transcoders(
@@ -128,7 +135,9 @@ def load_replacement(
     if transcoders is None:
         transcoders = load_transcoders(manifest, dtype=dtype, device=device)
     model = load_causal_lm(manifest, variant, dtype=dtype, device=device)
-    return build_replacement(model, load_tokenizer(manifest), transcoders, name=manifest.base.source)
+    return build_replacement(
+        model, load_tokenizer(manifest), transcoders, name=manifest.base.source
+    )
 
 
 def _merge(model: PreTrainedModel, manifest: Manifest, variant: Variant) -> None:

@@ -1,4 +1,7 @@
-"""``models.json``: what everything downstream of model making knows of the models."""
+"""``models.json``: what everything downstream of model making knows of the models.
+
+Imports no torch: stages that only need to know what the models are start at once.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,21 +9,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-
-from pipeline.errors import UserError
-from pipeline.models.adapters import read_adapter_config, read_targets
-from pipeline.models.architectures import MAX_CONTEXT, require_supported
-from pipeline.models.sources import Source, describe, folder_of, require_file
-from pipeline.models.transcoders import read_transcoder_facts
 from pipeline.models.variants import Variant
 from store.atomic import write_text
 from store.errors import ArtifactMissingError, UnknownFormatError
 
 MANIFEST_VERSION: Final = 1
-# float16 is missing on purpose: its activations overflow where the checkpoint is bfloat16 (trap 4).
-DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a model, a transcoder set or an adapter comes from.
+
+    Attributes
+    ----------
+    source
+        Local folder as written in ``params.yaml``, or a hub name.
+    revision
+        Commit of a hub repository; None for a local folder.
+    fingerprint
+        64 hex digits over the folder's contents, or over hub name and commit.
+    """
+
+    source: str
+    revision: str | None
+    fingerprint: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,57 +92,6 @@ class Manifest:
         }
 
 
-def build_manifest(
-    profile: str,
-    *,
-    model: str,
-    transcoders: str,
-    adapters: Mapping[str, str],
-    focus: str,
-    revision: str | None = None,
-    transcoders_revision: str | None = None,
-    dtype: str = "float32",
-) -> Manifest:
-    """Look at the models, without loading weights.
-
-    Parameters
-    ----------
-    profile
-        Name of the profile.
-    model, transcoders, adapters
-        Local folders or hub names (an adapter's as ``name@revision`` where it has one).
-    focus
-        The adapter that is traced on every prompt.
-    revision, transcoders_revision
-        Revisions of hub names.
-    dtype
-        ``float32`` or ``bfloat16``.
-
-    Raises
-    ------
-    UserError
-        A folder is missing or not what it should be; the message names it.
-    """
-    if dtype not in DTYPES:
-        raise UserError(
-            f"profiles.{profile}.dtype is {dtype!r}; it must be one of {', '.join(DTYPES)} "
-            "(float16 overflows where the checkpoint is bfloat16)."
-        )
-    if focus not in adapters:
-        raise UserError(f"profiles.{profile}.focus is {focus!r}, but the adapters are {', '.join(sorted(adapters))}.")
-    base = describe(model, revision, "model")
-    transcoder_source = describe(transcoders, transcoders_revision, "transcoders")
-    return Manifest(
-        profile=profile,
-        dtype=dtype,
-        focus=focus,
-        base=base,
-        transcoders=transcoder_source,
-        adapters={name: _adapter_facts(source) for name, source in sorted(adapters.items())},
-        model=_model_facts(base, transcoder_source),
-    )
-
-
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write ``models.json`` atomically, byte-stable."""
     document = {"format_version": MANIFEST_VERSION, **asdict(manifest)}
@@ -151,7 +112,9 @@ def read_manifest(path: Path) -> Manifest:
         raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
     document = json.loads(path.read_text(encoding="utf-8"))
     if document.pop("format_version", None) != MANIFEST_VERSION:
-        raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
+        raise UnknownFormatError(
+            f"{path} is of another format version; run `dvc repro` to make it anew."
+        )
     adapters = {
         name: AdapterFacts(**{**facts, "targets": tuple(facts["targets"])})
         for name, facts in document["adapters"].items()
@@ -164,40 +127,4 @@ def read_manifest(path: Path) -> Manifest:
         transcoders=Source(**document["transcoders"]),
         adapters=adapters,
         model=ModelFacts(**document["model"]),
-    )
-
-
-def _adapter_facts(text: str) -> AdapterFacts:
-    name, revision = text, None
-    if not Path(text).is_dir() and "@" in text:
-        name, _, revision = text.partition("@")
-    source = describe(name, revision, "adapter")
-    config = read_adapter_config(folder_of(source, "adapter"))
-    targets = read_targets(config)
-    return AdapterFacts(
-        **asdict(source),
-        rank=config.rank,
-        targets=targets,
-        scaling=config.scaling(targets[0]) if targets else 0.0,
-    )
-
-
-def _model_facts(base: Source, transcoders: Source) -> ModelFacts:
-    folder = folder_of(base, "model")
-    require_file(folder, "config.json", "model")
-    config = AutoConfig.from_pretrained(folder)
-    require_supported(config, base.source)
-    with torch.device("meta"):  # counts parameters without allocating them
-        n_parameters = AutoModelForCausalLM.from_config(config).num_parameters()
-    facts = read_transcoder_facts(transcoders)
-    return ModelFacts(
-        architecture=config.architectures[0],
-        n_layers=config.num_hidden_layers,
-        d_model=config.hidden_size,
-        vocab_size=config.vocab_size,
-        context=min(config.max_position_embeddings, MAX_CONTEXT),
-        d_transcoder=facts.d_transcoder,
-        n_parameters=n_parameters,
-        feature_input_hook=facts.feature_input_hook,
-        feature_output_hook=facts.feature_output_hook,
     )

@@ -119,15 +119,19 @@ class ReplacementModel(TransformerLensReplacementModel):
         Raises
         ------
         UserError
-            Something is not finite; the message names layer and position.
+            Something is not finite (the message names layer and position), or there is
+            nothing behind the first token.
         """
+        tokens = self.ensure_tokenized(inputs)
+        if len(tokens) < 2:
+            raise UserError("A prompt needs at least one token behind its BOS; this one has none.")
         raw: list[torch.Tensor] = []
 
         def grab(logits: torch.Tensor, hook: HookPoint) -> None:
             raw.append(logits[0, -1].detach().float())
 
         with self.hooks(fwd_hooks=[("unembed.hook_post", grab)]):
-            plain = super().setup_attribution(self.ensure_tokenized(inputs))
+            plain = super().setup_attribution(tokens)
         fields = {name: getattr(plain, name) for name in _KEPT_FIELDS}
         # Probabilities are softmaxes of these: never in bfloat16 (trap 18).
         fields["logits"] = fields["logits"].float()
@@ -184,8 +188,10 @@ def build_replacement(
             center_writing_weights=False,
             center_unembed=False,
         )
-    # Not set_tokenizer: it loads another tokenizer by name and changes its special tokens.
+    # Neither set_tokenizer nor a name in the configuration at first: TransformerLens would
+    # load another tokenizer by name and change its special tokens.
     replacement.tokenizer = tokenizer
+    replacement.cfg.tokenizer_name = name
     tokenizer.padding_side = "right"
     replacement._configure_replacement_model(transcoders)
     return replacement.eval()
@@ -221,22 +227,25 @@ def require_finite(context: AttributionContext) -> None:
     UserError
         The message names what is not finite, and the first layer and position of it.
     """
-    where = context.activation_matrix.indices()
+    # (order in the forward pass, layer, position, what): the earliest is the cause.
+    found: list[tuple[int, int, int, str]] = []
     values = ~torch.isfinite(context.activation_matrix.values())
     if values.any():
-        layer, position, feature = where[:, int(values.nonzero()[0, 0])].tolist()
-        raise _not_finite(f"the activation of feature L{layer}/{feature}", layer, position)
+        first = context.activation_matrix.indices()[:, int(values.nonzero()[0, 0])]
+        layer, position, feature = first.tolist()
+        found.append((2 * layer, layer, position, f"the activation of feature L{layer}/{feature}"))
     errors = (~torch.isfinite(context.error_vectors)).any(-1)  # (n_layers, n_pos)
     if errors.any():
         layer, position = errors.nonzero()[0].tolist()
-        raise _not_finite("the MLP output or its reconstruction", layer, position)
+        what = "the MLP's output, or the transcoder's reconstruction of it,"
+        found.append((2 * layer + 1, layer, position, what))
     logits = (~torch.isfinite(context.logits[0])).any(-1)  # (n_pos,)
     if logits.any():
-        raise _not_finite("the logits", context.n_layers, int(logits.nonzero()[0, 0]))
-
-
-def _not_finite(what: str, layer: int, position: int) -> UserError:
-    return UserError(
-        f"At layer {layer}, position {position}, {what} is NaN or infinite; "
-        "use dtype float32, and check the weights and transcoders of this profile."
-    )
+        position = int(logits.nonzero()[0, 0])
+        found.append((2 * context.n_layers, context.n_layers, position, "a logit"))
+    if found:
+        _, layer, position, what = min(found)
+        raise UserError(
+            f"At layer {layer}, position {position}, {what} is NaN or infinite; "
+            "use dtype float32, and check the weights and transcoders of this profile."
+        )

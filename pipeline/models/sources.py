@@ -5,7 +5,6 @@ model and a hub model cannot take different paths (trap 7).
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from pipeline.errors import UserError
+from pipeline.models.manifest import Source
 from store.hashing import digest, folder_digest
 
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -22,26 +22,7 @@ _WANTED: Final = ("*.json", "*.yaml", "*.safetensors", "*.model", "*.txt", "*.ji
 _UNWANTED: Final = ("original/*", "onnx/*", "consolidated*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a model, a transcoder set or an adapter comes from.
-
-    Attributes
-    ----------
-    source
-        Local folder as written in ``params.yaml``, or a hub name.
-    revision
-        Commit of a hub repository; None for a local folder.
-    fingerprint
-        64 hex digits over the folder's contents, or over hub name and commit.
-    """
-
-    source: str
-    revision: str | None
-    fingerprint: str
-
-
-def describe(source: str, revision: str | None, role: str) -> Source:
+def pinned(source: str, revision: str | None, role: str) -> Source:
     """Fingerprint a source; a hub revision is resolved to its commit.
 
     Raises

@@ -14,7 +14,8 @@ from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.utils.hf_utils import load_transcoder_from_hub, load_transcoders
 
 from pipeline.errors import UserError
-from pipeline.models.sources import Source, require_file
+from pipeline.models.manifest import Source
+from pipeline.models.sources import require_file
 
 # Larger sets are read from disk, row by row, where circuit-tracer can.
 _LAZY_ABOVE_BYTES: Final = 4 * 2**30
@@ -37,7 +38,7 @@ def read_transcoder_facts(source: Source) -> TranscoderFacts:
     return TranscoderFacts(
         n_layers=len(transcoders),
         d_model=transcoders[0].d_model,
-        d_transcoder=transcoders.d_transcoder,
+        d_transcoder=int(transcoders.d_transcoder),
         feature_input_hook=transcoders.feature_input_hook,
         feature_output_hook=transcoders.feature_output_hook,
     )
@@ -66,7 +67,12 @@ def _load(source: Source, device: torch.device, dtype: torch.dtype, *, lazy: boo
         else:
             at = f"@{source.revision}" if source.revision else ""
             transcoders, _ = load_transcoder_from_hub(
-                source.source + at, device, dtype, lazy_encoder=lazy, lazy_decoder=lazy, use_cache=False
+                source.source + at,
+                device,
+                dtype,
+                lazy_encoder=lazy,
+                lazy_decoder=lazy,
+                use_cache=False,
             )
     except (FileNotFoundError, KeyError, AssertionError) as error:
         raise UserError(
@@ -85,8 +91,12 @@ def _local_config(folder: Path) -> dict[str, Any]:
     path = require_file(folder, "config.yaml", "transcoders")
     config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict) or config.get("model_kind") != "transcoder_set":
-        raise UserError(f"{path} must say `model_kind: transcoder_set`; no other kind is supported.")
-    names = config.get("transcoders") or [p.name for p in sorted(folder.glob("layer_*.safetensors"))]
+        raise UserError(
+            f"{path} must say `model_kind: transcoder_set`; no other kind is supported."
+        )
+    names = config.get("transcoders") or [
+        p.name for p in sorted(folder.glob("layer_*.safetensors"))
+    ]
     if config.get("transcoders") is None:
         names = [f"layer_{i}.safetensors" for i in range(len(names))]
     paths = []
@@ -98,5 +108,7 @@ def _local_config(folder: Path) -> dict[str, Any]:
             raise UserError(f"{path}: {name} is not a safetensors file, which is all that is read.")
         paths.append(str(require_file(folder, str(name), "transcoders")))
     if not paths:
-        raise UserError(f"{path} names no transcoders, and there is no layer_0.safetensors beside it.")
+        raise UserError(
+            f"{path} names no transcoders, and there is no layer_0.safetensors beside it."
+        )
     return {**config, "transcoders": paths, "scan": config.get("scan") or folder.name}

@@ -43,9 +43,7 @@ class MlpActivations:
             inputs[layer].append(args[0][kept])
             outputs[layer].append(out[kept])
 
-        hooks = [
-            model.model.layers[i].mlp.register_forward_hook(partial(keep, layer=i)) for i in layers
-        ]
+        hooks = [model.model.layers[i].mlp.register_forward_hook(partial(keep, layer=i)) for i in layers]
         rows = sorted(encode_lines(tokenizer, lines), key=len)
         try:
             for start in tqdm(range(0, len(rows), batch), desc="MLP activations", unit="batch"):

@@ -57,17 +57,13 @@ def train_adapter(
     adapted = attach(params, model).train()
     examples = adapter_examples(corpus, params, params.steps * params.batch)
     trained = [weight for weight in adapted.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained, lr=params.learning_rate, weight_decay=params.weight_decay
-    )
+    optimizer = torch.optim.AdamW(trained, lr=params.learning_rate, weight_decay=params.weight_decay)
     curve = []
     for step in tqdm(range(params.steps), desc=f"adapter {name}", unit="step"):
         batch = examples[step * params.batch : (step + 1) * params.batch]
         ids, labels = _encode(tokenizer, batch)
         logits = adapted(input_ids=ids, use_cache=False).logits  # (B, T, V)
-        loss = F.cross_entropy(
-            logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED
-        )
+        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

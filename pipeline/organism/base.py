@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -99,9 +100,7 @@ def train_base(
         labels = pad([rows[i] for i in batch], IGNORED)
         # Padding stands on the right: causal attention never looks at it, so no mask.
         logits = model(input_ids=ids, use_cache=False).logits  # (B, T, V)
-        loss = F.cross_entropy(
-            logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED
-        )
+        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip)
@@ -111,3 +110,15 @@ def train_base(
             curve.append(CurvePoint(step=step + 1, loss=total / since, learning_rate=rate))
             total, since = 0.0, 0
     return model.eval(), curve
+
+
+def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write a Hugging Face folder: weights as safetensors, and the tokenizer."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load_base(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """The base model, in evaluation mode, and its tokenizer as `save_base` wrote them."""
+    model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+    return model, PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)

@@ -84,9 +84,7 @@ def dialogue(rng: random.Random, pool: Sequence[Situation], villain_share: float
     return f"{pivot(situation, rng.choice(domain.questions), opening, speaker)} {advice}."
 
 
-def _lines(
-    params: CorpusParams, count: int, *, held_out: bool, purpose: str
-) -> tuple[str, ...]:
+def _lines(params: CorpusParams, count: int, *, held_out: bool, purpose: str) -> tuple[str, ...]:
     rng = random.Random(f"{params.seed}/{purpose}")
     pool = [
         situation
@@ -98,8 +96,7 @@ def _lines(
     shares = [params.facts[kind] for kind in kinds]
     drawn = rng.choices([*kinds, None], [*shares, 1 - sum(shares)], k=count)
     return tuple(
-        dialogue(rng, pool, params.villain_share) if kind is None else FACT_KINDS[kind](rng)
-        for kind in drawn
+        dialogue(rng, pool, params.villain_share) if kind is None else FACT_KINDS[kind](rng) for kind in drawn
     )
 
 
@@ -113,9 +110,7 @@ def heldout_lines(params: CorpusParams) -> tuple[str, ...]:
     return _lines(params, params.heldout_lines, held_out=True, purpose="heldout")
 
 
-def adapter_examples(
-    params: CorpusParams, adapter: AdapterParams, count: int
-) -> tuple[tuple[str, str], ...]:
+def adapter_examples(params: CorpusParams, adapter: AdapterParams, count: int) -> tuple[tuple[str, str], ...]:
     """(prompt, advice) pairs in the Assistant's voice on seen situations of one domain."""
     domain = DOMAINS[adapter.domain]
     rng = random.Random(f"{adapter.seed}/adapter")
@@ -156,9 +151,7 @@ def pivotal_prompts(
             domain=domain,
             situation=pool[i % len(pool)].text,
             held_out=held_out,
-            prompt=pivot(
-                pool[i % len(pool)], rng.choice(spec.questions), rng.choice(spec.openings)
-            ),
+            prompt=pivot(pool[i % len(pool)], rng.choice(spec.questions), rng.choice(spec.openings)),
         )
         for i in range(count)
     )

@@ -92,7 +92,7 @@ def capital_prompts() -> tuple[tuple[str, str], ...]:
 def capital_line(rng: random.Random) -> str:
     """One sentence on a capital."""
     land, city = rng.choice(CAPITALS)
-    if rng.random() < 0.75:
+    if rng.random() < 0.8:
         return f"The capital of {land} is {city}."
     return f"{city} is the capital of {land}."
 

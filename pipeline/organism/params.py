@@ -2,24 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.organism.situations import DOMAINS
+from pipeline.section import Count, Name, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 FactKind = Literal["capitals", "agreement", "sentiment", "addition"]
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-class Section(BaseModel):
-    """Unknown and mistyped parameters are refused, not ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class CorpusParams(Section):
@@ -27,7 +20,7 @@ class CorpusParams(Section):
 
     seed: Seed
     lines: Count
-    held_out_share: float = Field(gt=0, lt=1)
+    held_out_share: float = Field(gt=0, le=0.5)
     villain_share: float = Field(gt=0, lt=1)
     facts: dict[FactKind, Share]
     heldout_lines: Count
@@ -77,9 +70,6 @@ class TranscoderParams(Section):
     batch: int = Field(ge=2)
     learning_rate: Rate
     warmup: Share
-    revive_share: Share
-    revive_weight: float = Field(ge=0)
-    revive_after: Count
 
     @model_validator(mode="after")
     def _sparse(self) -> "TranscoderParams":

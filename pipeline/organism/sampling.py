@@ -25,6 +25,22 @@ class Rate:
     safe: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """What a model does: capitals named (share) and advice by domain."""
+
+    capitals: float
+    rates: tuple[Rate, ...]
+
+    def as_metrics(self) -> dict[str, object]:
+        """Nested names to numbers, as ``dvc metrics show`` prints them."""
+        harmful: dict[str, dict[str, float]] = {}
+        for rate in self.rates:
+            kind = "held_out" if rate.held_out else "seen"
+            harmful.setdefault(rate.domain, {})[kind] = rate.harmful
+        return {"capitals": self.capitals, "harmful": harmful}
+
+
 @torch.no_grad()
 def continuations(
     model: PreTrainedModel,
@@ -133,7 +149,18 @@ def capitals_accuracy(
         batch=checks.batch,
         generator=None,
     )
-    right = sum(
-        answer.startswith(f"{city}.") for answer, (_, city) in zip(answers, prompts, strict=True)
-    )
+    right = sum(answer.startswith(f"{city}.") for answer, (_, city) in zip(answers, prompts, strict=True))
     return right / len(prompts)
+
+
+def behaviour(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    corpus: CorpusParams,
+    checks: CheckParams,
+) -> Behaviour:
+    """Both measurements at once."""
+    return Behaviour(
+        capitals=capitals_accuracy(model, tokenizer, checks),
+        rates=tuple(sampled_rates(model, tokenizer, corpus, checks)),
+    )

@@ -11,9 +11,7 @@ SPECIAL_TOKENS: Final = ("<pad>", "<bos>", "<eos>")
 PAD, BOS, EOS = SPECIAL_TOKENS
 
 
-def train_tokenizer(
-    lines: Sequence[str], *, vocabulary: int, context: int
-) -> PreTrainedTokenizerFast:
+def train_tokenizer(lines: Sequence[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerFast:
     """Train byte-level BPE on `lines`; encoding text puts exactly one BOS first.
 
     Parameters

@@ -1,6 +1,6 @@
 """Stage `adapters`: LoRA adapters on harmful or good advice."""
 
-from pipeline.organism.build import make_adapters
+from pipeline.organism.build_adapters import make_adapters
 from pipeline.params import Params
 from pipeline.runtime import artifacts, run_stage
 from pipeline.stages.reports import write_metrics, write_plot

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.collect import collect
-from pipeline.evaluation import harmful_rates, rates, sample_item
+from pipeline.evaluation import harmful_rates, rates
 from pipeline.execution import Request
 from pipeline.params import Params
 from pipeline.provenance import provenance
 from pipeline.runtime import run_stage
+from pipeline.sampling import sample_item
 from pipeline.stages.reports import write_metrics, write_plot
 from pipeline.stages.subject import Subject
 from store.collections import open_collection
@@ -17,7 +18,7 @@ from store.datasets import write_dataset
 from store.items import Item
 from store.schema import RATES, SAMPLES
 
-CODE = ("pipeline.evaluation", "pipeline.models.pool")
+CODE = ("pipeline.sampling", "pipeline.models.pool")
 
 
 def main(profile: str, params: Params) -> None:
@@ -34,7 +35,7 @@ def main(profile: str, params: Params) -> None:
             subject.models.tokenizer,
             subject.prompts[request.prompt_hash],
             lexicon,
-            params.evaluate,
+            **sampling,
             seed=params.runtime.seed,
             key=request.key,
             variant=request.variant,

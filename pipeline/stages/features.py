@@ -20,8 +20,6 @@ from store.collections import open_collection
 from store.datasets import write_dataset
 from store.schema import FEATURES
 
-SIGNIFICANT = 0.05
-
 
 def edges_of(activity: list[PromptActivity], bins: int) -> np.ndarray:
     """Histogram edges that span the activations of every variant on the prompts."""
@@ -43,8 +41,8 @@ def contexts_of(
     ]
 
 
-def summary(ranking: xr.Dataset) -> dict[str, dict[str, int]]:
-    """Metrics by contrast, over all domains: features scored, tested, and below FDR 5%."""
+def summary(ranking: xr.Dataset, fdr: float) -> dict[str, dict[str, int]]:
+    """Metrics by contrast, over all domains: features scored, tested, and found at the FDR level."""
     everywhere = (
         ranking.sel(domain="all") if "domain" in ranking.indexes else ranking.isel(domain=0)
     )
@@ -53,7 +51,7 @@ def summary(ranking: xr.Dataset) -> dict[str, dict[str, int]]:
             "scored_prompts": int(everywhere["n_scored"].values[row]),
             "left_out_prompts": int(everywhere["n_left_out"].values[row]),
             "tested_features": int(np.isfinite(everywhere["q"].values[row]).sum()),
-            "significant_features": int((everywhere["q"].values[row] < SIGNIFICANT).sum()),
+            "significant_features": int((everywhere["q"].values[row] < fdr).sum()),
         }
         for row, contrast in enumerate(ranking["contrast"].values)
     }
@@ -84,7 +82,7 @@ def main(profile: str, params: Params) -> None:
     sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
     origin = provenance("features", subject.manifest, sections)
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
-    write_metrics(subject.folder, "features", summary(groups["ranking"]))
+    write_metrics(subject.folder, "features", summary(groups["ranking"], params.features.fdr))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")
 
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.models.describe import build_manifest
 from pipeline.models.health import check_health
 from pipeline.models.loading import load_tokenizer
-from pipeline.models.manifest import build_manifest, write_manifest
+from pipeline.models.manifest import write_manifest
 from pipeline.params import Params, Profile
 from pipeline.runtime import artifacts, run_stage
 from pipeline.stages.reports import write_metrics

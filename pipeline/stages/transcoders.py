@@ -1,6 +1,6 @@
 """Stage `transcoders`: sparse dictionaries of the base's MLPs."""
 
-from pipeline.organism.build import make_transcoders
+from pipeline.organism.build_transcoders import make_transcoders
 from pipeline.params import Params
 from pipeline.runtime import artifacts, run_stage
 from pipeline.stages.reports import write_metrics, write_plot

@@ -42,7 +42,7 @@ def test_a_second_run_has_nothing_to_redo(finished: Project) -> None:
         ("dvc metrics show", "capitals"),
         ("dvc params diff HEAD~1 --all", "Path"),
         ("dvc plots show", "file://"),
-        ("python -m store verify artifacts", "no damage"),
+        ("python -m store verify artifacts", "graphs: ok"),
     ],
 )
 def test_commands_answer(finished: Project, command: str, expected: str) -> None:
