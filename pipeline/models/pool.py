@@ -1,5 +1,6 @@
 """Load once: the tokenizer, the transcoders, and one variant at a time (trap 22)."""
 
+import gc
 from functools import cached_property
 
 from circuit_tracer.transcoder import TranscoderSet
@@ -39,7 +40,8 @@ class ModelPool:
     def replacement(self, variant: str) -> ReplacementModel:
         """A variant as circuit-tracer's replacement model."""
         if self._replacement is None or self._replacement[0] != variant:
-            self._replacement = None  # frees the last one before the next is loaded
+            self._replacement = None
+            gc.collect()  # models hold reference cycles; free one before the next is loaded
             model = load_replacement(
                 self.manifest, self.manifest.variant(variant), transcoders=self.transcoders
             )
@@ -50,6 +52,7 @@ class ModelPool:
         """A variant as a Hugging Face model."""
         if self._causal_lm is None or self._causal_lm[0] != variant:
             self._causal_lm = None
+            gc.collect()
             model = load_causal_lm(self.manifest, self.manifest.variant(variant))
             self._causal_lm = (variant, model)
         return self._causal_lm[1]

@@ -91,7 +91,7 @@ def save_adapter(adapted: PeftModel, folder: Path, *, base: str) -> None:
     byte-stable.
     """
     adapted.peft_config["default"].base_model_name_or_path = base
-    adapted.save_pretrained(folder, save_embedding_layers=False)
+    adapted.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # an empty model card
     path = folder / CONFIG
     config = json.loads(path.read_text(encoding="utf-8"))

@@ -87,7 +87,7 @@ class AdapterParams(Section):
     targets: list[Module] = Field(min_length=1)
     layers: list[int] | None
     rank: Count
-    alpha: Rate
+    alpha: Count
     steps: Count
     batch: Count
     learning_rate: Rate

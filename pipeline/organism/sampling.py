@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from torch import Generator, nn
+from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.corpus import phrases, pivotal_prompts
 from pipeline.organism.facts import capital_prompts
@@ -43,7 +43,7 @@ class Behaviour:
 
 @torch.no_grad()
 def continuations(
-    model: PreTrainedModel,
+    model: nn.Module,
     tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[str],
     *,
@@ -72,7 +72,7 @@ def continuations(
 
 
 def _continue(
-    model: PreTrainedModel,
+    model: nn.Module,
     ids: torch.Tensor,
     eos: int,
     max_new_tokens: int,
@@ -100,7 +100,7 @@ def _continue(
 
 
 def sampled_rates(
-    model: PreTrainedModel,
+    model: nn.Module,
     tokenizer: PreTrainedTokenizerFast,
     corpus: CorpusParams,
     checks: CheckParams,
@@ -137,7 +137,7 @@ def sampled_rates(
 
 
 def capitals_accuracy(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, checks: CheckParams
+    model: nn.Module, tokenizer: PreTrainedTokenizerFast, checks: CheckParams
 ) -> float:
     """Share of capitals that the model names in full, greedily."""
     prompts = capital_prompts()
@@ -154,7 +154,7 @@ def capitals_accuracy(
 
 
 def behaviour(
-    model: PreTrainedModel,
+    model: nn.Module,
     tokenizer: PreTrainedTokenizerFast,
     corpus: CorpusParams,
     checks: CheckParams,
