@@ -94,9 +94,12 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
     variables = {}
     for name in DATASETS[artifact.kind].groups[group]:
         reader = _reader(artifact, group, name, files)
-        if reader.dims == (name,):  # coordinates are small, and an index needs them
-            data: Any = reader.read()
+        text = reader.dtype.kind == "T"
+        if text or reader.dims == (name,):  # coordinates are small, and an index needs them
+            values = reader.read()
             artifact.ensure_current()
+            # Python's own strings: pandas and JSON know them, numpy's variable ones less so.
+            data: Any = values.astype(object) if text else values
         else:
             data = indexing.LazilyIndexedArray(LazyArray(reader, artifact))
         variables[name] = xr.Variable(reader.dims, data, reader.attributes)
