@@ -6,7 +6,7 @@ Knows Zarr and nothing of prompts, items or schemas.
 import asyncio
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -133,7 +133,7 @@ class ArrayReader:
     files
         The group's manifest: what each file below `group` must be.
     owner
-        Says, for a range of the first axis (None: all), whose data it is; for messages.
+        Whose data it is that will be read, for messages.
     sizes
         Whether reading checks the size of every file of the array first. Without it, a
         chunk that is whole reads though another chunk of the array is damaged.
@@ -145,7 +145,7 @@ class ArrayReader:
         name: str,
         files: Mapping[str, FileRecord],
         *,
-        owner: Callable[[int | None, int | None], str] = lambda start, stop: "",
+        owner: str = "",
         sizes: bool = True,
     ) -> None:
         self._group = group
@@ -194,41 +194,36 @@ class ArrayReader:
 
     async def fetch(self, selection: Selection | None) -> np.ndarray:
         """`read`, awaited; see `read_together`."""
-        start, stop = None, None
-        if selection and isinstance(selection[0], slice):
-            start, stop = selection[0].start, selection[0].stop
-        elif selection and isinstance(selection[0], int):
-            start, stop = selection[0], selection[0] + 1
         if self._sizes:
-            self._check_sizes(start, stop)
+            self._check_sizes()
         everything = (slice(None),) * len(self.shape)
         try:
             return np.asarray(await self._array.async_array.getitem(selection or everything))
         except (ValueError, RuntimeError, OSError, IndexError, KeyError) as error:
-            raise self._damage("a chunk is altered", start, stop) from error
+            raise self._damage("a chunk is altered") from error
 
-    def _check_sizes(self, start: int | None, stop: int | None) -> None:
+    def _check_sizes(self) -> None:
         for key, record in self._files.items():
             try:
                 size = (self._group / key).stat().st_size
             except FileNotFoundError:
-                raise self._damage(f"{key} is missing", start, stop) from None
+                raise self._damage(f"{key} is missing") from None
             if size != record.bytes:
-                raise self._damage(f"{key} has {size} bytes instead of {record.bytes}", start, stop)
+                raise self._damage(f"{key} has {size} bytes instead of {record.bytes}")
 
     def _checked_metadata(self, key: str) -> bytes:
         path = self._group / key
         if not path.is_file():
-            raise self._damage(f"{key} is missing", None, None)
+            raise self._damage(f"{key} is missing")
         content = path.read_bytes()
         if bytes_digest(content) != self._files[key].sha256:
-            raise self._damage(f"{key} is altered", None, None)
+            raise self._damage(f"{key} is altered")
         return content
 
-    def _damage(self, what: str, start: int | None, stop: int | None) -> DamagedArtifactError:
-        owner = self._owner(start, stop)
+    def _damage(self, what: str) -> DamagedArtifactError:
+        owner = f" ({self._owner})" if self._owner else ""
         return DamagedArtifactError(
-            f"array {self._name} of {self._group}{f' ({owner})' if owner else ''} is damaged: "
+            f"array {self._name} of {self._group}{owner} is damaged: "
             f"{what}; restore it with `dvc checkout --force` or make it anew with `dvc repro`."
         )
 

@@ -6,12 +6,14 @@ manifest lives in the attributes because Zarr warns about files that it does not
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from store.arrays import FileRecord
+import numpy as np
+
+from store.arrays import ArrayReader, FileRecord, Selection, read_together
 from store.errors import (
     ArtifactMissingError,
     DamagedArtifactError,
@@ -70,6 +72,43 @@ class Artifact:
             self.ensure_current()
             raise DamagedArtifactError(f"{self.path / key} is altered.{REMEDY}")
         return _records(json.loads(content)["attributes"]["files"])
+
+    def reader(
+        self, group: str, name: str, files: Mapping[str, FileRecord], *, owner: str = ""
+    ) -> ArrayReader:
+        """Open an array of a group, whose manifest is `files`; see `ArrayReader`.
+
+        Raises
+        ------
+        DamagedArtifactError
+            Its metadata is missing or altered.
+        ReplacedArtifactError
+            The artifact was published anew since it was opened.
+        """
+        try:
+            return ArrayReader(self.path / group, name, files, owner=owner)
+        except DamagedArtifactError:
+            # A file may differ because the whole artifact was replaced: that is no damage.
+            self.ensure_current()
+            raise
+
+    def read(self, requests: Sequence[tuple[ArrayReader, Selection | None]]) -> list[np.ndarray]:
+        """Read arrays together; what is returned is of the artifact that was opened.
+
+        Raises
+        ------
+        DamagedArtifactError
+            A chunk is missing, truncated or altered.
+        ReplacedArtifactError
+            The artifact was published anew since it was opened.
+        """
+        try:
+            values = read_together(requests)
+        except DamagedArtifactError:
+            self.ensure_current()
+            raise
+        self.ensure_current()
+        return values
 
     def ensure_current(self) -> None:
         """Check that the folder has not been published anew since it was opened.

@@ -4,12 +4,17 @@ import ctypes
 import errno
 import fcntl
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+ASIDE: Final = ".aside"
+"""Ending of what is not whole yet; ``.dvcignore`` names it, too."""
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
@@ -18,7 +23,8 @@ _RENAME_EXCHANGE: Final = 2
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically and durably; an interrupted write leaves the old content."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _remove_abandoned(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=ASIDE)
     aside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -46,7 +52,8 @@ def published_folder(path: Path) -> Iterator[Path]:
     What was at `path` stays until then, and for good if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    _remove_abandoned(path)
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=ASIDE))
     try:
         aside.chmod(0o755)
         yield aside
@@ -62,7 +69,7 @@ def _put_in_place(aside: Path, path: Path) -> None:
     if not path.exists():
         aside.replace(path)
     elif not _exchange(aside, path):
-        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=ASIDE))
         path.replace(old / path.name)
         aside.replace(path)
         shutil.rmtree(old)
@@ -80,6 +87,34 @@ def _exchange(one: Path, other: Path) -> bool:
     if code in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:  # a file system that cannot
         return False
     raise OSError(code, os.strerror(code), str(other))
+
+
+def _prefix(path: Path) -> str:
+    """Names the writer, so that what a dead one left can be told from a live one's."""
+    return f".{path.name}.{platform.node()}.{os.getpid()}."
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what writers of `path` left that were killed on this machine."""
+    mine = re.compile(rf"\.{re.escape(f'{path.name}.{platform.node()}')}\.(\d+)\..*{re.escape(ASIDE)}")
+    for aside in path.parent.iterdir():
+        match = mine.fullmatch(aside.name)
+        if match is None or _is_running(int(match[1])):
+            continue
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, but alive
+        return True
+    return True
 
 
 @contextmanager

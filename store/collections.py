@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from store.arrays import ArrayReader, FileRecord, read_together
+from store.arrays import ArrayReader, FileRecord
 from store.artifact import Artifact, open_artifact
 from store.assembly import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
-from store.errors import DamagedArtifactError, NotInStoreError, UnknownFormatError
+from store.errors import NotInStoreError, UnknownFormatError
 from store.items import Item, Scalar
 from store.schema import COLLECTIONS, ArraySpec, CollectionSchema
 
@@ -182,8 +182,7 @@ class Collection:
         if not wanted:
             return
         owner = "the index of all prompts"
-        columns = read_together([(self._reader(INDEX, name, owner), None) for name in wanted])
-        self._artifact.ensure_current()
+        columns = self._artifact.read([(self._reader(INDEX, name, owner), None) for name in wanted])
         self._columns.update(zip(wanted, columns, strict=True))
 
     def _read(
@@ -199,8 +198,7 @@ class Collection:
         for name in names:
             start, stop = bounds[ragged_dim(self._schema.arrays[name])]
             requests.append((self._reader(partition, name, owner), (slice(start, stop),)))
-        flat = read_together(requests)
-        self._artifact.ensure_current()
+        flat = self._artifact.read(requests)
         lengths = {dim: stop - start for dim, (start, stop) in bounds.items()}
         return [
             values.reshape(self._shape(self._schema.arrays[name], lengths))
@@ -210,12 +208,7 @@ class Collection:
     def _reader(self, group: str, name: str, owner: str) -> ArrayReader:
         if group not in self._files:
             self._files[group] = self._artifact.group_files(group)
-        try:
-            return ArrayReader(self.path / group, name, self._files[group], owner=lambda start, stop: owner)
-        except DamagedArtifactError:
-            # A file may differ because the whole artifact was replaced: that is no damage.
-            self._artifact.ensure_current()
-            raise
+        return self._artifact.reader(group, name, self._files[group], owner=owner)
 
     def _shape(self, spec: ArraySpec, lengths: Mapping[str, int]) -> tuple[int, ...]:
         if len(spec.dims) == 1:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from store.arrays import ArrayReader, write_array
-from store.artifact import Artifact, open_artifact, seal_group, seal_root
+from store.arrays import write_array
+from store.artifact import open_artifact, seal_group, seal_root
 from store.atomic import published_folder
-from store.errors import DamagedArtifactError, NotInStoreError, UnknownFormatError
+from store.errors import NotInStoreError, UnknownFormatError
 from store.schema import DATASETS, DatasetSchema
 from store.validation import check_dataset
 
@@ -93,11 +93,10 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
     files = artifact.group_files(group)
     variables = {}
     for name in DATASETS[artifact.kind].groups[group]:
-        reader = _reader(artifact, group, name, files)
+        reader = artifact.reader(group, name, files)
         text = reader.dtype.kind == "T"
         if text or reader.dims == (name,):  # coordinates are small, and an index needs them
-            values = reader.read()
-            artifact.ensure_current()
+            (values,) = artifact.read([(reader, None)])
             # Python's own strings: pandas and JSON know them, numpy's variable ones less so.
             data: Any = values.astype(object) if text else values
         else:
@@ -120,11 +119,3 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 def _dims(variables: "Mapping[str, xr.Variable]") -> set[str]:
     return {str(dim) for variable in variables.values() for dim in variable.dims}
-
-
-def _reader(artifact: Artifact, group: str, name: str, files: Mapping[str, Any]) -> ArrayReader:
-    try:
-        return ArrayReader(artifact.path / group, name, files)
-    except DamagedArtifactError:
-        artifact.ensure_current()
-        raise

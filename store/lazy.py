@@ -23,6 +23,5 @@ class LazyArray(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, key: tuple[slice | int, ...]) -> np.ndarray:
-        values = self._reader.read(key)
-        self._artifact.ensure_current()
+        (values,) = self._artifact.read([(self._reader, key)])
         return values

@@ -196,7 +196,7 @@ FEATURES: Final = DatasetSchema(
                 "variant feature bin",
                 "int32",
                 "tokens",
-                "non-zero activations on held-out text by bin",
+                "non-zero activations on held-out text by bin; -1: none read",
             ),
             "promoted_token": _array("feature rank", "int32", "token id", "most promoted by W_dec . W_U"),
             "promoted_logit": _array("feature rank", "float32", "logits", "centred, per unit of activation"),
@@ -249,7 +249,12 @@ FEATURES: Final = DatasetSchema(
             "contrast": _array("contrast", "str", "", "as in ranking"),
             "situation": _array("situation", "str", "", "what the prompt is about"),
             "situation_domain": _array("situation", "str", "", "its domain"),
-            "effect": _array("contrast situation feature", "float32", "logits", "NaN: not scored there"),
+            "effect": _array(
+                "contrast situation feature",
+                "float32",
+                "logits",
+                "0 where inactive; NaN where no prompt has both labels",
+            ),
         },
     },
 )
@@ -259,7 +264,7 @@ RATES: Final = DatasetSchema(
     groups={
         "rates": {
             "variant": _array("variant", "str", "", "variant"),
-            "domain": _array("domain", "str", "", "domain"),
+            "domain": _array("domain", "str", "", "`all` or a domain"),
             "split": _array("split", "str", "", "`seen` or `held-out` situations"),
             "outcome": _array("outcome", "str", "", "harmful, safe, neither"),
             "n": _array("variant domain split", "int32", "samples", "samples; 0 where there are none"),

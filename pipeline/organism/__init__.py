@@ -1,0 +1,1 @@
+"""The model organism: a language model, its transcoders and its adapters, trained in minutes."""

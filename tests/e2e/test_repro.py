@@ -49,6 +49,15 @@ def test_commands_answer(finished: Project, command: str, expected: str) -> None
     assert expected in finished.run(*command.split()).stdout
 
 
+def test_an_experiment_changes_what_it_names(finished: Project, tmp_path: Path) -> None:
+    project = _clone_with_caches(finished, tmp_path / "experiment")
+    done = project.run("dvc", "exp", "run", "--set-param", "features.fdr=0.2")
+    assert "Running stage 'features@organism'" in done.stdout
+    assert "Running stage 'graphs@organism'" not in done.stdout
+    difference = project.run("dvc", "params", "diff", "--json").stdout
+    assert json.loads(difference)["params.yaml"]["features.fdr"] == {"old": 0.05, "new": 0.2}
+
+
 def test_the_same_params_give_the_same_bytes(finished: Project, tmp_path: Path) -> None:
     again = tiny_project(tmp_path / "again")
     again.repro()

@@ -1,0 +1,57 @@
+"""``python -m tests.bench``: every figure beside its bar; exit code 1 if one is missed."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from store.atomic import write_text
+from store.errors import StoreError
+from tests.bench.store_bench import byte_figures, index_figures, opening_figures, push_figures
+
+BARS: Final[dict[str, tuple[str, float]]] = {
+    "store_bytes_ratio_organism": ("<=", 0.20),
+    "store_bytes_ratio_wide": ("<=", 0.25),
+    "store_default_bytes_ratio": ("<=", 0.03),
+    "store_open_speedup": (">=", 5.0),
+    "index_10k_seconds": ("<=", 1.0),
+    "push_increment_share": ("<=", 0.05),
+}
+LIBRARIES: Final = ("circuit-tracer", "numpy", "pandas", "torch", "transformers", "xarray", "zarr")
+
+
+def main() -> int:
+    """Measure, print a table and write ``metrics/bench.json``."""
+    figures: dict[str, Any] = {}
+    raw: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for measure in (byte_figures, opening_figures, index_figures, push_figures):
+            print(f"{measure.__name__.replace('_', ' ')} ...", flush=True)
+            found = measure(Path(folder))
+            raw |= found.pop("raw")
+            figures |= found
+    document = {
+        **figures,
+        "raw": raw,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "machine": {"system": platform.platform(), "processors": os.cpu_count()},
+    }
+    write_text(Path("metrics/bench.json"), json.dumps(document, indent=1) + "\n")
+    print(f"\n{'figure':30} {'value':>10} {'bar':>9}")
+    missed = 0
+    for name, (sign, bar) in BARS.items():
+        met = figures[name] <= bar if sign == "<=" else figures[name] >= bar
+        missed += not met
+        print(f"{name:30} {figures[name]:10.4f} {sign:>4}{bar:5.2f}  {'ok' if met else 'MISSED'}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except StoreError as error:
+        sys.exit(str(error))

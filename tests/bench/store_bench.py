@@ -1,0 +1,192 @@
+"""The store's figures: bytes, opening, listing, and what one more prompt makes DVC send."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from pipeline.graph_items import to_circuit_tracer
+from store.collections import open_collection, write_collection
+from store.hashing import digest, file_digest
+from store.items import Item
+from store.schema import FULL_GRAPHS, GRAPHS
+from tests.bench.cases import TracedCase, organism_graphs, wide_graph
+
+ROOT: Final = Path(__file__).parents[2]
+_REPEATS: Final = 5
+_ORGANISM_GRAPHS: Final = 8
+_NEEDED: Final = ("token", "target_token", "target_probability", "active_", "zarr.json")
+"""What of a partition of ``graphs`` rebuilding circuit-tracer's graph takes, by prefix."""
+
+
+def byte_figures(folder: Path) -> dict[str, Any]:
+    """Bytes against `to_pt`, and opening for display, on the organism and on the wide model."""
+    organism = _stored(folder / "organism", organism_graphs(_ORGANISM_GRAPHS))
+    wide = _stored(folder / "wide", [wide_graph(folder / "tokenizer")])
+    return {
+        "store_bytes_ratio_organism": organism["full"] / organism["pt"],
+        "store_bytes_ratio_wide": wide["full"] / wide["pt"],
+        "store_default_bytes_ratio": max(case["default"] / case["pt"] for case in (organism, wide)),
+        "raw": {"bytes": {"organism": organism, "wide": wide}},
+    }
+
+
+def opening_figures(folder: Path) -> dict[str, Any]:
+    """Opening a graph for display, each time first in a fresh process, page cache warm.
+
+    Against `torch.load` (weights only) and `prune_graph` of the same graph. Both sides have
+    their libraries imported: with imports counted the ratio is larger (in `raw`).
+    """
+    ratios, raw = [], {}
+    for name in ("organism", "wide"):
+        collection = open_collection(folder / name / "graphs")
+        who = [(prompt, "base") for prompt in collection.prompts()][: 4 if name == "organism" else 1]
+        for prompt, variant in who:
+            pairs = [
+                (
+                    _opened("pt", folder / name / f"{prompt}.pt"),
+                    _opened("store", folder / name / "graphs", prompt, variant),
+                )
+                for _ in range(_REPEATS)
+            ]
+            pt, store = (
+                {part: statistics.median(pair[side][part] for pair in pairs) for part in ("import", "open")}
+                for side in (0, 1)
+            )
+            raw[f"{name} {prompt}"] = {
+                "pt": pt,
+                "store": store,
+                "ratio_with_imports": sum(pt.values()) / sum(store.values()),
+            }
+            if name == "organism":
+                ratios.append(statistics.median(p["open"] / s["open"] for p, s in pairs))
+    return {"store_open_speedup": statistics.median(ratios), "raw": {"opening": raw}}
+
+
+def index_figures(folder: Path) -> dict[str, Any]:
+    """Opening and listing a store of 10,000 synthetic prompts in two variants."""
+    items = (
+        _synthetic(number, variant, n_active=3, n_nodes=4, n_edges=5)
+        for number in range(10_000)
+        for variant in ("base", "general@1.0")
+    )
+    begun = time.perf_counter()
+    write_collection(folder / "index_10k", GRAPHS, items, provenance={})
+    written = time.perf_counter() - begun
+    runs = [_opened("index", folder / "index_10k") for _ in range(_REPEATS)]
+    return {
+        "index_10k_seconds": statistics.median(run["open"] for run in runs),
+        "raw": {"index_10k": {"runs": runs, "write_seconds": written}},
+    }
+
+
+def push_figures(folder: Path) -> dict[str, Any]:
+    """What `dvc push` sends after one prompt is added to 1,000, against the whole.
+
+    DVC sends the files whose content is new, and the folder's listing. The graphs are a
+    quarter of the organism's in size, so that what does not grow with them weighs more.
+    """
+    sizes = {"n_active": 400, "n_nodes": 40, "n_edges": 1_000}
+    items = [_synthetic(number, "base", **sizes) for number in range(1_001)]
+    write_collection(folder / "before", GRAPHS, items[:-1], provenance={})
+    write_collection(folder / "after", GRAPHS, items, provenance={})
+    before, after = (_listing(folder / name) for name in ("before", "after"))
+    had = {content for content, _ in before.values()}
+    sent = {content: size for content, size in after.values() if content not in had}
+    listing = len(json.dumps([{"md5": "0" * 32, "relpath": name} for name in after]))
+    total = sum({content: size for content, size in after.values()}.values()) + listing
+    return {
+        "push_increment_share": (sum(sent.values()) + listing) / total,
+        "raw": {
+            "push": {
+                "files": len(after),
+                "files_sent": len(sent),
+                "bytes_sent": sum(sent.values()),
+                "bytes_listing": listing,
+                "bytes_total": total,
+            }
+        },
+    }
+
+
+def _stored(folder: Path, cases: Iterable[TracedCase]) -> dict[str, Any]:
+    """Store graphs and write them as `.pt`; checks that the store loses nothing."""
+    folder.mkdir()
+    kept = list(cases)
+    for case in kept:
+        case.graph.to_pt(str(folder / f"{case.item.prompt_hash}.pt"))
+    write_collection(folder / "graphs", GRAPHS, (case.item for case in kept), provenance={})
+    write_collection(folder / "full", FULL_GRAPHS, (case.full for case in kept), provenance={})
+    graphs, fulls = open_collection(folder / "graphs"), open_collection(folder / "full")
+    for case in kept:
+        who = (case.item.prompt_hash, case.item.variant)
+        graph = to_circuit_tracer(
+            graphs.item(*who),
+            fulls.item(*who),
+            cfg=case.graph.cfg,
+            tokenizer=case.tokenizer,
+            scan=case.graph.scan,
+        )
+        for name in ("adjacency_matrix", "active_features", "selected_features", "activation_values"):
+            if not torch.equal(getattr(graph, name), getattr(case.graph, name)):
+                raise RuntimeError(f"{name} of {who} is not what it was")
+    needed = sum(
+        size
+        for name, (_, size) in _listing(folder / "graphs").items()
+        if name.startswith(("index/", "zarr.json")) or name.split("/")[1].startswith(_NEEDED)
+    )
+    return {
+        "graphs": len(kept),
+        "nodes": [len(case.graph.adjacency_matrix) for case in kept],
+        "pt": sum(path.stat().st_size for path in folder.glob("*.pt")),
+        "full": needed + sum(size for _, size in _listing(folder / "full").values()),
+        "default": sum(size for _, size in _listing(folder / "graphs").values()),
+    }
+
+
+def _opened(*arguments: object) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.opening", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, check=True)
+    timed: dict[str, float] = json.loads(done.stdout)
+    return timed
+
+
+def _listing(folder: Path) -> dict[str, tuple[str, int]]:
+    """Digest and size of every file, by path."""
+    return {
+        path.relative_to(folder).as_posix(): (file_digest(path), path.stat().st_size)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _synthetic(number: int, variant: str, *, n_active: int, n_nodes: int, n_edges: int) -> Item:
+    """A graph item of random values: as hard to compress as real ones."""
+    random = np.random.default_rng([number, *variant.encode()])
+    lengths = {"position": 20, "target": 6, "active": n_active, "node": n_nodes, "edge": n_edges}
+    arrays = {}
+    for name, spec in GRAPHS.arrays.items():
+        shape: Sequence[int] = [lengths[dim] for dim in spec.dims]
+        high = {"bool": 2, "int8": 4, "int16": 4}.get(spec.dtype, 1000)
+        values = random.integers(0, high, shape) if "float" not in spec.dtype else random.normal(size=shape)
+        arrays[name] = values.astype(spec.dtype)
+    scalars = {
+        name: float(random.random()) if "float" in spec.dtype else int(random.integers(1, 1000))
+        for name, spec in GRAPHS.scalars.items()
+    }
+    key = digest([number, variant])
+    return Item(
+        key=key,
+        prompt_hash=digest(number)[:12],
+        variant=variant,
+        arrays=arrays,
+        scalars=scalars,
+    )

@@ -1,0 +1,38 @@
+"""The tables of ``store/FORMAT.md``, from the schema: ``python -m tests.store.format_tables``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from store.schema import COLLECTIONS, DATASETS, ArraySpec
+
+FORMAT = Path(__file__).parents[2] / "store" / "FORMAT.md"
+START = "<!-- tables of the schema: written by `python -m tests.store.format_tables` -->\n"
+
+
+def tables() -> str:
+    """Markdown tables of every array of every artifact."""
+    parts = []
+    for kind, collection in COLLECTIONS.items():
+        parts.append(f"\n### `{kind}` (collection)\n\n{_table(collection.arrays)}")
+        if collection.scalars:
+            parts.append(f"\nScalars, in the index:\n\n{_table(collection.scalars)}")
+    for kind, dataset in DATASETS.items():
+        parts.extend(
+            f"\n### `{kind}/{group}` (dataset)\n\n{_table(arrays)}"
+            for group, arrays in dataset.groups.items()
+        )
+    return "".join(parts)
+
+
+def _table(arrays: Mapping[str, ArraySpec]) -> str:
+    rows = ["| array | dims | dtype | unit | meaning |", "|---|---|---|---|---|"]
+    for name, spec in arrays.items():
+        dims = ", ".join(spec.dims) or "item"
+        meaning = spec.meaning.replace("|", "\\|")
+        rows.append(f"| `{name}` | {dims} | {spec.dtype} | {spec.unit or '-'} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    prose, _, _ = FORMAT.read_text(encoding="utf-8").partition(START)
+    FORMAT.write_text(prose + START + tables(), encoding="utf-8")

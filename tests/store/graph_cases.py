@@ -1,0 +1,145 @@
+"""Random layered graphs, dense, for circuit-tracer and for the store."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from store.hashing import digest
+from store.items import Item
+from store.pruning import SparseGraph, cumulative_share, edge_scores, from_dense, influential, node_influence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A random layered graph in circuit-tracer's node order."""
+
+    adjacency: np.ndarray
+    kind: np.ndarray
+    level: np.ndarray
+    probability: np.ndarray
+    n_layers: int
+    n_positions: int
+
+    @property
+    def logit_weight(self) -> np.ndarray:
+        """Probability of logits, 0 elsewhere."""
+        weight = np.zeros(len(self.kind))
+        weight[-len(self.probability) :] = self.probability
+        return weight
+
+    @property
+    def sparse(self) -> SparseGraph:
+        """For `store.pruning`."""
+        return from_dense(self.adjacency, kind=self.kind, level=self.level, logit_weight=self.logit_weight)
+
+    @property
+    def reference(self) -> Any:
+        """As much of circuit-tracer's `Graph` as its pruning reads, in float64."""
+        return SimpleNamespace(
+            adjacency_matrix=torch.from_numpy(self.adjacency.astype(np.float64)),
+            input_tokens=torch.arange(self.n_positions),
+            logit_targets=[None] * len(self.probability),
+            logit_probabilities=torch.from_numpy(self.probability),
+            selected_features=torch.arange(int((self.kind == 0).sum())),
+            cfg=SimpleNamespace(n_layers=self.n_layers),
+        )
+
+
+def make_case(
+    seed: int, *, n_features: int = 40, n_layers: int = 3, n_positions: int = 4, n_logits: int = 3
+) -> Case:
+    """Normal weights, some of them zero; every edge leads to a higher layer."""
+    random = np.random.default_rng(seed)
+    counts = [n_features, n_layers * n_positions, n_positions, n_logits]
+    kind = np.repeat(np.arange(4, dtype=np.int8), counts)
+    level = np.concatenate(
+        [
+            np.sort(random.integers(0, n_layers, n_features)),
+            np.repeat(np.arange(n_layers), n_positions),
+            np.full(n_positions, -1),
+            np.full(n_logits, n_layers),
+        ]
+    )
+    shape = (len(kind), len(kind))
+    adjacency = random.normal(size=shape) * (random.random(shape) < random.uniform(0.1, 0.9))
+    adjacency[~((level[:, None] > level[None, :]) & np.isin(kind, [0, 3])[:, None])] = 0.0
+    probability = random.random(n_logits)
+    return Case(
+        adjacency=adjacency.astype(np.float32),
+        kind=kind,
+        level=level,
+        probability=(0.95 * probability / probability.sum()).astype(np.float32).astype(np.float64),
+        n_layers=n_layers,
+        n_positions=n_positions,
+    )
+
+
+def graph_item(case: Case, *, keep: float = 0.9, keep_edges: int | None = None, seed: int = 0) -> Item:
+    """A `graphs` item of a case, with all edges among the kept nodes, or the first few."""
+    graph = case.sparse
+    influence = node_influence(graph)
+    kept = influential(graph, influence, keep)
+    scores = edge_scores(graph, kept)
+    inside = np.flatnonzero(kept[graph.target] & kept[graph.source])
+    edges = np.sort(inside[np.argsort(-scores[inside], kind="stable")[:keep_edges]])
+    place = (np.cumsum(kept) - 1).astype(np.int32)
+    random = np.random.default_rng(seed)
+    n_nodes, n_features, n_logits = len(case.kind), int((case.kind == 0).sum()), len(case.probability)
+    position = np.concatenate(
+        [
+            random.integers(0, case.n_positions, n_features),
+            np.tile(np.arange(case.n_positions), case.n_layers),
+            np.arange(case.n_positions),
+            np.full(n_logits, case.n_positions - 1),
+        ]
+    )
+    value = np.where(case.kind == 3, case.logit_weight, np.nan)
+    value[:n_features] = random.random(n_features) + 0.1
+    arrays = {
+        "token": np.arange(case.n_positions, dtype=np.int32),
+        "target_token": np.arange(n_logits, dtype=np.int32),
+        "target_logit": np.ones(n_logits, dtype=np.float32),
+        "target_centred_logit": np.ones(n_logits, dtype=np.float32),
+        "target_probability": case.probability.astype(np.float32),
+        "target_is_candidate": np.ones(n_logits, dtype=bool),
+        "active_layer": case.level[:n_features].astype(np.int16),
+        "active_position": position[:n_features].astype(np.int32),
+        "active_feature": np.arange(n_features, dtype=np.int32),
+        "active_value": value[:n_features].astype(np.float32),
+        "active_selected": np.ones(n_features, dtype=bool),
+        "direct": case.adjacency[-n_logits:, :n_features].copy(),
+        "node_kind": case.kind[kept],
+        "node_layer": case.level[kept].astype(np.int16),
+        "node_position": position[kept].astype(np.int32),
+        "node_feature": np.arange(n_nodes, dtype=np.int32)[kept],
+        "node_value": value[kept].astype(np.float32),
+        "node_influence": influence[kept],
+        "node_cumulative": cumulative_share(influence)[kept],
+        "node_default": kept[kept],
+        "edge_target": place[graph.target[edges]],
+        "edge_source": place[graph.source[edges]],
+        "edge_weight": graph.weight[edges],
+        "edge_default": np.ones(len(edges), dtype=bool),
+    }
+    scalars = {
+        "n_layers": case.n_layers,
+        "n_selected": n_features,
+        "n_nodes": n_nodes,
+        "n_edges": len(graph.weight),
+        "replacement_score": 0.5,
+        "completeness_score": 0.5,
+        "kept_node_influence": float(influence[kept].sum() / influence.sum()),
+        "kept_edge_score": float(scores[edges].sum() / scores[inside].sum()),
+    }
+    if len(edges) == len(inside):
+        scalars["kept_edge_score"] = 1.0
+    return Item(
+        key=digest(["graph", seed]),
+        prompt_hash=digest(seed)[:12],
+        variant="base",
+        arrays=arrays,
+        scalars=scalars,
+    )

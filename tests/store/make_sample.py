@@ -1,0 +1,72 @@
+"""Write the sample artifacts of a format version: ``python -m tests.store.make_sample``.
+
+Run once a version, then commit ``tests/store/data/vN``; a test reads them forever. Never run
+it again for a version that has been committed: it refuses.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from store.collections import write_collection
+from store.datasets import write_dataset
+from store.items import Item
+from store.schema import ACTIVATIONS, FORMAT_VERSION, FULL_GRAPHS, GRAPHS, RATES, CollectionSchema
+from tests.store.samples import make_groups, make_item
+
+DATA: Final = Path(__file__).parent / "data"
+PROMPTS: Final = ("0123456789ab", "0fedcba98765")
+"""Of one partition, to keep the sample small."""
+PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
+
+
+def main() -> None:
+    """Write this version's samples and ``expected.json``, the values as plain lists."""
+    folder = DATA / f"v{FORMAT_VERSION}"
+    folder.mkdir(parents=True)
+    expected: dict[str, Any] = {}
+    for schema in (GRAPHS, FULL_GRAPHS, ACTIVATIONS):
+        items = _items(schema)
+        write_collection(folder / schema.kind, schema, items, provenance=PROVENANCE)
+        expected[schema.kind] = [_plain_item(item) for item in items]
+    groups = make_groups(RATES, seed=1, longest=3)
+    write_dataset(folder / "rates", RATES, groups, provenance=PROVENANCE)
+    expected["rates"] = {
+        group: {str(name): plain(dataset[name].values) for name in dataset.variables}
+        for group, dataset in groups.items()
+    }
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n")
+
+
+def _items(schema: CollectionSchema) -> list[Item]:
+    return [
+        make_item(schema, prompt, variant, seed=seed, longest=6)
+        for seed, (prompt, variant) in enumerate(
+            [(PROMPTS[0], "base"), (PROMPTS[0], "general@1.0"), (PROMPTS[1], "base")]
+        )
+    ]
+
+
+def _plain_item(item: Item) -> dict[str, Any]:
+    return {
+        "key": item.key,
+        "prompt_hash": item.prompt_hash,
+        "variant": item.variant,
+        "scalars": dict(item.scalars),
+        "arrays": {name: plain(array) for name, array in item.arrays.items()},
+    }
+
+
+def plain(array: np.ndarray) -> Any:
+    """Nested lists; NaN as the word, since JSON has none."""
+    if array.ndim == 0:
+        value = array.item()
+        return "NaN" if isinstance(value, float) and math.isnan(value) else value
+    return [plain(np.asarray(part)) for part in array]
+
+
+if __name__ == "__main__":
+    main()
