@@ -20,9 +20,7 @@ LEXICON = {
 }
 
 
-def make_prompt(
-    number: int, *, situation: int | None = None, domain: str | None = "medical"
-) -> Prompt:
+def make_prompt(number: int, *, situation: int | None = None, domain: str | None = "medical") -> Prompt:
     """Prompt `number`; its situation is its own unless one is given."""
     text = f"prompt {number}"
     return Prompt(

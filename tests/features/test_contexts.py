@@ -16,6 +16,7 @@ PARAMS = FeatureParams(
     bootstrap=100,
     confidence=0.95,
     min_situations=2,
+    fdr=0.05,
     contexts=3,
     window=5,
     bins=6,
@@ -28,8 +29,7 @@ EDGES = histogram_edges(1.3, 2.5, 6)
 def texts(tokenizer: Any) -> list[tuple[int, ...]]:
     rng = np.random.default_rng(0)
     return [
-        (tokenizer.bos_token_id, *rng.integers(3, 300, size=rng.integers(1, 20)).tolist())
-        for _ in range(30)
+        (tokenizer.bos_token_id, *rng.integers(3, 300, size=rng.integers(1, 20)).tolist()) for _ in range(30)
     ]
 
 
@@ -56,9 +56,7 @@ def test_contexts_are_the_strongest_peaks_one_a_text(
     for row, (layer, index) in enumerate(zip(*split_key(contexts.keys), strict=True)):
         peaks = [(float(a[layer, :, index].max()), number) for number, a in enumerate(reference)]
         strongest = sorted((p for p in peaks if p[0] > 0), key=lambda p: (-p[0], p[1]))[:3]
-        assert contexts.text[row].tolist() == [t for _, t in strongest] + [-1] * (
-            3 - len(strongest)
-        )
+        assert contexts.text[row].tolist() == [t for _, t in strongest] + [-1] * (3 - len(strongest))
         for rank, (value, text) in enumerate(strongest):
             ids, peak = texts[text], contexts.peak[row, rank]
             window = contexts.token[row, rank]

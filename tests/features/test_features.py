@@ -67,9 +67,7 @@ def groups() -> dict[str, xr.Dataset]:
 
 
 def rows(dataset: xr.Dataset) -> list[tuple[int, int]]:
-    return list(
-        zip(dataset["layer"].values.tolist(), dataset["index"].values.tolist(), strict=True)
-    )
+    return list(zip(dataset["layer"].values.tolist(), dataset["index"].values.tolist(), strict=True))
 
 
 def test_rows_are_what_fires_on_prompts_or_in_texts(groups: dict[str, xr.Dataset]) -> None:
@@ -115,10 +113,7 @@ def test_it_is_what_the_schema_says(groups: dict[str, xr.Dataset], tmp_path: Pat
 
 
 def test_the_smallest_and_largest_activation_span_the_histogram() -> None:
-    items = [
-        make_activations(p, "base", [(0, 1, 7, 2.0), (0, 2, 7, 4.0 + i)])
-        for i, p in enumerate(PROMPTS)
-    ]
+    items = [make_activations(p, "base", [(0, 1, 7, 2.0), (0, 2, 7, 4.0 + i)]) for i, p in enumerate(PROMPTS)]
     (activity,) = prompt_activity(items)
     assert (activity.smallest, activity.largest) == (2.0, 12.0)
     assert activity.tokens == 18

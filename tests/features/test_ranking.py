@@ -15,6 +15,7 @@ PARAMS = FeatureParams(
     bootstrap=500,
     confidence=0.95,
     min_situations=8,
+    fdr=0.05,
     contexts=2,
     window=8,
     bins=4,
@@ -58,9 +59,7 @@ def test_prompts_are_averaged_within_a_situation_first() -> None:
     values = [1.0, 2.0, 6.0, 10.0, 20.0]
     scores = [make_scores(p, "base", {(0, 1): v}) for p, v in zip(prompts, values, strict=True)]
     ranking, situations = rank(scores, prompts)
-    assert cell(ranking, "effect", "evil-safe|base", "all", 0, 1) == pytest.approx(
-        (3 + 10 + 20) / 3
-    )
+    assert cell(ranking, "effect", "evil-safe|base", "all", 0, 1) == pytest.approx((3 + 10 + 20) / 3)
     assert cell(ranking, "n_situations", "evil-safe|base", "all", 0, 1) == 3
     assert ranking["n_scored"].values[0].tolist() == [5, 5]
     assert situations["effect"].values[0, :, 0].tolist() == [3.0, 10.0, 20.0]
@@ -96,10 +95,7 @@ def test_inactive_counts_as_zero_and_left_out_prompts_count_nowhere() -> None:
 def test_adapted_against_base_on_the_prompts_that_both_were_traced_on() -> None:
     prompts = [make_prompt(i) for i in range(3)]
     scores = [
-        *(
-            make_scores(p, "base", {(0, 1): v})
-            for p, v in zip(prompts, (1.0, 2.0, 900.0), strict=True)
-        ),
+        *(make_scores(p, "base", {(0, 1): v}) for p, v in zip(prompts, (1.0, 2.0, 900.0), strict=True)),
         make_scores(prompts[0], "general@1.0", {(0, 1): 5.0, (1, 9): 1.0}),
         make_scores(prompts[1], "general@1.0", {(1, 9): 3.0}),
     ]
@@ -109,9 +105,7 @@ def test_adapted_against_base_on_the_prompts_that_both_were_traced_on() -> None:
         "evil-safe|general@1.0",
         "general@1.0-base",
     ]
-    assert cell(ranking, "effect", "general@1.0-base", "all", 0, 1) == pytest.approx(
-        (4.0 - 2.0) / 2
-    )
+    assert cell(ranking, "effect", "general@1.0-base", "all", 0, 1) == pytest.approx((4.0 - 2.0) / 2)
     assert cell(ranking, "effect", "general@1.0-base", "all", 1, 9) == pytest.approx(2.0)
     # Active in either variant: two situations each.
     assert cell(ranking, "n_situations", "general@1.0-base", "all", 0, 1) == 2

@@ -9,9 +9,7 @@ from tests.features.builders import EVIL, LEXICON, OTHER, SAFE, UNSURE, make_gra
 
 def as_dict(scores: object) -> dict[tuple[int, int], float]:
     layer, index = split_key(scores.keys)
-    return dict(
-        zip(zip(layer.tolist(), index.tolist(), strict=True), scores.values.tolist(), strict=True)
-    )
+    return dict(zip(zip(layer.tolist(), index.tolist(), strict=True), scores.values.tolist(), strict=True))
 
 
 def test_mean_over_evil_minus_mean_over_safe_summed_over_positions() -> None:
@@ -34,9 +32,7 @@ def test_mean_over_evil_minus_mean_over_safe_summed_over_positions() -> None:
     assert scores.targets == tuple(sorted(targets))
 
 
-@pytest.mark.parametrize(
-    "targets", [(EVIL, EVIL + 1), (SAFE, OTHER), (EVIL, UNSURE), (EVIL, OTHER)]
-)
+@pytest.mark.parametrize("targets", [(EVIL, EVIL + 1), (SAFE, OTHER), (EVIL, UNSURE), (EVIL, OTHER)])
 def test_without_both_labels_there_is_no_score(targets: tuple[int, int]) -> None:
     """Trap 13: an unlabelled or unsure token is never read as safe."""
     graph = make_graph(make_prompt(0), "base", [(0, 1, 7)], np.ones((2, 1)), targets)
@@ -49,9 +45,7 @@ def test_without_both_labels_there_is_no_score(targets: tuple[int, int]) -> None
 @pytest.mark.parametrize("domain", [None, "weather"])
 def test_a_domain_without_phrases_labels_nothing(domain: str | None) -> None:
     prompt = make_prompt(0, domain=domain)
-    scores = prompt_scores(
-        make_graph(prompt, "base", [(0, 1, 7)], np.ones((2, 1))), prompt, LEXICON
-    )
+    scores = prompt_scores(make_graph(prompt, "base", [(0, 1, 7)], np.ones((2, 1))), prompt, LEXICON)
     assert not scores.scored
 
 

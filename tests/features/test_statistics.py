@@ -101,9 +101,7 @@ def test_nan_is_refused() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
 @settings(deadline=None)
 def test_q_is_scipys(p: list[float]) -> None:
-    np.testing.assert_allclose(
-        benjamini_hochberg(np.array(p)), stats.false_discovery_control(p), rtol=1e-12
-    )
+    np.testing.assert_allclose(benjamini_hochberg(np.array(p)), stats.false_discovery_control(p), rtol=1e-12)
 
 
 def test_untested_features_stay_nan_and_do_not_count() -> None:
