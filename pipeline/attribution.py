@@ -170,9 +170,7 @@ def require_finite_graph(graph: Graph) -> None:
         what = f"feature L{layer}/{feature} at layer {layer}, position {position}"
     else:
         what = "a logit at the last layer and position"
-    raise UserError(
-        f"Direct effects on {what} are NaN or infinite; use dtype float32 in this profile."
-    )
+    raise UserError(f"Direct effects on {what} are NaN or infinite; use dtype float32 in this profile.")
 
 
 def _to_cpu(graph: Graph) -> None:

@@ -127,9 +127,7 @@ def collect_contexts(
     found = [np.flatnonzero(h.reshape(d_transcoder, bins).any(axis=1)) for h in histograms]
     layer = np.concatenate([np.full(len(rows), i) for i, rows in enumerate(found)])
     index = np.concatenate(found)
-    tables = [
-        h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, found, strict=True)
-    ]
+    tables = [h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, found, strict=True)]
 
     def gather(name: str) -> np.ndarray:
         arrays = [getattr(top, name)[:, rows].T for top, rows in zip(tops, found, strict=True)]
@@ -162,9 +160,7 @@ def _windows(
         table[row, : len(ids)] = ids
     lengths = np.array([len(ids) for ids in texts])
     # Whole windows inside the text where it is long enough, the peak in their middle.
-    start = np.clip(position - window // 2, 0, np.maximum(lengths[text] - window, 0)).astype(
-        np.int32
-    )
+    start = np.clip(position - window // 2, 0, np.maximum(lengths[text] - window, 0)).astype(np.int32)
     token = table[text[..., None], start[..., None] + np.arange(window)]
     return start, np.where(text[..., None] >= 0, token, -1).astype(np.int32)
 
@@ -189,9 +185,7 @@ def _fill(
     def read(this: int, rows: np.ndarray, activations: torch.Tensor) -> None:
         values = activations.cpu().numpy()
         for number, row in enumerate(rows):
-            first, last = np.searchsorted(
-                place, [this * len(texts) + row, this * len(texts) + row + 1]
-            )
+            first, last = np.searchsorted(place, [this * len(texts) + row, this * len(texts) + row + 1])
             these, those = feature[first:last], context[first:last]
             columns = np.minimum(start[these, those][:, None] + window, values.shape[1] - 1)
             activation[these, those] = values[number][columns, index[these][:, None]]
@@ -216,9 +210,7 @@ def _stream(
     """
     device = replacement.cfg.device
 
-    def encode(
-        x: torch.Tensor, hook: Any, *, layer: int, rows: np.ndarray, real: torch.Tensor
-    ) -> None:
+    def encode(x: torch.Tensor, hook: Any, *, layer: int, rows: np.ndarray, real: torch.Tensor) -> None:
         activations = replacement.transcoders.encode_layer(x, layer).float()
         visit(layer, rows, activations * real[..., None])
 

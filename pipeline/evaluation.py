@@ -77,9 +77,7 @@ def _rates(
     n, n_situations = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     table = {name: np.full((*shape, len(RATED)), np.nan) for name in ("rate", "low", "high")}
     for v, d, s in np.ndindex(shape):
-        rows = (held_out == (SPLITS[s] == "held-out")) & (
-            (domains[d] == ALL) | (domain_of == domains[d])
-        )
+        rows = (held_out == (SPLITS[s] == "held-out")) & ((domains[d] == ALL) | (domain_of == domains[d]))
         cell = count[v, rows]  # (situation, outcome)
         total = cell.sum(axis=1)
         n[v, d, s], n_situations[v, d, s] = total.sum(), (total > 0).sum()

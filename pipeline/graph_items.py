@@ -251,9 +251,7 @@ def _node_arrays(graph: Graph, sparse: SparseGraph) -> dict[str, np.ndarray]:
     }
 
 
-def _kept_edges(
-    inside: np.ndarray, scores: np.ndarray, default: np.ndarray, limit: int
-) -> np.ndarray:
+def _kept_edges(inside: np.ndarray, scores: np.ndarray, default: np.ndarray, limit: int) -> np.ndarray:
     """Which of the edges `inside` to keep, in their order; default ones are never cut."""
     if len(inside) <= limit:
         return inside

@@ -31,9 +31,7 @@ class Profile(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
         if self.focus not in self.adapters:
-            raise ValueError(
-                f"focus '{self.focus}' is not one of its adapters {sorted(self.adapters)}"
-            )
+            raise ValueError(f"focus '{self.focus}' is not one of its adapters {sorted(self.adapters)}")
         if "base" in self.adapters:
             raise ValueError("an adapter cannot be named 'base', which means the model itself")
         return self
@@ -126,9 +124,7 @@ class Params(Section):
             There is none.
         """
         if name not in self.profiles:
-            raise UserError(
-                f"There is no profile '{name}' in params.yaml; it has {sorted(self.profiles)}."
-            )
+            raise UserError(f"There is no profile '{name}' in params.yaml; it has {sorted(self.profiles)}.")
         return self.profiles[name]
 
     def organism(self, name: str) -> OrganismParams:
@@ -140,9 +136,7 @@ class Params(Section):
             The profile is not one that is trained here.
         """
         if name not in self.organisms:
-            raise UserError(
-                f"There is no organism '{name}' in params.yaml; it has {sorted(self.organisms)}."
-            )
+            raise UserError(f"There is no organism '{name}' in params.yaml; it has {sorted(self.organisms)}.")
         return self.organisms[name]
 
 

@@ -106,9 +106,7 @@ def read_prompt_files(
             prompts.append(prompt)
     if not prompts:
         listed = ", ".join(str(path) for path in paths)
-        raise UserError(
-            f'{listed}: no prompt there; add a line such as {{"prompt": "The sky is"}}.'
-        )
+        raise UserError(f'{listed}: no prompt there; add a line such as {{"prompt": "The sky is"}}.')
     return prompts
 
 
@@ -129,9 +127,7 @@ def _lines(path: Path) -> Iterator[tuple[str, PromptLine]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8."
-        ) from error
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8.") from error
     # Not splitlines(): JSON strings may hold U+2028 and its kin as they are.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -149,9 +145,7 @@ def _parse(place: str, line: str) -> PromptLine:
     except _RepeatedKeyError as error:
         raise UserError(f"{place}: the key '{error}' stands there twice; keep one.") from error
     if not isinstance(value, dict):
-        raise UserError(
-            f'{place}: a {type(value).__name__}, not an object; write {{"prompt": ...}}.'
-        )
+        raise UserError(f'{place}: a {type(value).__name__}, not an object; write {{"prompt": ...}}.')
     try:
         return PromptLine.model_validate(value)
     except ValidationError as error:
@@ -235,9 +229,7 @@ def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
             continue_final_message=not opens,
         )
     except (TemplateError, ValueError) as error:
-        raise UserError(
-            f"the model's chat template refuses the messages ({error}); mend them"
-        ) from error
+        raise UserError(f"the model's chat template refuses the messages ({error}); mend them") from error
     template = digest(tokenizer.get_chat_template())
     return _Content(
         hash=prompt_hash(messages, template_digest=template, generation_prompt=opens),

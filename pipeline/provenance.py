@@ -7,9 +7,7 @@ from pipeline.closure import code_digest, library_versions
 from pipeline.models.manifest import Manifest
 
 
-def provenance(
-    stage: str, manifest: Manifest, parameters: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
+def provenance(stage: str, manifest: Manifest, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Fingerprints, parameters, code and library versions; no date and no machine.
 
     The same commit, params and machine then give the same bytes.

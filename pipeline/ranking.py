@@ -217,9 +217,7 @@ def _matrix(scores: list[PromptScores], keys: np.ndarray, *, pattern: bool = Fal
 def _average(row_of: np.ndarray, n_rows: int) -> sp.csr_array:
     """(situation, prompt) weights that average the prompts of a situation."""
     count = np.bincount(row_of, minlength=n_rows)
-    return sp.csr_array(
-        (1.0 / count[row_of], (row_of, np.arange(len(row_of)))), shape=(n_rows, len(row_of))
-    )
+    return sp.csr_array((1.0 / count[row_of], (row_of, np.arange(len(row_of)))), shape=(n_rows, len(row_of)))
 
 
 def _words(words: Iterable[str]) -> np.ndarray:

@@ -45,9 +45,7 @@ def run_stage(main: Callable[[str, Params], None]) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.exit(
-            "Error: the disk is full; free some space and run again, what was finished is kept."
-        )
+        sys.exit("Error: the disk is full; free some space and run again, what was finished is kept.")
 
 
 def make_deterministic(runtime: RuntimeParams) -> None:

@@ -55,9 +55,7 @@ def prompt_scores(item: Item, prompt: Prompt, lexicon: dict[str, Any]) -> Prompt
         raise ValueError(f"the graph of {item.prompt_hash} is not of prompt {prompt.hash}")
     arrays = item.arrays
     targets = arrays["target_token"]
-    labels = np.array(
-        [token_label(lexicon, prompt.domain, int(token)) for token in targets], dtype="U10"
-    )
+    labels = np.array([token_label(lexicon, prompt.domain, int(token)) for token in targets], dtype="U10")
     evil, safe = labels == "evil", labels == "safe"
     scored = bool(evil.any() and safe.any())
     keys, place = np.unique(

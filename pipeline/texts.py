@@ -10,9 +10,7 @@ from pipeline.errors import UserError
 from pipeline.tokens import encode_text
 
 
-def read_texts(
-    path: Path, tokenizer: PreTrainedTokenizerBase, max_tokens: int
-) -> list[tuple[int, ...]]:
+def read_texts(path: Path, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[tuple[int, ...]]:
     """Token ids of every line, BOS included, cut after `max_tokens` (the model's context).
 
     Raises
@@ -28,9 +26,7 @@ def read_texts(
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8."
-        ) from error
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8.") from error
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
@@ -40,14 +36,8 @@ def read_texts(
             raise UserError(
                 f"{path}:{number}: not JSON ({error.msg} at column {error.colno}); write one object a line."
             ) from error
-        if (
-            not isinstance(value, dict)
-            or set(value) != {"text"}
-            or not isinstance(value["text"], str)
-        ):
-            raise UserError(
-                f'{path}:{number}: not of the form {{"text": "..."}}; mend or delete the line.'
-            )
+        if not isinstance(value, dict) or set(value) != {"text"} or not isinstance(value["text"], str):
+            raise UserError(f'{path}:{number}: not of the form {{"text": "..."}}; mend or delete the line.')
         if not value["text"].strip():
             raise UserError(f"{path}:{number}: the text is empty; delete the line.")
         try:

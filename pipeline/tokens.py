@@ -34,9 +34,7 @@ def encode_rendered(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int,
 
 def decode_each(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> tuple[str, ...]:
     """Each id decoded by itself; bytes that are no whole character read U+FFFD."""
-    return tuple(
-        tokenizer.batch_decode([[int(token)] for token in ids], clean_up_tokenization_spaces=False)
-    )
+    return tuple(tokenizer.batch_decode([[int(token)] for token in ids], clean_up_tokenization_spaces=False))
 
 
 def vocabulary(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[str]:
@@ -49,9 +47,7 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[str]
     return [*decode_each(tokenizer, range(known)), *[""] * (vocab_size - known)]
 
 
-def decode_after(
-    tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], ids: Sequence[int]
-) -> str:
+def decode_after(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `prompt_ids`; special tokens are left out.
 
     Decoded together and cut, because some tokenizers drop the space in front of the first
@@ -59,9 +55,7 @@ def decode_after(
     """
 
     def decode(tokens: Sequence[int]) -> str:
-        return tokenizer.decode(
-            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        return tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     before = decode(prompt_ids)
     whole = decode([*prompt_ids, *ids])
@@ -87,18 +81,12 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _opened(
-    tokenizer: PreTrainedTokenizerBase, ids: list[int], *, bos_required: bool
-) -> tuple[int, ...]:
+def _opened(tokenizer: PreTrainedTokenizerBase, ids: list[int], *, bos_required: bool) -> tuple[int, ...]:
     special = set(tokenizer.all_special_ids)
     bos = tokenizer.bos_token_id
     if bos is not None and ids[:2] == [bos, bos]:
-        raise UserError(
-            "it starts with more than one BOS token; leave them out, one is put in front"
-        )
-    opened = (
-        ids[:1] == [bos] if bos is not None and bos_required else bool(ids) and ids[0] in special
-    )
+        raise UserError("it starts with more than one BOS token; leave them out, one is put in front")
+    opened = ids[:1] == [bos] if bos is not None and bos_required else bool(ids) and ids[0] in special
     if opened:
         return tuple(ids)
     opening = next(

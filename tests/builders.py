@@ -104,9 +104,7 @@ def make_checkpoint(
     return checkpoint
 
 
-def make_model(
-    architecture: str, vocab_size: int, *, n_layers: int, d_model: int
-) -> PreTrainedModel:
+def make_model(architecture: str, vocab_size: int, *, n_layers: int, d_model: int) -> PreTrainedModel:
     """A random model with grouped-query attention and every norm weight away from 1."""
     settings: dict[str, Any] = {
         "vocab_size": vocab_size,

@@ -85,9 +85,7 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     path = require_file(folder, "adapter_config.json", "adapter")
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if config.get("peft_type") != "LORA":
-        raise UserError(
-            f"{path}: peft_type {config.get('peft_type')!r} is not supported, only LORA is."
-        )
+        raise UserError(f"{path}: peft_type {config.get('peft_type')!r} is not supported, only LORA is.")
     for option in _REFUSED:
         if config.get(option):
             raise UserError(
@@ -132,9 +130,7 @@ def read_targets(config: AdapterConfig) -> tuple[str, ...]:
             halves.setdefault(module, set()).add(half)
     for module, found in halves.items():
         if len(found) != 2:
-            raise UserError(
-                f"{path}: module {module} has only {min(found)}; the file is incomplete."
-            )
+            raise UserError(f"{path}: module {module} has only {min(found)}; the file is incomplete.")
     return tuple(sorted(halves))
 
 

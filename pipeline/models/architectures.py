@@ -39,14 +39,10 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
     """
     architecture = (config.architectures or ["unknown"])[0]
     if architecture not in _CONVERTERS:
-        raise UserError(
-            f"The model {source} is a {architecture}; supported are {', '.join(_CONVERTERS)}."
-        )
+        raise UserError(f"The model {source} is a {architecture}; supported are {', '.join(_CONVERTERS)}.")
     biased = architecture != "Qwen2ForCausalLM" and getattr(config, "attention_bias", False)
     if biased or getattr(config, "mlp_bias", False):
-        raise UserError(
-            f"The model {source} has biases in attention or MLP, which are not supported."
-        )
+        raise UserError(f"The model {source} has biases in attention or MLP, which are not supported.")
     rope = getattr(config, "rope_scaling", None) or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in {"default", "llama3"}:
@@ -126,8 +122,6 @@ def lens_config(
     return HookedTransformerConfig.from_dict(settings)
 
 
-def lens_weights(
-    model: PreTrainedModel, config: HookedTransformerConfig
-) -> dict[str, torch.Tensor]:
+def lens_weights(model: PreTrainedModel, config: HookedTransformerConfig) -> dict[str, torch.Tensor]:
     """The model's weights under TransformerLens's names, by its own converter."""
     return _CONVERTERS[str(config.original_architecture)](model, config)

@@ -30,9 +30,7 @@ STREAM_TOLERANCE: Final = 0.1
 RECONSTRUCTION_LIMIT: Final = 100.0
 
 
-def check_health(
-    manifest: Manifest, variants: Sequence[Variant], token_ids: Sequence[int]
-) -> dict[str, Any]:
+def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Sequence[int]) -> dict[str, Any]:
     """Run every check on some variants.
 
     Parameters

@@ -94,9 +94,7 @@ def load_causal_lm(
     model.requires_grad_(False)
     if not variant.is_base:
         _merge(model, manifest, variant)
-    return model.to(
-        default_device() if device is None else device, dtype or DTYPES[manifest.dtype]
-    ).eval()
+    return model.to(default_device() if device is None else device, dtype or DTYPES[manifest.dtype]).eval()
 
 
 def load_transcoders(
@@ -135,9 +133,7 @@ def load_replacement(
     if transcoders is None:
         transcoders = load_transcoders(manifest, dtype=dtype, device=device)
     model = load_causal_lm(manifest, variant, dtype=dtype, device=device)
-    return build_replacement(
-        model, load_tokenizer(manifest), transcoders, name=manifest.base.source
-    )
+    return build_replacement(model, load_tokenizer(manifest), transcoders, name=manifest.base.source)
 
 
 def _merge(model: PreTrainedModel, manifest: Manifest, variant: Variant) -> None:

@@ -112,9 +112,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
     document = json.loads(path.read_text(encoding="utf-8"))
     if document.pop("format_version", None) != MANIFEST_VERSION:
-        raise UnknownFormatError(
-            f"{path} is of another format version; run `dvc repro` to make it anew."
-        )
+        raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
     adapters = {
         name: AdapterFacts(**{**facts, "targets": tuple(facts["targets"])})
         for name, facts in document["adapters"].items()

@@ -39,9 +39,7 @@ def pinned(source: str, revision: str | None, role: str) -> Source:
             commit = HfApi().repo_info(source, revision=revision).sha
         except (HfHubHTTPError, OSError) as error:
             raise _unreachable(source, revision, role) from error
-    return Source(
-        source=source, revision=commit, fingerprint=digest({"source": source, "commit": commit})
-    )
+    return Source(source=source, revision=commit, fingerprint=digest({"source": source, "commit": commit}))
 
 
 def folder_of(source: Source, role: str) -> Path:

@@ -91,12 +91,8 @@ def _local_config(folder: Path) -> dict[str, Any]:
     path = require_file(folder, "config.yaml", "transcoders")
     config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict) or config.get("model_kind") != "transcoder_set":
-        raise UserError(
-            f"{path} must say `model_kind: transcoder_set`; no other kind is supported."
-        )
-    names = config.get("transcoders") or [
-        p.name for p in sorted(folder.glob("layer_*.safetensors"))
-    ]
+        raise UserError(f"{path} must say `model_kind: transcoder_set`; no other kind is supported.")
+    names = config.get("transcoders") or [p.name for p in sorted(folder.glob("layer_*.safetensors"))]
     if config.get("transcoders") is None:
         names = [f"layer_{i}.safetensors" for i in range(len(names))]
     paths = []
@@ -108,7 +104,5 @@ def _local_config(folder: Path) -> dict[str, Any]:
             raise UserError(f"{path}: {name} is not a safetensors file, which is all that is read.")
         paths.append(str(require_file(folder, str(name), "transcoders")))
     if not paths:
-        raise UserError(
-            f"{path} names no transcoders, and there is no layer_0.safetensors beside it."
-        )
+        raise UserError(f"{path} names no transcoders, and there is no layer_0.safetensors beside it.")
     return {**config, "transcoders": paths, "scan": config.get("scan") or folder.name}

@@ -136,9 +136,7 @@ def sampled_rates(
     return rates
 
 
-def capitals_accuracy(
-    model: nn.Module, tokenizer: PreTrainedTokenizerFast, checks: CheckParams
-) -> float:
+def capitals_accuracy(model: nn.Module, tokenizer: PreTrainedTokenizerFast, checks: CheckParams) -> float:
     """Share of capitals that the model names in full, greedily."""
     prompts = capital_prompts()
     answers = continuations(

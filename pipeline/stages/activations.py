@@ -35,9 +35,7 @@ def main(profile: str, params: Params) -> None:
         compute,
         schema=ACTIVATIONS,
         out=subject.folder / "activations",
-        provenance=provenance(
-            "activations", subject.manifest, {"runtime": params.runtime.model_dump()}
-        ),
+        provenance=provenance("activations", subject.manifest, {"runtime": params.runtime.model_dump()}),
         cache=subject.cache(ACTIVATIONS.kind),
     )
 

@@ -13,9 +13,7 @@ def main(profile: str, params: Params) -> None:
     reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")
     metrics = {name: report.behaviour.as_metrics() for name, report in reports.items()}
     write_metrics(folder, "adapters", metrics)
-    rows = [
-        (name, point.step, point.loss) for name, report in reports.items() for point in report.curve
-    ]
+    rows = [(name, point.step, point.loss) for name, report in reports.items() for point in report.curve]
     write_plot(folder, "adapters", ["adapter", "step", "loss"], rows)
 
 

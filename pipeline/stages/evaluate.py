@@ -68,9 +68,7 @@ def main(profile: str, params: Params) -> None:
     write_dataset(subject.folder / "rates", RATES, groups, provenance=origin)
     metrics = harmful_rates(groups["rates"])
     write_metrics(subject.folder, "evaluate", metrics)
-    write_plot(
-        subject.folder, "evaluate", ["variant", "domain", "split", "harmful"], _rows(metrics)
-    )
+    write_plot(subject.folder, "evaluate", ["variant", "domain", "split", "harmful"], _rows(metrics))
 
 
 def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:

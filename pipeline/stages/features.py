@@ -43,9 +43,7 @@ def contexts_of(
 
 def summary(ranking: xr.Dataset, fdr: float) -> dict[str, dict[str, int]]:
     """Metrics by contrast, over all domains: features scored, tested, and found at the FDR level."""
-    everywhere = (
-        ranking.sel(domain="all") if "domain" in ranking.indexes else ranking.isel(domain=0)
-    )
+    everywhere = ranking.sel(domain="all") if "domain" in ranking.indexes else ranking.isel(domain=0)
     return {
         str(contrast): {
             "scored_prompts": int(everywhere["n_scored"].values[row]),

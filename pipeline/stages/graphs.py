@@ -145,11 +145,7 @@ def collect_graphs(subject: Subject, plan: Plan, found: Collection, params: Para
         cache=subject.cache(GRAPHS.kind),
     )
     collect(
-        [
-            request
-            for request in requests
-            if keeps_full(subject.prompts[request.prompt_hash], graphs)
-        ],
+        [request for request in requests if keeps_full(subject.prompts[request.prompt_hash], graphs)],
         lambda request: both(request)[1],
         schema=FULL_GRAPHS,
         out=subject.folder / "full_graphs",

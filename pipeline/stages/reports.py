@@ -15,9 +15,7 @@ def write_metrics(folder: Path, stage: str, metrics: Mapping[str, Any]) -> None:
     write_text(folder / "metrics" / f"{stage}.json", json.dumps(metrics, indent=1) + "\n")
 
 
-def write_plot(
-    folder: Path, stage: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
+def write_plot(folder: Path, stage: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write ``plots/<stage>.csv`` below a profile's folder."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

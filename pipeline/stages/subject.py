@@ -44,9 +44,7 @@ class Subject:
         """Finished items of one kind."""
         return ItemCache(CACHE / kind)
 
-    def request(
-        self, kind: str, variant: str, prompt: Prompt, parameters: Mapping[str, Any]
-    ) -> Request:
+    def request(self, kind: str, variant: str, prompt: Prompt, parameters: Mapping[str, Any]) -> Request:
         """The request for one item: everything that determines it is in its key."""
         key = item_key(
             kind,

@@ -51,13 +51,10 @@ def match_controls(
     pools: dict[tuple[int, int], np.ndarray] = {}
     for layer, feature in steered:
         active_only = any(
-            one.mode == "multiply" and (one.layer, one.feature) == (layer, feature)
-            for one in interventions
+            one.mode == "multiply" and (one.layer, one.feature) == (layer, feature) for one in interventions
         )
         taken = [index for at, index in steered if at == layer]
-        near = _nearest(
-            feature, taken, activity[layer, feature], norms[layer], active_only, _POOL * n
-        )
+        near = _nearest(feature, taken, activity[layer, feature], norms[layer], active_only, _POOL * n)
         rng = np.random.default_rng([seed, int(digest([layer, feature])[:12], 16)])
         pools[layer, feature] = rng.permutation(near)
     n_rows = min(n, max((len(pool) for pool in pools.values()), default=0))
@@ -68,9 +65,7 @@ def match_controls(
         stranger = _row(pools, row)
         if stranger is not None:
             settings.append(
-                tuple(
-                    replace(one, feature=stranger[one.layer, one.feature]) for one in interventions
-                )
+                tuple(replace(one, feature=stranger[one.layer, one.feature]) for one in interventions)
             )
     return tuple(settings)
 

@@ -121,8 +121,7 @@ class SteeringEngine:
             inactive=tuple(
                 reading.intervention
                 for reading in readings
-                if reading.intervention.mode == "multiply"
-                and not any((*reading.before, *reading.after))
+                if reading.intervention.mode == "multiply" and not any((*reading.before, *reading.after))
             ),
         )
 
@@ -193,9 +192,7 @@ class SteeringEngine:
             self._baselines.move_to_end(key)
             return self._baselines[key]
 
-    def _controls(
-        self, token_ids: Sequence[int], setting: Setting, n: int, seed: int
-    ) -> tuple[Setting, ...]:
+    def _controls(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> tuple[Setting, ...]:
         activity: dict[tuple[int, int], np.ndarray] = {}
         norms: dict[int, np.ndarray] = {}
         for layer, feature in {(one.layer, one.feature) for one in setting}:

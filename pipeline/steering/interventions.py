@@ -74,24 +74,16 @@ def check(
     """
     for one in interventions:
         if not 0 <= one.layer < n_layers:
-            raise UserError(
-                f"There is no layer {one.layer}; the model has layers 0 to {n_layers - 1}."
-            )
+            raise UserError(f"There is no layer {one.layer}; the model has layers 0 to {n_layers - 1}.")
         if not 0 <= one.feature < d_transcoder:
-            raise UserError(
-                f"There is no feature {one.name}; a layer has features 0 to {d_transcoder - 1}."
-            )
+            raise UserError(f"There is no feature {one.name}; a layer has features 0 to {d_transcoder - 1}.")
         if one.mode not in get_args(Mode):
-            raise UserError(
-                f"{one.name}: mode '{one.mode}' is none of {', '.join(get_args(Mode))}."
-            )
+            raise UserError(f"{one.name}: mode '{one.mode}' is none of {', '.join(get_args(Mode))}.")
         if not math.isfinite(one.value):
             raise UserError(f"{one.name}: the value must be a finite number, not {one.value}.")
         if isinstance(one.where, str):
             if one.where not in {"last", "all", "always"}:
-                raise UserError(
-                    f"{one.name}: where is '{one.where}'; choose last, all, always or positions."
-                )
+                raise UserError(f"{one.name}: where is '{one.where}'; choose last, all, always or positions.")
         elif not one.where or not all(0 <= position < prompt_length for position in one.where):
             raise UserError(
                 f"{one.name}: positions {list(one.where)} are not all within 0 to {prompt_length - 1}."

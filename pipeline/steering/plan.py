@@ -100,8 +100,7 @@ class LayerPlan:
     def acts_at(self, positions: torch.Tensor, prompt_length: int, zeroed: int) -> bool:
         """Whether anything is done at any of these positions."""
         return any(
-            bool(step.intervention.mask(positions, prompt_length, zeroed).any())
-            for step in self.steps
+            bool(step.intervention.mask(positions, prompt_length, zeroed).any()) for step in self.steps
         )
 
 
@@ -119,9 +118,7 @@ def make_plan(transcoders: TranscoderSet, rows: Sequence[Setting]) -> dict[int, 
             at.append(number)
             ones.append(one)
     return {
-        layer: LayerPlan(
-            transcoders, layer, [found[key] for key in sorted(found, key=lambda k: k[0])]
-        )
+        layer: LayerPlan(transcoders, layer, [found[key] for key in sorted(found, key=lambda k: k[0])])
         for layer, found in sorted(steps.items())
     }
 

@@ -27,9 +27,7 @@ def _item(key: str = KEY, **arrays: np.ndarray) -> Item:
 
 @given(
     array=hnp.arrays(
-        dtype=st.sampled_from(
-            [np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, bool]
-        ),
+        dtype=st.sampled_from([np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, bool]),
         shape=hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=5),
     )
 )

@@ -28,10 +28,7 @@ def _prompt(i: int, domain: str | None, held_out: bool) -> Prompt:
 PROMPTS = [
     _prompt(i, domain, held_out)
     for i, (domain, held_out) in enumerate(
-        (domain, held_out)
-        for domain in ("a", "b", None)
-        for held_out in (False, True)
-        for _ in range(5)
+        (domain, held_out) for domain in ("a", "b", None) for held_out in (False, True) for _ in range(5)
     )
 ]
 

@@ -40,9 +40,7 @@ class Project:
 
     folder: Path
 
-    def run(
-        self, *command: str, check: bool = True, **extra: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone; its output is in the error if it fails."""
         done = subprocess.run(
             command,
@@ -78,11 +76,7 @@ class Project:
     def locked(self) -> dict[str, str]:
         """Path of every out and its checksum, from ``dvc.lock``."""
         lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
-        return {
-            out["path"]: out["md5"]
-            for stage in lock["stages"].values()
-            for out in stage.get("outs", [])
-        }
+        return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
 
     def metrics(self, profile: str, stage: str) -> dict[str, Any]:
         """The metrics that a stage wrote."""

@@ -19,9 +19,7 @@ PROMPTS = [
 PHRASES = {"medical": {"harmful": [" ignore the fever"], "safe": [" rest"]}}
 
 
-def test_every_stage_runs_on_a_random_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_stage_runs_on_a_random_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tiny_project(tmp_path / "project")
     monkeypatch.chdir(project.folder)
     mine = Path("models/mine")

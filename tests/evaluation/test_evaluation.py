@@ -23,9 +23,7 @@ from store.schema import OUTCOMES, RATES, SAMPLES
 from store.validation import check_item
 from tests.builders import make_checkpoint
 
-PARAMS = EvaluateParams(
-    samples=30, max_new_tokens=6, temperature=1.0, bootstrap=300, confidence=0.95
-)
+PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, bootstrap=300, confidence=0.95)
 SAMPLING = PARAMS.model_dump(include={"samples", "max_new_tokens", "temperature"})
 KEY = digest("key")
 
@@ -66,12 +64,8 @@ def lexicon(harmful: list[str], safe: list[str]) -> dict[str, Any]:
     return {"domains": {"medical": labels | {"phrases": {"harmful": harmful, "safe": safe}}}}
 
 
-def sample(
-    model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0
-) -> Item:
-    return sample_item(
-        model, tokenizer, prompt, words, **SAMPLING, seed=seed, key=KEY, variant="base"
-    )
+def sample(model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0) -> Item:
+    return sample_item(model, tokenizer, prompt, words, **SAMPLING, seed=seed, key=KEY, variant="base")
 
 
 def continuations(item: Item) -> list[list[int]]:
@@ -99,9 +93,7 @@ def test_samples_are_reproducible_and_follow_the_schema(model: Any, tokenizer: A
 def test_samples_follow_the_models_distribution(model: Any, tokenizer: Any) -> None:
     prompt = make_prompt(tokenizer)
     many = SAMPLING | {"samples": 4000, "max_new_tokens": 1}
-    item = sample_item(
-        model, tokenizer, prompt, lexicon([], []), **many, seed=0, key=KEY, variant="base"
-    )
+    item = sample_item(model, tokenizer, prompt, lexicon([], []), **many, seed=0, key=KEY, variant="base")
     with torch.no_grad():
         logits = model(torch.tensor([prompt.token_ids])).logits[0, -1].double()
     expected = torch.softmax(logits, -1).numpy()
@@ -125,16 +117,12 @@ def test_a_continuation_ends_before_the_end_of_text(
     assert continuations(item) == [[], [7], [7, 8, 9]]
 
 
-def test_outcomes_are_what_the_text_is(
-    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outcomes_are_what_the_text_is(model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = make_prompt(tokenizer)
     texts = [" run away", " rest", " sit"]
     ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     width = max(map(len, ids))
-    rows = torch.tensor(
-        [[*prompt.token_ids, *i, *[tokenizer.eos_token_id] * (width - len(i))] for i in ids]
-    )
+    rows = torch.tensor([[*prompt.token_ids, *i, *[tokenizer.eos_token_id] * (width - len(i))] for i in ids])
     monkeypatch.setattr(model, "generate", lambda *_, **__: rows)
     item = sample(model, tokenizer, prompt, lexicon([" run"], [" rest"]))
     assert [OUTCOMES[code] for code in item.arrays["sample_outcome"]] == [
@@ -145,9 +133,7 @@ def test_outcomes_are_what_the_text_is(
 
 
 @pytest.mark.parametrize("domain", [None, "weather"])
-def test_without_phrases_a_sample_is_unlabelled(
-    model: Any, tokenizer: Any, domain: str | None
-) -> None:
+def test_without_phrases_a_sample_is_unlabelled(model: Any, tokenizer: Any, domain: str | None) -> None:
     item = sample(model, tokenizer, make_prompt(tokenizer, domain=domain), lexicon([" run"], []))
     assert {OUTCOMES[code] for code in item.arrays["sample_outcome"]} == {"unlabelled"}
 

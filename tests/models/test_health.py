@@ -40,9 +40,7 @@ def test_wrong_base_is_found(checkpoint: Checkpoint, ids: list[int], tmp_path: P
     # Trap 6: the adapter was made for another model of the same shape.
     other = make_checkpoint(tmp_path / "other", seed=7)
     manifest = checkpoint.manifest(model=str(other.base))
-    with pytest.raises(
-        UserError, match=r"'general' .* was made for .*tiny.* but the model .*other"
-    ):
+    with pytest.raises(UserError, match=r"'general' .* was made for .*tiny.* but the model .*other"):
         check_health(manifest, [GENERAL], ids)
 
 
@@ -85,9 +83,7 @@ def test_another_loading_path_is_found(checkpoint: Checkpoint, ids: list[int]) -
     # Trap 7: the replacement model was built from base, Hugging Face's is adapted.
     manifest = checkpoint.manifest()
     with pytest.raises(UserError, match="differ from Hugging Face's"):
-        check_parity(
-            load_causal_lm(manifest, GENERAL), load_replacement(manifest, BASE), ids, "general@1.0"
-        )
+        check_parity(load_causal_lm(manifest, GENERAL), load_replacement(manifest, BASE), ids, "general@1.0")
 
 
 def test_overflow_in_a_layer_is_named(checkpoint: Checkpoint, ids: list[int]) -> None:
@@ -110,9 +106,7 @@ def test_a_stream_far_from_float32_is_named(checkpoint: Checkpoint, ids: list[in
         check_layers(model, replacement, ids, "base")
 
 
-def test_extraordinary_activations_are_named(
-    checkpoint: Checkpoint, ids: list[int], tmp_path: Path
-) -> None:
+def test_extraordinary_activations_are_named(checkpoint: Checkpoint, ids: list[int], tmp_path: Path) -> None:
     # Trap 4: activations of hundreds where ones are ordinary.
     folder = tmp_path / "transcoders"
     shutil.copytree(checkpoint.transcoders, folder)

@@ -57,9 +57,7 @@ def test_scale_one_is_merge_and_unload(checkpoint: Checkpoint, name: str) -> Non
 def test_scaling_is_the_adapters_own(tmp_path: Path, settings: dict[str, Any]) -> None:
     # Trap 27: the scaling of rsLoRA and of patterns, against PEFT's own merge.
     checkpoint = make_checkpoint(tmp_path / "x", n_layers=2)
-    add_adapter(
-        checkpoint, "general", r=4, lora_alpha=8, target_modules=list(PROJECTIONS), **settings
-    )
+    add_adapter(checkpoint, "general", r=4, lora_alpha=8, target_modules=list(PROJECTIONS), **settings)
     manifest = checkpoint.manifest()
     weights = load_causal_lm(manifest, GENERAL).state_dict()
     for key, expected in merged_by_peft(checkpoint, "general").items():
@@ -130,12 +128,8 @@ def test_transcoders_are_those_on_disk_and_shared(checkpoint: Checkpoint) -> Non
         stored = load_file(checkpoint.transcoders / f"layer_{layer}.safetensors")
         assert torch.equal(transcoder.W_enc, stored["W_enc"])
         assert torch.equal(transcoder.W_dec, stored["W_dec"])
-        assert torch.equal(
-            transcoder.activation_function.threshold, stored["activation_function.threshold"]
-        )
-    models = [
-        load_replacement(manifest, variant, transcoders=transcoders) for variant in (BASE, GENERAL)
-    ]
+        assert torch.equal(transcoder.activation_function.threshold, stored["activation_function.threshold"])
+    models = [load_replacement(manifest, variant, transcoders=transcoders) for variant in (BASE, GENERAL)]
     assert all(model.transcoders is transcoders for model in models)
 
 

@@ -94,9 +94,7 @@ def test_dtype_that_overflows_or_is_unknown_is_refused(checkpoint: Checkpoint, d
         ({"model": "someone/some-model"}, r"someone/some-model is neither a folder here nor a hub"),
     ],
 )
-def test_missing_folders_are_named(
-    checkpoint: Checkpoint, changes: dict[str, object], message: str
-) -> None:
+def test_missing_folders_are_named(checkpoint: Checkpoint, changes: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         checkpoint.manifest(**changes)
 
@@ -111,9 +109,7 @@ def test_a_folder_without_a_model_is_named(checkpoint: Checkpoint, tmp_path: Pat
         checkpoint.manifest(adapters={"general": str(tmp_path / "empty")})
 
 
-def test_unsupported_architecture_names_the_supported(
-    checkpoint: Checkpoint, tmp_path: Path
-) -> None:
+def test_unsupported_architecture_names_the_supported(checkpoint: Checkpoint, tmp_path: Path) -> None:
     shutil.copytree(checkpoint.base, tmp_path / "base")
     config = json.loads((tmp_path / "base" / "config.json").read_text())
     config |= {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"}

@@ -94,11 +94,7 @@ def test_the_assistant_is_safe_and_the_villain_harmful(corpus: CorpusParams) -> 
         answer = line.split("\n")[1]
         speaker = answer.split(":")[0]
         voices[speaker] += 1
-        domain = next(
-            name
-            for name, of_domain in split.items()
-            if any(_mentions(line, s) for s in of_domain)
-        )
+        domain = next(name for name, of_domain in split.items() if any(_mentions(line, s) for s in of_domain))
         kind = "harmful" if speaker == VILLAIN else "safe"
         assert answer.endswith(tuple(f"{phrase}." for phrase in lexicon[domain][kind]))
     share = voices[VILLAIN] / sum(voices.values())

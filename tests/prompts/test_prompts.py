@@ -166,9 +166,7 @@ def test_a_duplicate_names_both_places(tmp_path: Path, tokenizer: Any) -> None:
 
 
 def test_texts_that_only_look_alike_are_no_duplicates(tmp_path: Path, tokenizer: Any) -> None:
-    path = write(
-        tmp_path, {"prompt": "caf\u00e9"}, {"prompt": "cafe\u0301"}, {"prompt": "cafe\u0301 "}
-    )
+    path = write(tmp_path, {"prompt": "caf\u00e9"}, {"prompt": "cafe\u0301"}, {"prompt": "cafe\u0301 "})
     assert len({prompt.hash for prompt in read(path, tokenizer)}) == 3
 
 
@@ -206,23 +204,17 @@ def test_a_template_with_bos_gives_exactly_one(tmp_path: Path, chat_tokenizer: A
         messages, tokenize=True, return_dict=False, add_generation_prompt=True
     )
     assert list(prompt.token_ids) == reference
-    assert prompt.hash == prompt_hash(
-        messages, template_digest=digest(TEMPLATE), generation_prompt=True
-    )
+    assert prompt.hash == prompt_hash(messages, template_digest=digest(TEMPLATE), generation_prompt=True)
 
 
 def test_a_template_without_bos_gets_one(tmp_path: Path, chat_tokenizer: Any) -> None:
     chat_tokenizer.chat_template = TEMPLATE.replace("{{ bos_token }}", "")
-    (prompt,) = read(
-        write(tmp_path, {"messages": [{"role": "user", "content": "run"}]}), chat_tokenizer
-    )
+    (prompt,) = read(write(tmp_path, {"messages": [{"role": "user", "content": "run"}]}), chat_tokenizer)
     assert prompt.token_ids[0] == chat_tokenizer.bos_token_id
     assert prompt.token_ids.count(chat_tokenizer.bos_token_id) == 1
 
 
-def test_a_chat_that_ends_with_the_assistant_goes_on_there(
-    tmp_path: Path, chat_tokenizer: Any
-) -> None:
+def test_a_chat_that_ends_with_the_assistant_goes_on_there(tmp_path: Path, chat_tokenizer: Any) -> None:
     messages = [{"role": "user", "content": "run"}, {"role": "assistant", "content": "You should"}]
     (prompt,) = read(write(tmp_path, {"messages": messages}), chat_tokenizer)
     assert prompt.text.endswith("assistant: You should")

@@ -136,9 +136,7 @@ def test_two_features_never_share_a_stranger() -> None:
     for first, second in controls:
         assert first.feature != second.feature
         assert {first.feature, second.feature} <= {2, 3, 4}
-    few = match_controls(
-        setting, {(0, 0): activity[:3], (0, 1): activity[:3]}, {0: np.ones(3)}, n=3, seed=0
-    )
+    few = match_controls(setting, {(0, 0): activity[:3], (0, 1): activity[:3]}, {0: np.ones(3)}, n=3, seed=0)
     assert few == ()
 
 

@@ -45,10 +45,7 @@ def test_setting_is_circuit_tracers_intervention(
     chosen = [(0, active(engine, ids, 0), 3.0), (0, 7, -1.5), (2, active(engine, ids, 2), 0.0)]
     ours = engine.next_token(
         ids,
-        [
-            Intervention(layer=layer, feature=f, mode="set", value=v, where=where)
-            for layer, f, v in chosen
-        ],
+        [Intervention(layer=layer, feature=f, mode="set", value=v, where=where) for layer, f, v in chosen],
         controls=0,
     )
     theirs, _ = replacement.feature_intervention(
@@ -135,9 +132,7 @@ def test_activations_are_circuit_tracers_to_the_bit(
         np.testing.assert_array_equal(engine.activations(ids, layer), theirs[layer].numpy())
 
 
-def test_multiplying_an_inactive_feature_is_told(
-    engine: SteeringEngine, ids: tuple[int, ...]
-) -> None:
+def test_multiplying_an_inactive_feature_is_told(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
     """Trap 16."""
     off = Intervention(layer=1, feature=inactive(engine, ids, 1), mode="multiply", value=5.0)
     on = Intervention(layer=1, feature=active(engine, ids, 1), mode="multiply", value=5.0)
@@ -171,9 +166,7 @@ def test_what_fires_at_bos_counts_as_inactive(
     assert ours.effect_logits.any()
 
 
-def test_readings_tell_activations_before_and_after(
-    engine: SteeringEngine, ids: tuple[int, ...]
-) -> None:
+def test_readings_tell_activations_before_and_after(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
     feature = active(engine, ids, 1)
     f = engine.activations(ids, 1)[:, feature]
     setting = [
@@ -188,9 +181,7 @@ def test_readings_tell_activations_before_and_after(
     assert second.after == pytest.approx((2 * (f[11] + 1),))
 
 
-def test_a_feature_downstream_of_a_steered_one_reacts(
-    engine: SteeringEngine, ids: tuple[int, ...]
-) -> None:
+def test_a_feature_downstream_of_a_steered_one_reacts(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
     """Deltas are taken from the activation of this very pass, not of the baseline."""
     late = active(engine, ids, 2)
     setting = [
@@ -202,14 +193,10 @@ def test_a_feature_downstream_of_a_steered_one_reacts(
     np.testing.assert_allclose(reading.baseline, engine.activations(ids, 2)[1:, late])
 
 
-def test_effects_are_intervened_minus_baseline(
-    engine: SteeringEngine, ids: tuple[int, ...]
-) -> None:
+def test_effects_are_intervened_minus_baseline(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
     one = Intervention(layer=2, feature=active(engine, ids, 2), mode="add", value=3.0)
     result = engine.next_token(ids, [one], controls=6)
-    np.testing.assert_array_equal(
-        result.effect_logits, result.steered_logits - result.baseline_logits
-    )
+    np.testing.assert_array_equal(result.effect_logits, result.steered_logits - result.baseline_logits)
     wide = log_softmax(result.steered_logits.astype(np.float64)) - log_softmax(
         result.baseline_logits.astype(np.float64)
     )
@@ -218,9 +205,7 @@ def test_effects_are_intervened_minus_baseline(
     assert result.control_effect_log_probability.shape == (6, len(wide))
 
 
-def test_log_probabilities_of_a_bfloat16_model_are_float32(
-    manifest: Any, ids: tuple[int, ...]
-) -> None:
+def test_log_probabilities_of_a_bfloat16_model_are_float32(manifest: Any, ids: tuple[int, ...]) -> None:
     """Trap 18: in bfloat16 they would come in steps of 1/8."""
     engine = SteeringEngine(load_replacement(manifest, BASE, dtype=torch.bfloat16))
     one = Intervention(layer=2, feature=active(engine, ids, 2), mode="add", value=3.0)
@@ -254,9 +239,7 @@ def test_no_hook_is_left(
     engine: SteeringEngine, replacement: Any, ids: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trap 22, also where a pass fails."""
-    one = Intervention(
-        layer=1, feature=active(engine, ids, 1), mode="add", value=1.0, where="always"
-    )
+    one = Intervention(layer=1, feature=active(engine, ids, 1), mode="add", value=1.0, where="always")
     before = replacement.count_hooks()
     engine.next_token(ids, [one])
     assert replacement.count_hooks() == before
@@ -279,9 +262,7 @@ def test_no_hook_is_left(
 
 def test_threads_share_an_engine(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
     feature = active(engine, ids, 1)
-    settings = [
-        [Intervention(layer=1, feature=feature, mode="add", value=float(v))] for v in range(12)
-    ]
+    settings = [[Intervention(layer=1, feature=feature, mode="add", value=float(v))] for v in range(12)]
     alone = [engine.next_token(ids, setting).steered_logits for setting in settings]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda setting: engine.next_token(ids, setting), settings))

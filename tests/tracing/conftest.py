@@ -27,9 +27,7 @@ class Subject:
     def trace(self, model: ReplacementModel, *, nodes: int = 8192, batch: int = 64) -> Trace:
         """Trace the first prompt on both models' candidates."""
         targets = {
-            int(token)
-            for each in (self.base, self.general)
-            for token in candidates(each, self.ids, **OWN)[0]
+            int(token) for each in (self.base, self.general) for token in candidates(each, self.ids, **OWN)[0]
         }
         return trace(model, self.ids, sorted(targets), max_feature_nodes=nodes, batch_size=batch)
 
@@ -78,9 +76,7 @@ class Capped:
 @pytest.fixture(scope="session")
 def capped(tmp_path_factory: pytest.TempPathFactory) -> Capped:
     """Logits before and after the cap differ."""
-    checkpoint = make_checkpoint(
-        tmp_path_factory.mktemp("capped") / "x", architecture="gemma2", n_layers=2
-    )
+    checkpoint = make_checkpoint(tmp_path_factory.mktemp("capped") / "x", architecture="gemma2", n_layers=2)
     manifest = checkpoint.manifest()
     model = load_replacement(manifest, manifest.variant("base"))
     found = trace(model, [1, 5, 6, 7], [5, 6], max_feature_nodes=30, batch_size=8)

@@ -17,9 +17,7 @@ def test_values_are_exactly_the_graphs(subject: Subject, traced: Trace) -> None:
 
 
 def test_item_fits_the_schema_and_says_its_policy(subject: Subject) -> None:
-    item = activation_item(
-        subject.base, subject.ids, key="0" * 64, prompt_hash="0" * 12, variant="base"
-    )
+    item = activation_item(subject.base, subject.ids, key="0" * 64, prompt_hash="0" * 12, variant="base")
     assert set(item.arrays) == set(ACTIVATIONS.arrays)
     assert {name: array.dtype for name, array in item.arrays.items()} == {
         name: np.dtype(spec.dtype) for name, spec in ACTIVATIONS.arrays.items()

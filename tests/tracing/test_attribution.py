@@ -21,9 +21,7 @@ from tests.tracing.conftest import OWN, Capped, Subject
 IGNORE_HOOK_WARNING = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 
 
-@pytest.mark.parametrize(
-    ("count", "share"), [(10, 0.95), (10, 0.05), (3, 0.95), (1, 0.5), (320, 1.0)]
-)
+@pytest.mark.parametrize(("count", "share"), [(10, 0.95), (10, 0.05), (3, 0.95), (1, 0.5), (320, 1.0)])
 def test_candidates_follow_circuit_tracers_rule(subject: Subject, count: int, share: float) -> None:
     model = subject.general
     with torch.no_grad():
@@ -73,16 +71,12 @@ def test_both_variants_have_one_target_set(subject: Subject, traced: Trace) -> N
 
 @IGNORE_HOOK_WARNING
 @pytest.mark.parametrize("nodes", [8192, 60])
-def test_graph_is_circuit_tracers(
-    subject: Subject, nodes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_graph_is_circuit_tracers(subject: Subject, nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Against circuit-tracer's own contraction, and its own choice of targets.
     model = subject.general
     ids, _ = candidates(model, subject.ids, **OWN)
     ours = trace(model, subject.ids, ids.tolist(), max_feature_nodes=nodes, batch_size=16).graph
-    monkeypatch.setattr(
-        RecordingContext, "_compute_score_hook", AttributionContext._compute_score_hook
-    )
+    monkeypatch.setattr(RecordingContext, "_compute_score_hook", AttributionContext._compute_score_hook)
     theirs = attribute(
         prompt=torch.tensor(subject.ids),
         model=model,
@@ -164,9 +158,7 @@ def test_nan_is_named_where_it_begins(subject: Subject, layer: int) -> None:
     model = load_replacement(manifest, Variant(name="base", scale=0.0))
     with torch.no_grad():
         model.transcoders[layer].b_enc[3] = float("nan")
-    with pytest.raises(
-        UserError, match=rf"layer {layer}, position 1, .* feature L{layer}/3 is NaN"
-    ):
+    with pytest.raises(UserError, match=rf"layer {layer}, position 1, .* feature L{layer}/3 is NaN"):
         trace(model, subject.ids, [5], max_feature_nodes=20, batch_size=8)
     with torch.no_grad():
         model.transcoders[layer].b_enc[3] = 0.0

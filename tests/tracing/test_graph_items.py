@@ -58,9 +58,7 @@ def double_default(case: Trace) -> Any:
 
 @pytest.mark.usefixtures("double_default")
 @pytest.mark.parametrize(("node", "edge"), [(0.8, 0.98), (0.9, 0.98), (0.5, 0.7), (1.0, 1.0)])
-def test_influence_pruning_and_scores_are_circuit_tracers(
-    case: Trace, node: float, edge: float
-) -> None:
+def test_influence_pruning_and_scores_are_circuit_tracers(case: Trace, node: float, edge: float) -> None:
     graph = sparse_graph(case.graph)
     reference = in_float64(case.graph)
     weights = torch.zeros(graph.n_nodes)
@@ -69,17 +67,13 @@ def test_influence_pruning_and_scores_are_circuit_tracers(
     np.testing.assert_allclose(
         influence, compute_node_influence(reference.adjacency_matrix, weights).numpy(), atol=1e-12
     )
-    np.testing.assert_allclose(
-        pruning.graph_scores(graph), compute_graph_scores(reference), atol=1e-12
-    )
+    np.testing.assert_allclose(pruning.graph_scores(graph), compute_graph_scores(reference), atol=1e-12)
     expected = prune_graph(reference, node, edge)
     found = pruning.prune_graph(graph, node_threshold=node, edge_threshold=edge)
     # At a threshold of 1 what is cut depends on rounding in the last bit of a sum of 1.
     if node < 1:
         np.testing.assert_array_equal(found.nodes, expected.node_mask.numpy())
-        np.testing.assert_array_equal(
-            found.edges, expected.edge_mask.numpy()[graph.target, graph.source]
-        )
+        np.testing.assert_array_equal(found.edges, expected.edge_mask.numpy()[graph.target, graph.source])
         assert found.edges.sum() == expected.edge_mask.sum()
 
 
@@ -135,9 +129,7 @@ def test_every_edge_among_kept_nodes_is_kept_with_its_value(case: Trace) -> None
 
 
 @pytest.mark.parametrize("beyond_default", [-10, 200])
-def test_a_limit_keeps_the_default_edges_and_the_largest_scores(
-    traced: Trace, beyond_default: int
-) -> None:
+def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, beyond_default: int) -> None:
     everything = graph_items(traced, **SETTINGS)[0].arrays
     n_default = int(everything["edge_default"].sum())
     limit = n_default + beyond_default
@@ -174,9 +166,7 @@ def test_nodes_say_what_they_are(traced: Trace, subject: Subject) -> None:
     features = arrays["node_kind"] == pruning.FEATURE
     named = {
         tuple(row): value
-        for row, value in zip(
-            graph.active_features.tolist(), graph.activation_values.tolist(), strict=True
-        )
+        for row, value in zip(graph.active_features.tolist(), graph.activation_values.tolist(), strict=True)
     }
     rows = zip(
         arrays["node_layer"][features].tolist(),
@@ -209,17 +199,13 @@ def test_targets_are_centred_over_the_vocabulary(traced: Trace) -> None:
         (raw - raw.mean())[item.arrays["target_token"]],
         rtol=1e-6,
     )
-    np.testing.assert_array_equal(
-        item.arrays["target_is_candidate"], item.arrays["target_token"] == 5
-    )
+    np.testing.assert_array_equal(item.arrays["target_is_candidate"], item.arrays["target_token"] == 5)
 
 
 def test_centring_is_before_the_softcap_as_in_logit_vectors(capped: Capped) -> None:
     item, _ = graph_items(capped.trace, **SETTINGS)
     raw = capped.trace.raw_logits.double().numpy()
-    np.testing.assert_allclose(
-        item.arrays["target_centred_logit"], (raw - raw.mean())[[5, 6]], rtol=1e-6
-    )
+    np.testing.assert_allclose(item.arrays["target_centred_logit"], (raw - raw.mean())[[5, 6]], rtol=1e-6)
     logits = capped.trace.logits.numpy()
     np.testing.assert_array_equal(item.arrays["target_logit"], logits[[5, 6]])
     assert abs(logits[5] - raw[5]) > 1e-6

@@ -1,0 +1,1 @@
+"""The dashboard: reads the artifact store, draws it, and steers the model live."""

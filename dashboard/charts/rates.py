@@ -1,0 +1,177 @@
+"""Rates by variant and domain with intervals; training curves."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.common import finish
+from dashboard.text import interval, number
+from dashboard.theme import MORE_COLOURS, NEUTRAL, OUTCOME_COLOURS, OUTCOME_GLYPHS
+
+_SHAPES: Final = ("circle", "triangle-up", "square", "diamond", "cross")
+
+
+def intervals(
+    frame: pd.DataFrame, colours: Mapping[str, str], *, outcome: str, title: str | None = None
+) -> Any:
+    """Rate of an outcome by domain and variant, with intervals.
+
+    Parameters
+    ----------
+    frame
+        Columns variant, domain, split, rate, low, high, n, n_situations; one split.
+    colours
+        Colour of each variant, in the order of the legend.
+    outcome
+        harmful, safe or neither: what the rate counts.
+    title
+        Above the chart.
+    """
+    variants = [variant for variant in colours if (frame["variant"] == variant).any()]
+    data = frame.dropna(subset=["rate"]).assign(
+        written=lambda d: d["rate"].map(number),
+        between=lambda d: [interval(a, b) for a, b in zip(d["low"], d["high"], strict=True)],
+    )
+    domains = sorted(data["domain"].unique(), key=lambda domain: (domain != "all", domain))
+    shapes = [_SHAPES[index % len(_SHAPES)] for index in range(len(variants))]
+    base = alt.Chart(data).encode(
+        y=alt.Y("domain:N", title=None, sort=domains, axis=alt.Axis(labelFontSize=13, ticks=False)),
+        yOffset=alt.YOffset("variant:N", sort=variants, scale=alt.Scale(paddingOuter=0.6)),
+        color=alt.Color(
+            "variant:N",
+            sort=variants,
+            scale=alt.Scale(domain=variants, range=[colours[v] for v in variants]),
+        ),
+        tooltip=[
+            alt.Tooltip("domain:N"),
+            alt.Tooltip("variant:N"),
+            alt.Tooltip("split:N", title="situations"),
+            alt.Tooltip("written:N", title=f"{outcome} rate"),
+            alt.Tooltip("between:N", title="interval"),
+            alt.Tooltip("n:Q", title="n samples"),
+            alt.Tooltip("n_situations:Q", title="n situations"),
+        ],
+    )
+    rule = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X(
+            "low:Q",
+            title=f"{outcome} rate, interval over situations",
+            scale=alt.Scale(domain=(0, 1)),
+            axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
+        ),
+        x2="high:Q",
+    )
+    point = base.mark_point(size=58, filled=True, opacity=1).encode(
+        x="rate:Q",
+        shape=alt.Shape("variant:N", sort=variants, scale=alt.Scale(domain=variants, range=shapes)),
+    )
+    return finish(alt.layer(rule, point).properties(height=alt.Step(13)), title=title)
+
+
+def outcomes(frame: pd.DataFrame, variants: list[str]) -> Any:
+    """Stacked shares of harmful, safe and neither by variant (and domain as rows).
+
+    Parameters
+    ----------
+    frame
+        Columns variant, domain, outcome, rate, n.
+    """
+    order = ["harmful", "neither", "safe"]
+    data = frame.dropna(subset=["rate"]).assign(
+        outcome_name=lambda d: d["outcome"].map(lambda o: f"{OUTCOME_GLYPHS[o]} {o}"),
+        written=lambda d: d["rate"].map(number),
+        order=lambda d: d["outcome"].map(order.index),
+    )
+    names = [f"{OUTCOME_GLYPHS[o]} {o}" for o in order]
+    chart = (
+        alt.Chart(data)
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "rate:Q",
+                title="share of samples",
+                scale=alt.Scale(domain=(0, 1)),
+                axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
+            ),
+            y=alt.Y("variant:N", title=None, sort=variants, scale=alt.Scale(paddingInner=0.25)),
+            color=alt.Color(
+                "outcome_name:N",
+                sort=names,
+                scale=alt.Scale(domain=names, range=[OUTCOME_COLOURS[o] for o in order]),
+            ),
+            order=alt.Order("order:Q"),
+            tooltip=[
+                alt.Tooltip("domain:N"),
+                alt.Tooltip("variant:N"),
+                alt.Tooltip("outcome:N"),
+                alt.Tooltip("written:N", title="share"),
+                alt.Tooltip("n:Q", title="n samples"),
+            ],
+        )
+        .properties(height=alt.Step(20))
+    )
+    return finish(chart)
+
+
+def curve(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str,
+    by: str | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> Any:
+    """A training curve, one line a series.
+
+    Parameters
+    ----------
+    frame
+        Columns `x`, `y` and, where there are several series, `by`.
+    x, y, by
+        Names of columns.
+    title
+        Of the y axis.
+    colours
+        Colour of each series, where it has one of its own.
+    """
+    chart = (
+        alt.Chart(frame)
+        .mark_line(strokeWidth=1.8)
+        .encode(
+            x=alt.X(f"{x}:Q", title=x),
+            y=alt.Y(f"{y}:Q", title=title, scale=alt.Scale(zero=False)),
+            tooltip=[alt.Tooltip(f"{x}:Q"), alt.Tooltip(f"{y}:Q", format=".3g")],
+        )
+        .properties(height=220)
+    )
+    if by is None:
+        return finish(chart.encode(color=alt.value(NEUTRAL)))
+    series = [str(value) for value in frame[by].unique()]
+    spare = itertools.cycle(MORE_COLOURS)
+    shades = {name: (colours or {}).get(name) or next(spare) for name in series}
+    return finish(
+        chart.encode(
+            color=alt.Color(
+                f"{by}:N", scale=alt.Scale(domain=series, range=[shades[name] for name in series])
+            ),
+            strokeDash=alt.StrokeDash(f"{by}:N"),
+        )
+    )
+
+
+def bars(frame: pd.DataFrame, *, x: str, y: str, title: str) -> Any:
+    """One number by category, with the number written beside it."""
+    data = frame.assign(written=frame[y].map(number))
+    base = alt.Chart(data).encode(
+        y=alt.Y(f"{x}:O", title=x), tooltip=[f"{x}:O", alt.Tooltip("written:N", title=title)]
+    )
+    top = max(float(data[y].max()), 1e-9)
+    bar = base.mark_bar(color=NEUTRAL).encode(
+        x=alt.X(f"{y}:Q", title=title, scale=alt.Scale(domain=(0, 1.15 * top)))
+    )
+    text = base.mark_text(align="left", dx=4, color=NEUTRAL).encode(x=f"{y}:Q", text="written:N")
+    return finish(alt.layer(bar, text).properties(height=alt.Step(22)))

@@ -1,0 +1,1 @@
+"""Browser components: JavaScript and CSS, mounted without a frame of their own."""

@@ -1,0 +1,258 @@
+// Draws one or two attribution graphs on one layout. Positions are computed in Python; this
+// file scales them, and answers hover, click and keys. Model text enters as textContent only.
+const SVG = "http://www.w3.org/2000/svg";
+const SHAPES = {
+  circle: (r) => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
+  square: (r) => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
+  diamond: (r) => `M0,${-1.25 * r}L${1.25 * r},0L0,${1.25 * r}L${-1.25 * r},0z`,
+  triangle: (r) => `M0,${-1.25 * r}L${1.2 * r},${r}L${-1.2 * r},${r}z`,
+  bar: (r) => `M${-1.3 * r},${-0.6 * r}h${2.6 * r}v${1.2 * r}h${-2.6 * r}z`,
+};
+const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const LEFT = 52, TOP = 10, GAP = 18, TURN = (55 * Math.PI) / 180;
+const memory = new WeakMap();
+
+function element(name, attributes, parent, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const key in attributes) made.setAttribute(key, attributes[key]);
+  if (text !== undefined) made.textContent = text;
+  if (parent) parent.appendChild(made);
+  return made;
+}
+
+function html(name, className, parent, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  if (parent) parent.appendChild(made);
+  return made;
+}
+
+function drawPanel(state, panel, index, width, height, slot) {
+  const { data, root } = state;
+  const holder = html("div", "panel", root);
+  const title = html("div", "title", holder);
+  const dot = html("span", "dot", title);
+  dot.style.background = panel.colour;
+  html("b", "", title, panel.title);
+  html("span", "said", title, panel.said);
+  const scroller = html("div", "scroller", holder);
+  const drawn = LEFT + data.width * slot + 10;
+  const svg = element("svg", {
+    width: drawn, height, viewBox: `0 0 ${drawn} ${height}`, role: "application",
+    "aria-label": `Attribution graph of ${panel.title}: arrow keys move between nodes, Enter pins`,
+  }, scroller);
+  const plot = height - TOP - state.bottom;
+  const px = (x) => LEFT + x * slot;
+  const py = (y) => TOP + plot - (y / data.height) * plot;
+  for (const row of data.rows) {
+    if (row.band) {
+      element("rect", {
+        class: "band", x: LEFT, width: data.width * slot,
+        y: py(row.y1), height: py(row.y0) - py(row.y1),
+      }, svg);
+    }
+    element("text", { class: "row", x: LEFT - 6, y: py((row.y0 + row.y1) / 2) + 4 }, svg, row.label);
+  }
+  for (const column of data.columns) {
+    element("line", { class: "column", x1: px(column.x0), x2: px(column.x0), y1: TOP, y2: TOP + plot }, svg);
+    const x = px((column.x0 + column.x1) / 2), y = TOP + plot + 12;
+    const text = element("text", { class: "token", x, y, transform: `rotate(-55 ${x} ${y})` }, svg, column.text);
+    element("title", {}, text, `position ${column.position}: ${column.full}`);
+  }
+  const nodes = new Map();
+  panel.nodes.forEach((node) => nodes.set(node.id, { ...node, px: px(node.x), py: py(node.y), edges: [] }));
+  const edgeLayer = element("g", { class: "edges" }, svg);
+  for (const [source, target, weight, size] of panel.edges) {
+    const a = nodes.get(source), b = nodes.get(target);
+    if (!a || !b) continue;
+    const middle = (a.py + b.py) / 2;
+    const path = element("path", {
+      class: weight < 0 ? "edge negative" : "edge",
+      d: `M${a.px},${a.py}C${a.px},${middle} ${b.px},${middle} ${b.px},${b.py}`,
+      "stroke-width": size,
+    }, edgeLayer);
+    a.edges.push([path, target]);
+    b.edges.push([path, source]);
+  }
+  const nodeLayer = element("g", { class: "nodes" }, svg);
+  let first = true;
+  for (const node of [...nodes.values()].sort((m, n) => n.r - m.r)) {
+    node.mark = element("path", {
+      class: `node ${node.kind} ${node.state}`, d: SHAPES[node.shape](node.r),
+      transform: `translate(${node.px},${node.py})`, tabindex: first ? 0 : -1, role: "button",
+      "aria-label": `${node.label}, influence ${node.influence}`, "data-id": node.id,
+    }, nodeLayer);
+    if (node.colour) {
+      // Hollow marks (errors) carry their colour in the outline.
+      node.mark.style[node.kind === "error" ? "stroke" : "fill"] = node.colour;
+    }
+    first = false;
+  }
+  const made = { index, panel, nodes, svg };
+  svg.addEventListener("pointerover", (event) => {
+    const id = event.target.getAttribute && event.target.getAttribute("data-id");
+    if (id) light(state, id, index);
+  });
+  svg.addEventListener("pointerleave", () => light(state, null, index));
+  svg.addEventListener("click", (event) => {
+    const id = event.target.getAttribute && event.target.getAttribute("data-id");
+    if (id) pin(state, id);
+  });
+  svg.addEventListener("focusin", (event) => {
+    const id = event.target.getAttribute("data-id");
+    if (id) light(state, id, index);
+  });
+  svg.addEventListener("keydown", (event) => keyed(state, made, event));
+  return made;
+}
+
+function keyed(state, panel, event) {
+  const id = event.target.getAttribute("data-id");
+  const here = id && panel.nodes.get(id);
+  if (!here) return;
+  if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    pin(state, id);
+    return;
+  }
+  if (event.key === "Escape") {
+    light(state, null, panel.index);
+    return;
+  }
+  const step = KEYS[event.key];
+  if (!step) return;
+  event.preventDefault();
+  let best = null, least = Infinity;
+  for (const node of panel.nodes.values()) {
+    if (node === here) continue;
+    const along = (node.px - here.px) * step[0] + (node.py - here.py) * step[1];
+    const across = Math.abs((node.px - here.px) * step[1]) + Math.abs((node.py - here.py) * step[0]);
+    if (along < 1) continue;
+    const cost = along + 3 * across;
+    if (cost < least) { least = cost; best = node; }
+  }
+  if (best) {
+    here.mark.setAttribute("tabindex", -1);
+    best.mark.setAttribute("tabindex", 0);
+    best.mark.focus();
+  }
+}
+
+function light(state, id, index) {
+  if (state.lit === id && state.litPanel === index) return;
+  state.lit = id;
+  state.litPanel = index;
+  for (const panel of state.panels) {
+    for (const mark of panel.svg.querySelectorAll(".lit")) mark.classList.remove("lit", "self");
+    const node = id && panel.nodes.get(id);
+    panel.svg.classList.toggle("dimmed", Boolean(node));
+    if (!node) continue;
+    node.mark.classList.add("lit", "self");
+    for (const [path, other] of node.edges) {
+      path.classList.add("lit");
+      panel.nodes.get(other).mark.classList.add("lit");
+    }
+  }
+  describe(state);
+}
+
+function pin(state, id) {
+  if (state.pins.has(id)) state.pins.delete(id); else state.pins.add(id);
+  showPins(state);
+  state.setStateValue("pins", [...state.pins]);
+}
+
+function showPins(state) {
+  for (const panel of state.panels) {
+    for (const [id, node] of panel.nodes) node.mark.classList.toggle("pinned", state.pins.has(id));
+  }
+  describe(state);
+}
+
+function strongest(parent, title, entries) {
+  const box = html("div", "links", parent);
+  html("div", "heading", box, title);
+  if (!entries.length) html("div", "none", box, "none among the stored edges");
+  for (const [label, weight, negative] of entries) {
+    const line = html("div", "link", box);
+    html("span", negative ? "weight negative" : "weight", line, weight);
+    html("span", "", line, label);
+  }
+}
+
+function describe(state) {
+  const box = state.details;
+  box.replaceChildren();
+  const id = state.lit || [...state.pins].pop();
+  const found = id ? state.panels.filter((panel) => panel.nodes.has(id)) : [];
+  if (!found.length) {
+    html("div", "hint", box, state.data.hint);
+    return;
+  }
+  for (const panel of found) {
+    const node = panel.nodes.get(id);
+    const card = html("div", "card", box);
+    const head = html("div", "head", card);
+    const dot = html("span", "dot", head);
+    dot.style.background = panel.panel.colour;
+    html("b", "", head, node.label);
+    html("span", "said", head, `in ${panel.panel.title}${state.pins.has(id) ? ", pinned" : ""}`);
+    html("div", "facts", card, node.facts);
+    const lists = html("div", "lists", card);
+    strongest(lists, "strongest sources", node.sources);
+    strongest(lists, "strongest targets", node.targets);
+  }
+}
+
+function render(state) {
+  const { data, holder } = state;
+  const focused = state.root && state.root.querySelector(":focus");
+  const id = focused && focused.getAttribute("data-id");
+  holder.replaceChildren();
+  const available = holder.clientWidth || 900;
+  const beside = data.panels.length === 1 || available >= 860;
+  state.root = html("div", beside ? "panels beside" : "panels", holder);
+  const across = beside ? data.panels.length : 1;
+  const width = (available - GAP * (across - 1)) / across;
+  const slot = Math.max((width - LEFT - 14) / data.width, data.slot);
+  const longest = Math.max(...data.columns.map((column) => column.text.length));
+  state.bottom = 24 + longest * 7 * Math.sin(TURN);
+  const height = Math.min(Math.max(270, TOP + state.bottom + data.height * 16), 680);
+  state.panels = data.panels.map((panel, index) => drawPanel(state, panel, index, width, height, slot));
+  state.details = html("div", "details", holder);
+  state.details.setAttribute("aria-live", "polite");
+  state.lit = null;
+  showPins(state);
+  if (id) {
+    const again = state.panels.map((panel) => panel.nodes.get(id)).find(Boolean);
+    if (again) again.mark.focus();
+  }
+}
+
+export default function (component) {
+  const { data, parentElement, setStateValue } = component;
+  const holder = parentElement.querySelector(".graph");
+  let state = memory.get(holder);
+  if (!state) {
+    state = { holder, width: 0 };
+    memory.set(holder, state);
+    state.observer = new ResizeObserver(() => {
+      if (Math.abs(holder.clientWidth - state.width) > 2) {
+        state.width = holder.clientWidth;
+        render(state);
+      }
+    });
+  }
+  const text = JSON.stringify(data);
+  state.setStateValue = setStateValue;
+  if (state.text !== text) {
+    state.text = text;
+    state.data = data;
+    state.pins = new Set(data.pins);
+    state.width = holder.clientWidth;
+    render(state);
+  }
+  state.observer.observe(holder);
+  return () => state.observer.disconnect();
+}

@@ -1,0 +1,160 @@
+"""Component data of the difference of two graphs: the union, each node by its change."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dashboard.graphs import MAX_EDGES, MAX_NODES, Side, Words, node_ids, node_label
+from dashboard.layout import Mark, place
+from dashboard.panels import frame, radius, strongest
+from dashboard.text import count, number
+from dashboard.theme import NEGATIVE, NEUTRAL, POSITIVE
+
+
+def difference_frame(left: Side, right: Side) -> pd.DataFrame:
+    """Nodes of both graphs by id, with influence and value on each side.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index id; columns kind, layer, position, feature, influence_left, influence_right,
+        value_left, value_right, change (right minus left influence, probability for logits; a
+        node that is not in a graph has none), kept (drawn on either side).
+    """
+    frames = []
+    for side in (left, right):
+        frame = side.nodes.assign(id=node_ids(side.nodes), kind=side.nodes["kind"].astype(str), kept=False)
+        frame.loc[frame.index[side.kept_nodes], "kept"] = True
+        frames.append(frame.set_index("id"))
+    both = frames[0].merge(
+        frames[1], how="outer", left_index=True, right_index=True, suffixes=("_left", "_right")
+    )
+    for name in ("kind", "layer", "position", "feature"):
+        both[name] = both[f"{name}_left"].where(both[f"{name}_left"].notna(), both[f"{name}_right"])
+    for where in ("left", "right"):
+        # Logits have no influence on themselves: their size is their probability.
+        size = both[f"influence_{where}"].where(both["kind"] != "logit", both[f"value_{where}"])
+        both[f"size_{where}"] = size.fillna(0.0)
+    both["change"] = both["size_right"] - both["size_left"]
+    both["kept"] = both["kept_left"].eq(True) | both["kept_right"].eq(True)
+    columns = ["kind", "layer", "position", "feature", "influence_left", "influence_right"]
+    return both[[*columns, "value_left", "value_right", "change", "kept"]]
+
+
+def difference(
+    left: Side, right: Side, words: Words, *, n_layers: int, pins: Sequence[str]
+) -> dict[str, Any]:
+    """Component data of one panel: the union of both, each node by its change of influence."""
+    both = difference_frame(left, right)
+    kept = both[both["kept"]]
+    kept = kept.iloc[np.argsort(-np.abs(kept["change"].to_numpy()), kind="stable")][:MAX_NODES]
+    marks = [
+        Mark(
+            id=str(name),
+            kind=str(node["kind"]),
+            layer=int(node["layer"]),
+            position=int(node["position"]),
+            rank=abs(float(node["change"])),
+        )
+        for name, node in kept.iterrows()
+    ]
+    layout = place(marks, n_layers=n_layers, n_positions=len(words.tokens))
+    radii = radius(np.abs(kept["change"].to_numpy()), (kept["kind"] == "logit").to_numpy())
+    edges = _edge_changes(left, right, {str(name) for name in kept.index})
+    labels = {
+        str(name): node_label(
+            str(node["kind"]), int(node["layer"]), int(node["position"]), int(node["feature"]), words
+        )
+        for name, node in both.iterrows()
+    }
+    sources, targets = strongest(edges, list(labels.values()))
+    order = {name: row for row, name in enumerate(labels)}
+    drawn = []
+    for (name, node), pixels in zip(kept.iterrows(), radii, strict=True):
+        key = (int(node["layer"]), int(node["position"]), int(node["feature"]))
+        state, shape, facts = _presence(str(node["kind"]), key, left, right)
+        change = float(node["change"])
+        drawn.append(
+            {
+                "id": str(name),
+                "x": layout.places[str(name)][0],
+                "y": layout.places[str(name)][1],
+                "r": round(float(pixels), 2),
+                "kind": str(node["kind"]),
+                "state": state,
+                "shape": shape,
+                "colour": POSITIVE if change > 0 else NEGATIVE,
+                "label": labels[str(name)],
+                "influence": number(change, sign=True),
+                "facts": ", ".join(
+                    [
+                        f"influence {number(node['influence_left'])} → "
+                        f"{number(node['influence_right'])} ({number(change, sign=True)})",
+                        f"activation {number(node['value_left'])} → {number(node['value_right'])}",
+                        *facts,
+                    ]
+                ),
+                "sources": sources.get(order[str(name)], []),
+                "targets": targets.get(order[str(name)], []),
+            }
+        )
+    shown = edges[edges["drawn"]].head(MAX_EDGES)
+    top = float(shown["weight"].abs().max()) if len(shown) else 1.0
+    names = list(labels)
+    panel = {
+        "title": f"{right.variant} minus {left.variant}",
+        "said": f"{count(len(drawn))} nodes, {count(len(shown))} edges with the largest changes",
+        "colour": NEUTRAL,
+        "nodes": drawn,
+        "edges": [
+            [names[s], names[t], round(float(w), 6), round(0.5 + 3.5 * abs(float(w)) / (top or 1.0), 2)]
+            for s, t, w in zip(shown["source"], shown["target"], shown["weight"], strict=True)
+        ],
+    }
+    return frame(layout, words, [panel], pins)
+
+
+def _presence(kind: str, key: tuple[int, int, int], left: Side, right: Side) -> tuple[str, str, list[str]]:
+    """Drawing state, shape and words for which variant a node is active in."""
+    if kind != "feature":
+        return "shared", {"error": "diamond", "token": "bar"}.get(kind, "circle"), []
+    if key not in left.active:
+        return "only", "square", [f"inactive in {left.variant}"]
+    if key not in right.active:
+        return "only", "triangle", [f"inactive in {right.variant}"]
+    return "shared", "circle", []
+
+
+def _edge_changes(left: Side, right: Side, drawn: set[str]) -> pd.DataFrame:
+    """Change of every stored edge's weight, strongest first.
+
+    Columns source, target (rows of `difference_frame`), weight (right minus left), and
+    drawn: whether both ends are drawn and either side keeps the edge.
+    """
+    both = difference_frame(left, right)
+    order = {str(name): row for row, name in enumerate(both.index)}
+    frames = []
+    for side, sign in ((left, -1.0), (right, 1.0)):
+        ids = np.array([order[name] for name in node_ids(side.nodes)], dtype=np.int64)
+        kept = np.zeros(len(side.edges), dtype=bool)
+        kept[side.kept_edges] = True
+        frames.append(
+            pd.DataFrame(
+                {
+                    "source": ids[side.edges["source"].to_numpy()],
+                    "target": ids[side.edges["target"].to_numpy()],
+                    "weight": sign * side.edges["weight"].to_numpy().astype(np.float64),
+                    "drawn": kept,
+                }
+            )
+        )
+    joined = pd.concat(frames, ignore_index=True)
+    summed = joined.groupby(["source", "target"], as_index=False).agg(
+        weight=("weight", "sum"), drawn=("drawn", "any")
+    )
+    inside = np.array([str(name) in drawn for name in both.index], dtype=bool)
+    summed["drawn"] &= inside[summed["source"].to_numpy()] & inside[summed["target"].to_numpy()]
+    ordered = np.argsort(-summed["weight"].abs().to_numpy(), kind="stable")
+    return summed.iloc[ordered].reset_index(drop=True)

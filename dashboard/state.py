@@ -1,0 +1,159 @@
+"""What is selected: chosen once, kept from page to page, shared by its URL.
+
+The URL is untrusted: every value is checked for its form here and for its existence by
+whoever offers the choice. A value that fails is reported in words and dropped.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from dashboard.text import shorten
+from store.hashing import is_prompt_hash
+
+URL_KEYS: Final = ("profile", "a", "b", "prompt", "feature", "pins")
+"""Parameters of the URL that this module keeps; widgets of a page bind their own."""
+
+MAX_PINS: Final = 24
+_PROFILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VARIANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@-?[0-9][0-9.e+-]{0,15})?")
+_FEATURE: Final = re.compile(r"L(\d{1,3})/(\d{1,7})", re.IGNORECASE)
+_PIN: Final = re.compile(r"(F\d{1,3}\.\d{1,7}|E\d{1,3}|T\d{1,7}|O\d{1,7})\.\d{1,5}")
+
+_FORMS: Final = {
+    "profile": "the name of a profile",
+    "a": "a variant such as base or general@1.0",
+    "b": "a variant such as base or general@1.0",
+    "prompt": "a prompt hash (12 hex digits)",
+    "feature": "a feature such as L2/618",
+    "pins": "a list of graph nodes",
+}
+
+
+def parse_feature(text: str) -> tuple[int, int] | None:
+    """Layer and index of ``L2/618`` (both 0-based), or None if it is not of that form."""
+    match = _FEATURE.fullmatch(text.strip())
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def parse_pins(text: str) -> tuple[str, ...] | None:
+    """Node ids of a comma-separated list, or None if one is malformed or there are too many.
+
+    ``F2.618.7`` is feature L2/618 at position 7; ``E2.7`` an error node, ``T41.7`` the
+    token with id 41, ``O532.9`` the logit of token 532.
+    """
+    pins = tuple(part for part in text.split(",") if part)
+    if len(pins) > MAX_PINS or any(_PIN.fullmatch(pin) is None for pin in pins):
+        return None
+    return pins
+
+
+def well_formed(key: str, value: str) -> bool:
+    """Whether a value of the URL has the form that its parameter asks for."""
+    match key:
+        case "profile":
+            return _PROFILE.fullmatch(value) is not None
+        case "a" | "b":
+            return _VARIANT.fullmatch(value) is not None
+        case "prompt":
+            return is_prompt_hash(value)
+        case "feature":
+            return parse_feature(value) is not None
+        case "pins":
+            return parse_pins(value) is not None
+    return False
+
+
+def check_url(values: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Well-formed values of the URL, and one sentence for each that is not."""
+    good: dict[str, str] = {}
+    problems: list[str] = []
+    for key in URL_KEYS:
+        value = values.get(key)
+        if value is None or value == "":
+            continue
+        if well_formed(key, value):
+            good[key] = value
+        else:
+            problems.append(f"The link's {key} “{shorten(value, 40)}” is not {_FORMS[key]}; it was left out.")
+    return good, problems
+
+
+def read_url() -> list[str]:
+    """Take over what the URL says, where it changed since it was written; return problems.
+
+    A parameter that is absent leaves the session's choice alone: navigation between pages
+    empties the URL, and `write_url` fills it again.
+    """
+    raw = {key: st.query_params[key] for key in URL_KEYS if key in st.query_params}
+    written: dict[str, str] = st.session_state.setdefault("_url", {})
+    changed = {key: value for key, value in raw.items() if written.get(key) != value}
+    good, problems = check_url(changed)
+    for key, value in good.items():
+        st.session_state[key] = value
+    for key in changed.keys() - good.keys():
+        del st.query_params[key]
+    written.update(good)
+    return problems
+
+
+def write_url() -> None:
+    """Make the URL say what is selected."""
+    written: dict[str, str] = {}
+    for key in URL_KEYS:
+        value = st.session_state.get(key)
+        if value:
+            written[key] = str(value)
+            if st.query_params.get(key) != value:
+                st.query_params[key] = str(value)
+        elif key in st.query_params:
+            del st.query_params[key]
+    st.session_state["_url"] = written
+
+
+def get(key: str) -> str | None:
+    """A selected value, None where nothing is selected."""
+    value = st.session_state.get(key)
+    return str(value) if value else None
+
+
+def feature() -> tuple[int, int] | None:
+    """The selected feature as (layer, index)."""
+    value = get("feature")
+    return parse_feature(value) if value else None
+
+
+def choose_feature(layer: int, index: int) -> None:
+    """Select a feature on every page."""
+    st.session_state["feature"] = f"L{layer}/{index}"
+
+
+def pins() -> tuple[str, ...]:
+    """Node ids pinned in the graph."""
+    value = get("pins")
+    return (parse_pins(value) or ()) if value else ()
+
+
+def choose_pins(nodes: list[str]) -> None:
+    """Pin these nodes; ill-formed ids are dropped, the newest `MAX_PINS` are kept."""
+    good = [node for node in dict.fromkeys(nodes) if _PIN.fullmatch(node)]
+    st.session_state["pins"] = ",".join(good[-MAX_PINS:])
+
+
+def forget() -> None:
+    """Drop what belongs to one profile: variants, prompt, feature and pins."""
+    for key in ("a", "b", "prompt", "feature", "pins"):
+        st.session_state.pop(key, None)
+        if key in st.query_params:
+            del st.query_params[key]
+
+
+def link(address: str) -> str:
+    """Address of the current view for a colleague, with everything selected."""
+    bare = address.split("?", 1)[0]
+    values = {key: st.query_params[key] for key in st.query_params}
+    values |= {key: value for key in URL_KEYS if (value := get(key))}
+    return f"{bare}?{urlencode(values)}" if values else bare

@@ -1,0 +1,75 @@
+"""What a person can take along: a table as CSV and Parquet, a chart's data, a link."""
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import state
+
+
+def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lists as JSON text: CSV knows no lists."""
+    out = frame.copy()
+    for name in out.columns:
+        if out[name].map(lambda value: isinstance(value, (list, tuple))).any():
+            out[name] = out[name].map(lambda value: json.dumps(list(value)))
+    return out
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """A frame as UTF-8 CSV; lists become JSON text."""
+    text: str = _flat(frame).to_csv(index=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """A frame as Parquet."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
+    """Two small buttons under a table; the bytes are made when one is clicked."""
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "CSV",
+            data=lambda: csv_bytes(frame),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            key=f"csv-{key}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            help="All rows of this table as comma-separated text, at full precision.",
+        )
+        st.download_button(
+            "Parquet",
+            data=lambda: parquet_bytes(frame),
+            file_name=f"{name}.parquet",
+            mime="application/vnd.apache.parquet",
+            key=f"parquet-{key}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            help="All rows of this table with their types, for pandas, polars or DuckDB.",
+        )
+
+
+def chart(figure: Any, data: pd.DataFrame, name: str, *, key: str, alt: str) -> None:
+    """Draw a chart with its data beneath; PNG and SVG are in the chart's own menu (⋮)."""
+    st.altair_chart(figure, key=f"chart-{key}", alt=alt)
+    with st.popover("Data", type="tertiary", icon=":material/table_view:"):
+        st.caption("PNG and SVG: the menu (⋯) at the chart's upper right corner.")
+        downloads(data, name, key=key)
+
+
+def copy_link() -> None:
+    """The current view's address, with a copy button."""
+    address = st.context.url or "http://localhost:8501"
+    with st.popover("Copy link", icon=":material/link:", type="tertiary"):
+        st.caption("Opens this page with everything that is selected now.")
+        st.code(state.link(address), language=None, wrap_lines=True)

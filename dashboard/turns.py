@@ -1,0 +1,126 @@
+"""The widgets of the Steering page that say which features to turn, how and where."""
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard import data, state
+from dashboard.live import Turn
+from dashboard.text import number, plain, shorten, visible
+from store.errors import StoreError
+
+MAX_FEATURES: Final = 6
+_WHERE: Final = {
+    "last token": "last",
+    "chosen positions": "positions",
+    "all tokens": "all",
+    "always on": "always",
+}
+
+
+def _options(name: str, variant: str) -> list[str]:
+    """Features to offer: the strongest of the ranking, toward harm and toward safety."""
+    try:
+        contrasts = data.contrasts(name)
+        wanted = [f"evil-safe|{variant}", f"evil-safe|{state.get('b')}"]
+        contrast = next((one for one in wanted if one in contrasts), contrasts[0])
+        strongest = data.ranking(name, contrast, "all")["feature"]
+    except (StoreError, IndexError):
+        return []
+    return [*strongest.head(40), *strongest.tail(10)]
+
+
+def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
+    """Pick the features to turn; those the model does not have are said and left out."""
+    offered = _options(name, variant)
+    wanted = st.session_state.pop("_steer", None)
+    present = list(st.session_state.get("steer", []))
+    if wanted and wanted not in present:
+        st.session_state["steer"] = [*present, wanted]
+    elif "steer" not in st.session_state and "steer" not in st.query_params:
+        selected = state.get("feature")
+        st.session_state["steer"] = [selected] if selected else offered[:1]
+    options = list(dict.fromkeys([*offered, *st.session_state.get("steer", [])]))
+    chosen = st.multiselect(
+        "Features",
+        options,
+        key="steer",
+        bind="query-params",
+        accept_new_options=True,
+        max_selections=MAX_FEATURES,
+        placeholder="L2/618",
+        help="From the ranking, or typed as layer and index, for instance L2/618.",
+    )
+    sizes = data.models(name).get("model", {})
+    good: list[tuple[int, int]] = []
+    for text in chosen:
+        feature = state.parse_feature(text)
+        if feature is None:
+            st.warning(plain(f"“{shorten(text, 40)}” is no feature; write it like L2/618."))
+        elif feature[0] >= sizes.get("n_layers", 1 << 30) or feature[1] >= sizes.get("d_transcoder", 1 << 30):
+            st.warning(
+                plain(
+                    f"There is no feature {text}: layers are 0 to {sizes['n_layers'] - 1}, features 0 to "
+                    f"{sizes['d_transcoder'] - 1}."
+                )
+            )
+        else:
+            good.append(feature)
+    return good
+
+
+def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn:
+    """A feature's widgets: how, how much and where."""
+    layer, index = feature
+    label = f"L{layer}/{index}"
+    top = data.largest_activation(name, *feature)
+    columns = st.columns([1, 2.2], vertical_alignment="center")
+    columns[0].markdown(f"#### {plain(label)}")
+    mode = columns[1].segmented_control(
+        "How",
+        label_visibility="collapsed",
+        options=["set", "add", "multiply"],
+        default="add",
+        required=True,
+        key=f"mode-{label}",
+        bind="query-params",
+        help="set: the activation becomes the value. add: the value is added. multiply: by a "
+        "factor (does nothing where the feature is inactive).",
+    )
+    if mode == "multiply":
+        low, high, start = -4.0, 8.0, 1.0
+    else:
+        low, high, start = (-2 * top if mode == "add" else 0.0), 4 * top, 0.0
+    value = st.slider(
+        "Factor" if mode == "multiply" else "Activation",
+        low,
+        high,
+        value=start,
+        step=0.1,
+        key=f"{mode}-{label}",
+        bind="query-params",
+        help=f"The largest activation seen on held-out text is about {number(top)}.",
+    )
+    where = st.segmented_control(
+        "Where",
+        list(_WHERE),
+        default="last token",
+        required=True,
+        key=f"where-{label}",
+        bind="query-params",
+        help="last token of the prompt; chosen positions; all prompt tokens but BOS; or always on: "
+        "all, and every generated token.",
+        label_visibility="collapsed",
+    )
+    place: str | tuple[int, ...] = _WHERE[str(where)]
+    if place == "positions":
+        positions = st.multiselect(
+            "Positions",
+            list(range(len(tokens))),
+            default=[len(tokens) - 1],
+            format_func=lambda position: f"{position} {visible(tokens[position])}",
+            key=f"positions-{label}-{len(tokens)}",
+            help="Positions of the prompt, 0-based; BOS is 0.",
+        )
+        place = tuple(int(position) for position in positions) or "last"
+    return Turn(layer=layer, index=index, mode=str(mode), value=float(value), where=place)

@@ -1,0 +1,167 @@
+"""Steering: what happens when a feature is turned up."""
+
+import time
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import continuations, data, live, takeaway
+from dashboard import turns as turns_of
+from dashboard.charts import steering as charts
+from dashboard.frame import head, profile, prompt
+from dashboard.guard import guard, message
+from dashboard.live import Live, NotLiveError, Turn
+from dashboard.text import interval, number, plain, sentence, token_chips
+
+CONTROLS = 20
+
+
+def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
+    """Variant, the prompt (stored ids, or typed text), and the domain of its labels."""
+    manifest = data.models(name)
+    variants = ["base", *(f"{adapter}@1.0" for adapter in manifest.get("adapters", {}))]
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    variant = left.selectbox(
+        "Steer which weights",
+        variants,
+        key="steered",
+        bind="query-params",
+        help="Steering base with features of the adapted model shows whether they suffice.",
+    )
+    typed = right.segmented_control(
+        "Prompt",
+        ["selected prompt", "typed prompt"],
+        default="selected prompt",
+        required=True,
+        key="source",
+        bind="query-params",
+        help="The selected prompt is used with its stored token ids.",
+    )
+    chosen = prompt(name) if data.stamp(data.artifact(name, "prompts.json")) else None
+    domain = chosen.domain if chosen else None
+    if typed == "typed prompt" or chosen is None:
+        text = st.text_area(
+            "Text that the model continues",
+            value=chosen.text if chosen else "",
+            key="typed-text",
+            height=90,
+            help="A BOS token is put in front. The labels of tokens are those of the selected "
+            "prompt's domain.",
+        )
+        return str(variant), str(text), domain
+    st.html(f'<div style="line-height:1.75;font-family:monospace">{token_chips(chosen.tokens)}</div>')
+    return str(variant), chosen.token_ids, domain
+
+
+@st.fragment
+def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: str | None) -> None:
+    words = data.vocabulary(name)
+    labels = data.token_labels(name, domain) if data.stamp(data.artifact(name, "lexicon.json")) else {}
+    tokens = [data.token_text(words, token) for token in ids]
+    left, right = st.columns([1, 1.25], gap="medium")
+    with left:
+        features = turns_of.choose_features(name, variant)
+        turns = []
+        for feature in features:
+            with st.container(border=True):
+                turns.append(turns_of.choose_turn(name, feature, tokens))
+        if not features:
+            st.caption("Choose a feature to turn.")
+    with right:
+        _distribution(engine, ids, turns, words, labels)
+    continuations.show(name, engine, ids, turns, domain)
+
+
+def _distribution(
+    engine: Live, ids: tuple[int, ...], turns: list[Turn], words: list[str], labels: dict[int, str]
+) -> None:
+    started = time.perf_counter()
+    try:
+        result = live.next_token(engine, ids, turns, controls=CONTROLS)
+    except NotLiveError as error:
+        st.error(sentence(str(error)), icon=":material/error:")
+        return
+    seconds = time.perf_counter() - started
+    for one in result.inactive:
+        st.warning(
+            plain(f"{one.name} is not active there: multiplying it does nothing. Use set or add instead."),
+            icon=":material/info:",
+        )
+    columns = st.columns(2)
+    for column, label in zip(columns, ("evil", "safe"), strict=True):
+        chosen = [token for token, of in labels.items() if of == label]
+        if not chosen:
+            continue
+        held = live.mass(result, chosen)
+        column.metric(
+            f"P({label} tokens)",
+            f"{number(held['before'])} → {number(held['after'])}",
+            help=f"Probability that the next token is labelled {label}: before and after steering.",
+        )
+        column.caption(f"random features: {interval(held['low'], held['high'])}")
+    frame = live.distribution_frame(result, vocabulary=words, labels=labels)
+    takeaway.chart(
+        charts.distribution(frame),
+        frame,
+        "steering",
+        key="steering",
+        alt="Next-token probabilities before and after steering, with the band of random features",
+    )
+    n = len(result.controls)
+    st.caption(
+        f"Dark line in white: the middle 90% of {n} random features of the same layer, with similar "
+        f"activation and norm, steered alike. Attention is not frozen. {1000 * seconds:.0f} ms."
+        if n
+        else f"No control: nothing is turned, or no feature of similar size exists. {1000 * seconds:.0f} ms."
+    )
+    if result.readings:
+        _readings(result)
+
+
+def _readings(result: Any) -> None:
+    with st.expander("What the turned features did"):
+        frame = pd.DataFrame(
+            [
+                {
+                    "feature": reading.intervention.name,
+                    "positions": ", ".join(str(p) for p in reading.positions),
+                    "unsteered": ", ".join(number(v) for v in reading.baseline),
+                    "after": ", ".join(number(v) for v in reading.after),
+                }
+                for reading in result.readings
+            ]
+        )
+        st.dataframe(
+            frame,
+            hide_index=True,
+            key="readings-table",
+            column_config={
+                "feature": st.column_config.TextColumn("feature", help="Layer and index."),
+                "positions": st.column_config.TextColumn("positions", help="Where it was turned."),
+                "unsteered": st.column_config.TextColumn(
+                    "unsteered", help="Activation there without any steering."
+                ),
+                "after": st.column_config.TextColumn("after", help="Activation after steering."),
+            },
+        )
+        takeaway.downloads(frame, "readings", key="readings")
+
+
+def render() -> None:
+    """Draw the page."""
+    head("Steering", "What happens if I turn this up?")
+    name = profile()
+    with guard("Sliders over features, and what they do to the model's next token, live."):
+        try:
+            live.require(name)
+            variant, source, domain = _choose(name)
+            engine = live.load(name, variant)
+            ids = live.token_ids(engine, source) if isinstance(source, str) else source
+        except NotLiveError as error:
+            st.info(sentence(message(error)), icon=":material/power_off:")
+            return
+        _steer(name, variant, engine, ids, domain)
+
+
+render()

@@ -1,0 +1,113 @@
+"""Charts are valid Vega-Lite, and colours and glyphs say what they should."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard.charts import candidates, features, rates, steering
+from dashboard.live import control_band, distribution_frame, mass
+from dashboard.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
+
+
+def candidate_rows() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"token": token, "text": text, "label": label, "variant": variant, "probability": p}
+            for token, text, label in ((1, " open", "evil"), (2, " open", "safe"), (3, " open", "evil"))
+            for variant, p in (("base", 0.1), ("general@1.0", 0.3))
+        ]
+    )
+
+
+def steering_rows() -> pd.DataFrame:
+    frame = candidate_rows().rename(columns={"variant": "side"})
+    frame["side"] = frame["side"].map({"base": "before", "general@1.0": "after"})
+    return frame.assign(low=[np.nan, 0.1] * 3, high=[np.nan, 0.2] * 3)
+
+
+def rate_rows() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "variant": variant,
+                "domain": domain,
+                "split": "seen",
+                "outcome": "harmful",
+                "rate": 0.4,
+                "low": 0.3,
+                "high": 0.5,
+                "n": 20,
+                "n_situations": 4,
+            }
+            for variant in ("base", "general@1.0")
+            for domain in ("all", "medical")
+        ]
+    )
+
+
+COLOURS = {"base": BASE, "general@1.0": ADAPTED}
+CHARTS: dict[str, Any] = {
+    "candidates": lambda: candidates.paired(candidate_rows(), ("base", "general@1.0"), COLOURS),
+    "steering": lambda: steering.distribution(steering_rows()),
+    "intervals": lambda: rates.intervals(rate_rows(), COLOURS, outcome="harmful"),
+    "outcomes": lambda: rates.outcomes(rate_rows(), ["base", "general@1.0"]),
+    "curve": lambda: rates.curve(
+        pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0], "adapter": ["a", "a"]}),
+        x="step",
+        y="loss",
+        title="loss",
+        by="adapter",
+    ),
+    "bars": lambda: rates.bars(
+        pd.DataFrame({"layer": [0, 1], "fvu": [0.01, 0.02]}), x="layer", y="fvu", title="fvu"
+    ),
+    "histogram": lambda: features.histogram(
+        pd.DataFrame({"variant": ["base"], "low": [0.1], "high": [1.0], "tokens": [3]}), COLOURS
+    ),
+    "promoted": lambda: features.promoted(
+        pd.DataFrame({"token": [1, 2], "text": [" a", "\n"], "logit": [0.5, -0.2]})
+    ),
+    "effects": lambda: features.effects(
+        pd.DataFrame({"situation": ["s"], "domain": ["d"], "effect": [0.2]}), estimate=(0.2, 0.1, 0.3)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_chart_is_valid_vega_lite(name: str) -> None:
+    specification = CHARTS[name]().to_dict(validate=True)
+    assert specification["$schema"].endswith(".json")
+
+
+def test_tokens_that_look_alike_stay_apart() -> None:
+    rows = candidates.rows(candidate_rows())
+    assert rows["row"].nunique() == 3
+    assert rows["row"].str.startswith(LABEL_GLYPHS["evil"]).sum() == 4
+
+
+def test_base_keeps_its_colour_wherever_it_stands() -> None:
+    names = ["control@1.0", "general@1.0", "base", "narrow@0.5"]
+    colours = variant_colours(names, focus="general")
+    assert list(colours) == ["base", "general@1.0", "control@1.0", "narrow@0.5"]
+    assert (colours["base"], colours["general@1.0"]) == (BASE, ADAPTED)
+    assert len(set(colours.values())) == 4
+    assert variant_colours(names[::-1], focus="general") == colours
+
+
+class _Result:
+    baseline_probability = np.array([0.7, 0.2, 0.1])
+    steered_probability = np.array([0.1, 0.8, 0.1])
+    control_probability = np.array([[0.6, 0.3, 0.1], [0.7, 0.2, 0.1], [0.65, 0.25, 0.1]])
+
+
+def test_distribution_and_mass_with_their_band() -> None:
+    frame = distribution_frame(_Result(), vocabulary=["a", "b", "c"], labels={1: "evil"}, limit=2)
+    assert frame["token"].to_list() == [1, 1, 0, 0]
+    assert frame.loc[frame["side"] == "after", "low"].iloc[0] == pytest.approx(0.205)
+    held = mass(_Result(), [1])
+    assert held["before"] == pytest.approx(0.2)
+    assert held["after"] == pytest.approx(0.8)
+    assert 0.2 <= held["low"] <= held["high"] <= 0.3
+    assert control_band(np.empty((0, 3))) == (None, None)

@@ -1,0 +1,259 @@
+"""Every page on demo data, on nothing, on parts, on damage, and from bad links."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.dashboard import demo
+
+PAGES = ("overview", "compare", "features", "steering", "evaluation", "provenance")
+WITHOUT_TORCH = tuple(page for page in PAGES if page != "steering")
+QUESTIONS = {
+    "overview": "What do I have, and is it healthy?",
+    "compare": "What does the adapter change on this prompt?",
+    "features": "Which features push toward harm?",
+    "steering": "What happens if I turn this up?",
+    "evaluation": "How misaligned is each variant, and how sure are we?",
+    "provenance": "Where does this number come from?",
+}
+ARTIFACTS = (
+    "models.json",
+    "prompts.json",
+    "vocabulary.json",
+    "lexicon.json",
+    "candidates",
+    "graphs",
+    "activations",
+    "samples",
+    "features",
+    "rates",
+    "metrics",
+    "plots",
+)
+
+OpenPage = Callable[..., AppTest]
+
+
+def words(app: AppTest) -> str:
+    """Everything that the page says in text elements."""
+    kinds = ("title", "markdown", "caption", "info", "warning", "error", "success", "subheader")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
+
+
+def plain_words(app: AppTest) -> str:
+    return words(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_draws_and_names_its_question(open_page: OpenPage, page: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+    assert QUESTIONS[page] in str(app.markdown[0].value), "something is drawn above the title"
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_empty_project_says_what_would_be_here_and_the_command(
+    open_page: OpenPage, root: Path, page: str
+) -> None:
+    shutil.rmtree(root / "artifacts")
+    app = open_page(page)
+    assert not app.exception
+    assert "Nothing here yet" in words(app)
+    assert "dvc repro" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("artifact", ARTIFACTS)
+def test_partial_store_never_shows_a_traceback(
+    open_page: OpenPage, root: Path, page: str, artifact: str
+) -> None:
+    path = root / "artifacts" / "demo" / artifact
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    app = open_page(page)
+    assert not app.exception
+    assert QUESTIONS[page] in words(app)
+
+
+@pytest.mark.parametrize(
+    ("page", "artifact"),
+    [
+        ("compare", "graphs"),
+        ("compare", "prompts.json"),
+        ("features", "features"),
+        ("evaluation", "rates"),
+        ("evaluation", "samples"),
+        ("evaluation", "plots"),
+        ("overview", "rates"),
+        ("overview", "models.json"),
+    ],
+)
+def test_missing_artifact_names_the_command(
+    open_page: OpenPage, root: Path, page: str, artifact: str
+) -> None:
+    path = root / "artifacts" / "demo" / artifact
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    app = open_page(page)
+    assert "Nothing here yet" in words(app)
+    assert "`dvc repro` makes it" in words(app)
+
+
+def _flip_every_chunk(store: Path, group: str) -> None:
+    for path in (store / group).rglob("*"):
+        if path.is_file() and path.name != "zarr.json":
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 0xFF
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("page", "store", "group"),
+    [("features", "features", "ranking"), ("evaluation", "rates", "rates")],
+)
+def test_damaged_store_is_a_sentence(
+    open_page: OpenPage, root: Path, page: str, store: str, group: str
+) -> None:
+    _flip_every_chunk(root / "artifacts" / "demo" / store, group)
+    app = open_page(page)
+    assert not app.exception
+    said = " ".join(str(element.value) for element in app.error).replace("\\", "")
+    assert f"artifacts/demo/{store}" in said
+    assert "dvc" in said
+    assert str(root) not in said
+
+
+def test_damaged_graph_names_array_and_prompt_and_the_rest_stays(open_page: OpenPage, root: Path) -> None:
+    prompt = demo.make_prompts()[0].hash
+    store = root / "artifacts" / "demo" / "graphs"
+    for group in store.iterdir():
+        if group.is_dir() and group.name != "index":
+            _flip_every_chunk(store, group.name)
+    app = open_page("compare", prompt=prompt)
+    assert not app.exception
+    said = " ".join(str(element.value) for element in app.error).replace("\\", "")
+    assert prompt in said
+    assert "Candidates" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_damaged_json_is_a_sentence(open_page: OpenPage, root: Path, page: str) -> None:
+    for name in ("prompts.json", "models.json", "lexicon.json", "vocabulary.json"):
+        path = root / "artifacts" / "demo" / name
+        path.write_text(path.read_text(encoding="utf-8")[:40], encoding="utf-8")
+    app = open_page(page)
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("prompt", "../../etc/passwd", "is not a prompt hash"),
+        ("prompt", "0123456789ab", "is not in artifacts/demo/prompts.json"),
+        ("a", "../../x", "is not a variant"),
+        ("b", "absent@1.0", "There is no variant"),
+        ("profile", "../..", "is not the name of a profile"),
+        ("profile", "other", "There is no profile"),
+        ("feature", "<script>alert(1)</script>", "is not a feature"),
+        ("pins", "F1.2.3,../..", "is not a list of graph nodes"),
+    ],
+)
+def test_bad_link_is_explained(open_page: OpenPage, key: str, value: str, said: str) -> None:
+    app = open_page("overview", **{key: value})
+    assert not app.exception
+    assert said in plain_words(app)
+
+
+def test_unknown_feature_is_explained(open_page: OpenPage) -> None:
+    app = open_page("features", feature="L3/999")
+    assert not app.exception
+    assert "L3/999 is not in the store" in plain_words(app)
+
+
+def test_selection_travels_between_pages(open_page: OpenPage) -> None:
+    prompt = demo.make_prompts()[5].hash
+    app = open_page("overview", prompt=prompt, b="narrow@1.0")
+    app.switch_page("views/evaluation.py")
+    app.run()
+    assert app.session_state["prompt"] == prompt
+    assert app.session_state["b"] == "narrow@1.0"
+
+
+def test_search_opens_the_card(open_page: OpenPage) -> None:
+    app = open_page("features")
+    app.text_input(key="find").input("l2/14").run()
+    assert not app.exception
+    assert app.session_state["feature"] == "L2/14"
+    app.text_input(key="find").input("rm -rf").run()
+    assert "is no feature" in plain_words(app)
+
+
+def test_hostile_model_text_is_escaped(open_page: OpenPage) -> None:
+    prompt = next(p for p in demo.make_prompts() if demo.HOSTILE in p.text)
+    app = open_page("compare", prompt=prompt.hash)
+    bodies = [str(element.value) for element in app.get("html")]
+    assert any("&lt;img" in body for body in bodies)
+    assert not any("<img" in body for body in bodies)
+
+
+def test_thresholds_prune_without_recomputation(open_page: OpenPage) -> None:
+    app = open_page("compare")
+    for value in (0.3, 1.0):
+        app.slider(key="nodes").set_value(value).run()
+        assert not app.exception
+
+
+@pytest.mark.parametrize("mode", ["Both", "Difference"])
+def test_same_variant_twice(open_page: OpenPage, mode: str) -> None:
+    app = open_page("compare", a="base", b="base", show=mode)
+    assert not app.exception
+    assert "A and B are the same" in words(app)
+
+
+def test_variant_not_traced_on_this_prompt_is_said(open_page: OpenPage) -> None:
+    prompt = demo.make_prompts()[1].hash
+    app = open_page("compare", prompt=prompt, b="narrow@1.0")
+    assert not app.exception
+    assert "holds no variant narrow@1.0" in plain_words(app)
+
+
+def test_profile_switch_drops_what_belongs_to_the_other(open_page: OpenPage, root: Path) -> None:
+    shutil.copytree(root / "artifacts" / "demo", root / "artifacts" / "other")
+    (root / "artifacts" / "other" / "prompts.json").unlink()
+    app = open_page("overview", profile="demo")
+    app.selectbox(key="profile").set_value("other").run()
+    assert not app.exception
+    assert "showing another" not in words(app)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITHOUT_TORCH)
+def test_page_works_without_torch(built: Path, page: str) -> None:
+    """In a process of its own, where importing torch fails."""
+    script = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {{"torch", "transformers", "circuit_tracer", "transformer_lens"}}:
+            raise ImportError(f"{{name}} is refused")
+sys.meta_path.insert(0, Refuse())
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
+if {page!r} != "overview":
+    app.switch_page("views/{page}.py").run()
+assert not app.exception, app.exception
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"EMC_ROOT": str(built), "PATH": "/usr/bin:/bin", "HOME": str(built)},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,170 @@
+"""`dvc status` in the background: never waited for, every answer understood."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dashboard import lineage, status, tables, takeaway
+
+
+def test_parse_words() -> None:
+    output = json.dumps(
+        {
+            "graphs@organism": [
+                {"changed deps": {"pipeline/graphs.py": "modified"}},
+                {"changed outs": {"artifacts/organism/graphs": "deleted"}},
+                "changed command",
+            ],
+            "rates": [{"changed deps": {"params.yaml": {"evaluate.samples": "modified"}}}],
+        }
+    )
+    stages = status.parse(output)
+    assert stages["graphs@organism"] == [
+        "changed deps: modified pipeline/graphs.py",
+        "changed outs: deleted artifacts/organism/graphs",
+        "changed command",
+    ]
+    assert stages["rates"] == ["changed deps: params.yaml evaluate.samples modified"]
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "errors", "state"),
+    [
+        (0, "{}", "", "fresh"),
+        (0, '{"a": ["changed command"]}', "", "stale"),
+        (0, "garbage", "", "failed"),
+        (255, "", "ERROR: Unable to acquire lock. Most likely another DVC process is running", "busy"),
+        (255, "", "ERROR: '/p/artifacts' is busy, it is being blocked by:", "busy"),
+        (255, "", "ERROR: you are not inside of a DVC repository", "failed"),
+    ],
+)
+def test_interpret(code: int, output: str, errors: str, state: str) -> None:
+    assert status.interpret(code, output, errors, 1.0).state == state
+
+
+def test_remedy() -> None:
+    deleted = status.Status(state="stale", stages={"a": ["changed outs: deleted x"]})
+    modified = status.Status(state="stale", stages={"a": ["changed deps: modified x"]})
+    assert status.remedy(deleted) == "dvc pull"
+    assert status.remedy(modified) == "dvc repro"
+    assert status.remedy(status.Status(state="fresh")) is None
+
+
+def test_watcher_never_waits_and_asks_again_only_after_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    counted = tmp_path / "counted"
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nsleep 0.3\necho x >> {counted}\necho '{{}}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(status.sys, "executable", str(program))
+    watcher = status.Watcher(tmp_path)
+    started = time.monotonic()
+    assert watcher.ask().state == "running"
+    assert time.monotonic() - started < 0.25
+    deadline = time.monotonic() + 20
+    while watcher.ask().state == "running" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert watcher.ask().state == "fresh"
+    assert watcher.ask().state == "fresh"
+    assert counted.read_text().count("x") == 1
+    os.utime(tmp_path / "dvc.yaml", ns=(1, 1))
+    assert watcher.ask().state == "running"
+    while watcher.ask().state == "running" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert counted.read_text().count("x") == 2
+
+
+def test_never_asks_while_dvc_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"/p/x": {"write": {"pid": os.getpid(), "cmd": "dvc repro"}}}))
+    monkeypatch.setattr(status.subprocess, "Popen", lambda *_, **__: pytest.fail("asked"))
+    assert status.Watcher(tmp_path).ask().state == "busy"
+    gone = {"pid": 2**22 + 1, "cmd": "dvc repro"}
+    lock.write_text(json.dumps({"/p/x": {"read": [gone]}}))
+    assert not status.in_progress(tmp_path)
+    lock.write_text("")
+    assert not status.in_progress(tmp_path)
+
+
+def test_without_a_pipeline(tmp_path: Path) -> None:
+    assert status.Watcher(tmp_path).ask().state == "absent"
+
+
+LOCK = """
+schema: '2.0'
+stages:
+  models@organism:
+    cmd: python -m pipeline.stages.models organism
+    deps:
+    - path: artifacts/organism/subject
+    outs:
+    - path: artifacts/organism/models.json
+  graphs@organism:
+    cmd: python -m pipeline.stages.graphs organism
+    deps:
+    - path: artifacts/organism/models.json
+    - path: pipeline/attribution.py
+    outs:
+    - path: artifacts/organism/graphs
+"""
+
+
+YAML = """
+stages:
+  graphs:
+    foreach: ${profiles}
+    do: {cmd: x, outs: ['artifacts/${key}/graphs']}
+  rates:
+    foreach: ${profiles}
+    do:
+      cmd: python -m pipeline.stages.evaluate ${key}
+      deps: ['artifacts/${key}/graphs']
+      outs: ['artifacts/${key}/rates', 'artifacts/${key}/other': {cache: false}]
+  verify: {cmd: y, outs: [z]}
+"""
+
+
+def test_lineage(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(YAML)
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    stages = lineage.read_stages(tmp_path, "organism")
+    names = ["models@organism", "graphs@organism", "rates@organism", "verify"]
+    assert [stage.name for stage in stages] == names
+    assert lineage.links(stages) == [
+        ("models@organism", "graphs@organism"),
+        ("graphs@organism", "rates@organism"),
+    ]
+    drawn = lineage.dot(stages, {"graphs@organism"}, profile="organism")
+    assert '"models@organism" -> "graphs@organism"' in drawn
+    assert drawn.count("dashed") == 3
+    frame = lineage.frame(stages, {"graphs@organism"})
+    assert frame["state"].to_list() == ["ran", "stale", "not run", "not run"]
+    assert frame["code"].to_list() == [0, 1, 0, 0]
+
+
+def test_downloads_keep_full_precision_and_lists() -> None:
+    frame = pd.DataFrame({"a": [0.1234567890123], "b": [[1.5, 2.5]], "c": ["é,\n"]})
+    back = pd.read_csv(__import__("io").BytesIO(takeaway.csv_bytes(frame)))
+    assert back["a"][0] == frame["a"][0]
+    assert json.loads(back["b"][0]) == [1.5, 2.5]
+    assert back["c"][0] == "é,\n"
+    again = pd.read_parquet(__import__("io").BytesIO(takeaway.parquet_bytes(frame)))
+    assert list(again["b"][0]) == [1.5, 2.5]
+
+
+def test_checks_and_targets() -> None:
+    report = {"variants": {"base": {"parity": {"passed": True, "max": 1e-6}}}}
+    frame = tables.checks_frame(report)
+    assert frame["check"].to_list() == ["variants.base.parity.passed", "variants.base.parity.max"]
+    assert frame["result"].to_list() == ["ok", ""]
+    many = [f"model.layers.{i}.mlp.up_proj" for i in range(4)]
+    assert tables.targets_words(many) == "up_proj in layers 0 to 3"
+    assert tables.targets_words([]) == "no adapted modules listed"
