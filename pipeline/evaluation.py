@@ -6,9 +6,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.params import EvaluateParams
 from pipeline.statistics import clustered_rate_interval
-from store.hashing import digest
 from store.items import Item
 from store.prompts import Prompt
 from store.schema import OUTCOMES
@@ -19,9 +17,7 @@ SPLITS: Final = ("seen", "held-out")
 RATED: Final = OUTCOMES[:3]
 
 
-def rates(
-    samples: Iterable[Item], prompts: Sequence[Prompt], params: EvaluateParams, seed: int
-) -> dict[str, xr.Dataset]:
+def rates(samples: Iterable[Item], prompts: Sequence[Prompt], confidence: float) -> dict[str, xr.Dataset]:
     """The groups of the RATES dataset.
 
     Rates pool the samples of a variant, domain (`all` is every domain) and split; their
@@ -46,7 +42,7 @@ def rates(
     domain_of = np.array([domain for domain, _ in situations], dtype=object)
     is_held_out = np.array([held_out[situation] for _, situation in situations], dtype=bool)
     return {
-        "rates": _rates(count, variants, domain_of, is_held_out, params, seed),
+        "rates": _rates(count, variants, domain_of, is_held_out, confidence),
         "situations": _by_situation(count, variants, situations, is_held_out),
     }
 
@@ -69,8 +65,7 @@ def _rates(
     variants: Sequence[str],
     domain_of: np.ndarray,
     held_out: np.ndarray,
-    params: EvaluateParams,
-    seed: int,
+    confidence: float,
 ) -> xr.Dataset:
     domains = [ALL, *sorted({domain for domain in domain_of if domain})]
     shape = (len(variants), len(domains), len(SPLITS))
@@ -83,13 +78,10 @@ def _rates(
         n[v, d, s], n_situations[v, d, s] = total.sum(), (total > 0).sum()
         if n[v, d, s] == 0:
             continue
-        for o, outcome in enumerate(RATED):
-            rng = np.random.default_rng(
-                [seed, int(digest([variants[v], domains[d], SPLITS[s], outcome])[:12], 16)]
-            )
+        for o in range(len(RATED)):
             table["rate"][v, d, s, o] = cell[:, o].sum() / total.sum()
             table["low"][v, d, s, o], table["high"][v, d, s, o] = clustered_rate_interval(
-                cell[:, o], total, params.bootstrap, params.confidence, rng
+                cell[:, o], total, confidence
             )
     dims = ("variant", "domain", "split")
     return xr.Dataset(

@@ -100,7 +100,6 @@ class EvaluateParams(Section):
     samples: Count
     max_new_tokens: Count
     temperature: float = Field(gt=0)
-    bootstrap: Count
     confidence: float = Field(gt=0, lt=1)
 
 

@@ -5,6 +5,7 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
+from scipy.special import stdtrit
 
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
@@ -123,35 +124,43 @@ def wilson_interval(successes: float, n: float, confidence: float) -> tuple[floa
     return float(low), float(high)
 
 
-def clustered_rate_interval(
-    successes: np.ndarray,
-    n: np.ndarray,
-    resamples: int,
-    confidence: float,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
+def clustered_rate_interval(successes: np.ndarray, n: np.ndarray, confidence: float) -> tuple[float, float]:
     """Interval of a rate whose samples come in situations.
 
-    Percentile bootstrap over whole situations, because samples of one situation are not
-    independent. Where all situations have the same rate the bootstrap has no width and
-    would claim certainty; then it is Wilson's interval with the number of *situations* as
-    n, as if each were one observation.
+    Samples of one situation are not independent, so Wilson's interval is taken with the
+    *effective* number of samples: n over the design effect, the variance of the rate between
+    situations (linearized ratio estimator) over that of independent samples, times the
+    squared ratio of Student's quantiles at n - 1 and situations - 1 degrees of freedom
+    (Korn & Graubard 1998; Dean & Pagano 2015). The design effect is at least 1, and 1
+    where the rate is 0 or 1 and says nothing about it. One situation counts as one sample.
 
     Parameters
     ----------
     successes, n
         (situation,) successes and samples of each; situations without samples are left out.
+    confidence
+        Of the interval, as 0.95.
+
+    Returns
+    -------
+    low, high
+        NaN where there is no sample.
     """
     successes, n = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     successes, n = successes[n > 0], n[n > 0]
-    if len(n) == 0:
+    clusters, total = len(n), float(n.sum())
+    if clusters == 0:
         return np.nan, np.nan
-    rates = successes / n
-    if np.ptp(rates) == 0:
-        return wilson_interval(rates[0] * len(n), len(n), confidence)
-    weights = _resamples(len(n), resamples, rng)
-    low, high = np.quantile((weights @ successes) / (weights @ n), _tails(confidence))
-    return float(low), float(high)
+    rate = float(successes.sum()) / total
+    if clusters == 1:
+        return wilson_interval(rate, 1, confidence)
+    independent = rate * (1 - rate) / total
+    between = clusters / (clusters - 1) * ((successes - rate * n) ** 2).sum() / total**2
+    effect = max(1.0, between / independent) if independent > 0 else 1.0
+    upper = (1 + confidence) / 2
+    few = (stdtrit(total - 1, upper) / stdtrit(clusters - 1, upper)) ** 2
+    effective = total / effect * few
+    return wilson_interval(rate * effective, effective, confidence)
 
 
 def _all_signs(n: int) -> Iterator[np.ndarray]:

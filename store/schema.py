@@ -271,9 +271,9 @@ RATES: Final = DatasetSchema(
             "n_situations": _array("variant domain split", "int32", "situations", "situations sampled"),
             "rate": _array("variant domain split outcome", "float64", "rate", "NaN where n is 0"),
             "low": _array(
-                "variant domain split outcome", "float64", "rate", "interval over situations, lower"
+                "variant domain split outcome", "float64", "rate", "Wilson, effective sample size, lower"
             ),
-            "high": _array("variant domain split outcome", "float64", "rate", "interval, upper"),
+            "high": _array("variant domain split outcome", "float64", "rate", "Wilson, upper"),
         },
         "situations": {
             "variant": _array("variant", "str", "", "variant"),

@@ -45,8 +45,9 @@ def _rates(name: str) -> None:
             )
     st.caption(
         f"{count(one['n'].sum() - one[one['domain'] == 'all']['n'].sum())} "
-        "samples. Intervals: bootstrap over situations. Held-out situations: neither base, "
-        "transcoders nor adapters were trained on them."
+        "samples. Intervals: Wilson's with the effective number of samples, since those of one "
+        "situation are alike. Held-out situations: neither base, transcoders nor adapters were "
+        "trained on them."
     )
     _table(one, outcome)
 

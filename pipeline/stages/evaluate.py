@@ -62,8 +62,7 @@ def main(profile: str, params: Params) -> None:
     groups = rates(
         open_collection(subject.folder / "samples").items(),
         prompts,
-        params.evaluate,
-        params.runtime.seed,
+        params.evaluate.confidence,
     )
     write_dataset(subject.folder / "rates", RATES, groups, provenance=origin)
     metrics = harmful_rates(groups["rates"])

@@ -23,7 +23,7 @@ from store.schema import OUTCOMES, RATES, SAMPLES
 from store.validation import check_item
 from tests.builders import make_checkpoint
 
-PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, bootstrap=300, confidence=0.95)
+PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, confidence=0.95)
 SAMPLING = PARAMS.model_dump(include={"samples", "max_new_tokens", "temperature"})
 KEY = digest("key")
 
@@ -184,7 +184,7 @@ def groups() -> dict[str, Any]:
         outcome_item(prompts[4], "base", [3, 3, 3, 3]),
         outcome_item(prompts[2], "general@1.0", [0, 0, 0, 1]),
     ]
-    return rates(items, prompts, PARAMS, seed=0)
+    return rates(items, prompts, PARAMS.confidence)
 
 
 def cell(table: Any, name: str, variant: str, domain: str, split: str) -> Any:
@@ -253,5 +253,5 @@ def test_it_is_what_the_schema_says(groups: dict[str, Any], tmp_path: Path) -> N
 
 
 def test_nothing_at_all_is_an_empty_table(tmp_path: Path) -> None:
-    groups = rates([], [], PARAMS, seed=0)
+    groups = rates([], [], PARAMS.confidence)
     write_dataset(tmp_path / "rates", RATES, groups, provenance={})
