@@ -38,14 +38,20 @@ def _file_of(module: str) -> Path | None:
 
 
 def _imported(path: Path) -> set[str]:
-    """First-party modules that a file imports, at its top or inside a function."""
+    """First-party modules that a file imports when it runs, at its top or in a function."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             # `from package import module` imports the module; `... import name` does not.
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+        else:
+            pending += ast.iter_child_nodes(node)
     return {name for name in names if name.split(".")[0] in PACKAGES}
 
 

@@ -17,18 +17,22 @@ Knows neither torch nor streamlit. The format is written down in ``FORMAT.md``.
 >>> open_dataset(Path("artifacts/organism/features"), "ranking").to_dataframe()  # doctest: +SKIP
 """
 
-from store.collections import Collection, open_collection, write_collection
-from store.datasets import open_dataset, read_provenance, write_dataset
-from store.errors import (
-    ArtifactMissingError,
-    DamagedArtifactError,
-    InvalidItemError,
-    NotInStoreError,
-    ReplacedArtifactError,
-    StoreError,
-    UnknownFormatError,
-)
-from store.items import Item
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from store.collections import Collection, open_collection, write_collection
+    from store.datasets import open_dataset, read_provenance, write_dataset
+    from store.errors import (
+        ArtifactMissingError,
+        DamagedArtifactError,
+        InvalidItemError,
+        NotInStoreError,
+        ReplacedArtifactError,
+        StoreError,
+        UnknownFormatError,
+    )
+    from store.items import Item
 
 __all__ = [
     "ArtifactMissingError",
@@ -46,3 +50,21 @@ __all__ = [
     "write_collection",
     "write_dataset",
 ]
+
+_HOMES: Final = {
+    "Collection": "collections",
+    "open_collection": "collections",
+    "write_collection": "collections",
+    "open_dataset": "datasets",
+    "read_provenance": "datasets",
+    "write_dataset": "datasets",
+    "Item": "items",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that a module which writes one file atomically neither loads Zarr nor has
+    # the whole store in its import closure (an edit there would retrain the organism).
+    if name not in __all__:
+        raise AttributeError(f"module 'store' has no attribute '{name}'")
+    return getattr(import_module(f"store.{_HOMES.get(name, 'errors')}"), name)

@@ -30,7 +30,11 @@ def test_closure_follows_imports_inside_functions_and_packages(
     package.mkdir()
     (package / "__init__.py").write_text("import store.early\n")
     (package / "a.py").write_text("import numpy\nfrom pipeline import b\n")
-    (package / "b.py").write_text("def f():\n    from pipeline.c import g\n    return g\n")
+    (package / "b.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from pipeline.unrelated import T\n"
+        "def f():\n    from pipeline.c import g\n    return g\n"
+    )
     (package / "c.py").write_text("g = 1\n")
     (package / "unrelated.py").write_text("")
     (tmp_path / "store").mkdir()
@@ -85,6 +89,17 @@ def test_the_dashboard_reaches_the_pipeline_through_few_doors() -> None:
     for path, names in _imports("dashboard").items():
         crossing = {name for name in names if name.split(".")[0] == "pipeline"} - doors
         assert not crossing, f"{path} imports {crossing}"
+
+
+def test_code_imports_the_stores_modules_not_its_lazy_names() -> None:
+    # What `store/__init__.py` hands out lazily would be missing from the import closure.
+    for folder in ("pipeline", "store"):
+        for path, names in _imports(folder).items():
+            assert "store" not in names, f"{path} imports from store instead of from its module"
+
+
+def test_training_the_organism_does_not_depend_on_the_stores_format() -> None:
+    assert "store/schema.py" not in stage_dependencies("organism")
 
 
 def test_science_knows_nothing_of_dvc() -> None:
