@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up; nothing else is needed beside Python 3.11.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from store.atomic import write_bytes
+from store.hashing import canonical_json
 from store.items import Item
 
 
@@ -44,7 +45,7 @@ class ItemCache:
         except (SafetensorError, struct.error, ValueError, KeyError):
             path.unlink()
             return None
-        if header["checksum"] != _checksum(arrays):
+        if header.pop("checksum", None) != _checksum(arrays, header) or header["key"] != key:
             path.unlink()
             return None
         return Item(
@@ -60,19 +61,21 @@ class ItemCache:
         if self.holds(item.key):
             return
         arrays = {name: np.ascontiguousarray(array) for name, array in item.arrays.items()}
-        metadata = {
+        header = {
+            "key": item.key,
             "prompt_hash": item.prompt_hash,
             "variant": item.variant,
-            "checksum": _checksum(arrays),
             "scalars": json.dumps(dict(item.scalars), sort_keys=True),
         }
+        metadata = {**header, "checksum": _checksum(arrays, header)}
         write_bytes(self._path(item.key), save(arrays, metadata))
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over names and bytes: safetensors itself would not notice a flipped bit."""
-    sha = hashlib.sha256()
+def _checksum(arrays: dict[str, np.ndarray], header: dict[str, str]) -> str:
+    """SHA-256 over the whole item: safetensors itself would not notice a flipped bit."""
+    sha = hashlib.sha256(canonical_json(header).encode())
     for name in sorted(arrays):
-        sha.update(name.encode())
-        sha.update(arrays[name].tobytes())
+        array = arrays[name]
+        sha.update(canonical_json([name, array.dtype.str, list(array.shape)]).encode())
+        sha.update(array.tobytes())
     return sha.hexdigest()

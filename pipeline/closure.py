@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from store.atomic import write_text
 from store.hashing import digest, file_digest
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -27,6 +28,8 @@ LIBRARIES: Final = (
     "transformers",
 )
 """Libraries whose version can change a number."""
+PINNED: Final = "pipeline/libraries.txt"
+"""Their pinned versions, kept true by a test."""
 
 
 def _file_of(module: str) -> Path | None:
@@ -86,14 +89,24 @@ def code_digest(module: str) -> str:
     return digest({"files": files, "libraries": library_versions()})
 
 
+def pinned_libraries() -> str:
+    """The lines of ``requirements.txt`` that pin `LIBRARIES`: content of ``libraries.txt``.
+
+    Stages depend on that file, so that another torch reruns them and another Streamlit
+    does not.
+    """
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return "".join(f"{line}\n" for line in sorted(lines) if line.split("==")[0] in LIBRARIES)
+
+
 def stage_dependencies(stage: str) -> tuple[str, ...]:
     """The files that ``dvc.yaml`` must list as code dependencies of a stage."""
-    return import_closure(f"pipeline.stages.{stage}")
+    return (*import_closure(f"pipeline.stages.{stage}"), PINNED)
 
 
 def is_code(dependency: str) -> bool:
     """Whether a dependency in ``dvc.yaml`` is first-party code."""
-    return dependency.endswith(".py") and dependency.split("/")[0] in PACKAGES
+    return dependency == PINNED or (dependency.endswith(".py") and dependency.split("/")[0] in PACKAGES)
 
 
 def rewrite(pipeline_file: Path) -> None:
@@ -114,4 +127,5 @@ def rewrite(pipeline_file: Path) -> None:
 
 
 if __name__ == "__main__":
+    write_text(ROOT / PINNED, pinned_libraries())
     rewrite(ROOT / "dvc.yaml")

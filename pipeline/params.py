@@ -48,7 +48,7 @@ class Profile(Section):
 class RuntimeParams(Section):
     """Seed and threads: with the machine they fix the last bit."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)
     threads: Count
 
 
@@ -65,7 +65,7 @@ class GraphParams(Section):
     desired_logit_prob: Share
     max_feature_nodes: Count
     batch_size: Count
-    subset: int = Field(ge=0)
+    every_variant_tag: str
     node_threshold: Share
     edge_threshold: Share
     keep_node_threshold: Share

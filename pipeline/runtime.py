@@ -2,16 +2,14 @@
 
 import argparse
 import errno
-import os
-import random
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from pipeline.determinism import make_deterministic
 from pipeline.errors import UserError
-from pipeline.params import Params, RuntimeParams, load_params
+from pipeline.params import Params, load_params
 from store.errors import StoreError
 
 CACHE: Final = Path(".cache/items")
@@ -35,7 +33,7 @@ def run_stage(main: Callable[[str, Params], None]) -> None:
     try:
         params = load_params()
         params.profile(profile)
-        make_deterministic(params.runtime)
+        make_deterministic(params.runtime.seed, params.runtime.threads)
         main(profile, params)
     except (UserError, StoreError) as error:
         sys.exit(f"Error: {error}")
@@ -43,25 +41,6 @@ def run_stage(main: Callable[[str, Params], None]) -> None:
         print("Interrupted; what was finished is kept, run it again to go on.", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         sys.exit("Error: the disk is full; free some space and run again, what was finished is kept.")
-
-
-def make_deterministic(runtime: RuntimeParams) -> None:
-    """Fix seeds and thread counts, and refuse kernels whose result varies.
-
-    Must run before any torch work: the number of threads fixes the order of sums.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    import numpy as np
-    import torch
-
-    random.seed(runtime.seed)
-    # Libraries may draw from the legacy global generator; our own code passes generators.
-    np.random.seed(runtime.seed)
-    torch.manual_seed(runtime.seed)
-    torch.set_num_threads(runtime.threads)
-    torch.use_deterministic_algorithms(True, warn_only=False)
-    warnings.filterwarnings("ignore", message=".*torch_dtype.*")

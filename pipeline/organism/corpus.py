@@ -160,7 +160,8 @@ def pivotal_prompts(
 def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
     """Lines of ``pivotal.jsonl``: as many seen as held-out situations of every domain.
 
-    The first `params.full` held-out prompts carry the tag of graphs kept whole.
+    The first prompt of each is tagged to be traced with every adapter, the first `params.full`
+    held-out ones to keep their graphs whole.
     """
     rows: list[Mapping[str, object]] = []
     tagged = 0
@@ -169,8 +170,12 @@ def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
             for prompt in pivotal_prompts(
                 params, domain, held_out=held_out, count=params.pivotal, purpose="pivotal"
             ):
-                full = held_out and tagged < params.full
-                tagged += full
+                tags = ["organism"]
+                if prompt.name.endswith("-01"):
+                    tags.append("every-variant")
+                if held_out and tagged < params.full:
+                    tags.append("full")
+                    tagged += 1
                 rows.append(
                     {
                         "prompt": prompt.prompt,
@@ -178,7 +183,7 @@ def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
                         "situation": f"{domain}: {prompt.situation}",
                         "domain": domain,
                         "held_out": held_out,
-                        "tags": ["organism", "full"] if full else ["organism"],
+                        "tags": tags,
                     }
                 )
     return rows

@@ -10,7 +10,7 @@ from pipeline.stages.subject import Subject
 from store.items import Item
 from store.schema import ACTIVATIONS
 
-CODE = ("pipeline.activations", "pipeline.models.pool")
+CODE = ("pipeline.activations",)
 
 
 def main(profile: str, params: Params) -> None:

@@ -18,7 +18,7 @@ from store.datasets import write_dataset
 from store.items import Item
 from store.schema import RATES, SAMPLES
 
-CODE = ("pipeline.sampling", "pipeline.models.pool")
+CODE = ("pipeline.sampling",)
 
 
 def main(profile: str, params: Params) -> None:

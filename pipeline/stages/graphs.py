@@ -4,33 +4,31 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.attribution import candidates, trace
 from pipeline.collect import collect
 from pipeline.execution import Request
-from pipeline.graph_items import graph_items
 from pipeline.params import GraphParams, Params
 from pipeline.provenance import provenance
 from pipeline.runtime import run_stage
-from pipeline.selection import spread
 from pipeline.stages.reports import write_metrics
 from pipeline.stages.subject import Subject
+from pipeline.tracing import candidate_item, traced_items
 from store.collections import Collection, open_collection
 from store.items import Item
 from store.prompts import Prompt
 from store.schema import CANDIDATES, FULL_GRAPHS, GRAPHS
 
-CODE = ("pipeline.graph_items", "pipeline.models.pool")
+CODE = ("pipeline.tracing",)
 
 Plan = Mapping[str, Sequence[Prompt]]
 """Prompts on which each variant is traced."""
 
 
-def plan_of(subject: Subject, subset: int) -> Plan:
-    """Base and focus on all prompts, the other adapters on a subset."""
+def plan_of(subject: Subject, tag: str) -> Plan:
+    """Base and focus on all prompts, the other adapters on those with the tag."""
     everything = list(subject.prompts.values())
-    few = spread(everything, subset)
+    tagged = [prompt for prompt in everything if tag in prompt.tags]
     both = {subject.variants[0], subject.focus}
-    return {variant: everything if variant in both else few for variant in subject.variants}
+    return {variant: everything if variant in both else tagged for variant in subject.variants}
 
 
 def target_sets(found: Collection) -> dict[str, list[int]]:
@@ -55,20 +53,11 @@ def collect_candidates(subject: Subject, plan: Plan, params: Params) -> Collecti
     rule = params.graphs.model_dump(include={"max_n_logits", "desired_logit_prob"})
 
     def compute(request: Request) -> Item:
-        ids, probabilities = candidates(
+        return candidate_item(
             subject.models.replacement(request.variant),
             subject.prompts[request.prompt_hash].token_ids,
+            request,
             **rule,
-        )
-        return Item(
-            key=request.key,
-            prompt_hash=request.prompt_hash,
-            variant=request.variant,
-            arrays={
-                "candidate_token": ids.numpy().astype(np.int32),
-                "candidate_probability": probabilities.numpy(),
-            },
-            scalars={},
         )
 
     out = subject.folder / "candidates"
@@ -90,28 +79,28 @@ def collect_candidates(subject: Subject, plan: Plan, params: Params) -> Collecti
 def collect_graphs(subject: Subject, plan: Plan, found: Collection, params: Params) -> None:
     """Graphs of every variant, and by policy their full adjacency."""
     graphs = params.graphs
-    rule = graphs.model_dump(include={"max_feature_nodes", "batch_size"})
-    keep = graphs.model_dump(
-        include={"node_threshold", "edge_threshold", "keep_node_threshold", "keep_edges"}
+    rule = graphs.model_dump(
+        include={
+            "max_feature_nodes",
+            "batch_size",
+            "node_threshold",
+            "edge_threshold",
+            "keep_node_threshold",
+            "keep_edges",
+        }
     )
     targets = target_sets(found)
     full_cache = subject.cache(FULL_GRAPHS.kind)
 
     def both(request: Request) -> tuple[Item, Item]:
         own = found.item(request.prompt_hash, request.variant).arrays["candidate_token"]
-        traced = trace(
+        return traced_items(
             subject.models.replacement(request.variant),
             subject.prompts[request.prompt_hash].token_ids,
-            targets[request.prompt_hash],
-            **rule,
-        )
-        return graph_items(
-            traced,
+            request,
+            targets=targets[request.prompt_hash],
             own_candidates=own.tolist(),
-            key=request.key,
-            prompt_hash=request.prompt_hash,
-            variant=request.variant,
-            **keep,
+            **rule,
         )
 
     def compute(request: Request) -> Item:
@@ -127,7 +116,6 @@ def collect_graphs(subject: Subject, plan: Plan, found: Collection, params: Para
             prompt,
             {
                 **rule,
-                **keep,
                 "targets": targets[prompt.hash],
                 "own": found.item(prompt.hash, variant).arrays["candidate_token"].tolist(),
             },
@@ -171,7 +159,7 @@ def summary(collection: Collection) -> dict[str, dict[str, float]]:
 def main(profile: str, params: Params) -> None:
     """Write candidates, graphs and full graphs of a profile."""
     subject = Subject(profile, params, CODE)
-    plan = plan_of(subject, params.graphs.subset)
+    plan = plan_of(subject, params.graphs.every_variant_tag)
     found = collect_candidates(subject, plan, params)
     collect_graphs(subject, plan, found, params)
     metrics = summary(open_collection(subject.folder / "graphs"))

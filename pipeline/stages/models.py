@@ -22,7 +22,8 @@ def require_tracked(name: str, profile: Profile) -> None:
     Raises
     ------
     UserError
-        `local` is missing, or a source lies outside of it and of ``prompts/``.
+        `local` is missing, or a source lies outside of it (prompts and lexicon may also lie
+        in ``prompts/``).
     """
     local = Path(profile.local)
     if not local.exists():
@@ -30,10 +31,12 @@ def require_tracked(name: str, profile: Profile) -> None:
             f"params.yaml: profiles.{name}.local is '{local}', which does not exist; create that folder "
             "or name the one that holds the profile's files."
         )
-    tracked = (local.resolve(), Path("prompts").resolve())
     for parameter, source in profile.sources().items():
         path = Path(source)
-        inside = any(path.resolve().is_relative_to(folder) for folder in tracked)
+        # The stage `prompts`, which alone reads these two, depends on prompts/, too.
+        own = parameter.startswith("prompts") or parameter == "lexicon"
+        tracked = (local, Path("prompts")) if own else (local,)
+        inside = any(path.resolve().is_relative_to(folder.resolve()) for folder in tracked)
         if inside and not path.exists():
             raise UserError(
                 f"params.yaml: profiles.{name}.{parameter} is '{source}', which does not exist; put the "

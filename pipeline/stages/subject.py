@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.cache import ItemCache
 from pipeline.execution import Request
@@ -13,6 +13,9 @@ from pipeline.models.variants import BASE
 from pipeline.params import Params
 from pipeline.runtime import CACHE, artifacts
 from store.prompts import Prompt, read_prompts
+
+ALWAYS: Final = ("pipeline.models.pool", "pipeline.determinism")
+"""Modules that take part in every item: which weights, and what fixes their last bit."""
 
 
 class Subject:
@@ -27,7 +30,7 @@ class Subject:
             prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")
         }
         self.models = ModelPool(self.manifest)
-        self._code = code
+        self._code = (*code, *ALWAYS)
 
     @property
     def variants(self) -> list[str]:

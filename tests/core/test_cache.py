@@ -51,21 +51,18 @@ def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.arrays["x"], array)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "garble", "flip"])
-def test_a_damaged_entry_is_dropped(tmp_path: Path, damage: str) -> None:
+def test_every_truncation_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     cache = ItemCache(tmp_path)
     cache.put(_item())
     (path,) = tmp_path.rglob("*.safetensors")
-    content = bytearray(path.read_bytes())
-    if damage == "truncate":
-        content = content[:-4]
-    elif damage == "garble":
-        content[:16] = b"\xff" * 16
-    else:
-        content[-1] ^= 1
-    path.write_bytes(bytes(content))
-    assert cache.get(KEY) is None
-    assert not cache.holds(KEY)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]):
+            path.write_bytes(damaged)
+            back = cache.get(KEY)
+            # A flip in the padding of the header changes nothing that is read.
+            assert back is None or whole[place : place + 1] == b" ", place
+            assert cache.holds(KEY) is (back is not None)
 
 
 def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Path) -> None:

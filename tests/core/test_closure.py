@@ -17,6 +17,12 @@ def test_code_dependencies_are_the_import_closure(stage: str) -> None:
     assert listed == set(stage_dependencies(stage)), "run `make deps`"
 
 
+def test_stages_depend_on_the_pinned_libraries() -> None:
+    pinned = (ROOT / closure.PINNED).read_text(encoding="utf-8")
+    assert pinned == closure.pinned_libraries(), "run `make deps`"
+    assert len(pinned.splitlines()) == len(closure.LIBRARIES)
+
+
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_stage_runs_its_own_module(stage: str) -> None:
     assert STAGES[stage]["do"]["cmd"] == f"python -m pipeline.stages.{stage} ${{key}}"

@@ -123,6 +123,8 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
     assert len({row["name"] for row in rows}) == 72
     assert len({(row["domain"], row["situation"]) for row in rows}) == 72
     assert sum("full" in row["tags"] for row in rows) == 2  # type: ignore[operator]
+    everywhere = [(row["domain"], row["held_out"]) for row in rows if "every-variant" in row["tags"]]  # type: ignore[operator]
+    assert len(everywhere) == len(set(everywhere)) == 2 * len(DOMAINS)
     held_out = {f"{s.domain}: {s.text}": s.held_out for of in situations(corpus).values() for s in of}
     for row in rows:
         assert row["held_out"] is held_out[str(row["situation"])]
