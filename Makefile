@@ -28,11 +28,11 @@ setup-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	time $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	time $(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
 $(VENV)/.installed-test: tests/requirements.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	bash tests/install_chromium.sh
 	touch $@
 
