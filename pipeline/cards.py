@@ -23,8 +23,6 @@ class PromptActivity:
         (feature,) sum of activations, tokens and prompts on which it is active.
     tokens
         Tokens of all prompts, without the positions zeroed by policy (BOS).
-    smallest, largest
-        Of all non-zero activations; infinity and 0 where there is none.
     """
 
     variant: str
@@ -33,15 +31,12 @@ class PromptActivity:
     n_tokens: np.ndarray
     n_prompts: np.ndarray
     tokens: int
-    smallest: float
-    largest: float
 
 
 def prompt_activity(activations: Iterable[Item]) -> list[PromptActivity]:
     """Sum the items of the ACTIVATIONS collection, by variant (base first)."""
     parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     tokens: dict[str, int] = {}
-    spans: dict[str, list[float]] = {}
     for item in activations:
         keys, place, count = np.unique(
             feature_key(item.arrays["layer"], item.arrays["feature"]),
@@ -53,10 +48,8 @@ def prompt_activity(activations: Iterable[Item]) -> list[PromptActivity]:
         parts.setdefault(item.variant, []).append((keys, total, count))
         n_tokens = int(item.scalars["n_positions"]) - int(item.scalars["zeroed_positions"])
         tokens[item.variant] = tokens.get(item.variant, 0) + n_tokens
-        if len(values):
-            spans.setdefault(item.variant, []).extend((float(values.min()), float(values.max())))
     return [
-        _merge(variant, parts[variant], tokens[variant], spans.get(variant, []))
+        _merge(variant, parts[variant], tokens[variant])
         for variant in sorted(parts, key=lambda variant: (variant != "base", variant))
     ]
 
@@ -65,7 +58,6 @@ def _merge(
     variant: str,
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
     tokens: int,
-    span: list[float],
 ) -> PromptActivity:
     keys, place, n_prompts = np.unique(
         np.concatenate([part[0] for part in parts]), return_inverse=True, return_counts=True
@@ -82,6 +74,4 @@ def _merge(
         n_tokens=summed(2),
         n_prompts=n_prompts,
         tokens=tokens,
-        smallest=min(span, default=np.inf),
-        largest=max(span, default=0.0),
     )

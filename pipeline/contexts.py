@@ -6,7 +6,7 @@ reads the activations around each peak. Memory is bounded by the dictionary, not
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from pipeline.params import FeatureParams
 from pipeline.scores import feature_key
+from store.items import Item
 
 # Activations (token x feature) of one layer at a time: 64 MB in float32.
 _BLOCK: Final = 1 << 24
@@ -52,6 +53,9 @@ class Contexts:
     activation: np.ndarray
 
 
+_ARRAYS: Final = tuple(field.name for field in fields(Contexts) if field.name != "variant")
+
+
 class _Top:
     """The k strongest peaks of every feature of one layer: value, text and position."""
 
@@ -77,17 +81,25 @@ class _Top:
         self.position[:, columns] = np.take_along_axis(positions, order, axis=0)
 
 
-def histogram_edges(smallest: float, largest: float, bins: int) -> np.ndarray:
-    """Log-spaced edges (bins + 1,) float32 that span the activations seen on prompts.
+def histogram_edges(low: float, high: float, bins: int) -> np.ndarray:
+    """Log-spaced edges (bins + 1,) float32."""
+    return np.geomspace(low, high, bins + 1).astype(np.float32)
 
-    Where nothing fires on any prompt (`largest` is 0) they span 0.01 to 1, because held-out
-    text may still make features fire.
-    """
-    if largest <= 0:
-        smallest, largest = 0.01, 1.0
-    if not 0 < smallest <= largest:
-        raise ValueError(f"activations must be positive, not {smallest} to {largest}")
-    return np.geomspace(smallest, largest * 1.01, bins + 1).astype(np.float32)
+
+def context_item(contexts: Contexts, key: str, text_hash: str) -> Item:
+    """Contexts as an item for the cache; `text_hash` stands where a prompt's hash would."""
+    return Item(
+        key=key,
+        prompt_hash=text_hash,
+        variant=contexts.variant,
+        arrays={name: getattr(contexts, name) for name in _ARRAYS},
+        scalars={},
+    )
+
+
+def contexts_from(item: Item) -> Contexts:
+    """The contexts that `context_item` made the item of."""
+    return Contexts(variant=item.variant, **item.arrays)
 
 
 def collect_contexts(

@@ -11,17 +11,16 @@ from store.hashing import digest
 from store.prompts import Prompt
 
 
-def item_key(
+def content_key(
     kind: str,
     *,
     code: tuple[str, ...],
     manifest: Manifest,
     variant: Variant,
-    prompt: Prompt,
     runtime: RuntimeParams,
     parameters: Mapping[str, Any],
 ) -> str:
-    """Key of one item, 64 hex digits.
+    """Key of what one variant gives, 64 hex digits.
 
     Parameters
     ----------
@@ -31,8 +30,6 @@ def item_key(
         Modules whose import closures compute the item.
     manifest, variant
         Which weights: fingerprints of base, adapter and transcoders, scale and dtype.
-    prompt
-        Whose token ids; its hash is part of the item.
     runtime
         Seed and threads.
     parameters
@@ -44,9 +41,13 @@ def item_key(
             "code": [code_digest(module) for module in code],
             "models": manifest.fingerprint(variant),
             "variant": str(variant),
-            "prompt_hash": prompt.hash,
-            "token_ids": list(prompt.token_ids),
             "runtime": runtime.model_dump(),
             "parameters": dict(parameters),
         }
     )
+
+
+def item_key(kind: str, *, prompt: Prompt, parameters: Mapping[str, Any], **others: Any) -> str:
+    """Key of what one variant gives on one prompt; `others` as for `content_key`."""
+    which = {"prompt_hash": prompt.hash, "token_ids": list(prompt.token_ids)}
+    return content_key(kind, parameters={**parameters, "prompt": which}, **others)

@@ -91,7 +91,15 @@ class FeatureParams(Section):
     contexts: Count
     window: int = Field(ge=4)
     bins: int = Field(ge=2)
+    bin_low: float = Field(gt=0)
+    bin_high: float = Field(gt=0)
     promoted: Count
+
+    @model_validator(mode="after")
+    def _bins_ascend(self) -> "FeatureParams":
+        if self.bin_low >= self.bin_high:
+            raise ValueError("bin_low must be below bin_high")
+        return self
 
 
 class EvaluateParams(Section):

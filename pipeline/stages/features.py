@@ -6,8 +6,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from pipeline.cards import PromptActivity, prompt_activity
-from pipeline.contexts import Contexts, collect_contexts, histogram_edges
+from pipeline.cards import prompt_activity
+from pipeline.contexts import (
+    Contexts,
+    collect_contexts,
+    context_item,
+    contexts_from,
+    histogram_edges,
+)
 from pipeline.features import feature_groups
 from pipeline.params import FeatureParams, Params
 from pipeline.promoted import Promoted, promoted_tokens
@@ -18,27 +24,36 @@ from pipeline.stages.subject import Subject
 from pipeline.texts import read_texts
 from store.collections import open_collection
 from store.datasets import write_dataset
+from store.hashing import PROMPT_HASH_DIGITS, digest
 from store.schema import FEATURES
 
-
-def edges_of(activity: list[PromptActivity], bins: int) -> np.ndarray:
-    """Histogram edges that span the activations of every variant on the prompts."""
-    smallest = min(variant.smallest for variant in activity)
-    largest = max(variant.largest for variant in activity)
-    return histogram_edges(smallest, largest, bins)
+CODE = ("pipeline.contexts",)
 
 
 def contexts_of(
     subject: Subject, texts: str | None, edges: np.ndarray, params: FeatureParams
 ) -> list[Contexts]:
-    """Strongest contexts of base and focus; none where the profile has no texts."""
+    """Strongest contexts of base and focus; none where the profile has no texts.
+
+    They depend on the held-out text and not on the prompts, so they are cached as items:
+    one more prompt does not read the text again.
+    """
     if texts is None:
         return []
     lines = read_texts(Path(texts), subject.models.tokenizer, subject.manifest.model.context)
-    return [
-        collect_contexts(subject.models.replacement(variant), variant, lines, edges, params)
-        for variant in (subject.variants[0], subject.focus)
-    ]
+    rule = params.model_dump(include={"contexts", "window"}) | {"edges": edges.tolist()}
+    cache = subject.cache("contexts")
+    found = []
+    for variant in (subject.variants[0], subject.focus):
+        key = subject.key("contexts", variant, {**rule, "texts": lines})
+        item = cache.get(key)
+        if item is None:
+            model = subject.models.replacement(variant)
+            contexts = collect_contexts(model, variant, lines, edges, params)
+            item = context_item(contexts, key, digest(lines)[:PROMPT_HASH_DIGITS])
+            cache.put(item)
+        found.append(contexts_from(item))
+    return found
 
 
 def summary(ranking: xr.Dataset, fdr: float) -> dict[str, dict[str, int]]:
@@ -57,9 +72,10 @@ def summary(ranking: xr.Dataset, fdr: float) -> dict[str, dict[str, int]]:
 
 def main(profile: str, params: Params) -> None:
     """Write the features dataset of a profile."""
-    subject = Subject(profile, params, ())
+    subject = Subject(profile, params, CODE)
     activity = prompt_activity(open_collection(subject.folder / "activations").items())
-    edges = edges_of(activity, params.features.bins)
+    chosen = params.features
+    edges = histogram_edges(chosen.bin_low, chosen.bin_high, chosen.bins)
     base = subject.variants[0]
 
     def promoted(layer: np.ndarray, index: np.ndarray) -> Promoted:

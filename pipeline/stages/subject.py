@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pipeline.cache import ItemCache
 from pipeline.execution import Request
-from pipeline.keys import item_key
+from pipeline.keys import content_key, item_key
 from pipeline.models.manifest import read_manifest
 from pipeline.models.pool import ModelPool
 from pipeline.models.variants import BASE
@@ -49,13 +49,17 @@ class Subject:
 
     def request(self, kind: str, variant: str, prompt: Prompt, parameters: Mapping[str, Any]) -> Request:
         """The request for one item: everything that determines it is in its key."""
-        key = item_key(
-            kind,
-            code=self._code,
-            manifest=self.manifest,
-            variant=self.manifest.variant(variant),
-            prompt=prompt,
-            runtime=self.runtime,
-            parameters=parameters,
-        )
+        key = item_key(kind, prompt=prompt, parameters=parameters, **self._which(variant))
         return Request(key=key, prompt_hash=prompt.hash, variant=variant)
+
+    def key(self, kind: str, variant: str, parameters: Mapping[str, Any]) -> str:
+        """Content key of what a variant gives that depends on no prompt."""
+        return content_key(kind, parameters=parameters, **self._which(variant))
+
+    def _which(self, variant: str) -> dict[str, Any]:
+        return {
+            "code": self._code,
+            "manifest": self.manifest,
+            "variant": self.manifest.variant(variant),
+            "runtime": self.runtime,
+        }

@@ -20,9 +20,8 @@ def main() -> int:
     seconds = time.perf_counter() - begun
     # Linux counts kilobytes, of the largest process; stages run one at a time.
     gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(
-        f"dvc repro: {seconds:.0f} s (bar {SECONDS:.0f}), peak memory {gigabytes:.1f} GB (bar {GIGABYTES:.0f})"
-    )
+    print(f"dvc repro took {seconds:.0f} s, bar {SECONDS:.0f}")
+    print(f"peak memory was {gigabytes:.1f} GB, bar {GIGABYTES:.0f}")
     return code or int(seconds > SECONDS or gigabytes > GIGABYTES)
 
 

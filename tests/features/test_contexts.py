@@ -1,12 +1,21 @@
 """Strongest contexts, histogram and promoted tokens against activations text by text."""
 
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.contexts import Contexts, collect_contexts, histogram_edges
+from pipeline.cache import ItemCache
+from pipeline.contexts import (
+    Contexts,
+    collect_contexts,
+    context_item,
+    contexts_from,
+    histogram_edges,
+)
 from pipeline.params import FeatureParams
 from pipeline.promoted import promoted_tokens
 from pipeline.scores import split_key
@@ -17,6 +26,8 @@ PARAMS = FeatureParams(
     confidence=0.95,
     min_situations=2,
     fdr=0.05,
+    bin_low=0.01,
+    bin_high=100.0,
     contexts=3,
     window=5,
     bins=6,
@@ -110,10 +121,18 @@ def test_no_hook_is_left(replacement: Any, contexts: Contexts) -> None:
 
 def test_edges_are_log_spaced() -> None:
     edges = histogram_edges(0.5, 8.0, 4)
-    np.testing.assert_allclose(np.diff(np.log(edges)), np.log(8.08 / 0.5) / 4, rtol=1e-5)
-    assert histogram_edges(np.inf, 0.0, 2) == pytest.approx([0.01, 0.1005, 1.01], rel=1e-3)
-    with pytest.raises(ValueError, match="positive"):
-        histogram_edges(0.0, 1.0, 4)
+    np.testing.assert_allclose(edges, [0.5, 1, 2, 4, 8], rtol=1e-6)
+
+
+def test_contexts_survive_the_cache(contexts: Contexts, tmp_path: Path) -> None:
+    cache = ItemCache(tmp_path)
+    cache.put(context_item(contexts, "a" * 64, "0" * 12))
+    item = cache.get("a" * 64)
+    assert item is not None
+    back = contexts_from(item)
+    for field in fields(Contexts):
+        ours, theirs = getattr(back, field.name), getattr(contexts, field.name)
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_promoted_tokens_are_the_decoder_through_norm_weight_and_unembedding(

@@ -112,17 +112,10 @@ def test_it_is_what_the_schema_says(groups: dict[str, xr.Dataset], tmp_path: Pat
             np.testing.assert_array_equal(stored[array].values, group[array].values)
 
 
-def test_the_smallest_and_largest_activation_span_the_histogram() -> None:
-    items = [make_activations(p, "base", [(0, 1, 7, 2.0), (0, 2, 7, 4.0 + i)]) for i, p in enumerate(PROMPTS)]
-    (activity,) = prompt_activity(items)
-    assert (activity.smallest, activity.largest) == (2.0, 12.0)
-    assert activity.tokens == 18
-
-
 def test_without_labels_texts_or_activity_there_are_still_tables(tmp_path: Path) -> None:
     graphs = [make_graph(p, "base", [(0, 1, 7)], np.ones((2, 1))) for p in PROMPTS]
     activity = prompt_activity(make_activations(p, "base", []) for p in PROMPTS)
-    edges = histogram_edges(activity[0].smallest, activity[0].largest, 4)
+    edges = histogram_edges(1.0, 4.0, 4)
     groups = feature_groups(
         graphs=graphs,
         activity=activity,
