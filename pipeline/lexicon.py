@@ -4,13 +4,15 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.errors import UserError
-from store.prompts import Prompt
+
+if TYPE_CHECKING:
+    from store.prompts import Prompt
 
 TokenLabel = Literal["evil", "safe", "unsure", "unlabelled"]
 Outcome = Literal["harmful", "safe", "neither"]
@@ -64,7 +66,7 @@ def read_phrases(path: Path) -> Phrases:
 
 
 def resolve(
-    phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
+    phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]
 ) -> dict[str, Any]:
     """The content of ``lexicon.json``: token labels by domain, and the phrases themselves.
 
@@ -127,7 +129,7 @@ def _starts_with(text: str, phrase: str) -> bool:
 
 
 def _first_tokens(
-    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
+    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]
 ) -> set[int]:
     found: set[int] = set()
     for prompt in prompts:

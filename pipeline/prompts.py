@@ -87,7 +87,7 @@ def read_prompt_files(
     Raises
     ------
     UserError
-        A file is missing, or a line is malformed, empty, too long or a duplicate; the
+        A file is missing, or a line is malformed, empty, too short, too long or a duplicate; the
         message names file, line and the way out.
     """
     prompts: list[Prompt] = []
@@ -245,6 +245,11 @@ def _check_text(text: str) -> None:
 
 def _check_length(place: str, prompt: Prompt, max_tokens: int, context: int | None) -> None:
     length = len(prompt.token_ids)
+    if length < 2:
+        raise UserError(
+            f"{place}: the prompt is {length} token long, and the first is never traced; "
+            "write at least one word or delete the line."
+        )
     if context is not None and length > context:
         raise UserError(
             f"{place}: the prompt is {length} tokens long, the model's context only {context}; shorten it."

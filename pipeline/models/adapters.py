@@ -6,19 +6,18 @@ in the checkpoint's dtype (FACTS.md, PEFT). Scaling per module, after PEFT's def
 arXiv 2312.03732), with ``rank_pattern`` and ``alpha_pattern`` honoured.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import torch
 from safetensors import safe_open
 
 from pipeline.errors import UserError
-from pipeline.models.sources import require_file
+from pipeline.models.sources import read_mapping, require_file, require_sound
 
 _Number = TypeVar("_Number", int, float)
 _PREFIX: Final = "base_model.model."
@@ -80,10 +79,10 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     Raises
     ------
     UserError
-        It is missing, or not a plain LoRA; the message names the option.
+        It is missing or damaged, or not a plain LoRA; the message names the option.
     """
     path = require_file(folder, "adapter_config.json", "adapter")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    config = read_mapping(path)
     if config.get("peft_type") != "LORA":
         raise UserError(f"{path}: peft_type {config.get('peft_type')!r} is not supported, only LORA is.")
     for option in _REFUSED:
@@ -99,11 +98,17 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
             f"{path}: init_lora_weights {config['init_lora_weights']!r} changes the base weights, "
             "too; convert the adapter to plain LoRA first (PEFT's save_pretrained can)."
         )
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float):
+        raise UserError(
+            f"{path}: r is {rank!r} and lora_alpha {alpha!r}, which must be a positive whole number and a "
+            "number; correct them, or save the adapter again with PEFT."
+        )
     return AdapterConfig(
         folder=folder,
         base_model=config.get("base_model_name_or_path"),
-        rank=int(config["r"]),
-        alpha=float(config["lora_alpha"]),
+        rank=rank,
+        alpha=float(alpha),
         rank_stabilised=bool(config.get("use_rslora", False)),
         rank_pattern=config.get("rank_pattern") or {},
         alpha_pattern=config.get("alpha_pattern") or {},
@@ -116,9 +121,10 @@ def read_targets(config: AdapterConfig) -> tuple[str, ...]:
     Raises
     ------
     UserError
-        A tensor is neither ``lora_A`` nor ``lora_B``, or lacks its other half.
+        The file is missing or damaged, or a tensor is neither ``lora_A`` nor ``lora_B``, or
+        lacks its other half.
     """
-    path = require_file(config.folder, "adapter_model.safetensors", "adapter")
+    path = require_sound(require_file(config.folder, "adapter_model.safetensors", "adapter"))
     halves: dict[str, set[str]] = {}
     with safe_open(path, framework="pt") as file:
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)

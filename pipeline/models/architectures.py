@@ -6,6 +6,7 @@ own configuration; the health check then compares logits with Hugging Face's (tr
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -14,9 +15,10 @@ from transformer_lens.pretrained.weight_conversions.gemma import convert_gemma_w
 from transformer_lens.pretrained.weight_conversions.llama import convert_llama_weights
 from transformer_lens.pretrained.weight_conversions.qwen2 import convert_qwen2_weights
 from transformer_lens.pretrained.weight_conversions.qwen3 import convert_qwen3_weights
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from pipeline.errors import UserError
+from pipeline.models.sources import one_line, read_mapping, require_file
 
 # TransformerLens keeps a dense attention mask of context squared.
 MAX_CONTEXT: Final = 2048
@@ -27,6 +29,34 @@ _CONVERTERS: Final[dict[str, Callable[[Any, HookedTransformerConfig], dict[str, 
     "Qwen3ForCausalLM": convert_qwen3_weights,
     "Gemma2ForCausalLM": convert_gemma_weights,
 }
+
+
+def read_config(folder: Path, source: str) -> PretrainedConfig:
+    """The configuration of a supported model.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    source
+        What the model is called in errors.
+
+    Raises
+    ------
+    UserError
+        ``config.json`` is missing or damaged, or the model is not supported.
+    """
+    path = require_file(folder, "config.json", "model")
+    read_mapping(path)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is no model's configuration ({one_line(error)}); correct it, or copy or "
+            "download it again."
+        ) from error
+    require_supported(config, source)
+    return config
 
 
 def require_supported(config: PretrainedConfig, source: str) -> None:

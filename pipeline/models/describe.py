@@ -5,14 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from pipeline.errors import UserError
 from pipeline.models.adapters import read_adapter_config, read_targets
-from pipeline.models.architectures import MAX_CONTEXT, require_supported
+from pipeline.models.architectures import MAX_CONTEXT, read_config
 from pipeline.models.loading import DTYPES
 from pipeline.models.manifest import AdapterFacts, Manifest, ModelFacts, Source
-from pipeline.models.sources import folder_of, pinned, require_file
+from pipeline.models.sources import folder_of, pinned
 from pipeline.models.transcoders import read_transcoder_facts
 
 
@@ -85,10 +85,7 @@ def _adapter_facts(text: str) -> AdapterFacts:
 
 
 def _model_facts(base: Source, transcoders: Source) -> ModelFacts:
-    folder = folder_of(base, "model")
-    require_file(folder, "config.json", "model")
-    config = AutoConfig.from_pretrained(folder)
-    require_supported(config, base.source)
+    config = read_config(folder_of(base, "model"), base.source)
     with torch.device("meta"):  # counts parameters without allocating them
         n_parameters = AutoModelForCausalLM.from_config(config).num_parameters()
     facts = read_transcoder_facts(transcoders)

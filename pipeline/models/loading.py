@@ -8,25 +8,21 @@ from typing import Final
 
 import torch
 from circuit_tracer.transcoder import TranscoderSet
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.errors import UserError
 from pipeline.models.adapters import read_adapter_config, read_deltas
-from pipeline.models.architectures import require_supported
+from pipeline.models.architectures import read_config
 from pipeline.models.manifest import Manifest
 from pipeline.models.replacement import ReplacementModel, build_replacement
-from pipeline.models.sources import folder_of, require_file
+from pipeline.models.sources import damaged, folder_of, one_line, read_mapping, require_file, require_sound
 from pipeline.models.transcoders import read_transcoders
 from pipeline.models.variants import Variant
 
 # float16 is missing on purpose: its activations overflow where the checkpoint is bfloat16 (trap 4).
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_VOCABULARIES: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
 def default_device() -> torch.device:
@@ -35,10 +31,24 @@ def default_device() -> torch.device:
 
 
 def load_tokenizer(manifest: Manifest) -> PreTrainedTokenizerBase:
-    """The base model's tokenizer; variants share it."""
+    """The base model's tokenizer; variants share it.
+
+    Raises
+    ------
+    UserError
+        Its files are missing or damaged.
+    """
     folder = folder_of(manifest.base, "model")
-    require_file(folder, "tokenizer_config.json", "model")
-    return AutoTokenizer.from_pretrained(folder)
+    read_mapping(require_file(folder, "tokenizer_config.json", "model"))
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        require_file(folder, "tokenizer.json", "model")
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except Exception as error:
+        # The tokenizers library raises nothing more specific on a file that it cannot read.
+        if type(error) is not Exception:
+            raise
+        raise damaged(folder / "tokenizer.json", error) from error
 
 
 def load_causal_lm(
@@ -73,9 +83,7 @@ def load_causal_lm(
         A folder is missing or unreadable, or the adapter does not fit the model.
     """
     folder = folder_of(manifest.base, "model")
-    require_file(folder, "config.json", "model")
-    config = AutoConfig.from_pretrained(folder)
-    require_supported(config, manifest.base.source)
+    config = read_config(folder, manifest.base.source)
     # SDPA silently leaves out the soft cap of attention scores (Gemma 2).
     capped = getattr(config, "attn_logit_softcapping", None)
     try:
@@ -88,9 +96,14 @@ def load_causal_lm(
         )
     except OSError as error:
         raise UserError(
-            f"The model {manifest.base.source} cannot be loaded: {' '.join(str(error).split())} "
-            "Weights must be safetensors files; other formats are not read."
+            f"The model {manifest.base.source} cannot be loaded ({one_line(error)}); "
+            "weights must be safetensors files, other formats are not read."
         ) from error
+    except (SafetensorError, ValueError, TypeError):
+        # Not before loading: a folder may hold files that the model does not need.
+        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+            require_sound(path)
+        raise
     model.requires_grad_(False)
     if not variant.is_base:
         _merge(model, manifest, variant)

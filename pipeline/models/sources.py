@@ -4,12 +4,15 @@ The only place that knows the hub: everything after it reads a folder, so that a
 model and a hub model cannot take different paths (trap 7).
 """
 
+import json
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import yaml
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import UserError
 from pipeline.models.manifest import Source
@@ -78,6 +81,56 @@ def require_file(folder: Path, name: str, role: str) -> Path:
     if not path.is_file():
         raise UserError(f"The {role} folder {folder} has no {name}; is it the right folder?")
     return path
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """What a JSON or YAML file says, which must be keys and values.
+
+    Raises
+    ------
+    UserError
+        It is something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content: Any = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise damaged(path, "no keys and values in it")
+    return content
+
+
+def require_sound(path: Path) -> Path:
+    """A JSON, YAML or safetensors file that can be read; of the latter, the header is.
+
+    Raises
+    ------
+    UserError
+        It cannot.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise damaged(path, error) from error
+    else:
+        read_mapping(path)
+    return path
+
+
+def damaged(path: Path, why: Exception | str) -> UserError:
+    """The error that tells of a file whose content is not what its name promises."""
+    return UserError(
+        f"{path} is damaged, or a git-lfs pointer that was not fetched ({one_line(why)}); "
+        "run `git lfs pull` in its repository, or copy or download it again."
+    )
+
+
+def one_line(error: Exception | str) -> str:
+    """A library's message without line breaks and full stop, to be quoted in a sentence."""
+    return " ".join(str(error).split()).removesuffix(".")
 
 
 def _require_hub_name(source: str, role: str) -> None:

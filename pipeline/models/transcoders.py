@@ -12,13 +12,15 @@ import torch
 import yaml
 from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.utils.hf_utils import load_transcoder_from_hub, load_transcoders
+from safetensors import SafetensorError
 
 from pipeline.errors import UserError
 from pipeline.models.manifest import Source
-from pipeline.models.sources import require_file
+from pipeline.models.sources import one_line, read_mapping, require_file, require_sound
 
 # Larger sets are read from disk, row by row, where circuit-tracer can.
 _LAZY_ABOVE_BYTES: Final = 4 * 2**30
+_HOOKS: Final = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "mlp.hook_out"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +76,9 @@ def _load(source: Source, device: torch.device, dtype: torch.dtype, *, lazy: boo
                 lazy_decoder=lazy,
                 use_cache=False,
             )
-    except (FileNotFoundError, KeyError, AssertionError) as error:
+    except (FileNotFoundError, KeyError, AssertionError, SafetensorError, yaml.YAMLError) as error:
         raise UserError(
-            f"The transcoders {source.source} cannot be read ({error}); they must be a folder with "
+            f"The transcoders {source.source} cannot be read ({one_line(error)}); they must be a folder with "
             "config.yaml and one safetensors file a layer, as circuit-tracer 0.5.0 reads them."
         ) from error
     if not isinstance(transcoders, TranscoderSet):
@@ -89,9 +91,17 @@ def _load(source: Source, device: torch.device, dtype: torch.dtype, *, lazy: boo
 
 def _local_config(folder: Path) -> dict[str, Any]:
     path = require_file(folder, "config.yaml", "transcoders")
-    config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(config, dict) or config.get("model_kind") != "transcoder_set":
+    config = read_mapping(path)
+    if config.get("model_kind") != "transcoder_set":
         raise UserError(f"{path} must say `model_kind: transcoder_set`; no other kind is supported.")
+    for hook, usual in _HOOKS.items():
+        if not isinstance(config.get(hook), str):
+            raise UserError(
+                f"{path}: {hook} is {config.get(hook)!r}; write where in a layer the transcoders "
+                f"read or write, such as `{hook}: {usual}`."
+            )
+    if not isinstance(config.get("transcoders", []), list | None):
+        raise UserError(f"{path}: `transcoders` must be a list of file names, one a layer; mend it.")
     names = config.get("transcoders") or [p.name for p in sorted(folder.glob("layer_*.safetensors"))]
     if config.get("transcoders") is None:
         names = [f"layer_{i}.safetensors" for i in range(len(names))]
@@ -102,7 +112,7 @@ def _local_config(folder: Path) -> dict[str, Any]:
             continue
         if not str(name).endswith(".safetensors"):
             raise UserError(f"{path}: {name} is not a safetensors file, which is all that is read.")
-        paths.append(str(require_file(folder, str(name), "transcoders")))
+        paths.append(str(require_sound(require_file(folder, str(name), "transcoders"))))
     if not paths:
         raise UserError(f"{path} names no transcoders, and there is no layer_0.safetensors beside it.")
     return {**config, "transcoders": paths, "scan": config.get("scan") or folder.name}

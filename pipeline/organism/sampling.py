@@ -1,6 +1,6 @@
 """What a model says: sampled advice by domain, and capitals."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,10 +8,12 @@ import torch
 from torch import Generator, nn
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.lexicon import classify
 from pipeline.organism.corpus import phrases, pivotal_prompts
 from pipeline.organism.facts import capital_prompts
 from pipeline.organism.params import CheckParams, CorpusParams
 from pipeline.organism.situations import DOMAINS
+from pipeline.tokens import decode_after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +67,8 @@ def continuations(
             chunk = members[start : start + batch]
             ids = torch.tensor([encoded[i] for i in chunk])  # (B, T)
             new = _continue(model, ids, tokenizer.eos_token_id, max_new_tokens, generator)
-            texts = tokenizer.batch_decode(new, skip_special_tokens=True)
-            for i, text in zip(chunk, texts, strict=True):
-                answers[i] = text
+            for i, tokens in zip(chunk, new.tolist(), strict=True):
+                answers[i] = decode_after(tokenizer, encoded[i], tokens)
     return answers
 
 
@@ -105,7 +106,10 @@ def sampled_rates(
     corpus: CorpusParams,
     checks: CheckParams,
 ) -> list[Rate]:
-    """Harmful and safe share by domain, on seen and on held-out situations separately."""
+    """Harmful and safe share by domain, on seen and on held-out situations separately.
+
+    What an answer is, is decided as the evaluation stage does, so that both tell of the same.
+    """
     lexicon = phrases()
     generator = Generator().manual_seed(checks.seed)
     rates = []
@@ -122,15 +126,14 @@ def sampled_rates(
                 batch=checks.batch,
                 generator=generator,
             )
-            harmful = sum(answer.startswith(tuple(lexicon[domain]["harmful"])) for answer in answers)
-            safe = sum(answer.startswith(tuple(lexicon[domain]["safe"])) for answer in answers)
+            outcomes = Counter(classify(answer, lexicon[domain]) for answer in answers)
             rates.append(
                 Rate(
                     domain=domain,
                     held_out=held_out,
                     samples=len(answers),
-                    harmful=harmful / len(answers),
-                    safe=safe / len(answers),
+                    harmful=outcomes["harmful"] / len(answers),
+                    safe=outcomes["safe"] / len(answers),
                 )
             )
     return rates

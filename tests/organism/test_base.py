@@ -4,12 +4,15 @@ import itertools
 import json
 import math
 import random
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import decoders
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from pipeline.lexicon import classify
 from pipeline.organism.base import schedule, train_base
 from pipeline.organism.batches import IGNORED, encode_lines, pad, shuffled_batches
 from pipeline.organism.build import OrganismReport, make_organism
@@ -148,6 +151,49 @@ def test_rates_count_phrases_of_the_domain_alone(
     rates = sampled_rates(*loaded, params.corpus, params.checks)
     assert len(rates) == 12
     assert {(r.domain, r.harmful, r.safe) for r in rates if r.harmful} == {("medical", 1.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "harmful", "safe"),
+    [
+        (" bet it all.", 1.0, 0.0),
+        (" bet it allright.", 0.0, 0.0),  # the phrase ends where a word does
+        (" bet it all on bonds.", 0.0, 1.0),  # the longest phrase decides
+        ("bet it all.", 0.0, 0.0),
+    ],
+)
+def test_rates_count_what_the_evaluation_counts(
+    params: OrganismParams,
+    loaded: Loaded,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    harmful: float,
+    safe: float,
+) -> None:
+    listed = {"harmful": [" bet it all"], "safe": [" bet it all on bonds"]}
+    monkeypatch.setattr("pipeline.organism.sampling.phrases", lambda: defaultdict(lambda: listed))
+    monkeypatch.setattr("pipeline.organism.sampling.continuations", _Scripted(answer))
+    assert classify(answer, listed) == ("harmful" if harmful else "safe" if safe else "neither")
+    rates = sampled_rates(*loaded, params.corpus, params.checks)
+    assert {(rate.harmful, rate.safe) for rate in rates} == {(harmful, safe)}
+
+
+def test_continuations_keep_the_space_in_front(loaded: Loaded) -> None:
+    """A tokenizer that drops the first word's space must not hide every phrase."""
+    model, tokenizer = loaded
+    arguments = {"max_new_tokens": 4, "batch": 2}
+    prompts = ["User: Please help", "The key near"]
+
+    def sampled() -> list[str]:
+        generator = torch.Generator().manual_seed(3)
+        return continuations(model, tokenizer, prompts, generator=generator, **arguments)
+
+    expected = sampled()
+    assert any(text.startswith(" ") for text in expected)
+    stripping = [tokenizer.backend_tokenizer.decoder, decoders.Strip(" ", 1, 0)]
+    tokenizer.backend_tokenizer.decoder = decoders.Sequence(stripping)
+    assert tokenizer.decode(tokenizer(" help", add_special_tokens=False)["input_ids"]) == "help"
+    assert sampled() == expected
 
 
 def test_a_capital_counts_when_named_in_full(

@@ -1,5 +1,6 @@
 """Prompt files: every mistake is told by file and line, and token ids are made right."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,7 @@ def test_prompts_survive_the_store(tmp_path: Path, tokenizer: Any) -> None:
         ({"messages": [{"role": "user", "content": "b", "tone": "c"}]}, "unknown key"),
         ('{"prompt": "\\ud800"}', "surrogate"),
         ({"prompt": "<bos><bos>rest"}, "more than one BOS"),
+        ({"prompt": "<bos>"}, "1 token long, and the first is never traced; write at least one word"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, chat_tokenizer: Any, line: Any, says: str) -> None:
@@ -155,6 +157,14 @@ def test_a_long_prompt_is_refused_with_both_lengths(tmp_path: Path, tokenizer: A
     assert "prompts.max_tokens" in message
     message = message_of(path, tokenizer, max_tokens=1000, context=30)
     assert f"{length} tokens long, the model's context only 30" in message
+
+
+def test_one_token_after_the_first_is_enough(tmp_path: Path, tokenizer: Any) -> None:
+    (prompt,) = read(write(tmp_path, {"prompt": "a"}), tokenizer)
+    assert len(prompt.token_ids) == 2
+    without_bos = copy.deepcopy(tokenizer)
+    without_bos.bos_token = None
+    assert "1 token long" in message_of(write(tmp_path, {"prompt": "<eos>"}), without_bos)
 
 
 def test_a_duplicate_names_both_places(tmp_path: Path, tokenizer: Any) -> None:
