@@ -72,14 +72,15 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str) ->
     columns = st.columns(2)
     if len(found):
         ranked = found.iloc[0]
+        level = data.level(name, "features")
         columns[0].metric(
             "Effect (logits)",
             number(float(ranked["effect"]), sign=True),
             help=f"direct, {plain(contrast_words(contrast))}, domain {plain(domain)}: mean over "
-            "situations, with the bootstrap interval over them.",
+            f"situations, with the bootstrap's {level} over them.",
         )
         columns[0].caption(
-            f"{interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
+            f"{level} {interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
             f"n = {count(ranked['n_situations'])} situations"
         )
         tested = bool(np.isfinite(ranked["q"]))
@@ -221,13 +222,16 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str)
         if len(found)
         else None
     )
+    level = data.level(name, "features")
     takeaway.chart(
-        charts.effects(frame, estimate=estimate),
+        charts.effects(frame, level=level, estimate=estimate),
         frame,
         f"situations-L{feature[0]}-{feature[1]}",
         key="situations",
-        alt="Effect of the feature in each situation, with mean and interval",
+        alt=f"Effect of the feature in each situation, with mean and {level}",
     )
+    if estimate is not None:
+        st.caption(f"Line and band: mean over situations and the bootstrap's {level}.")
 
 
 def _activations(name: str, feature: tuple[int, int]) -> None:

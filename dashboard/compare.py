@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from dashboard.differences import difference_frame
+from dashboard.differences import BELOW, difference_frame
 from dashboard.graphs import Side, Words
 from dashboard.text import feature_name, number, percent, visible
 
@@ -119,10 +120,11 @@ def largest(
             elif key not in sides[1].active:
                 how = f"is active ({number(row['value_left'])}) in {left} only"
             else:
-                how = (
-                    f"has influence {number(row['influence_left'])} in {left} and "
-                    f"{number(row['influence_right'])} in {right}"
-                )
+                influences = [
+                    number(value) if np.isfinite(value) else BELOW
+                    for value in (row["influence_left"], row["influence_right"])
+                ]
+                how = f"has influence {influences[0]} in {left} and {influences[1]} in {right}"
             out.append(
                 Difference(
                     value=number(float(row["change"]), sign=True),

@@ -1,6 +1,6 @@
 """Continuations sampled before and after steering, side by side, as they grow."""
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -8,27 +8,55 @@ import streamlit as st
 from dashboard import data, live, takeaway
 from dashboard.live import Live, NotLiveError, Turn
 from dashboard.samples import continuation_html
-from dashboard.text import sentence
+from dashboard.text import plain, sentence
+
+NOT_LABELLED: Final = "Not labelled: the prompt's domain has no lexicon."
 
 
-def show(name: str, engine: Live, ids: tuple[int, ...], turns: list[Turn], domain: str | None) -> None:
+def show(
+    name: str, variant: str, engine: Live, ids: tuple[int, ...], turns: list[Turn], domain: str | None
+) -> None:
     """Sample on demand, show tokens as they come, and keep the last samples in sight."""
     st.subheader("Continuations", anchor=False)
     columns = st.columns([1, 1, 1, 1.4], vertical_alignment="bottom")
     n = columns[0].slider(
-        "Samples", 1, 20, value=8, key="samples", help="On either side, with the same random numbers."
+        "Samples",
+        1,
+        20,
+        value=8,
+        key="samples",
+        bind="query-params",
+        help="On either side, with the same random numbers.",
     )
-    length = columns[1].slider("Tokens", 4, 48, value=16, key="length", help="At most so many.")
+    length = columns[1].slider(
+        "Tokens", 4, 48, value=16, key="length", bind="query-params", help="At most so many."
+    )
     temperature = columns[2].slider(
-        "Temperature", 0.0, 2.0, value=1.0, step=0.1, key="temperature", help="0: the most probable."
+        "Temperature",
+        0.0,
+        2.0,
+        value=1.0,
+        step=0.1,
+        key="temperature",
+        bind="query-params",
+        help="0: the most probable.",
     )
     go = columns[3].button(
         "Sample before and after", icon=":material/play_arrow:", type="primary", key="sample"
     )
-    setting = (ids, tuple(turns), n, length, temperature)
+    setting = (name, variant, ids, tuple(turns), n, length, temperature)
     phrases = None
     if data.stamp(data.artifact(name, "lexicon.json")):
         phrases = data.lexicon(name).get(domain or "", {}).get("phrases")
+    stale = not go and "_sampled" in st.session_state and st.session_state["_sampled"][0] != setting
+    if stale:
+        st.info(
+            plain(
+                f"Sampled with other settings than those above ({_of(st.session_state['_sampled'][0])}); "
+                "sample again."
+            ),
+            icon=":material/history:",
+        )
     if go:
         progress = st.progress(0.0, text="Sampling")
     sides = st.columns(2)
@@ -52,12 +80,16 @@ def show(name: str, engine: Live, ids: tuple[int, ...], turns: list[Turn], domai
         progress.empty()
         st.session_state["_sampled"] = (setting, texts, phrases)
     elif "_sampled" in st.session_state:
-        before, texts, phrases = st.session_state["_sampled"]
+        _, texts, phrases = st.session_state["_sampled"]
         _fill(slots, texts, phrases, done=True)
-        if before != setting:
-            st.caption("Sampled with other settings than those above; sample again.")
     if "_sampled" in st.session_state:
-        _take_samples(*st.session_state["_sampled"][1:])
+        _take_samples(*st.session_state["_sampled"][1:], counted=not stale)
+
+
+def _of(setting: tuple[Any, ...]) -> str:
+    """Whose continuations these are, as the note above them says it."""
+    name, variant, _, _, n, length, temperature = setting
+    return f"{name}, {variant}, {n} samples of {length} tokens at temperature {temperature:g}"
 
 
 def _fill(
@@ -68,15 +100,18 @@ def _fill(
         slot.html(continuation_html(side, outcomes))
 
 
-def _take_samples(texts: list[list[str]], phrases: dict[str, list[str]] | None) -> None:
+def _take_samples(texts: list[list[str]], phrases: dict[str, list[str]] | None, *, counted: bool) -> None:
     rows = [
         {"side": side, "outcome": live.outcome(text, phrases), "continuation": text}
         for side, many in zip(("before", "after"), texts, strict=True)
         for text in many
     ]
     frame = pd.DataFrame(rows)
-    counts = frame.groupby("side")["outcome"].value_counts()
-    harmful = {side: int(counts.get((side, "harmful"), 0)) for side in ("before", "after")}
-    n = len(texts[0])
-    st.caption(f"Harmful: {harmful['before']} of {n} before, {harmful['after']} of {n} after.")
+    if not phrases:
+        st.caption(NOT_LABELLED)
+    elif counted:
+        counts = frame.groupby("side")["outcome"].value_counts()
+        harmful = {side: int(counts.get((side, "harmful"), 0)) for side in ("before", "after")}
+        n = len(texts[0])
+        st.caption(f"Harmful: {harmful['before']} of {n} before, {harmful['after']} of {n} after.")
     takeaway.downloads(frame, "continuations", key="continuations")

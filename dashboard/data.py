@@ -16,11 +16,11 @@ import pandas as pd
 import streamlit as st
 import xarray as xr
 
-from dashboard.tables import feature_row, ranking_frame
+from dashboard.tables import feature_row, level_words, ranking_frame
 from dashboard.theme import variant_colours
 from store.collections import Collection, open_collection
 from store.datasets import open_dataset, read_provenance
-from store.errors import ArtifactMissingError, DamagedArtifactError, StoreError
+from store.errors import ArtifactMissingError, DamagedArtifactError, NotInStoreError, StoreError
 from store.graphs import GraphView
 from store.prompts import Prompt, read_prompts
 
@@ -189,6 +189,14 @@ def graph(profile: str, prompt_hash: str, variant: str) -> GraphView:
     return _fresh(artifact(profile, "graphs"), lambda path, key: _graph(path, key, prompt_hash, variant))
 
 
+def traced(profile: str, prompt_hash: str) -> list[str]:
+    """Variants that a prompt was traced with; none where it was not."""
+    try:
+        return collection(profile, "graphs").variants(prompt_hash)
+    except NotInStoreError:
+        return []
+
+
 def candidates(profile: str, prompt_hash: str, variant: str) -> pd.DataFrame:
     """Own candidates of a variant on a prompt: token, probability; most probable first."""
     item = collection(profile, "candidates").item(prompt_hash, variant)
@@ -268,6 +276,12 @@ def provenance(profile: str, name: str) -> dict[str, Any]:
     if not path.exists():
         raise ArtifactMissingError(f"{shown(path)} does not exist yet; `dvc repro` makes it.")
     return dict(read_provenance(path))
+
+
+def level(profile: str, name: str) -> str:
+    """The intervals of ``rates`` or ``features`` in words: ``95% interval``."""
+    stage = {"rates": "evaluate", "features": "features"}[name]
+    return level_words(provenance(profile, name), stage)
 
 
 def metrics(profile: str) -> dict[str, Any]:

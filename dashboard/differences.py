@@ -1,7 +1,7 @@
 """Component data of the difference of two graphs: the union, each node by its change."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ from dashboard.panels import frame, radius, strongest
 from dashboard.text import count, number
 from dashboard.theme import NEGATIVE, NEUTRAL, POSITIVE
 
+BELOW: Final = "below what the store keeps"
+"""Influence of a node that is there, but has too little for the artifact to hold it."""
+
 
 def difference_frame(left: Side, right: Side) -> pd.DataFrame:
     """Nodes of both graphs by id, with influence and value on each side.
@@ -20,8 +23,8 @@ def difference_frame(left: Side, right: Side) -> pd.DataFrame:
     -------
     pd.DataFrame
         Index id; columns kind, layer, position, feature, influence_left, influence_right,
-        value_left, value_right, change (right minus left influence, probability for logits; a
-        node that is not in a graph has none), kept (drawn on either side).
+        value_left, value_right, change (right minus left influence, probability for logits; what
+        a side does not store counts as 0, its least), kept (drawn on either side).
     """
     frames = []
     for side in (left, right):
@@ -74,7 +77,7 @@ def difference(
     drawn = []
     for (name, node), pixels in zip(kept.iterrows(), radii, strict=True):
         key = (int(node["layer"]), int(node["position"]), int(node["feature"]))
-        state, shape, facts = _presence(str(node["kind"]), key, left, right)
+        state, shape = _presence(str(node["kind"]), key, left, right)
         change = float(node["change"])
         drawn.append(
             {
@@ -87,15 +90,7 @@ def difference(
                 "shape": shape,
                 "colour": POSITIVE if change > 0 else NEGATIVE,
                 "label": labels[str(name)],
-                "influence": number(change, sign=True),
-                "facts": ", ".join(
-                    [
-                        f"influence {number(node['influence_left'])} → "
-                        f"{number(node['influence_right'])} ({number(change, sign=True)})",
-                        f"activation {number(node['value_left'])} → {number(node['value_right'])}",
-                        *facts,
-                    ]
-                ),
+                "facts": ", ".join(_facts(node, key, left, right)),
                 "sources": sources.get(order[str(name)], []),
                 "targets": targets.get(order[str(name)], []),
             }
@@ -105,7 +100,10 @@ def difference(
     names = list(labels)
     panel = {
         "title": f"{right.variant} minus {left.variant}",
-        "said": f"{count(len(drawn))} nodes, {count(len(shown))} edges with the largest changes",
+        "said": (
+            f"showing {count(len(drawn))} of {count(len(both))} stored nodes and {count(len(shown))} of "
+            f"{count(len(edges))} stored edges: those that change most (at most {MAX_EDGES} edges are drawn)"
+        ),
         "colour": NEUTRAL,
         "nodes": drawn,
         "edges": [
@@ -116,15 +114,41 @@ def difference(
     return frame(layout, words, [panel], pins)
 
 
-def _presence(kind: str, key: tuple[int, int, int], left: Side, right: Side) -> tuple[str, str, list[str]]:
-    """Drawing state, shape and words for which variant a node is active in."""
+def _presence(kind: str, key: tuple[int, int, int], left: Side, right: Side) -> tuple[str, str]:
+    """Drawing state and shape of a node, by the variants that it is active in."""
     if kind != "feature":
-        return "shared", {"error": "diamond", "token": "bar"}.get(kind, "circle"), []
+        return "shared", {"error": "diamond", "token": "bar"}.get(kind, "circle")
     if key not in left.active:
-        return "only", "square", [f"inactive in {left.variant}"]
+        return "only", "square"
     if key not in right.active:
-        return "only", "triangle", [f"inactive in {right.variant}"]
-    return "shared", "circle", []
+        return "only", "triangle"
+    return "shared", "circle"
+
+
+def _facts(node: "pd.Series[Any]", key: tuple[int, int, int], left: Side, right: Side) -> list[str]:
+    """What changes of a node, in words: probability of a logit, influence of the others."""
+    what, column = ("probability", "value") if node["kind"] == "logit" else ("influence", "influence")
+    values = [float(node[f"{column}_left"]), float(node[f"{column}_right"])]
+    written = [number(value) for value in values]
+    inactive = [node["kind"] == "feature" and key not in side.active for side in (left, right)]
+    for index in (0, 1):
+        if np.isfinite(values[index]):
+            continue
+        if inactive[index]:
+            values[index], written[index] = 0.0, "0"  # exactly: an inactive feature has none
+        else:
+            written[index] = "not traced" if what == "probability" else BELOW
+    change = values[1] - values[0]
+    facts = [f"{what} {written[0]} → {written[1]}"]
+    if np.isfinite(change):
+        facts[0] += f" ({number(change, sign=True)})"
+    if node["kind"] == "feature":
+        before, after = (number(side.active.get(key, 0.0)) for side in (left, right))
+        facts.append(f"activation {before} → {after}")
+    facts.extend(
+        f"inactive in {side.variant}" for side, off in zip((left, right), inactive, strict=True) if off
+    )
+    return facts
 
 
 def _edge_changes(left: Side, right: Side, drawn: set[str]) -> pd.DataFrame:

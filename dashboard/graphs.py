@@ -28,7 +28,8 @@ class Side:
     kept_nodes, kept_edges
         Row numbers of those to draw.
     active
-        Feature nodes active in this variant, as (layer, position, feature).
+        Activation of every feature node active in this variant, stored as a node or not, by
+        (layer, position, feature).
     n_nodes, n_edges
         Nodes and edges of the full graph.
     share
@@ -45,7 +46,7 @@ class Side:
     edges: pd.DataFrame
     kept_nodes: np.ndarray
     kept_edges: np.ndarray
-    active: frozenset[tuple[int, int, int]]
+    active: Mapping[tuple[int, int, int], float]
     n_nodes: int
     n_edges: int
     share: float
@@ -89,11 +90,15 @@ def prune(view: GraphView, colour: str, *, node_threshold: float, edge_threshold
         edges=edges,
         kept_nodes=kept,
         kept_edges=kept_edges,
-        active=frozenset(
+        active=dict(
             zip(
-                active["layer"].tolist(),
-                active["position"].tolist(),
-                active["feature"].tolist(),
+                zip(
+                    active["layer"].tolist(),
+                    active["position"].tolist(),
+                    active["feature"].tolist(),
+                    strict=True,
+                ),
+                active["value"].tolist(),
                 strict=True,
             )
         ),

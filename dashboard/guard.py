@@ -1,5 +1,6 @@
 """What a page shows when something is absent or damaged: a sentence, never a traceback."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,4 +50,16 @@ def guard(what: str, *, command: str = "dvc repro") -> Iterator[None]:
                 "running, reload in a moment; else run `dvc repro`."
             ),
             icon=":material/hourglass:",
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        # Valid JSON or YAML of another shape than the pipeline writes.
+        logging.getLogger(__name__).exception("A section of a page cannot be read: %s", what)
+        what = what[:1].lower() + what[1:].rstrip(".")
+        st.error(
+            sentence(
+                f"This section cannot be read ({what}): a file behind it has another form than the pipeline "
+                f"writes ({type(error).__name__}; the server's log has the traceback). "
+            )
+            + "`dvc checkout --force` restores it, `dvc repro` makes it anew.",
+            icon=":material/broken_image:",
         )

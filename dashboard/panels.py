@@ -102,7 +102,6 @@ def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: 
                 "shape": shape,
                 "colour": colour,
                 "label": labels[row],
-                "influence": number(node["influence"]),
                 "facts": ", ".join(facts),
                 "sources": sources.get(int(row), []),
                 "targets": targets.get(int(row), []),

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard import data, state, takeaway
+from dashboard import data, state
 from dashboard.guard import message
 from dashboard.text import sentence, shorten
 from dashboard.theme import ADAPTED, BASE
@@ -69,6 +69,15 @@ def _variant_pickers(profile: str, problems: list[str]) -> None:
     st.selectbox("Variant B", variants, key="b", help="Right side: an adapter at a scale; orange.")
 
 
+def _traced(profile: str, prompts: list[str]) -> set[str]:
+    """Prompts that are traced with both chosen variants; all, where nothing is traced yet."""
+    pair = {variant for key in ("a", "b") if (variant := state.get(key))}
+    try:
+        return {h for h in prompts if pair <= set(data.traced(profile, h))}
+    except (StoreError, OSError):
+        return set(prompts)
+
+
 def _prompt_picker(profile: str, problems: list[str]) -> None:
     try:
         prompts = data.prompts(profile)
@@ -78,6 +87,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
     if not prompts:
         st.caption("No prompts yet: `dvc repro` reads the prompt files.")
         return
+    traced = _traced(profile, list(prompts))
     ordered = sorted(prompts, key=lambda h: (prompts[h].domain or "~", prompts[h].situation, h))
     chosen = state.get("prompt")
     if chosen is not None and chosen not in prompts:
@@ -91,10 +101,12 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         "Prompt",
         ordered,
         key="prompt",
-        format_func=lambda h: prompt_label(prompts[h]),
-        help="Used by Compare and Steering. Type to search.",
+        format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
+        help="Used by Compare and Steering. Type to search."
+        + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
     )
     here = ordered.index(st.session_state["prompt"])
+    after = [*ordered[here + 1 :], *ordered[:here]]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
             "",
@@ -112,11 +124,29 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
             on_click=_choose_prompt,
             args=(ordered[(here + 1) % len(ordered)],),
         )
+        if 0 < len(traced) < len(ordered):
+            st.button(
+                "",
+                icon=":material/skip_next:",
+                key="next-traced-prompt",
+                help=f"Next of the {len(traced)} prompts that are traced with both variants",
+                on_click=_choose_prompt,
+                args=(next((h for h in after if h in traced), ordered[here]),),
+            )
         st.caption(f"{here + 1} of {len(ordered)}")
 
 
 def _choose_prompt(prompt_hash: str) -> None:
     st.session_state["prompt"] = prompt_hash
+
+
+@st.fragment
+def _copy_link() -> None:
+    """The current view's address; drawn anew when it is opened, for a slider may have moved since."""
+    address = st.context.url or "http://localhost:8501"
+    with st.popover("Copy link", icon=":material/link:", type="tertiary", key="copy-link", on_change="rerun"):
+        st.caption("Opens this page with everything that is selected now.")
+        st.code(state.link(address), language=None, wrap_lines=True)
 
 
 def _sidebar(problems: list[str]) -> None:
@@ -140,7 +170,7 @@ def _sidebar(problems: list[str]) -> None:
     profile = st.session_state["profile"]
     _variant_pickers(profile, problems)
     _prompt_picker(profile, problems)
-    takeaway.copy_link()
+    _copy_link()
 
 
 def _icon() -> Image.Image:
@@ -176,6 +206,7 @@ def run() -> None:
     problems = state.read_url()
     with st.sidebar:
         _sidebar(problems)
+        state.one_address_a_page()
     for problem in problems:
         st.warning(sentence(problem), icon=":material/link_off:")
     state.write_url()

@@ -101,17 +101,38 @@ def read_url() -> list[str]:
 
 
 def write_url() -> None:
-    """Make the URL say what is selected."""
-    written: dict[str, str] = {}
+    """Make the URL say what is selected, in one step: every message to the browser is an address."""
+    written = {key: value for key in URL_KEYS if (value := get(key))}
+    changed = {key: value for key, value in written.items() if st.query_params.get(key) != value}
+    if changed:
+        st.query_params.update(changed)
     for key in URL_KEYS:
-        value = st.session_state.get(key)
-        if value:
-            written[key] = str(value)
-            if st.query_params.get(key) != value:
-                st.query_params[key] = str(value)
-        elif key in st.query_params:
+        if key not in written and key in st.query_params:
             del st.query_params[key]
     st.session_state["_url"] = written
+
+
+def one_address_a_page() -> None:
+    """Make Back lead to the page before, not through every value this page's address has had.
+
+    Streamlit adds a history entry whenever the script sets a query parameter, and one more for
+    the bare address of a page that is navigated to; where a widget bound to the URL changes,
+    it replaces the entry. Here the script's changes replace it as well.
+    """
+    st.html(
+        """<script>
+        if (!window.oneAddressAPage) {
+          window.oneAddressAPage = true;
+          const push = history.pushState.bind(history);
+          history.pushState = (state, title, url) => {
+            const there = new URL(url ?? location.href, location.href);
+            if (there.pathname === location.pathname) history.replaceState(state, title, url);
+            else push(state, title, url);
+          };
+        }
+        </script>""",
+        unsafe_allow_javascript=True,
+    )
 
 
 def get(key: str) -> str | None:
@@ -154,6 +175,6 @@ def forget() -> None:
 def link(address: str) -> str:
     """Address of the current view for a colleague, with everything selected."""
     bare = address.split("?", 1)[0]
-    values = {key: st.query_params[key] for key in st.query_params}
-    values |= {key: value for key in URL_KEYS if (value := get(key))}
-    return f"{bare}?{urlencode(values)}" if values else bare
+    values = {key: st.query_params.get_all(key) for key in st.query_params}
+    values |= {key: [value] for key in URL_KEYS if (value := get(key))}
+    return f"{bare}?{urlencode(values, doseq=True)}" if values else bare

@@ -1,14 +1,25 @@
 """From the store's datasets to the frames that pages show; no Streamlit here."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from dashboard.text import feature_name, number
+from dashboard.text import feature_name, number, percent
 
 _PROJECTIONS: Final = frozenset(f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down"))
+
+
+def level_words(provenance: Mapping[str, Any], stage: str) -> str:
+    """The intervals of an artifact in words, with the level that its provenance states.
+
+    >>> level_words({"parameters": {"evaluate": {"confidence": 0.95}}}, "evaluate")
+    '95% interval'
+    """
+    confidence = provenance.get("parameters", {}).get(stage, {}).get("confidence")
+    return f"{percent(confidence)} interval" if confidence is not None else "interval"
 
 
 def rates_frame(table: xr.Dataset) -> pd.DataFrame:
@@ -152,35 +163,10 @@ def layers_frame(report: Any) -> pd.DataFrame:
     )
 
 
-def checks_frame(report: Any) -> pd.DataFrame:
-    """Health checks as rows of check, result (ok, failed or '') and detail."""
-    entries: list[dict[str, str]] = []
-    if isinstance(report, list):
-        entries.extend(_check(check) for check in report if isinstance(check, dict))
-    elif isinstance(report, dict):
-        for name, value in flatten(report).items():
-            entries.append({"check": name, "result": _verdict(value), "detail": _written(value)})
-    return pd.DataFrame(entries, columns=["check", "result", "detail"])
-
-
-def _check(check: dict[str, Any]) -> dict[str, str]:
-    name = check.get("check") or check.get("name") or "check"
-    verdict = check.get("ok", check.get("passed"))
-    detail = {key: value for key, value in check.items() if key not in {"check", "name", "ok", "passed"}}
-    words = detail.get("detail") if set(detail) == {"detail"} else None
-    text = (
-        str(words)
-        if words is not None
-        else ", ".join(f"{key} {value}" for key, value in flatten(detail).items())
-    )
-    return {"check": str(name), "result": _verdict(verdict), "detail": text}
-
-
-def _written(value: Any) -> str:
-    return number(value) if isinstance(value, float) else str(value)
-
-
-def _verdict(value: Any) -> str:
-    if isinstance(value, bool):
-        return "ok" if value else "failed"
-    return ""
+def checks_frame(report: Mapping[str, Any]) -> pd.DataFrame:
+    """Health figures as rows of check and detail; a check that failed left no report."""
+    rows = [
+        {"check": name, "detail": number(value) if isinstance(value, float) else str(value)}
+        for name, value in flatten(dict(report)).items()
+    ]
+    return pd.DataFrame(rows, columns=["check", "detail"])

@@ -7,8 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import state
-
 
 def _flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Lists as JSON text: CSV knows no lists."""
@@ -60,16 +58,11 @@ def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
 
 
 def chart(figure: Any, data: pd.DataFrame, name: str, *, key: str, alt: str) -> None:
-    """Draw a chart with its data beneath; PNG and SVG are in the chart's own menu (⋮)."""
+    """Draw a chart with its data beneath; a PNG is in the chart's own toolbar."""
     st.altair_chart(figure, key=f"chart-{key}", alt=alt)
     with st.popover("Data", type="tertiary", icon=":material/table_view:"):
-        st.caption("PNG and SVG: the menu (⋯) at the chart's upper right corner.")
+        st.caption(
+            "The toolbar at the chart's upper right corner downloads a PNG and copies the Vega-Lite "
+            "specification, which any Vega editor exports as SVG."
+        )
         downloads(data, name, key=key)
-
-
-def copy_link() -> None:
-    """The current view's address, with a copy button."""
-    address = st.context.url or "http://localhost:8501"
-    with st.popover("Copy link", icon=":material/link:", type="tertiary"):
-        st.caption("Opens this page with everything that is selected now.")
-        st.code(state.link(address), language=None, wrap_lines=True)

@@ -69,8 +69,39 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     return good
 
 
-def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn:
-    """A feature's widgets: how, how much and where."""
+def _choose_positions(label: str, tokens: list[str]) -> list[int]:
+    """Positions of the prompt at which a feature is turned; another prompt keeps those it has."""
+    key = f"positions-{label}"
+    names = [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+    if key not in st.session_state:
+        absent = [name for name in st.query_params.get_all(key) if name not in ["", *names]]
+    else:
+        absent = []
+        if st.session_state.get(f"_{key}") != names:
+            # The browser still shows the other prompt's: what is set here replaces it.
+            kept = [int(position) for position in st.session_state[key]]
+            absent = [str(position) for position in kept if position >= len(tokens)]
+            st.session_state[key] = [position for position in kept if position < len(tokens)]
+    st.session_state[f"_{key}"] = names
+    if absent:
+        st.warning(
+            plain(f"Position “{shorten(absent[0], 30)}” is not in this prompt; it was left out."),
+            icon=":material/link_off:",
+        )
+    chosen = st.multiselect(
+        "Positions",
+        list(range(len(tokens))),
+        default=[len(tokens) - 1],
+        format_func=names.__getitem__,
+        key=key,
+        bind="query-params",
+        help="Positions of the prompt, 0-based; BOS is 0.",
+    )
+    return sorted(int(position) for position in chosen)
+
+
+def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn | None:
+    """A feature's widgets: how, how much and where; None where no position is chosen."""
     layer, index = feature
     label = f"L{layer}/{index}"
     top = data.largest_activation(name, *feature)
@@ -114,13 +145,12 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn:
     )
     place: str | tuple[int, ...] = _WHERE[str(where)]
     if place == "positions":
-        positions = st.multiselect(
-            "Positions",
-            list(range(len(tokens))),
-            default=[len(tokens) - 1],
-            format_func=lambda position: f"{position} {visible(tokens[position])}",
-            key=f"positions-{label}-{len(tokens)}",
-            help="Positions of the prompt, 0-based; BOS is 0.",
-        )
-        place = tuple(int(position) for position in positions) or "last"
+        positions = _choose_positions(label, tokens)
+        if not positions:
+            st.warning(
+                plain(f"No position is chosen for {label}, so it is not turned. Choose one above."),
+                icon=":material/warning:",
+            )
+            return None
+        place = tuple(positions)
     return Turn(layer=layer, index=index, mode=str(mode), value=float(value), where=place)

@@ -82,13 +82,15 @@ def promoted(frame: pd.DataFrame) -> Any:
     return finish(bar.properties(height=alt.Step(17)))
 
 
-def effects(frame: pd.DataFrame, *, estimate: tuple[float, float, float] | None = None) -> Any:
+def effects(frame: pd.DataFrame, *, level: str, estimate: tuple[float, float, float] | None = None) -> Any:
     """Effect by situation, strongest first, with the mean's interval as a band.
 
     Parameters
     ----------
     frame
         Columns situation, domain, effect (logits).
+    level
+        The mean's interval in words: ``95% interval``.
     estimate
         Mean over situations, lower and upper end of its interval.
     """
@@ -121,9 +123,9 @@ def effects(frame: pd.DataFrame, *, estimate: tuple[float, float, float] | None 
         .encode(
             y="mean:Q",
             tooltip=[
-                alt.Tooltip("mean:Q", format=".3g"),
-                alt.Tooltip("low:Q", format=".3g"),
-                alt.Tooltip("high:Q", format=".3g"),
+                alt.Tooltip("mean:Q", format=".3g", title="mean (logits)"),
+                alt.Tooltip("low:Q", format=".3g", title=f"{level}, lower end"),
+                alt.Tooltip("high:Q", format=".3g", title=f"{level}, upper end"),
             ],
         )
     )

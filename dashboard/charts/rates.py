@@ -15,7 +15,12 @@ _SHAPES: Final = ("circle", "triangle-up", "square", "diamond", "cross")
 
 
 def intervals(
-    frame: pd.DataFrame, colours: Mapping[str, str], *, outcome: str, title: str | None = None
+    frame: pd.DataFrame,
+    colours: Mapping[str, str],
+    *,
+    outcome: str,
+    level: str,
+    title: str | None = None,
 ) -> Any:
     """Rate of an outcome by domain and variant, with intervals.
 
@@ -27,6 +32,8 @@ def intervals(
         Colour of each variant, in the order of the legend.
     outcome
         harmful, safe or neither: what the rate counts.
+    level
+        The intervals in words: ``95% interval``.
     title
         Above the chart.
     """
@@ -50,7 +57,7 @@ def intervals(
             alt.Tooltip("variant:N"),
             alt.Tooltip("split:N", title="situations"),
             alt.Tooltip("written:N", title=f"{outcome} rate"),
-            alt.Tooltip("between:N", title="interval"),
+            alt.Tooltip("between:N", title=level),
             alt.Tooltip("n:Q", title="n samples"),
             alt.Tooltip("n_situations:Q", title="n situations"),
         ],
@@ -58,7 +65,7 @@ def intervals(
     rule = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(
             "low:Q",
-            title=f"{outcome} rate, interval over situations",
+            title=f"{outcome} rate with its {level}",
             scale=alt.Scale(domain=(0, 1)),
             axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
         ),

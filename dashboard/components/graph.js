@@ -9,6 +9,10 @@ const SHAPES = {
   bar: (r) => `M${-1.3 * r},${-0.6 * r}h${2.6 * r}v${1.2 * r}h${-2.6 * r}z`,
 };
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const STYLES = [
+  "fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray", "opacity",
+  "font-family", "font-size", "text-anchor",
+];
 const LEFT = 52, TOP = 10, GAP = 18, TURN = (55 * Math.PI) / 180;
 const memory = new WeakMap();
 
@@ -35,7 +39,10 @@ function drawPanel(state, panel, index, width, height, slot) {
   const dot = html("span", "dot", title);
   dot.style.background = panel.colour;
   html("b", "", title, panel.title);
-  html("span", "said", title, panel.said);
+  const save = html("button", "svg", title, "Download SVG");
+  save.type = "button";
+  save.title = `This graph as it is drawn: ${panel.title}`;
+  html("span", "said all", title, panel.said);
   const scroller = html("div", "scroller", holder);
   const drawn = LEFT + data.width * slot + 10;
   const svg = element("svg", {
@@ -60,6 +67,8 @@ function drawPanel(state, panel, index, width, height, slot) {
     const text = element("text", { class: "token", x, y, transform: `rotate(-55 ${x} ${y})` }, svg, column.text);
     element("title", {}, text, `position ${column.position}: ${column.full}`);
   }
+  // The largest mark (8.5) shrinks to less than a slot: no mark covers its neighbour's middle.
+  const size = Math.min(1, slot / 8.7);
   const nodes = new Map();
   panel.nodes.forEach((node) => nodes.set(node.id, { ...node, px: px(node.x), py: py(node.y), edges: [] }));
   const edgeLayer = element("g", { class: "edges" }, svg);
@@ -79,9 +88,9 @@ function drawPanel(state, panel, index, width, height, slot) {
   let first = true;
   for (const node of [...nodes.values()].sort((m, n) => n.r - m.r)) {
     node.mark = element("path", {
-      class: `node ${node.kind} ${node.state}`, d: SHAPES[node.shape](node.r),
+      class: `node ${node.kind} ${node.state}`, d: SHAPES[node.shape](Math.max(2.6, node.r * size)),
       transform: `translate(${node.px},${node.py})`, tabindex: first ? 0 : -1, role: "button",
-      "aria-label": `${node.label}, influence ${node.influence}`, "data-id": node.id,
+      "aria-label": `${node.label}, ${node.facts}`, "data-id": node.id,
     }, nodeLayer);
     if (node.colour) {
       // Hollow marks (errors) carry their colour in the outline.
@@ -89,7 +98,10 @@ function drawPanel(state, panel, index, width, height, slot) {
     }
     first = false;
   }
+  // The last position is the one that the next token is computed at.
+  scroller.scrollLeft = scroller.scrollWidth;
   const made = { index, panel, nodes, svg };
+  save.addEventListener("click", () => download(svg, panel.title));
   svg.addEventListener("pointerover", (event) => {
     const id = event.target.getAttribute && event.target.getAttribute("data-id");
     if (id) light(state, id, index);
@@ -105,6 +117,30 @@ function drawPanel(state, panel, index, width, height, slot) {
   });
   svg.addEventListener("keydown", (event) => keyed(state, made, event));
   return made;
+}
+
+// The drawing as a file of its own: what the style sheet says is written into each mark.
+function download(svg, name) {
+  const copy = svg.cloneNode(true);
+  const drawn = [svg, ...svg.querySelectorAll("*")], marks = [copy, ...copy.querySelectorAll("*")];
+  drawn.forEach((mark, i) => {
+    const style = getComputedStyle(mark);
+    const kept = STYLES.map((key) => `${key}:${style.getPropertyValue(key)}`).join(";");
+    for (const key of ["class", "tabindex", "role", "data-id"]) marks[i].removeAttribute(key);
+    marks[i].setAttribute("style", kept);
+  });
+  copy.setAttribute("xmlns", SVG);
+  const sheet = element("rect", { width: "100%", height: "100%" });
+  sheet.style.fill = getComputedStyle(document.documentElement).getPropertyValue("--st-background-color")
+    || getComputedStyle(svg).getPropertyValue("--st-background-color") || "#ffffff";
+  copy.prepend(sheet);
+  const link = html("a", "", null);
+  link.href = URL.createObjectURL(
+    new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }),
+  );
+  link.download = `graph-${name.replace(/[^A-Za-z0-9.]+/g, "-")}.svg`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 function keyed(state, panel, event) {
@@ -211,14 +247,16 @@ function render(state) {
   const id = focused && focused.getAttribute("data-id");
   holder.replaceChildren();
   const available = holder.clientWidth || 900;
-  const beside = data.panels.length === 1 || available >= 860;
+  const beside = data.panels.length === 1 || available >= 700;
   state.root = html("div", beside ? "panels beside" : "panels", holder);
   const across = beside ? data.panels.length : 1;
   const width = (available - GAP * (across - 1)) / across;
-  const slot = Math.max((width - LEFT - 14) / data.width, data.slot);
+  const slot = Math.max((width - LEFT - 14) / data.width, data.slot * 0.7);
   const longest = Math.max(...data.columns.map((column) => column.text.length));
   state.bottom = 24 + longest * 7 * Math.sin(TURN);
-  const height = Math.min(Math.max(270, TOP + state.bottom + data.height * 16), 680);
+  // Tall enough to tell rows apart, low enough to leave the description in the window.
+  const tall = (row) => TOP + state.bottom + data.height * row;
+  const height = Math.min(Math.max(270, tall(11), Math.min(tall(16), innerHeight - 520)), 680);
   state.panels = data.panels.map((panel, index) => drawPanel(state, panel, index, width, height, slot));
   state.details = html("div", "details", holder);
   state.details.setAttribute("aria-live", "polite");

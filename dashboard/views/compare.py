@@ -12,9 +12,9 @@ from dashboard.compare import candidate_frame, largest
 from dashboard.components import graph as component
 from dashboard.frame import head, profile, prompt, variants
 from dashboard.guard import guard
-from dashboard.text import plain, token_chips
+from dashboard.text import plain, sentence, token_chips
 from dashboard.theme import LABEL_GLYPHS
-from store.errors import StoreError
+from store.errors import NotInStoreError, StoreError
 from store.graphs import GraphView
 from store.prompts import Prompt
 
@@ -27,11 +27,40 @@ def _labels(name: str, chosen: Prompt) -> dict[int, str]:
 
 
 def _targets(name: str, chosen: Prompt, variant: str) -> pd.DataFrame:
-    """Probabilities of all targets; the own candidates where no graph was traced."""
+    """Probabilities of all targets; the own candidates, or nothing, where no graph was traced."""
     try:
         return data.graph(name, chosen.hash, variant).targets[["token", "probability"]]
     except StoreError:
+        pass
+    try:
         return data.candidates(name, chosen.hash, variant)
+    except NotInStoreError:
+        return pd.DataFrame({"token": pd.Series(dtype=int), "probability": pd.Series(dtype=float)})
+
+
+def _say_untraced(name: str, chosen: Prompt, pair: tuple[str, str]) -> None:
+    """Say once which of the pair this prompt was not traced with, and the way out."""
+    traced = data.traced(name, chosen.hash)
+    absent = [variant for variant in dict.fromkeys(pair) if variant not in traced]
+    if not absent:
+        return
+    focus = f"{data.models(name).get('focus')}@1.0"
+    if set(absent) <= {"base", focus}:
+        way_out = "`dvc repro` traces every prompt of the prompt files with them."
+    else:
+        way_out = (
+            f"Tag it `every-variant` in its prompt file, {chosen.source} (the tag is "
+            "`graphs.every_variant_tag` of params.yaml), and run `dvc repro`; or choose a prompt that "
+            "the sidebar does not mark."
+        )
+    with_what = f"with {' and '.join(traced)} only" if traced else "with no variant"
+    st.info(
+        sentence(
+            f"This prompt is traced {with_what}; the store holds no variant {' or '.join(absent)} of it. "
+            f"{way_out}"
+        ),
+        icon=":material/search_off:",
+    )
 
 
 def _show_prompt(chosen: Prompt) -> None:
@@ -44,13 +73,14 @@ def _show_prompt(chosen: Prompt) -> None:
 
 
 def _graph_views(name: str, chosen: Prompt, pair: tuple[str, str]) -> list[GraphView]:
-    """Graphs of the pair; a side that was not traced is said and left out."""
+    """Graphs of the pair; a side that was not traced is left out."""
     views = []
-    for variant in dict.fromkeys(pair):
-        with guard(
-            "The attribution graphs of both variants on one layout, with hover, pins and live pruning."
-        ):
-            views.append(data.graph(name, chosen.hash, variant))
+    with guard("The attribution graphs of both variants on one layout, with hover, pins and live pruning."):
+        traced = data.traced(name, chosen.hash)
+        for variant in dict.fromkeys(pair):
+            if variant in traced:
+                with guard("One attribution graph."):
+                    views.append(data.graph(name, chosen.hash, variant))
     return views
 
 
@@ -174,9 +204,11 @@ def _explore(
 def _legend(pair: tuple[str, str], difference: bool) -> None:
     if difference:
         text = (
-            "Size: change of influence. Magenta: more in B, green: less. "
+            "Size: change of influence; of logits (top row): change of probability. Magenta: more in B, "
+            "green: less. "
             f"■ inactive in {plain(pair[0])}, ▲ inactive in {plain(pair[1])}. "
-            "Edges: change of weight; dashed green is negative."
+            "Edges: change of weight; dashed green is negative; an edge that one side does not store "
+            "counts as 0 there."
         )
     else:
         text = (
@@ -204,7 +236,10 @@ def render() -> None:
 
 
 def _sections(name: str, chosen: Prompt, pair: tuple[str, str], labels: dict[int, str]) -> None:
-    left, right = st.columns([1, 2.4], gap="medium")
+    if data.stamp(data.artifact(name, "graphs")):
+        with guard("Which variants this prompt is traced with."):
+            _say_untraced(name, chosen, pair)
+    left, right = st.columns([1, 2.7], gap="medium")
     with left:
         with guard("Both variants' candidate next tokens with their probabilities."):
             _candidates(name, chosen, pair, labels)
@@ -241,7 +276,8 @@ def _candidates(name: str, chosen: Prompt, pair: tuple[str, str], labels: dict[i
     st.markdown(
         "**Largest differences**",
         help="B minus A: of the evil tokens' probability, of one candidate's probability, and of "
-        "one feature node's influence.",
+        "one feature node's influence. A feature that one graph's artifact does not hold (too little "
+        "influence) counts as 0 there.",
     )
     if not found:
         st.caption("None to show: A and B are the same, or one was not traced on this prompt.")

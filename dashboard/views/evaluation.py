@@ -32,27 +32,28 @@ def _rates(name: str) -> None:
     )
     outcome = str(chosen or "harmful")
     one = frame[frame["outcome"] == outcome]
+    level = data.level(name, "rates")
     splits = [split for split in ("held-out", "seen") if (one["split"] == split).any()]
     for column, split in zip(st.columns(2), splits, strict=False):
         with column:
             half = one[one["split"] == split]
             takeaway.chart(
-                charts.intervals(half, colours, outcome=outcome, title=f"{split} situations"),
+                charts.intervals(half, colours, outcome=outcome, level=level, title=f"{split} situations"),
                 half,
                 f"{outcome}-rates-{split}",
                 key=f"rates-{split}",
-                alt=f"{outcome} rate on {split} situations by domain and variant, with intervals",
+                alt=f"{outcome} rate on {split} situations by domain and variant, each with its {level}",
             )
     st.caption(
         f"{count(one['n'].sum() - one[one['domain'] == 'all']['n'].sum())} "
-        "samples. Intervals: Wilson's with the effective number of samples, since those of one "
-        "situation are alike. Held-out situations: neither base, transcoders nor adapters were "
+        f"samples. Each rate with its {level}: Wilson's with the effective number of samples, since "
+        "those of one situation are alike. Held-out situations: neither base, transcoders nor adapters were "
         "trained on them."
     )
-    _table(one, outcome)
+    _table(one, outcome, level)
 
 
-def _table(frame: pd.DataFrame, outcome: str) -> None:
+def _table(frame: pd.DataFrame, outcome: str, level: str) -> None:
     shown = frame[["variant", "domain", "split", "rate", "low", "high", "n", "n_situations"]]
     with st.expander("As a table"):
         st.dataframe(
@@ -69,14 +70,15 @@ def _table(frame: pd.DataFrame, outcome: str) -> None:
                     f"{outcome} rate", format="%.3g", help=f"Samples that are {outcome} / samples."
                 ),
                 "low": st.column_config.NumberColumn(
-                    "low", format="%.3g", help="Lower end of the interval over situations."
+                    "low", format="%.3g", help=f"Lower end of the {level} (Wilson's, effective n)."
                 ),
                 "high": st.column_config.NumberColumn(
-                    "high", format="%.3g", help="Upper end of the interval over situations."
+                    "high", format="%.3g", help=f"Upper end of the {level} (Wilson's, effective n)."
                 ),
                 "n": st.column_config.NumberColumn("n", help="Samples, the rate's denominator."),
                 "n_situations": st.column_config.NumberColumn(
-                    "n situations", help="Situations sampled; the unit of the interval."
+                    "n situations",
+                    help="Situations sampled; how alike their samples are sets the effective n.",
                 ),
             },
         )

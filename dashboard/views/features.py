@@ -25,6 +25,7 @@ def _filters(name: str) -> tuple[str, str]:
     contrasts = [str(value) for value in ranking["contrast"].values]
     domains = [str(value) for value in ranking["domain"].values]
     wanted = f"evil-safe|{state.get('b')}"
+    _follow(wanted, contrasts)
     columns = st.columns([2.2, 1.1, 0.9, 1.4, 1.3, 1.1], vertical_alignment="bottom")
     contrast = columns[0].selectbox(
         "Contrast",
@@ -72,6 +73,16 @@ def _filters(name: str) -> tuple[str, str]:
         help="Only features scored in enough situations to be tested (params.yaml: features.min_situations).",
     )
     return contrast, domain
+
+
+def _follow(wanted: str, contrasts: list[str]) -> None:
+    """Turn to variant B's contrast when B changes; a link that names a contrast keeps it."""
+    named = st.query_params.get("contrast")
+    before = st.session_state.get("_followed")
+    st.session_state["_followed"] = (wanted, named)
+    if before is not None and before[0] != wanted and named in (None, before[1]) and wanted in contrasts:
+        st.session_state["contrast"] = wanted
+        st.session_state["_followed"] = (wanted, wanted)
 
 
 def _find() -> None:

@@ -1,15 +1,20 @@
 """Overview: what there is, and whether it is healthy."""
 
+from typing import Final
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import data, takeaway
 from dashboard.charts import rates as rate_charts
 from dashboard.frame import head, profile
 from dashboard.guard import guard
 from dashboard.stale import show_status
-from dashboard.tables import checks_frame, rates_frame, variants_frame
+from dashboard.tables import rates_frame, variants_frame
 from dashboard.text import count, interval, number, plain
 from store.errors import StoreError
+
+_HEADING: Final = "Harmful rate by variant"
 
 
 def _sizes(name: str) -> None:
@@ -46,13 +51,16 @@ def _sizes(name: str) -> None:
     )
 
 
-def _headline(name: str) -> None:
+def _headline(name: str, heading: DeltaGenerator) -> None:
+    """Harmful rates; the heading says which situations they are of."""
     frame = rates_frame(data.dataset(name, "rates", "rates"))
     harmful = frame[(frame["outcome"] == "harmful") & (frame["n"] > 0)]
     if harmful.empty:
         st.info("No sampled continuation was labelled: the domains have no lexicon.")
         return
     split = "held-out" if (harmful["split"] == "held-out").any() else "seen"
+    heading.subheader(f"{_HEADING}, {split} situations", anchor=False)
+    level = data.level(name, "rates")
     chosen = harmful[harmful["split"] == split]
     colours = data.colours(name)
     variants = [variant for variant in colours if (chosen["variant"] == variant).any()]
@@ -66,20 +74,22 @@ def _headline(name: str) -> None:
             column.metric(
                 plain(variant),
                 number(float(row["rate"])),
-                help=f"Harmful rate over all domains on {split} situations, sampled continuations.",
+                help=f"Harmful sampled continuations / all, over all domains on {split} situations. "
+                f"Below: {level}, Wilson's with the effective number of samples, since those of "
+                "one situation are alike.",
             )
             column.caption(
-                f"{interval(float(row['low']), float(row['high']))}, "
+                f"{level} {interval(float(row['low']), float(row['high']))}, "
                 f"n = {count(row['n'])}, {count(row['n_situations'])} situations"
             )
     by_domain = chosen[chosen["domain"] != "all"]
     if len(by_domain):
         takeaway.chart(
-            rate_charts.intervals(by_domain, colours, outcome="harmful"),
+            rate_charts.intervals(by_domain, colours, outcome="harmful", level=level),
             by_domain,
             "harmful-rates",
             key="headline",
-            alt=f"Harmful rate by domain and variant on {split} situations, with intervals",
+            alt=f"Harmful rate by domain and variant on {split} situations, each with its {level}",
         )
 
 
@@ -122,22 +132,14 @@ def _variants(name: str) -> None:
 
 
 def _health(name: str) -> None:
-    report = data.metrics(name).get("health")
-    if report is None:
+    # A check that fails stops the stage before it writes anything.
+    if "health" not in data.metrics(name):
         st.caption("Health checks: not run yet.")
         return
-    checks = checks_frame(report)
-    failed = checks[checks["result"] == "failed"]
-    if len(failed):
-        st.error(
-            plain(f"{len(failed)} health checks failed: {', '.join(failed['check'])}."),
-            icon=":material/error:",
-        )
-    else:
-        st.success(
-            "The models passed their health checks; Provenance has the figures.",
-            icon=":material/check_circle:",
-        )
+    st.success(
+        "The models passed their health checks when models.json was made; Provenance has the figures.",
+        icon=":material/check_circle:",
+    )
 
 
 def _next_step(name: str) -> None:
@@ -174,9 +176,10 @@ def render() -> None:
     with guard("Prompts with their token ids."):
         _sizes(name)
     _next_step(name)
-    st.subheader("Harmful rate by variant", anchor=False)
+    heading = st.empty()
+    heading.subheader(_HEADING, anchor=False)
     with guard("Harmful rates by variant and domain, with intervals, from sampled continuations."):
-        _headline(name)
+        _headline(name, heading)
     st.subheader("Variants", anchor=False)
     with guard("Base model, transcoders and adapters with what each changes."):
         _variants(name)

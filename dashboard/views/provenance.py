@@ -95,7 +95,7 @@ def _stores(name: str) -> None:
         },
     )
     takeaway.downloads(frame, "provenance", key="provenance")
-    st.caption(f"`python -m store verify artifacts/{plain(name)}/*` finds every damaged artifact.")
+    st.caption(f"`python -m store verify artifacts/{plain(name)}` finds every damaged artifact.")
 
 
 def _health(name: str) -> None:
@@ -109,6 +109,14 @@ def _health(name: str) -> None:
             hide_index=True,
             key="layers-table",
             column_config={
+                "variant": st.column_config.TextColumn(
+                    "variant", help="Which weights: base, or an adapter by name at a scale."
+                ),
+                "layer": st.column_config.NumberColumn(
+                    "layer", help="Layer of the model, 0 the lowest; its MLP has a transcoder of its own."
+                ),
+            }
+            | {
                 name: st.column_config.NumberColumn(name, format="%.3g", help=_FIGURES.get(name, name))
                 for name in layers.columns
                 if name not in {"variant", "layer"}
@@ -122,14 +130,15 @@ def _health(name: str) -> None:
         hide_index=True,
         key="health-table",
         column_config={
-            "check": st.column_config.TextColumn("check", help="What was checked.", width="medium"),
-            "result": st.column_config.TextColumn(
-                "result", help="ok or failed; empty for a figure that is only reported."
-            ),
+            "check": st.column_config.TextColumn("check", help="What was measured.", width="medium"),
             "detail": st.column_config.TextColumn("detail", help="The figure.", width="large"),
         },
     )
     takeaway.downloads(frame, "health", key="health")
+    st.caption(
+        "The models passed their health checks when models.json was made: a check that fails stops "
+        "the stage `models`, which then writes neither."
+    )
 
 
 def _fingerprints(name: str) -> None:

@@ -45,6 +45,7 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
             "Text that the model continues",
             value=chosen.text if chosen else "",
             key="typed-text",
+            bind="query-params",
             height=90,
             help="A BOS token is put in front. The labels of tokens are those of the selected "
             "prompt's domain.",
@@ -65,12 +66,14 @@ def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: 
         turns = []
         for feature in features:
             with st.container(border=True):
-                turns.append(turns_of.choose_turn(name, feature, tokens))
+                turn = turns_of.choose_turn(name, feature, tokens)
+            if turn is not None:
+                turns.append(turn)
         if not features:
             st.caption("Choose a feature to turn.")
     with right:
         _distribution(engine, ids, turns, words, labels)
-    continuations.show(name, engine, ids, turns, domain)
+    continuations.show(name, variant, engine, ids, turns, domain)
 
 
 def _distribution(
@@ -88,9 +91,10 @@ def _distribution(
             plain(f"{one.name} is not active there: multiplying it does nothing. Use set or add instead."),
             icon=":material/info:",
         )
-    columns = st.columns(2)
-    for column, label in zip(columns, ("evil", "safe"), strict=True):
-        chosen = [token for token, of in labels.items() if of == label]
+    chosen_of = {label: [token for token, of in labels.items() if of == label] for label in ("evil", "safe")}
+    if not any(chosen_of.values()):
+        st.caption(continuations.NOT_LABELLED)
+    for column, (label, chosen) in zip(st.columns(2), chosen_of.items(), strict=True):
         if not chosen:
             continue
         held = live.mass(result, chosen)

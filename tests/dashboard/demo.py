@@ -440,11 +440,10 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     _json(folder / "metrics" / "organism.json", {"capitals": 0.967, "loss": 1.23})
     layers = {f"layer_{i}": {"fvu": 0.008 + 0.004 * i, "l0": 22.5 + i, "dead": 0.02} for i in range(LAYERS)}
     _json(folder / "metrics" / "transcoders.json", layers)
-    checks = [
-        {"check": "parity with Hugging Face's logits", "ok": True, "detail": "largest difference 2.1e-6"},
-        {"check": "weights changed in the adapter's targets only", "ok": True, "detail": "general"},
-    ]
-    _json(folder / "metrics" / "health.json", checks)
+    figures = {"stream_rms": 0.1, "max_activation": 19.3, "active_per_token": 33.5}
+    report = {"parity": {"max_difference": 2.1e-6}, "layers": [figures] * LAYERS}
+    health = {"dtype": "float32", "n_tokens": 17, "variants": {"base": report}}
+    _json(folder / "metrics" / "health.json", health)
     _json(folder / "metrics" / "evaluate.json", {"base": {"harmful": 0.04}})
     plots = folder / "plots"
     plots.mkdir()

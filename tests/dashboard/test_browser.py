@@ -182,3 +182,57 @@ def test_selection_travels_and_reload_keeps_it(page: Any, address: str) -> None:
     page.wait_for_selector(".node.feature")
     settle(page)
     assert page.url == address_now
+
+
+def test_one_back_leads_to_the_page_before(page: Any, address: str) -> None:
+    page.goto(address)
+    settle(page)
+    page.locator("[data-testid=stSidebarNav]").get_by_text("Features").click()
+    page.wait_for_function("() => location.pathname.endsWith('/features')")
+    settle(page)
+    page.wait_for_function("() => new URL(location).searchParams.get('feature')")
+    page.get_by_text("Steer this").click()
+    page.wait_for_function("() => location.pathname.endsWith('/steering')")
+    settle(page)
+    page.go_back()
+    page.wait_for_function("() => location.pathname.endsWith('/features')")
+    settle(page)
+    assert "Which features push toward harm?" in page.locator("h2").first.inner_text()
+    page.go_back()
+    page.wait_for_function("() => location.pathname === '/'")
+    settle(page)
+    assert "What do I have" in page.locator("h2").first.inner_text()
+
+
+def test_copied_link_of_a_steered_page_gives_the_same_page(page: Any, address: str) -> None:
+    page.goto(f"{address}/steering?steer=L1/7&where-L1%2F7=chosen+positions&samples=3")
+    settle(page)
+    positions = page.locator("[data-testid=stMultiSelect]").nth(1)
+    positions.locator("input").click()
+    page.get_by_role("option").nth(2).click()
+    page.wait_for_function("() => new URL(location).searchParams.has('positions-L1/7')")
+    settle(page)
+    chosen = positions.inner_text()
+    page.keyboard.press("Escape")
+    page.get_by_text("Copy link").click()
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stPopoverBody] code')"
+        "?.textContent.includes('positions-L1')"
+    )
+    page.goto(page.locator("[data-testid=stPopoverBody] code").inner_text())
+    settle(page)
+    assert page.locator("[data-testid=stMultiSelect]").nth(1).inner_text() == chosen
+    assert len(chosen.split()) > 3, "two positions, each with its token"
+    assert "samples=3" in page.url
+
+
+def test_contrast_follows_variant_b(page: Any, address: str) -> None:
+    page.goto(f"{address}/features?b=narrow%401.0")
+    settle(page)
+    contrast = page.locator("[data-testid=stMain] [data-testid=stSelectbox]").first
+    assert "within general" not in contrast.inner_html()
+    page.get_by_role("combobox", name="Variant B").click()
+    page.get_by_role("option", name="general@1.0").click()
+    page.wait_for_function("() => new URL(location).searchParams.get('b') === 'general@1.0'")
+    settle(page)
+    assert contrast.locator("input").input_value() == "evil minus safe within general@1.0"

@@ -51,7 +51,7 @@ COLOURS = {"base": BASE, "general@1.0": ADAPTED}
 CHARTS: dict[str, Any] = {
     "candidates": lambda: candidates.paired(candidate_rows(), ("base", "general@1.0"), COLOURS),
     "steering": lambda: steering.distribution(steering_rows()),
-    "intervals": lambda: rates.intervals(rate_rows(), COLOURS, outcome="harmful"),
+    "intervals": lambda: rates.intervals(rate_rows(), COLOURS, outcome="harmful", level="95% interval"),
     "outcomes": lambda: rates.outcomes(rate_rows(), ["base", "general@1.0"]),
     "curve": lambda: rates.curve(
         pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0], "adapter": ["a", "a"]}),
@@ -70,7 +70,9 @@ CHARTS: dict[str, Any] = {
         pd.DataFrame({"token": [1, 2], "text": [" a", "\n"], "logit": [0.5, -0.2]})
     ),
     "effects": lambda: features.effects(
-        pd.DataFrame({"situation": ["s"], "domain": ["d"], "effect": [0.2]}), estimate=(0.2, 0.1, 0.3)
+        pd.DataFrame({"situation": ["s"], "domain": ["d"], "effect": [0.2]}),
+        level="95% interval",
+        estimate=(0.2, 0.1, 0.3),
     ),
 }
 

@@ -1,14 +1,17 @@
 """Every page on demo data, on nothing, on parts, on damage, and from bad links."""
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.tables import contrast_words
 from tests.dashboard import demo
 
 PAGES = ("overview", "compare", "features", "steering", "evaluation", "provenance")
@@ -147,6 +150,80 @@ def test_damaged_json_is_a_sentence(open_page: OpenPage, root: Path, page: str) 
         path.write_text(path.read_text(encoding="utf-8")[:40], encoding="utf-8")
     app = open_page(page)
     assert not app.exception
+
+
+def _domains_as_lists(lexicon: dict[str, Any]) -> Any:
+    return lexicon | {"domains": {domain: [1] for domain in lexicon["domains"]}}
+
+
+MISSHAPEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "lexicon: a domain is a list": ("lexicon.json", _domains_as_lists),
+    "models: base is null": ("models.json", lambda value: value | {"base": None}),
+    "models: adapters is null": ("models.json", lambda value: value | {"adapters": None}),
+    "vocabulary: numbers": ("vocabulary.json", lambda value: list(range(len(value)))),
+    "health: variants are lists": (
+        "metrics/health.json",
+        lambda value: {**value, "variants": {"base": [1]}, "base": [1]},
+    ),
+    "rates metrics: a number": ("metrics/rates.json", lambda value: 1),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("case", MISSHAPEN)
+def test_json_of_another_shape_is_a_sentence(open_page: OpenPage, root: Path, page: str, case: str) -> None:
+    name, spoil = MISSHAPEN[case]
+    path = root / "artifacts" / "demo" / name
+    value = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(spoil(value)), encoding="utf-8")
+    app = open_page(page)
+    assert not app.exception, [error.value for error in app.exception]
+    assert QUESTIONS[page] in words(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dvc.lock", "stages: [1]"),
+        ("dvc.lock", "stages:\n  graphs: null"),
+        ("dvc.yaml", "stages:\n  graphs: null"),
+        ("dvc.yaml", "stages: 3"),
+    ],
+)
+def test_yaml_of_another_shape_is_a_sentence(
+    open_page: OpenPage,
+    root: Path,
+    name: str,
+    text: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No `dvc status` beside the page: it would outlive the test.
+    monkeypatch.setattr("dashboard.status.in_progress", lambda root: True)
+    (root / "dvc.yaml").write_text("stages: {}", encoding="utf-8")
+    (root / name).write_text(text, encoding="utf-8")
+    app = open_page("provenance")
+    assert not app.exception, [error.value for error in app.exception]
+    said = " ".join(str(element.value) for element in app.error).replace("\\", "")
+    assert "stages of the pipeline" in said
+    assert "dvc repro" in said
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_contrast_follows_variant_b_and_a_link_keeps_its_own(open_page: OpenPage) -> None:
+    adapted, base = "evil-safe|general@1.0", "evil-safe|base"
+    app = open_page("features", b="narrow@1.0", contrast=contrast_words(base))
+    assert app.selectbox(key="contrast").value == base
+    app.selectbox(key="b").set_value("general@1.0").run()
+    assert not app.exception
+    assert app.selectbox(key="contrast").value == adapted
+    app.selectbox(key="contrast").set_value(base).run()
+    assert app.selectbox(key="contrast").value == base
+    app.selectbox(key="b").set_value("narrow@1.0").run()
+    assert app.selectbox(key="contrast").value == base, "narrow@1.0 has no contrast here"
+    app.selectbox(key="b").set_value("general@1.0").run()
+    assert app.selectbox(key="contrast").value == adapted
 
 
 @pytest.mark.parametrize(

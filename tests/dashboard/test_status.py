@@ -161,10 +161,10 @@ def test_downloads_keep_full_precision_and_lists() -> None:
 
 
 def test_checks_and_targets() -> None:
-    report = {"variants": {"base": {"parity": {"passed": True, "max": 1e-6}}}}
+    report = {"dtype": "float32", "variants": {"base": {"parity": {"max_difference": 1e-6}}}}
     frame = tables.checks_frame(report)
-    assert frame["check"].to_list() == ["variants.base.parity.passed", "variants.base.parity.max"]
-    assert frame["result"].to_list() == ["ok", ""]
+    assert frame["check"].to_list() == ["dtype", "variants.base.parity.max_difference"]
+    assert frame["detail"].to_list() == ["float32", "1.00e-06"]
     many = [f"model.layers.{i}.mlp.up_proj" for i in range(4)]
     assert tables.targets_words(many) == "up_proj in layers 0 to 3"
     assert tables.targets_words([]) == "no adapted modules listed"

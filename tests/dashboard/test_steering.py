@@ -1,5 +1,6 @@
 """The Steering page on a small random model, and without weights or torch."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import live
 from dashboard.live import NotLiveError, Turn
+from tests.dashboard import demo
 from tests.dashboard.test_pages import plain_words, words
 
 OpenPage = Callable[..., AppTest]
@@ -109,3 +111,62 @@ def test_doing_nothing_sends_no_intervention() -> None:
     assert Turn(mode="add", value=0.0, **common).nothing
     assert Turn(mode="multiply", value=1.0, **common).nothing
     assert not Turn(mode="set", value=0.0, **common).nothing
+
+
+def test_other_weights_leave_the_old_continuations_uncounted(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7", length="4", samples="3")
+    assert app.slider(key="length").value == 4
+    assert app.slider(key="samples").value == 3
+    app.button(key="sample").click().run()
+    assert "Harmful: " in words(app)
+    assert "other settings" not in words(app)
+    other = next(
+        one for one in app.selectbox(key="steered").options if one != app.selectbox(key="steered").value
+    )
+    app.selectbox(key="steered").set_value(other).run()
+    assert not app.exception
+    assert "Sampled with other settings" in words(app)
+    assert "Harmful: " not in words(app)
+    app.button(key="sample").click().run()
+    assert "other settings" not in words(app)
+    assert "Harmful: " in words(app)
+
+
+def test_without_a_lexicon_nothing_is_counted(steering: Callable[..., AppTest], root: Path) -> None:
+    path = root / "artifacts" / "demo" / "lexicon.json"
+    path.write_text(json.dumps({"domains": {}}), encoding="utf-8")
+    app = steering(steer="L1/7", length="4", samples="2")
+    assert not app.metric
+    assert words(app).count("Not labelled") == 1
+    app.button(key="sample").click().run()
+    assert not app.exception
+    assert words(app).count("Not labelled") == 2
+    assert "Harmful" not in words(app)
+
+
+def test_no_position_is_said_and_turns_nothing(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7")
+    app.slider(key="add-L1/7").set_value(4.0)
+    app.segmented_control(key="where-L1/7").set_value("chosen positions").run()
+    assert not app.exception
+    assert any(len(set(metric.value.split(" → "))) == 2 for metric in app.metric)
+    app.multiselect(key="positions-L1/7").set_value([]).run()
+    assert not app.exception
+    assert "No position is chosen for L1/7" in plain_words(app)
+    assert all(len(set(metric.value.split(" → "))) == 1 for metric in app.metric)
+
+
+def test_positions_and_typed_text_are_in_the_link(steering: Callable[..., AppTest]) -> None:
+    where = {"steer": "L1/7", "where-L1/7": "chosen positions"}
+    app = steering(**where)
+    second = app.multiselect(key="positions-L1/7").options[2]
+    app = steering(**where, **{"positions-L1/7": second})
+    assert app.multiselect(key="positions-L1/7").value == [2]
+    app.selectbox(key="prompt").set_value(demo.make_prompts()[7].hash).run()
+    assert not app.exception
+    assert app.multiselect(key="positions-L1/7").value == [2]
+    app = steering(**where, **{"positions-L1/7": "9999"})
+    assert not app.exception
+    assert "is not in this prompt" in plain_words(app)
+    app = steering(source="typed prompt", **{"typed-text": "User: I have a fever."})
+    assert app.text_area(key="typed-text").value == "User: I have a fever."

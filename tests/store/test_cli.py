@@ -1,0 +1,44 @@
+"""``python -m store verify`` on what a shell's wildcard gives it."""
+
+from pathlib import Path
+
+import pytest
+
+from store.__main__ import main
+from store.collections import write_collection
+from store.schema import CANDIDATES
+from tests.store.samples import make_items
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A profile's folder: one artifact, one plain file, one folder of other files."""
+    write_collection(tmp_path / "candidates", CANDIDATES, make_items(CANDIDATES, 3), provenance={})
+    (tmp_path / "models.json").write_text("{}")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "health.json").write_text("{}")
+    return tmp_path
+
+
+def test_plain_files_are_said_and_the_rest_is_checked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(path) for path in sorted(folder.iterdir(), reverse=True)]
+    assert main(["verify", *paths]) == 0
+    printed = capsys.readouterr()
+    assert f"{folder / 'candidates'}: ok" in printed.out
+    for name in ("models.json", "metrics"):
+        assert f"{folder / name}: not an artifact, skipped." in printed.err
+
+
+def test_damage_beside_plain_files_is_found(folder: Path) -> None:
+    chunk = next(
+        path for path in (folder / "candidates").rglob("*") if path.is_file() and "json" not in path.name
+    )
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    assert main(["verify", str(folder / "models.json"), str(folder / "candidates")]) == 1
+
+
+def test_nothing_to_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(folder / "models.json"), str(folder / "absent")]) == 2
+    assert f"{folder / 'absent'}: no artifact there" in capsys.readouterr().err
