@@ -1,5 +1,6 @@
 """How long a researcher waits for a steered distribution, in a real browser."""
 
+import json
 import statistics
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +36,9 @@ def steering_figures(folder: Path) -> dict[str, Any]:
 
 def strongest_feature() -> str:
     """The feature that the adapter adds most of toward harm, as ``L2/618``."""
-    ranking = open_dataset(Path("artifacts") / PROFILE / "features", "ranking").load()
-    contrasts = [str(name) for name in ranking["contrast"].values]
-    contrast = next(i for i, name in enumerate(contrasts) if name.endswith("-base"))
+    folder = Path("artifacts") / PROFILE
+    focus = json.loads((folder / "models.json").read_text(encoding="utf-8"))["focus"]
+    ranking = open_dataset(folder / "features", "ranking").load()
+    contrast = [str(name) for name in ranking["contrast"].values].index(f"{focus}@1.0-base")
     best = int(ranking["effect"].values[contrast, 0].argmax())
     return f"L{int(ranking['layer'].values[best])}/{int(ranking['index'].values[best])}"

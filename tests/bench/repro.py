@@ -1,6 +1,7 @@
 """``dvc repro`` of the default profile, with its time and peak memory: ``python -m tests.bench.repro``.
 
-Measures a run that has everything to do; exits with 1 above a bar, or if the run fails.
+Measures a run that has everything to do. Exits with 1 if the run fails or takes more memory
+than its bar; its time is reported beside the bar and not enforced, since machines differ.
 """
 
 import resource
@@ -20,9 +21,9 @@ def main() -> int:
     seconds = time.perf_counter() - begun
     # Linux counts kilobytes, of the largest process; stages run one at a time.
     gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"dvc repro took {seconds:.0f} s, bar {SECONDS:.0f}")
-    print(f"peak memory was {gigabytes:.1f} GB, bar {GIGABYTES:.0f}")
-    return code or int(seconds > SECONDS or gigabytes > GIGABYTES)
+    for what, value, bar, unit in (("time", seconds, SECONDS, "s"), ("memory", gigabytes, GIGABYTES, "GB")):
+        print(f"dvc repro {what}: {value:.1f} {unit}, bar {bar:.0f}  {'ok' if value <= bar else 'MISSED'}")
+    return code or int(gigabytes > GIGABYTES)
 
 
 if __name__ == "__main__":
