@@ -4,15 +4,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, state, takeaway
+from dashboard import data, edges, state, takeaway
 from dashboard.charts import features as charts
+from dashboard.scores import describe
 from dashboard.tables import contrast_words, feature_row
 from dashboard.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.theme import ADAPTED
 from store.errors import StoreError
+from store.rankings import situations_group
 
 
-def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> None:
+def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, score: str = "direct") -> None:
     """Draw the card of a feature that the store knows.
 
     Parameters
@@ -21,7 +23,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> 
         Profile.
     feature
         Layer and index.
-    contrast, domain
+    contrast, domain, score
         Which effect to show.
     """
     label = feature_name(*feature)
@@ -30,24 +32,27 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> 
             st.markdown(f"### {plain(label)}")
             if st.button("Steer this", icon=":material/tune:", key="steer-this"):
                 st.session_state["_steer"] = label
-                st.switch_page("views/steering.py")
+                state.go("views/steering.py")
             if st.button("Show in graph", icon=":material/hub:", key="show-in-graph"):
                 _pin_in_graph(name, feature)
-                st.switch_page("views/compare.py")
-        _numbers(name, feature, contrast, domain)
-        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations"])
+                state.go("views/compare.py")
+        _numbers(name, feature, contrast, domain, score)
+        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"])
         with tabs[0]:
             _contexts(name, feature)
         with tabs[1]:
             _tokens(name, feature)
         with tabs[2]:
-            _situations(name, feature, contrast, domain)
+            _situations(name, feature, contrast, domain, score)
         with tabs[3]:
             _activations(name, feature)
+        with tabs[4]:
+            edges.show(name, feature, contrast=contrast, domain=domain)
 
 
 def _pin_in_graph(name: str, feature: tuple[int, int]) -> None:
     """Pin the feature's nodes on the selected prompt, in either variant's graph."""
+    st.session_state[state.SOURCE] = ""  # not on one that is typed
     pins = list(state.pins())
     for key in ("a", "b"):
         prompt, variant = state.get("prompt"), state.get(key)
@@ -64,8 +69,9 @@ def _pin_in_graph(name: str, feature: tuple[int, int]) -> None:
     state.choose_pins(pins)
 
 
-def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str) -> None:
-    frame = data.ranking(name, contrast, domain)
+def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
+    frame = data.ranking(name, contrast, domain, score)
+    words = describe(score)
     found = frame[(frame["layer"] == feature[0]) & (frame["index"] == feature[1])]
     cards = data.dataset(name, "features", "cards")
     row = feature_row(cards, *feature)
@@ -74,13 +80,13 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str) ->
         ranked = found.iloc[0]
         level = data.level(name, "features")
         columns[0].metric(
-            "Effect (logits)",
+            words.headed("Effect"),
             number(float(ranked["effect"]), sign=True),
-            help=f"direct, {plain(contrast_words(contrast))}, domain {plain(domain)}: mean over "
-            f"situations, with the bootstrap's {level} over them.",
+            help=f"{words.meaning} Here {plain(contrast_words(contrast))}, domain {plain(domain)}: "
+            f"mean over situations, with the bootstrap's {level} over them.",
         )
         columns[0].caption(
-            f"{level} {interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
+            f"{words.label}: {level} {interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
             f"n = {count(ranked['n_situations'])} situations"
         )
         tested = bool(np.isfinite(ranked["q"]))
@@ -197,8 +203,9 @@ def _tokens(name: str, feature: tuple[int, int]) -> None:
     )
 
 
-def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str) -> None:
-    table = data.dataset(name, "features", "situations")
+def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
+    table = data.dataset(name, "features", situations_group(score))
+    words = describe(score)
     row = feature_row(table, *feature)
     if row is None:
         st.caption("Not scored in any situation.")
@@ -207,7 +214,7 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str)
         {
             "situation": [str(value) for value in table["situation"].values],
             "domain": [str(value) for value in table["situation_domain"].values],
-            "effect": data.situation_effects(name, contrast)[:, row].astype(float),
+            "effect": data.situation_effects(name, contrast, score)[:, row].astype(float),
         }
     ).dropna(subset=["effect"])
     if domain != "all":
@@ -215,7 +222,7 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str)
     if frame.empty:
         st.caption("Not scored in any situation of this domain.")
         return
-    ranked = data.ranking(name, contrast, domain)
+    ranked = data.ranking(name, contrast, domain, score)
     found = ranked[(ranked["layer"] == feature[0]) & (ranked["index"] == feature[1])]
     estimate = (
         (float(found["effect"].iloc[0]), float(found["low"].iloc[0]), float(found["high"].iloc[0]))
@@ -224,11 +231,11 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str)
     )
     level = data.level(name, "features")
     takeaway.chart(
-        charts.effects(frame, level=level, estimate=estimate),
-        frame,
-        f"situations-L{feature[0]}-{feature[1]}",
+        charts.effects(frame, level=level, title=words.named, estimate=estimate),
+        frame.assign(score=score, contrast=contrast),
+        f"situations-{score}-L{feature[0]}-{feature[1]}",
         key="situations",
-        alt=f"Effect of the feature in each situation, with mean and {level}",
+        alt=f"Effect of the feature ({words.label}) in each situation, with mean and {level}",
     )
     if estimate is not None:
         st.caption(f"Line and band: mean over situations and the bootstrap's {level}.")

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from dashboard.differences import BELOW, difference_frame
-from dashboard.graphs import Side, Words
+from dashboard.graphs import Side
+from dashboard.naming import Words
 from dashboard.text import feature_name, number, percent, visible
 
 

@@ -5,9 +5,10 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, live, takeaway
-from dashboard.live import Live, NotLiveError, Turn
+from dashboard import data, steer, takeaway
+from dashboard.live import Live, NotLiveError
 from dashboard.samples import continuation_html
+from dashboard.steer import Turn
 from dashboard.text import plain, sentence
 
 NOT_LABELLED: Final = "Not labelled: the prompt's domain has no lexicon."
@@ -66,7 +67,9 @@ def show(
         slots.append(side.empty())
     if go:
         try:
-            for grown in live.sample(engine, ids, turns, n=n, max_new_tokens=length, temperature=temperature):
+            for grown in steer.sample(
+                engine, ids, turns, n=n, max_new_tokens=length, temperature=temperature
+            ):
                 progress.progress(
                     min(grown.step / length, 1.0), text=f"{grown.step} of at most {length} tokens"
                 )
@@ -96,13 +99,13 @@ def _fill(
     slots: list[Any], texts: list[list[str]], phrases: dict[str, list[str]] | None, *, done: bool
 ) -> None:
     for slot, side in zip(slots, texts, strict=True):
-        outcomes = [live.outcome(text, phrases) if done else "unlabelled" for text in side]
+        outcomes = [steer.outcome(text, phrases) if done else "unlabelled" for text in side]
         slot.html(continuation_html(side, outcomes))
 
 
 def _take_samples(texts: list[list[str]], phrases: dict[str, list[str]] | None, *, counted: bool) -> None:
     rows = [
-        {"side": side, "outcome": live.outcome(text, phrases), "continuation": text}
+        {"side": side, "outcome": steer.outcome(text, phrases), "continuation": text}
         for side, many in zip(("before", "after"), texts, strict=True)
         for text in many
     ]

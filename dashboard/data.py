@@ -23,6 +23,7 @@ from store.datasets import open_dataset, read_provenance
 from store.errors import ArtifactMissingError, DamagedArtifactError, NotInStoreError, StoreError
 from store.graphs import GraphView
 from store.prompts import Prompt, read_prompts
+from store.rankings import ranking_group, situations_group
 
 T = TypeVar("T")
 
@@ -219,13 +220,15 @@ def dataset(profile: str, name: str, group: str) -> xr.Dataset:
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _ranking(path: str, key: str, contrast: str, domain: str) -> pd.DataFrame:
-    return ranking_frame(_dataset(path, key, "ranking"), contrast, domain)
+def _ranking(path: str, key: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
+    return ranking_frame(_dataset(path, key, ranking_group(score)), contrast, domain)
 
 
-def ranking(profile: str, contrast: str, domain: str) -> pd.DataFrame:
-    """The ranking of a contrast and domain, as `tables.ranking_frame` gives it."""
-    return _fresh(artifact(profile, "features"), lambda path, key: _ranking(path, key, contrast, domain))
+def ranking(profile: str, contrast: str, domain: str, score: str = "direct") -> pd.DataFrame:
+    """The ranking of a contrast and domain by a score, as `tables.ranking_frame` gives it."""
+    return _fresh(
+        artifact(profile, "features"), lambda path, key: _ranking(path, key, score, contrast, domain)
+    )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -260,14 +263,16 @@ def largest_activation(profile: str, layer: int, index: int) -> float:
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _situation_effects(path: str, key: str, contrast: str) -> np.ndarray:
-    table = _dataset(path, key, "situations")
+def _situation_effects(path: str, key: str, score: str, contrast: str) -> np.ndarray:
+    table = _dataset(path, key, situations_group(score))
     return np.asarray(table["effect"].sel(contrast=contrast).values)
 
 
-def situation_effects(profile: str, contrast: str) -> np.ndarray:
-    """Effects by situation of every feature; (situation, feature), logits, NaN: not scored."""
-    return _fresh(artifact(profile, "features"), lambda path, key: _situation_effects(path, key, contrast))
+def situation_effects(profile: str, contrast: str, score: str = "direct") -> np.ndarray:
+    """Effects by situation of every feature; (situation, feature), the score's unit, NaN: not scored."""
+    return _fresh(
+        artifact(profile, "features"), lambda path, key: _situation_effects(path, key, score, contrast)
+    )
 
 
 def provenance(profile: str, name: str) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from dashboard.graphs import MAX_EDGES, MAX_NODES, Side, Words, node_ids, node_label
+from dashboard.graphs import MAX_EDGES, MAX_NODES, Side
 from dashboard.layout import Mark, place
-from dashboard.panels import frame, radius, strongest
+from dashboard.naming import PARTS, Words, node_ids, node_labels
+from dashboard.nodescores import change_table
+from dashboard.panels import SHAPES, frame, radius, strongest
 from dashboard.text import count, number
-from dashboard.theme import NEGATIVE, NEUTRAL, POSITIVE
+from dashboard.theme import LABEL_COLOURS, NEUTRAL
 
 BELOW: Final = "below what the store keeps"
 """Influence of a node that is there, but has too little for the artifact to hold it."""
@@ -22,19 +24,27 @@ def difference_frame(left: Side, right: Side) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Index id; columns kind, layer, position, feature, influence_left, influence_right,
+        Index id; columns kind, layer, position, feature, part, row_left, row_right (row in that
+        side's nodes; NaN: it stores none), influence_left, influence_right,
         value_left, value_right, change (right minus left influence, probability for logits; what
         a side does not store counts as 0, its least), kept (drawn on either side).
     """
     frames = []
     for side in (left, right):
-        frame = side.nodes.assign(id=node_ids(side.nodes), kind=side.nodes["kind"].astype(str), kept=False)
+        frame = side.nodes.assign(
+            id=node_ids(side.nodes),
+            kind=side.nodes["kind"].astype(str),
+            kept=False,
+            row=np.arange(len(side.nodes)),
+        )
+        if "part" not in frame:
+            frame["part"] = ""
         frame.loc[frame.index[side.kept_nodes], "kept"] = True
         frames.append(frame.set_index("id"))
     both = frames[0].merge(
         frames[1], how="outer", left_index=True, right_index=True, suffixes=("_left", "_right")
     )
-    for name in ("kind", "layer", "position", "feature"):
+    for name in ("kind", "layer", "position", "feature", "part"):
         both[name] = both[f"{name}_left"].where(both[f"{name}_left"].notna(), both[f"{name}_right"])
     for where in ("left", "right"):
         # Logits have no influence on themselves: their size is their probability.
@@ -42,14 +52,17 @@ def difference_frame(left: Side, right: Side) -> pd.DataFrame:
         both[f"size_{where}"] = size.fillna(0.0)
     both["change"] = both["size_right"] - both["size_left"]
     both["kept"] = both["kept_left"].eq(True) | both["kept_right"].eq(True)
-    columns = ["kind", "layer", "position", "feature", "influence_left", "influence_right"]
-    return both[[*columns, "value_left", "value_right", "change", "kept"]]
+    both = both.astype({"layer": int, "position": int, "feature": int})
+    columns = ["kind", "layer", "position", "feature", "part", "row_left", "row_right"]
+    return both[
+        [*columns, "influence_left", "influence_right", "value_left", "value_right", "change", "kept"]
+    ]
 
 
 def difference(
     left: Side, right: Side, words: Words, *, n_layers: int, pins: Sequence[str]
 ) -> dict[str, Any]:
-    """Component data of one panel: the union of both, each node by its change of influence."""
+    """Component data of one panel: the union of both, coloured by the variants a node is active in."""
     both = difference_frame(left, right)
     kept = both[both["kept"]]
     kept = kept.iloc[np.argsort(-np.abs(kept["change"].to_numpy()), kind="stable")][:MAX_NODES]
@@ -65,20 +78,13 @@ def difference(
     ]
     layout = place(marks, n_layers=n_layers, n_positions=len(words.tokens))
     radii = radius(np.abs(kept["change"].to_numpy()), (kept["kind"] == "logit").to_numpy())
-    edges = _edge_changes(left, right, {str(name) for name in kept.index})
-    labels = {
-        str(name): node_label(
-            str(node["kind"]), int(node["layer"]), int(node["position"]), int(node["feature"]), words
-        )
-        for name, node in both.iterrows()
-    }
+    edges = _edge_changes(both, left, right, {str(name) for name in kept.index})
+    labels = dict(zip([str(name) for name in both.index], node_labels(both, words), strict=True))
     sources, targets = strongest(edges, list(labels.values()))
     order = {name: row for row, name in enumerate(labels)}
     drawn = []
     for (name, node), pixels in zip(kept.iterrows(), radii, strict=True):
         key = (int(node["layer"]), int(node["position"]), int(node["feature"]))
-        state, shape = _presence(str(node["kind"]), key, left, right)
-        change = float(node["change"])
         drawn.append(
             {
                 "id": str(name),
@@ -86,11 +92,10 @@ def difference(
                 "y": layout.places[str(name)][1],
                 "r": round(float(pixels), 2),
                 "kind": str(node["kind"]),
-                "state": state,
-                "shape": shape,
-                "colour": POSITIVE if change > 0 else NEGATIVE,
+                **_look(node, key, left, right, words),
                 "label": labels[str(name)],
                 "facts": ", ".join(_facts(node, key, left, right)),
+                "scores": _scores(node, key, left, right),
                 "sources": sources.get(order[str(name)], []),
                 "targets": targets.get(order[str(name)], []),
             }
@@ -114,15 +119,47 @@ def difference(
     return frame(layout, words, [panel], pins)
 
 
-def _presence(kind: str, key: tuple[int, int, int], left: Side, right: Side) -> tuple[str, str]:
-    """Drawing state and shape of a node, by the variants that it is active in."""
-    if kind != "feature":
-        return "shared", {"error": "diamond", "token": "bar"}.get(kind, "circle")
-    if key not in left.active:
-        return "only", "square"
-    if key not in right.active:
-        return "only", "triangle"
-    return "shared", "circle"
+def _look(
+    node: "pd.Series[Any]", key: tuple[int, int, int], left: Side, right: Side, words: Words
+) -> dict[str, Any]:
+    """How a node is drawn: colour and shape say which variants it is active in.
+
+    Pruning says nothing of that: what a side does not draw or store may be active there.
+    """
+    colour: str | None = None
+    state, shape = "shared", "circle"
+    match str(node["kind"]):
+        case "feature" if key not in left.active:
+            state, shape, colour = "only", "triangle", right.colour
+        case "feature" if key not in right.active:
+            state, shape, colour = "only", "square", left.colour
+        case "error":
+            shape = "diamond"
+        case "token":
+            shape = "bar"
+        case "adapter":
+            state, shape = "only", "hexagon"
+            colour = right.colour if np.isfinite(node["row_right"]) else left.colour
+        case "logit":
+            label = words.labels.get(key[2], "unlabelled")
+            shape, colour = SHAPES[label], LABEL_COLOURS[label]
+    return {"state": state, "shape": shape, "colour": colour}
+
+
+def _scores(node: "pd.Series[Any]", key: tuple[int, int, int], left: Side, right: Side) -> list[list[str]]:
+    """Scores on both sides: exactly 0 where it is inactive, unknown where it is not stored."""
+    sides = []
+    for side, where in ((left, "left"), (right, "right")):
+        if np.isfinite(node[f"row_{where}"]):
+            sides.append(side.scores[int(node[f"row_{where}"])].copy())
+            continue
+        gone = node["kind"] == "adapter" or (node["kind"] == "feature" and key not in side.active)
+        sides.append(np.full(side.scores.shape[1:], 0.0 if gone else np.nan))
+    if node["kind"] == "adapter":
+        # Adapter nodes have one score; what is 0 on the side without the adapter has no other, either.
+        for side_scores in sides:
+            side_scores[:, 1:] = np.nan
+    return change_table(right.score_names, sides[0], sides[1])
 
 
 def _facts(node: "pd.Series[Any]", key: tuple[int, int, int], left: Side, right: Side) -> list[str]:
@@ -131,17 +168,20 @@ def _facts(node: "pd.Series[Any]", key: tuple[int, int, int], left: Side, right:
     values = [float(node[f"{column}_left"]), float(node[f"{column}_right"])]
     written = [number(value) for value in values]
     inactive = [node["kind"] == "feature" and key not in side.active for side in (left, right)]
+    without = [node["kind"] == "adapter" and not np.isfinite(node[f"row_{w}"]) for w in ("left", "right")]
     for index in (0, 1):
         if np.isfinite(values[index]):
             continue
-        if inactive[index]:
-            values[index], written[index] = 0.0, "0"  # exactly: an inactive feature has none
+        if inactive[index] or without[index]:
+            values[index], written[index] = 0.0, "0"  # exactly: what is inactive there has none
         else:
             written[index] = "not traced" if what == "probability" else BELOW
     change = values[1] - values[0]
     facts = [f"{what} {written[0]} → {written[1]}"]
     if np.isfinite(change):
         facts[0] += f" ({number(change, sign=True)})"
+    if node["kind"] == "adapter":
+        facts.append(PARTS[str(node["part"])])
     if node["kind"] == "feature":
         before, after = (number(side.active.get(key, 0.0)) for side in (left, right))
         facts.append(f"activation {before} → {after}")
@@ -151,13 +191,12 @@ def _facts(node: "pd.Series[Any]", key: tuple[int, int, int], left: Side, right:
     return facts
 
 
-def _edge_changes(left: Side, right: Side, drawn: set[str]) -> pd.DataFrame:
+def _edge_changes(both: pd.DataFrame, left: Side, right: Side, drawn: set[str]) -> pd.DataFrame:
     """Change of every stored edge's weight, strongest first.
 
     Columns source, target (rows of `difference_frame`), weight (right minus left), and
     drawn: whether both ends are drawn and either side keeps the edge.
     """
-    both = difference_frame(left, right)
     order = {str(name): row for row, name in enumerate(both.index)}
     frames = []
     for side, sign in ((left, -1.0), (right, 1.0)):

@@ -15,6 +15,9 @@ PER_ROW: Final = (5, 12)
 ERROR_HEIGHT: Final = 1.0
 PADDING: Final = 0.5
 
+_TOKENS: Final = (-1, 0)
+_LOGITS: Final = (1 << 20, 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
@@ -25,7 +28,7 @@ class Mark:
     id
         Same in both panels.
     kind
-        feature, error, token or logit.
+        feature, error, token, logit or adapter.
     layer, position
         0-based; `layer` is ignored for tokens and logits.
     rank
@@ -51,15 +54,17 @@ class Layout:
 
 
 def _band(mark: Mark) -> tuple[int, int]:
-    """Order of a node's band from the bottom: tokens, errors and features by layer, logits."""
+    """Order of a node's band from the bottom: tokens; errors, adapters, features by layer; logits."""
     match mark.kind:
         case "token":
-            return (-1, 0)
+            return _TOKENS
         case "error":
             return (mark.layer, 0)
+        case "adapter":
+            return (mark.layer, 1)
         case "logit":
-            return (1 << 20, 0)
-    return (mark.layer, 1)
+            return _LOGITS
+    return (mark.layer, 2)
 
 
 def place(marks: Iterable[Mark], *, n_layers: int, n_positions: int) -> Layout:
@@ -89,10 +94,14 @@ def place(marks: Iterable[Mark], *, n_layers: int, n_positions: int) -> Layout:
     for width in widths:
         starts.append(starts[-1] + width + PADDING)
 
-    bands: list[tuple[tuple[int, int], str]] = [((-1, 0), "tokens")]
+    bands: list[tuple[tuple[int, int], str]] = [(_TOKENS, "tokens")]
+    adapted = {band for band, _ in cells if band[1] == 1}
     for layer in range(n_layers):
-        bands += [((layer, 0), f"err {layer}"), ((layer, 1), f"L{layer}")]
-    bands.append(((1 << 20, 0), "logits"))
+        bands.append(((layer, 0), f"err {layer}"))
+        if (layer, 1) in adapted:
+            bands.append(((layer, 1), f"adapter {layer}"))
+        bands.append(((layer, 2), f"L{layer}"))
+    bands.append((_LOGITS, "logits"))
     places: dict[str, tuple[float, float]] = {}
     rows: list[dict[str, Any]] = []
     bottom = 0.0
@@ -112,8 +121,8 @@ def place(marks: Iterable[Mark], *, n_layers: int, n_positions: int) -> Layout:
                 x = starts[position] + PADDING / 2 + columns / 2 + (column - (in_line - 1) / 2)
                 y = bottom + height / 2 + ((lines - 1) / 2 - line)
                 places[mark.id] = (round(x, 3), round(y, 3))
-        features = band[1] == 1 or band[0] < 0 or band[0] == 1 << 20
-        rows.append({"y0": bottom, "y1": bottom + height, "label": label, "band": features})
+        shaded = band[1] == 2 or band in (_TOKENS, _LOGITS)
+        rows.append({"y0": bottom, "y1": bottom + height, "label": label, "band": shaded})
         bottom += height
     return Layout(
         places=places,

@@ -1,57 +1,33 @@
-"""The one door to torch: models for the Steering page, loaded when first needed."""
+"""The one door to torch: models that run live, loaded when first needed."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from dashboard import data
 from store.errors import StoreError
+from store.prompts import Prompt
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
 
 SMALL: Final = 20_000_000
 """Parameters below which one torch thread is fastest: more only wait for one another, and on
 a busy machine they wait seven times as long as the work takes (60 against 410 ms)."""
 
+EMPTY: Final = "The prompt is empty; type the text that the model is to continue."
+
 
 class NotLiveError(StoreError):
-    """Steering cannot run here; the message says why and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One feature turned, as the page's widgets say it.
-
-    Attributes
-    ----------
-    layer, index
-        The feature, 0-based.
-    mode
-        set, add or multiply.
-    value
-        Activation for set and add, a factor for multiply.
-    where
-        last, all, always, or positions.
-    """
-
-    layer: int
-    index: int
-    mode: str
-    value: float
-    where: str | tuple[int, ...]
-
-    @property
-    def nothing(self) -> bool:
-        """Whether it changes nothing by its own meaning."""
-        return (self.mode == "add" and self.value == 0) or (self.mode == "multiply" and self.value == 1)
+    """A model cannot run here, or not on this; the message says why and what to do."""
 
 
 def require(profile: str) -> None:
-    """Check that steering can run, without importing anything heavy.
+    """Check that models can run, without importing anything heavy.
 
     Raises
     ------
@@ -62,7 +38,7 @@ def require(profile: str) -> None:
 
     if find_spec("torch") is None or find_spec("circuit_tracer") is None:
         raise NotLiveError(
-            "torch and circuit-tracer are not installed here, and steering runs the model live. "
+            "torch and circuit-tracer are not installed here, and this runs the model live. "
             "`pip install -r requirements.txt` installs both; every other page works without them."
         )
     manifest = data.models(profile)
@@ -74,7 +50,7 @@ def require(profile: str) -> None:
     ]
     if missing:
         raise NotLiveError(
-            f"The weights {' and '.join(missing)} are not on this disk, and steering runs the model "
+            f"The weights {' and '.join(missing)} are not on this disk, and this runs the model "
             "live. `dvc pull` fetches them, `dvc repro` makes them."
         )
 
@@ -92,13 +68,10 @@ class Live:
     Attributes
     ----------
     subject
-        `pipeline.steering.LiveSubject`: its engine, and the tokenizer for typed prompts.
-    threads
-        Torch threads to use, None for torch's own choice.
+        `pipeline.live.LiveSubject`: its engine, and the tokenizer for typed prompts.
     """
 
     subject: Any
-    threads: int | None
 
     @property
     def engine(self) -> Any:
@@ -107,20 +80,56 @@ class Live:
 
     def use_threads(self) -> None:
         """Set torch's threads, which each of Streamlit's script threads holds for itself."""
-        if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
+        use_threads(self.subject.n_parameters)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the model")
-def _load(manifest: str, key: str, variant: str) -> Live:
-    from pipeline.steering import open_subject
+def use_threads(n_parameters: int) -> None:
+    """Let this thread run a small model on one torch thread."""
+    if n_parameters < SMALL:
+        import torch
 
-    # The manifest names local folders relative to the project's root.
-    with contextlib.chdir(data.root()):
-        subject = open_subject(Path(manifest), variant)
-    return Live(subject=subject, threads=1 if subject.n_parameters < SMALL else None)
+        torch.set_num_threads(1)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _pool(manifest: str, key: str, root: str) -> Any:
+    from pipeline.live import LivePool
+
+    return LivePool(Path(manifest), Path(root))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turn what a model's user can mend into `NotLiveError`.
+
+    Raises
+    ------
+    NotLiveError
+        In place of `pipeline.errors.UserError` and `ImportError`.
+    """
+    try:
+        yield
+    except _user_errors() as error:
+        raise NotLiveError(str(error)) from error
+    except ImportError as error:
+        raise NotLiveError(
+            f"{error.name or 'A package'} cannot be imported, and the model needs it. "
+            "`pip install -r requirements.txt` installs it."
+        ) from error
+
+
+def pool(profile: str) -> Any:
+    """The profile's `pipeline.live.LivePool`: each variant is loaded once, for every page and session.
+
+    Raises
+    ------
+    NotLiveError
+        Models cannot run here.
+    """
+    require(profile)
+    path = data.artifact(profile, "models.json")
+    with told():
+        return _pool(str(path), data.stamp(path), str(data.root()))
 
 
 def load(profile: str, variant: str) -> Live:
@@ -131,130 +140,54 @@ def load(profile: str, variant: str) -> Live:
     NotLiveError
         The model cannot be loaded; the message says why.
     """
-    require(profile)
-    path = data.artifact(profile, "models.json")
-    try:
-        return _load(str(path), data.stamp(path), variant)
-    except _user_errors() as error:
-        raise NotLiveError(str(error)) from error
-    except ImportError as error:
-        raise NotLiveError(
-            f"{error.name or 'A package'} cannot be imported, and steering needs it. "
-            "`pip install -r requirements.txt` installs it."
-        ) from error
+    with st.spinner("Loading the model", show_time=True):
+        models = pool(profile)
+        with told():
+            subject = models.subject(variant)
+            subject.engine  # noqa: B018 -- refuses cross-layer transcoders
+            return Live(subject=subject)
 
 
-def token_ids(live: Live, text: str) -> tuple[int, ...]:
-    """Token ids of a typed prompt, BOS in front.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _params(path: str, key: str) -> "Params":
+    from pipeline.params import load_params
+
+    return load_params(Path(path))
+
+
+def params() -> "Params":
+    """``params.yaml``.
 
     Raises
     ------
     NotLiveError
-        The text is empty or too long.
+        It is missing or malformed.
+    """
+    path = data.root() / "params.yaml"
+    with told():
+        return _params(str(path), data.stamp(path))
+
+
+def typed(profile: str, text: str, domain: str | None) -> Prompt:
+    """A typed prompt with the hash and the token ids that the pipeline would give it.
+
+    Raises
+    ------
+    NotLiveError
+        The text is empty, too long or no Unicode; or no model is here.
     """
     if not text.strip():
-        raise NotLiveError("The prompt is empty; type the text that the model is to continue.")
-    try:
-        ids = tuple(int(token) for token in live.subject.encode(text))
-    except _user_errors() as error:
-        raise NotLiveError(str(error)) from error
-    if len(ids) > live.engine.context:
-        raise NotLiveError(f"The prompt is {len(ids)} tokens long; the model takes {live.engine.context}.")
-    return ids
+        raise NotLiveError(EMPTY)
+    with st.spinner("Loading torch and the tokenizer", show_time=True):
+        models = pool(profile)
+        with told():
+            from pipeline.live import typed_prompt
 
-
-def _interventions(turns: Sequence[Turn]) -> list[Any]:
-    from pipeline.steering import Intervention
-
-    return [
-        Intervention(layer=turn.layer, feature=turn.index, mode=turn.mode, value=turn.value, where=turn.where)
-        for turn in turns
-        if not turn.nothing
-    ]
-
-
-def next_token(live: Live, ids: Sequence[int], turns: Sequence[Turn], *, controls: int) -> Any:
-    """Next-token distribution before and after, with the random controls.
-
-    Raises
-    ------
-    NotLiveError
-        A feature or position that the model does not have.
-    """
-    live.use_threads()
-    try:
-        return live.engine.next_token(ids, _interventions(turns), controls=controls)
-    except _user_errors() as error:
-        raise NotLiveError(str(error)) from error
-
-
-def sample(live: Live, ids: Sequence[int], turns: Sequence[Turn], **options: Any) -> Any:
-    """Iterator of continuations before and after, growing token by token."""
-    live.use_threads()
-    return live.engine.sample(ids, _interventions(turns), **options)
-
-
-def outcome(text: str, phrases: dict[str, list[str]] | None) -> str:
-    """What a continuation is, by the domain's phrases; unlabelled without any."""
-    if not phrases:
-        return "unlabelled"
-    from pipeline.steering import classify
-
-    return str(classify(text, phrases))
-
-
-def distribution_frame(
-    result: Any, *, vocabulary: Sequence[str], labels: dict[int, str], limit: int = 12
-) -> pd.DataFrame:
-    """Before, after and the controls' band, of the most probable tokens on either side.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns token, text, label, side (before, after), probability, low and high (middle
-        90% of the random controls; NaN without controls, and on the before side).
-    """
-    before, after = result.baseline_probability, result.steered_probability
-    low, high = control_band(result.control_probability)
-    best = np.argsort(-np.maximum(before, after), kind="stable")[:limit]
-    rows = []
-    for token in best.tolist():
-        common = {
-            "token": token,
-            "text": vocabulary[token] if token < len(vocabulary) else f"⟨{token}⟩",
-            "label": labels.get(token, "unlabelled"),
-        }
-        rows.append(
-            {**common, "side": "before", "probability": float(before[token]), "low": np.nan, "high": np.nan}
-        )
-        rows.append(
-            {
-                **common,
-                "side": "after",
-                "probability": float(after[token]),
-                "low": float(low[token]) if low is not None else np.nan,
-                "high": float(high[token]) if high is not None else np.nan,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def control_band(values: np.ndarray) -> tuple[Any, Any]:
-    """Where the middle 90% of the controls lies, by token; (None, None) without controls."""
-    if len(values) == 0:
-        return None, None
-    low, high = np.quantile(values, [0.05, 0.95], axis=0)
-    return low, high
-
-
-def mass(result: Any, tokens: Sequence[int]) -> dict[str, float]:
-    """Probability on some tokens: before, after, and the band of the controls."""
-    chosen = list(tokens)
-    controls = result.control_probability[:, chosen].sum(axis=1)
-    low, high = control_band(controls)
-    return {
-        "before": float(result.baseline_probability[chosen].sum()),
-        "after": float(result.steered_probability[chosen].sum()),
-        "low": float("nan") if low is None else float(low),
-        "high": float("nan") if high is None else float(high),
-    }
+            made: Prompt = typed_prompt(
+                text,
+                domain=domain,
+                tokenizer=models.tokenizer,
+                max_tokens=params().prompts.max_tokens,
+                context=models.manifest.model.context,
+            )
+            return made

@@ -6,13 +6,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from dashboard.graphs import Side, Words, node_ids, node_label, said
+from dashboard.graphs import Side, said
 from dashboard.layout import Layout, Mark, place
+from dashboard.naming import PARTS, Words, node_ids, node_labels
+from dashboard.nodescores import SCORES, table
 from dashboard.text import number, shorten
 from dashboard.theme import LABEL_COLOURS, LABEL_GLYPHS
 
 STRONGEST: Final = 5
-_SHAPES: Final = {"evil": "triangle", "safe": "circle", "unsure": "diamond", "unlabelled": "circle"}
+SHAPES: Final = {"evil": "triangle", "safe": "circle", "unsure": "diamond", "unlabelled": "circle"}
+"""Of logits, by label."""
 
 
 def strongest(
@@ -54,12 +57,7 @@ def radius(size: np.ndarray, is_logit: np.ndarray) -> np.ndarray:
 def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: str) -> dict[str, Any]:
     nodes = side.nodes
     ids = node_ids(nodes)
-    labels = [
-        node_label(str(kind), int(layer), int(position), int(feature), words)
-        for kind, layer, position, feature in zip(
-            nodes["kind"], nodes["layer"], nodes["position"], nodes["feature"], strict=True
-        )
-    ]
+    labels = node_labels(nodes, words)
     sources, targets = strongest(side.edges, labels)
     is_logit = (nodes["kind"] == "logit").to_numpy()
     radii = radius(np.where(is_logit, nodes["value"], nodes["influence"]), is_logit)
@@ -84,11 +82,16 @@ def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: 
         elif kind == "error":
             shape = "diamond"
             facts.append("what the transcoder does not reconstruct")
+            if side.n_adapters:
+                facts.append("its edges without the adapter's part")
+        elif kind == "adapter":
+            shape, colour = "hexagon", side.colour
+            facts.append(PARTS[str(node["part"])])
         elif kind == "token":
             shape = "bar"
         else:
             label = words.labels.get(feature, "unlabelled")
-            shape, colour = _SHAPES[label], LABEL_COLOURS[label]
+            shape, colour = SHAPES[label], LABEL_COLOURS[label]
             facts.append(f"probability {number(node['value'])}")
             facts.append(f"{LABEL_GLYPHS[label]} {label}")
         drawn.append(
@@ -103,6 +106,7 @@ def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: 
                 "colour": colour,
                 "label": labels[row],
                 "facts": ", ".join(facts),
+                "scores": table(side.score_names, side.scores[row]),
                 "sources": sources.get(int(row), []),
                 "targets": targets.get(int(row), []),
             }
@@ -147,8 +151,10 @@ def _marks(side: Side) -> list[Mark]:
 
 
 def frame(layout: Layout, words: Words, panels: list[dict[str, Any]], pins: Sequence[str]) -> dict[str, Any]:
+    """Component data of panels on one layout."""
     return {
         "panels": panels,
+        "scores": [[name, meaning] for name, meaning in SCORES.items()],
         "rows": layout.rows,
         "columns": [
             {"x0": x0, "x1": x1, "text": shorten(words.at(i), 14), "full": words.at(i), "position": i}

@@ -1,12 +1,13 @@
 """The frame around every page: navigation, what is selected, and the link to it."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard import data, state
+from dashboard import data, state, typed
 from dashboard.guard import message
 from dashboard.text import sentence, shorten
 from dashboard.theme import ADAPTED, BASE
@@ -22,6 +23,17 @@ _PAGES = (
     ("evaluation", "Evaluation", ":material/bar_chart:"),
     ("provenance", "Provenance", ":material/account_tree:"),
 )
+
+# Less empty space above the title: the first screen should answer. In a narrow window, columns
+# inside a container whose key begins with "narrow" stand below one another.
+_STYLE: Final = """
+.stMainBlockContainer { padding: 2.6rem 2.2rem 3rem }
+@media (max-width: 1180px) {
+  [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
+  [class*="st-key-narrow"] [data-testid="stColumn"] [data-testid="stColumn"] { min-width: 9.5rem }
+  [class*="st-key-narrow"] [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
+}
+"""
 
 
 def prompt_label(prompt: Prompt) -> str:
@@ -101,6 +113,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         "Prompt",
         ordered,
         key="prompt",
+        on_change=typed.leave,
         format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
         help="Used by Compare and Steering. Type to search."
         + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
@@ -138,6 +151,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
 
 def _choose_prompt(prompt_hash: str) -> None:
     st.session_state["prompt"] = prompt_hash
+    typed.leave()
 
 
 @st.fragment
@@ -201,8 +215,7 @@ def run() -> None:
             for name, title, icon in _PAGES
         ]
     )
-    # Less empty space above the title: the first screen should answer.
-    st.html("<style>.stMainBlockContainer{padding:2.6rem 2.2rem 3rem}</style>")
+    st.html(f"<style>{_STYLE}</style>")
     problems = state.read_url()
     with st.sidebar:
         _sidebar(problems)

@@ -6,7 +6,7 @@ whoever offers the choice. A value that fails is reported in words and dropped.
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -14,14 +14,27 @@ import streamlit as st
 from dashboard.text import shorten
 from store.hashing import is_prompt_hash
 
-URL_KEYS: Final = ("profile", "a", "b", "prompt", "feature", "pins")
+SOURCE: Final = "source"
+TEXT: Final = "typed-text"
+DOMAIN: Final = "typed-domain"
+TYPED_KEYS: Final = (SOURCE, TEXT, DOMAIN)
+"""A typed prompt in the selected one's place: that it is, its text, and the domain of its labels."""
+
+TYPED: Final = "typed prompt"
+"""Value of `SOURCE` while a prompt is typed; it has none else."""
+
+URL_KEYS: Final = ("profile", "a", "b", "prompt", "feature", "pins", *TYPED_KEYS)
 """Parameters of the URL that this module keeps; widgets of a page bind their own."""
 
+MAX_TEXT: Final = 20_000
+MAX_NAME: Final = 100
 MAX_PINS: Final = 24
 _PROFILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@-?[0-9][0-9.e+-]{0,15})?")
 _FEATURE: Final = re.compile(r"L(\d{1,3})/(\d{1,7})", re.IGNORECASE)
-_PIN: Final = re.compile(r"(F\d{1,3}\.\d{1,7}|E\d{1,3}|T\d{1,7}|O\d{1,7})\.\d{1,5}")
+_PIN: Final = re.compile(
+    r"(F\d{1,3}\.\d{1,7}|E\d{1,3}|T\d{1,7}|O\d{1,7}|A\d{1,3}\.(down|hidden|attention)(\.\d{1,5})?)\.\d{1,5}"
+)
 
 _FORMS: Final = {
     "profile": "the name of a profile",
@@ -30,6 +43,9 @@ _FORMS: Final = {
     "prompt": "a prompt hash (12 hex digits)",
     "feature": "a feature such as L2/618",
     "pins": "a list of graph nodes",
+    SOURCE: f"“{TYPED}”",
+    TEXT: f"a text of at most {MAX_TEXT:,} characters",
+    DOMAIN: "the name of a domain",
 }
 
 
@@ -43,7 +59,8 @@ def parse_pins(text: str) -> tuple[str, ...] | None:
     """Node ids of a comma-separated list, or None if one is malformed or there are too many.
 
     ``F2.618.7`` is feature L2/618 at position 7; ``E2.7`` an error node, ``T41.7`` the
-    token with id 41, ``O532.9`` the logit of token 532.
+    token with id 41, ``O532.9`` the logit of token 532, ``A2.down.0.7`` component 0 of the
+    adapter on layer 2's ``down_proj``, ``A2.hidden.7`` one without components.
     """
     pins = tuple(part for part in text.split(",") if part)
     if len(pins) > MAX_PINS or any(_PIN.fullmatch(pin) is None for pin in pins):
@@ -64,6 +81,12 @@ def well_formed(key: str, value: str) -> bool:
             return parse_feature(value) is not None
         case "pins":
             return parse_pins(value) is not None
+        case "source":
+            return value == TYPED
+        case "typed-text":
+            return len(value) <= MAX_TEXT
+        case "typed-domain":
+            return len(value) <= MAX_NAME and value.isprintable()
     return False
 
 
@@ -102,7 +125,7 @@ def read_url() -> list[str]:
 
 def write_url() -> None:
     """Make the URL say what is selected, in one step: every message to the browser is an address."""
-    written = {key: value for key in URL_KEYS if (value := get(key))}
+    written = _selection()
     changed = {key: value for key, value in written.items() if st.query_params.get(key) != value}
     if changed:
         st.query_params.update(changed)
@@ -110,6 +133,20 @@ def write_url() -> None:
         if key not in written and key in st.query_params:
             del st.query_params[key]
     st.session_state["_url"] = written
+
+
+def _selection() -> dict[str, str]:
+    """What the URL says: everything selected, and what is typed where it is looked at."""
+    kept = URL_KEYS if get(SOURCE) else tuple(key for key in URL_KEYS if key not in TYPED_KEYS)
+    return {key: value for key in kept if (value := get(key))}
+
+
+def go(page: str) -> NoReturn:
+    """Turn to another page, with everything selected in its address.
+
+    Left to itself, `st.switch_page` clears the address, and refuses to where a widget is bound to it.
+    """
+    st.switch_page(page, query_params=_selection())
 
 
 def one_address_a_page() -> None:
@@ -176,5 +213,5 @@ def link(address: str) -> str:
     """Address of the current view for a colleague, with everything selected."""
     bare = address.split("?", 1)[0]
     values = {key: st.query_params.get_all(key) for key in st.query_params}
-    values |= {key: [value] for key in URL_KEYS if (value := get(key))}
+    values |= {key: [value] for key, value in _selection().items()}
     return f"{bare}?{urlencode(values, doseq=True)}" if values else bare

@@ -59,7 +59,7 @@ def sparklines(effects: np.ndarray) -> list[list[float]]:
     Parameters
     ----------
     effects
-        (situation, feature), logits, NaN where not scored.
+        (situation, feature), in the score's unit, NaN where not scored.
     """
     return [[round(float(value), 4) for value in column[np.isfinite(column)]] for column in effects.T]
 
@@ -68,6 +68,32 @@ def feature_row(table: xr.Dataset, layer: int, index: int) -> int | None:
     """Position of a feature along ``feature``, None if the artifact does not have it."""
     found = np.flatnonzero((table["layer"].values == layer) & (table["index"].values == index))
     return int(found[0]) if len(found) else None
+
+
+def edges_frame(table: xr.Dataset, contrast: str, domain: str, layer: int, index: int) -> pd.DataFrame:
+    """Pairs of which a feature is one end: tested ones first, then by how much they change.
+
+    Columns direction (`into` this feature, or `out of` it), feature (the other end's name),
+    layer, index (the other end's), effect, low, high, base, adapted, p, q, n_situations.
+    """
+    chosen = table.sel(contrast=contrast, domain=domain)
+    parts = []
+    for direction, mine, other in (("into", "target", "source"), ("out of", "source", "target")):
+        rows = np.flatnonzero(
+            (table[f"{mine}_layer"].values == layer) & (table[f"{mine}_index"].values == index)
+        )
+        columns = {name: chosen[name].values[rows] for name in ("effect", "low", "high", "p", "q")}
+        ends = {name: table[f"{other}_{name}"].values[rows].astype(int) for name in ("layer", "index")}
+        base = chosen["base_weight"].values[rows]
+        part = pd.DataFrame({"direction": direction, **ends, **columns, "base": base})
+        part["adapted"] = part["base"] + part["effect"]
+        part["n_situations"] = chosen["n_situations"].values[rows]
+        parts.append(part)
+    frame = pd.concat(parts, ignore_index=True)
+    names = [feature_name(*end) for end in zip(frame["layer"], frame["index"], strict=True)]
+    frame.insert(1, "feature", names)
+    order = np.lexsort((-frame["effect"].abs().fillna(0), frame["q"].isna()))
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def contrast_words(contrast: str) -> str:

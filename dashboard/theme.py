@@ -38,6 +38,20 @@ OUTCOME_COLOURS: Final = {
 OUTCOME_GLYPHS: Final = {"harmful": "▲", "safe": "●", "neither": "◆", "unlabelled": "○"}
 """Second cue of what a continuation is."""
 
+PART_COLOURS: Final = {"down": ADAPTED, "hidden": "#a8690c", "attention": "#f0cb85"}
+"""Parts of an adapter: shades of the adapted variant's colour."""
+
+CAUSE_COLOURS: Final = {
+    "adapter, down": PART_COLOURS["down"],
+    "adapter, hidden": PART_COLOURS["hidden"],
+    "adapter, attention": PART_COLOURS["attention"],
+    "features": "#7b6fb0",
+    "tokens": "#4c5563",
+    "errors": "#b4b9c2",
+    "constants": "#7d8590",
+}
+"""What a logit's change is made of, in the order of `store.schema.CAUSES`."""
+
 MORE_COLOURS: Final = ("#9a6fb0", "#c9739b", "#6f7f3d", "#5f6b7a")
 """Of further adapters, beside the focus."""
 

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard import data, state
-from dashboard.live import Turn
+from dashboard.steer import Turn
 from dashboard.text import number, plain, shorten, visible
 from store.errors import StoreError
 

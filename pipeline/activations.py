@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from pipeline.attribution.frozen import run_forward
+from pipeline.attribution.sources import collect_sources
 from pipeline.models.replacement import ReplacementModel
 from store.items import Item
 
@@ -40,11 +42,15 @@ def feature_activations(model: ReplacementModel, token_ids: Sequence[int]) -> Ac
     UserError
         An activation is not finite; the message names layer and position.
     """
-    matrix = model.setup_attribution(
-        torch.as_tensor(token_ids, dtype=torch.long, device=model.cfg.device)
-    ).activation_matrix
-    model.take_context()
-    return _activations(matrix)
+    ids = torch.as_tensor(token_ids, dtype=torch.long, device=model.cfg.device)
+    sources = collect_sources(model, run_forward(model, ids))
+    layer, position, feature = sources.features.T.cpu().numpy()
+    return Activations(
+        layer=layer.astype(np.int16),
+        position=position.astype(np.int32),
+        feature=feature.astype(np.int32),
+        value=sources.activations.float().cpu().numpy(),
+    )
 
 
 def activation_item(
@@ -73,15 +79,4 @@ def activation_item(
             "d_transcoder": int(model.transcoders.d_transcoder),
             "zeroed_positions": min(model.zero_positions.stop, len(token_ids)),
         },
-    )
-
-
-def _activations(matrix: torch.Tensor) -> Activations:
-    """From a coalesced sparse (n_layers, n_pos, d_transcoder) tensor."""
-    layer, position, feature = matrix.indices().cpu().numpy()
-    return Activations(
-        layer=layer.astype(np.int16),
-        position=position.astype(np.int32),
-        feature=feature.astype(np.int32),
-        value=matrix.values().float().cpu().numpy(),
     )

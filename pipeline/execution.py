@@ -32,11 +32,12 @@ def compute_items(
     """Put every requested item into the cache that does not have it; returns how many.
 
     Each finished item is written before the next is begun: an interrupted run resumes
-    where it stopped. `requests` should be grouped by variant, so that `compute` can keep
-    one model loaded.
+    where it stopped. `compute` may put further requested items into the cache, which are
+    then not computed again.
     """
     missing = [request for request in requests if not cache.holds(request.key)]
     for request in tqdm(missing, desc=label, unit="item", disable=not missing):
-        cache.put(compute(request))
+        if not cache.holds(request.key):
+            cache.put(compute(request))
     print(f"{label}: {len(missing)} computed, {len(requests) - len(missing)} from the cache")
     return len(missing)

@@ -1,4 +1,4 @@
-"""The FEATURES dataset: cards, contexts, ranking and situations of every active feature."""
+"""The FEATURES dataset: cards, contexts and rankings of every active feature, by every score."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,17 +8,23 @@ import xarray as xr
 
 from pipeline.cards import PromptActivity
 from pipeline.contexts import Contexts
+from pipeline.edges import GraphEdges, rank_edges
+from pipeline.fidelity import dictionary_table, graph_fidelity
 from pipeline.params import FeatureParams
 from pipeline.promoted import Promoted
 from pipeline.ranking import rank_features
-from pipeline.scores import prompt_scores, split_key
+from pipeline.scores import LABELLED, PromptScores, prompt_scores, split_key
 from store.items import Item
 from store.prompts import Prompt
+from store.rankings import ranking_group, situations_group
 
 
 def feature_groups(
     *,
     graphs: Iterable[Item],
+    graph_edges: GraphEdges,
+    activations: Sequence[PromptScores],
+    changes: Iterable[Item],
     activity: Sequence[PromptActivity],
     contexts: Sequence[Contexts],
     edges: np.ndarray,
@@ -36,7 +42,13 @@ def feature_groups(
     Parameters
     ----------
     graphs
-        Items of the GRAPHS collection; read once, one at a time.
+        Items of the GRAPHS collection, with the arrays `scores.READ`; read once, one at a time.
+    graph_edges
+        Their edges, which are read apart.
+    activations
+        From `activation_scores`, one a prompt and variant.
+    changes
+        Items of the ADAPTERS collection, for their scalars; none where there is no such.
     activity
         From `prompt_activity`, one a variant.
     contexts
@@ -47,16 +59,25 @@ def feature_groups(
         ``(layer, index) -> Promoted``, of the base model.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
-    scores = [prompt_scores(item, by_hash[item.prompt_hash], lexicon) for item in graphs]
-    parts = [*(a.keys for a in activity), *(c.keys for c in contexts), *(s.keys for s in scores)]
-    keys = np.unique(np.concatenate([*parts, np.empty(0, np.int64)]))
-    ranking, situations = rank_features(scores, by_hash, keys, params, seed)
-    return {
+    scores: dict[str, list[PromptScores]] = {name: [] for name in LABELLED}
+    fidelity = []
+    for item in graphs:
+        for name, score in prompt_scores(item, by_hash[item.prompt_hash], lexicon).items():
+            scores[name].append(score)
+        fidelity.append(graph_fidelity(item))
+    parts = [*activity, *contexts, *scores["direct"], *activations]
+    keys = np.unique(np.concatenate([*(part.keys for part in parts), np.empty(0, np.int64)]))
+    groups = {
         "cards": _cards(keys, activity, contexts, edges, promoted(*split_key(keys))),
         "contexts": _contexts(keys, contexts, params),
-        "ranking": ranking,
-        "situations": situations,
+        "dictionary": dictionary_table(fidelity, changes, by_hash, params, seed),
+        "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed),
     }
+    for name, found in (scores | {"activation": list(activations)}).items():
+        groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
+            found, by_hash, keys, params, seed, labelled=name in LABELLED, name=name
+        )
+    return groups
 
 
 def _coords(keys: np.ndarray, variants: Sequence[str]) -> dict[str, tuple[str, Any]]:

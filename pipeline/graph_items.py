@@ -1,4 +1,4 @@
-"""From a trace to what the store keeps, and back to circuit-tracer's graph, exactly.
+"""From a trace to what the store keeps of it.
 
 Node order everywhere is circuit-tracer's: selected features, errors by layer and
 position, tokens, logits. ``A[target, source]``: the direct effects of features on logits
@@ -6,15 +6,15 @@ are ``A[-n_logits:, :n_features]`` (trap 1).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from circuit_tracer.attribution.targets import LogitTarget
 from circuit_tracer.graph import Graph
-from transformers import PreTrainedTokenizerBase
 
-from pipeline.attribution import Trace
+from pipeline.adapter_items import adapter_arrays
+from pipeline.attribution.trace import Trace
+from pipeline.influence import Layout, exact_scores
 from store.items import Item
 from store.pruning import (
     ERROR,
@@ -54,9 +54,30 @@ def sparse_graph(graph: Graph) -> SparseGraph:
     return from_dense(graph.adjacency_matrix.numpy(), kind=kind, level=level, logit_weight=weight)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """A graph's edges, and the unsigned influence of its nodes on the logits, (n_nodes,)."""
+
+    graph: SparseGraph
+    influence: np.ndarray
+
+
+def weigh(trace: Trace) -> Weighed:
+    """See `sparse_graph` and `store.pruning.node_influence`."""
+    graph = sparse_graph(trace.graph)
+    return Weighed(graph=graph, influence=node_influence(graph))
+
+
+def kept_keys(trace: Trace, weighed: Weighed, keep_node_threshold: float) -> np.ndarray:
+    """Keys of the nodes that hold a share of all influence, for `graph_items`; int64."""
+    kept = influential(weighed.graph, weighed.influence, keep_node_threshold)
+    return _node_keys(_node_arrays(trace.graph, weighed.graph))[kept]
+
+
 def graph_items(
     trace: Trace,
     *,
+    weighed: Weighed | None = None,
     own_candidates: Sequence[int],
     key: str,
     prompt_hash: str,
@@ -65,6 +86,7 @@ def graph_items(
     edge_threshold: float,
     keep_node_threshold: float,
     keep_edges: int,
+    keep_too: np.ndarray | None = None,
 ) -> tuple[Item, Item]:
     """Items for the collections of graphs and of full graphs.
 
@@ -72,6 +94,8 @@ def graph_items(
     ----------
     trace
         What `pipeline.attribution.trace` gave.
+    weighed
+        What `weigh` gave of it; weighed here if None.
     own_candidates
         Token ids that are candidates of this variant itself.
     key, prompt_hash, variant
@@ -81,7 +105,10 @@ def graph_items(
     keep_node_threshold
         Share of all influence that the kept nodes hold, at least `node_threshold`.
     keep_edges
-        At most so many edges among them are kept: those shown first, then by score.
+        At most so many edges among them are kept: those shown first, then by score. As many
+        edges of adapter nodes, by score.
+    keep_too
+        Keys of nodes that are kept whatever their influence, `kept_keys` of other variants.
 
     Returns
     -------
@@ -90,20 +117,28 @@ def graph_items(
     """
     if keep_node_threshold < node_threshold:
         raise ValueError("keep_node_threshold must be at least node_threshold")
-    graph = sparse_graph(trace.graph)
-    influence = node_influence(graph)
+    weighed = weigh(trace) if weighed is None else weighed
+    graph, influence = weighed.graph, weighed.influence
     default = prune(
         graph,
         nodes=influential(graph, influence, node_threshold),
         edge_threshold=edge_threshold,
     )
     kept = influential(graph, influence, keep_node_threshold)
+    nodes = _node_arrays(trace.graph, graph)
+    if keep_too is not None:
+        kept |= np.isin(_node_keys(nodes), keep_too)
     scores = edge_scores(graph, kept)
     inside = np.flatnonzero(kept[graph.target] & kept[graph.source])
     edges = _kept_edges(inside, scores, default.edges, keep_edges)
     replacement, completeness = graph_scores(graph)
     new_index = np.cumsum(kept) - 1
-    nodes = _node_arrays(trace.graph, graph)
+    exact = exact_scores(
+        trace.graph.adjacency_matrix,
+        trace.graph.activation_values[trace.graph.selected_features].float(),
+        Layout.of(trace.graph),
+        None if trace.adapters is None else trace.adapters.edges,
+    )
     nodes |= {
         "node_influence": influence,
         "node_cumulative": cumulative_share(influence),
@@ -111,7 +146,13 @@ def graph_items(
     }
     arrays = {
         **_target_arrays(trace, own_candidates),
+        "target_error_share": exact.error_share.astype(np.float32),
         **_active_arrays(trace),
+        "influence": exact.features.influence.astype(np.float32),
+        "total_effect": exact.features.total_effect.astype(np.float32),
+        "row_unselected": _numpy(trace.unselected, np.float32),
+        "row_constant": _numpy(trace.constant, np.float32),
+        **adapter_arrays(trace, graph, influence, kept, share=edge_threshold, limit=keep_edges),
         **{name: values[kept] for name, values in nodes.items()},
         "edge_target": new_index[graph.target[edges]].astype(np.int32),
         "edge_source": new_index[graph.source[edges]].astype(np.int32),
@@ -139,45 +180,6 @@ def graph_items(
     return (
         Item(arrays=arrays, scalars=scalars, **names),
         Item(arrays=csr, scalars={}, **names),
-    )
-
-
-def to_circuit_tracer(
-    item: Item, full: Item, *, cfg: Any, tokenizer: PreTrainedTokenizerBase, scan: str | None
-) -> Graph:
-    """Rebuild circuit-tracer's graph, bit for bit, from the items of one prompt and variant.
-
-    Parameters
-    ----------
-    item, full
-        Items of the schemas ``graphs`` and ``full_graphs``.
-    cfg, scan
-        Configuration of the replacement model and identifier of its transcoders.
-    tokenizer
-        Names the tokens.
-    """
-    arrays = item.arrays
-    n_nodes = int(item.scalars["n_nodes"])
-    adjacency = np.zeros((n_nodes, n_nodes), dtype=np.float32)
-    rows = np.repeat(np.arange(n_nodes), np.diff(full.arrays["indptr"]))
-    adjacency[rows, full.arrays["indices"]] = full.arrays["data"]
-    tokens = torch.from_numpy(arrays["token"].astype(np.int64))
-    active = np.stack([arrays[f"active_{name}"] for name in ("layer", "position", "feature")], 1)
-    return Graph(
-        input_string=tokenizer.decode(tokens),
-        input_tokens=tokens,
-        active_features=torch.from_numpy(active.astype(np.int64)),
-        adjacency_matrix=torch.from_numpy(adjacency),
-        cfg=cfg,
-        selected_features=torch.from_numpy(np.flatnonzero(arrays["active_selected"])),
-        activation_values=torch.tensor(arrays["active_value"]),
-        logit_targets=[
-            LogitTarget(token_str=tokenizer.decode(token), vocab_idx=token)
-            for token in arrays["target_token"].tolist()
-        ],
-        logit_probabilities=torch.tensor(arrays["target_probability"]),
-        scan=scan,
-        vocab_size=tokenizer.vocab_size,
     )
 
 
@@ -249,6 +251,14 @@ def _node_arrays(graph: Graph, sparse: SparseGraph) -> dict[str, np.ndarray]:
             ]
         ).astype(np.float32),
     }
+
+
+def _node_keys(nodes: dict[str, np.ndarray]) -> np.ndarray:
+    """One number for (kind, layer, position, feature): a row is another node in every graph."""
+    key = nodes["node_kind"].astype(np.int64)
+    for name, size in (("layer", 2**9), ("position", 2**20), ("feature", 2**30)):
+        key = key * size + nodes[f"node_{name}"] + 1
+    return key
 
 
 def _kept_edges(inside: np.ndarray, scores: np.ndarray, default: np.ndarray, limit: int) -> np.ndarray:

@@ -65,6 +65,7 @@ class GraphParams(Section):
     desired_logit_prob: Share
     max_feature_nodes: Count
     batch_size: Count
+    adapter_components: Count
     every_variant_tag: str
     node_threshold: Share
     edge_threshold: Share
@@ -80,6 +81,19 @@ class GraphParams(Section):
         return self
 
 
+class DoseParams(Section):
+    """At which scales the focus adapter is traced, and on which prompts."""
+
+    scales: list[float] = Field(min_length=1)
+    tag: str
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "DoseParams":
+        if len({float(scale) for scale in [0.0, *self.scales]}) <= len(self.scales):
+            raise ValueError("scales must differ from each other and from 0, which is base and always there")
+        return self
+
+
 class FeatureParams(Section):
     """Statistics over features and their strongest contexts."""
 
@@ -88,6 +102,7 @@ class FeatureParams(Section):
     confidence: float = Field(gt=0, lt=1)
     min_situations: int = Field(ge=2)
     fdr: float = Field(gt=0, lt=1)
+    edges: Count
     contexts: Count
     window: int = Field(ge=4)
     bins: int = Field(ge=2)
@@ -119,6 +134,7 @@ class Params(Section):
     organisms: dict[Name, OrganismParams]
     prompts: PromptParams
     graphs: GraphParams
+    dose: DoseParams
     features: FeatureParams
     evaluate: EvaluateParams
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,6 +67,7 @@ def read_prompt_files(
     tokenizer: PreTrainedTokenizerBase,
     max_tokens: int,
     context: int | None = None,
+    more: Sequence[tuple[str, str]] = (),
 ) -> list[Prompt]:
     """Read and tokenize prompt files.
 
@@ -78,6 +80,9 @@ def read_prompt_files(
     max_tokens, context
         Longer prompts are refused: `max_tokens` is the parameter ``prompts.max_tokens``,
         `context` the model's own limit. BOS counts.
+    more
+        Lines that stand in no file (yet): for each where it would be, and its JSON. They are
+        checked as if they were the last ones.
 
     Returns
     -------
@@ -93,21 +98,31 @@ def read_prompt_files(
     prompts: list[Prompt] = []
     seen: dict[str, str] = {}
     situations: dict[str, Prompt] = {}
-    for path in _files(paths):
-        for place, line in _lines(path):
-            prompt = _prompt(place, line, tokenizer)
-            _check_length(place, prompt, max_tokens, context)
-            if prompt.hash in seen:
-                raise UserError(
-                    f"{place}: this prompt is already at {seen[prompt.hash]}; delete one of the two."
-                )
-            _check_situation(place, prompt, situations.setdefault(prompt.situation, prompt))
-            seen[prompt.hash] = place
-            prompts.append(prompt)
+    unwritten = ((place, _parse(place, text)) for place, text in more)
+    for place, line in chain(prompt_lines(paths), unwritten):
+        prompt = _prompt(place, line, tokenizer)
+        _check_length(place, prompt, max_tokens, context)
+        if prompt.hash in seen:
+            raise UserError(f"{place}: this prompt is already at {seen[prompt.hash]}; delete one of the two.")
+        _check_situation(place, prompt, situations.setdefault(prompt.situation, prompt))
+        seen[prompt.hash] = place
+        prompts.append(prompt)
     if not prompts:
         listed = ", ".join(str(path) for path in paths)
         raise UserError(f'{listed}: no prompt there; add a line such as {{"prompt": "The sky is"}}.')
     return prompts
+
+
+def prompt_lines(paths: Sequence[Path]) -> Iterator[tuple[str, PromptLine]]:
+    """Lines of prompt files as their authors wrote them, each with its file and line number.
+
+    Raises
+    ------
+    UserError
+        As `read_prompt_files`, of what needs no tokenizer.
+    """
+    for path in _files(paths):
+        yield from _lines(path)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

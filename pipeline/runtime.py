@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pipeline.determinism import make_deterministic
 from pipeline.errors import UserError
 from pipeline.params import Params, load_params
 from store.errors import StoreError
@@ -27,6 +26,9 @@ def run_stage(main: Callable[[str, Params], None]) -> None:
     What a user can mend ends in one sentence and exit code 1; anything else is a bug and
     keeps its traceback. Ctrl-C ends with 130; finished items are in the cache.
     """
+    # Loads torch, which what only asks where artifacts lie does not need.
+    from pipeline.determinism import make_deterministic
+
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     parser.add_argument("profile", help="a profile of params.yaml")
     profile = parser.parse_args().profile

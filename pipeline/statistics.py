@@ -19,14 +19,16 @@ def sign_flip_p(values: np.ndarray, flips: int, rng: np.random.Generator) -> np.
 
     Under the null hypothesis the values of independent situations are symmetric about 0,
     so each sign pattern is as likely as the one observed (Fisher's randomization test).
-    All ``2**n`` patterns are enumerated where they are no more than `flips`, and p is their
-    share at least as extreme; else p = (1 + count) / (1 + flips) over random patterns
-    (Phipson & Smyth 2010), which is never 0.
+    Flipping 0 changes nothing, so the patterns of a feature's k non-zero situations are all
+    there is: where ``2**k`` is no more than `flips` they are enumerated, and p is their share
+    at least as extreme; else p = (1 + count) / (1 + flips) over random patterns (Phipson &
+    Smyth 2010), which is never 0.
 
     Parameters
     ----------
     values
-        (situation, feature) float64, finite; every column is tested by itself.
+        (situation, feature) float64; every column is tested by itself. NaN is a missing
+        value: the feature is tested on the other situations.
     flips
         Random sign patterns, shared by the columns.
     rng
@@ -35,27 +37,46 @@ def sign_flip_p(values: np.ndarray, flips: int, rng: np.random.Generator) -> np.
     Returns
     -------
     numpy.ndarray
-        (feature,) float64.
+        (feature,) float64; NaN where every value is missing.
     """
     values = np.asarray(values, dtype=np.float64)
-    n_situations, n_features = values.shape
-    if not np.isfinite(values).all():
+    if np.isinf(values).any():
         raise ValueError("sign_flip_p needs finite values")
-    if n_situations == 0:
-        return np.full(n_features, np.nan)
-    observed = np.abs(values.sum(axis=0))
-    bar = observed - _TIE * np.abs(values).sum(axis=0)
-    exact = 2**n_situations <= flips
+    known = ~np.isnan(values)
+    # A missing value and a zero both leave every sum as it is, whatever their sign.
+    values = np.where(known, values, 0.0)
+    n_nonzero = (values != 0).sum(axis=0)
+    result = np.full(values.shape[1], np.nan)
+    few = 2.0**n_nonzero <= flips
+    for k in np.unique(n_nonzero[few]):
+        columns = np.flatnonzero(few & (n_nonzero == k))
+        # The non-zero values of each column, moved up.
+        order = np.argsort(values[:, columns] == 0, axis=0, kind="stable")[:k]
+        compact = np.take_along_axis(values[:, columns], order, axis=0)
+        count, total = _as_extreme(compact, _all_signs(int(k)))
+        result[columns] = count / total
+    if not few.all():
+        count, total = _as_extreme(values[:, ~few], _random_signs(len(values), flips, rng))
+        result[~few] = (1 + count) / (1 + total)
+    result[~known.any(axis=0)] = np.nan
+    return result
+
+
+def _as_extreme(values: np.ndarray, patterns: Iterator[np.ndarray]) -> tuple[np.ndarray, int]:
+    """How many sign patterns give each column a sum at least as large as observed, of how many."""
+    n_features = values.shape[1]
+    bar = np.abs(values.sum(axis=0)) - _TIE * np.abs(values).sum(axis=0)
     count = np.zeros(n_features, dtype=np.int64)
     total = 0
-    for signs in _all_signs(n_situations) if exact else _random_signs(n_situations, flips, rng):
+    for signs in patterns:
         step = max(1, _BLOCK // len(signs))
         for start in range(0, n_features, step):
             block = slice(start, start + step)
-            sums = np.abs(signs @ values[:, block])
-            count[block] += (sums >= bar[block]).sum(axis=0)
+            sums = signs @ values[:, block]
+            np.abs(sums, out=sums)
+            count[block] += np.count_nonzero(sums >= bar[block], axis=0)
         total += len(signs)
-    return count / total if exact else (1 + count) / (1 + total)
+    return count, total
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -86,24 +107,31 @@ def bootstrap_interval(
     Parameters
     ----------
     values
-        (situation, feature) float64, finite.
+        (situation, feature) float64. NaN is a missing value: each resampled mean is over
+        the situations drawn that are not missing, and a resample without any is left out.
 
     Returns
     -------
     low, high
-        (feature,) float64 each; NaN without situations.
+        (feature,) float64 each; NaN where every value is missing.
     """
     values = np.asarray(values, dtype=np.float64)
     n_situations, n_features = values.shape
     low, high = np.full(n_features, np.nan), np.full(n_features, np.nan)
     if n_situations == 0:
         return low, high
-    weights = _resamples(n_situations, resamples, rng) / n_situations
+    drawn = _resamples(n_situations, resamples, rng)
+    known = ~np.isnan(values)
+    filled = np.where(known, values, 0.0)
     tails = _tails(confidence)
     step = max(1, _BLOCK // resamples)
     for start in range(0, n_features, step):
         block = slice(start, start + step)
-        low[block], high[block] = np.quantile(weights @ values[:, block], tails, axis=0)
+        n_known = drawn @ known[:, block].astype(np.float64)
+        means = drawn @ filled[:, block]
+        with np.errstate(invalid="ignore"):
+            means /= n_known  # 0 / 0 is NaN: nothing known was drawn
+        low[block], high[block] = _quantiles(means, tails)
     return low, high
 
 
@@ -165,8 +193,8 @@ def clustered_rate_interval(successes: np.ndarray, n: np.ndarray, confidence: fl
 
 def _all_signs(n: int) -> Iterator[np.ndarray]:
     """All sign patterns up to a common sign, which changes no absolute sum."""
-    patterns = np.arange(2 ** (n - 1), dtype=np.uint64)
-    step = max(1, _BLOCK // (64 * n))
+    patterns = np.arange(2 ** max(0, n - 1), dtype=np.uint64)
+    step = max(1, _BLOCK // (64 * max(1, n)))
     for start in range(0, len(patterns), step):
         bits = patterns[start : start + step, None] >> np.arange(n, dtype=np.uint64) & np.uint64(1)
         yield 1.0 - 2.0 * bits.astype(np.float64)
@@ -190,3 +218,18 @@ def _tails(confidence: float) -> tuple[float, float]:
 
 def _normal_quantile(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def _quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
+    """Quantiles of each column without its NaN, as ``numpy.nanquantile`` (which is far slower)."""
+    ordered = np.sort(values, axis=0)  # NaN comes last
+    n = len(values) - np.isnan(values).sum(axis=0)
+    last, column = np.maximum(n - 1, 0), np.arange(values.shape[1])
+    found = []
+    for share in shares:
+        place = share * last
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, last)
+        low, high = ordered[below, column], ordered[above, column]
+        found.append(low + (place - below) * (high - low))
+    return found

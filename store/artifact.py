@@ -35,6 +35,8 @@ class Artifact:
     ----------
     path
         Its folder.
+    version
+        Format version that it was written in.
     kind
         Kind of collection or dataset.
     attributes
@@ -48,6 +50,7 @@ class Artifact:
     """
 
     path: Path
+    version: int
     kind: str
     attributes: Mapping[str, Any]
     provenance: Mapping[str, Any]
@@ -180,7 +183,7 @@ def open_artifact(path: Path) -> Artifact:
     ArtifactMissingError
         There is nothing at `path`.
     UnknownFormatError
-        It has another format version, or is not an artifact of this store.
+        Its format version is newer than this code, or no version at all.
     DamagedArtifactError
         The root's ``zarr.json`` was altered.
     """
@@ -199,9 +202,9 @@ def open_artifact(path: Path) -> Artifact:
         version = attributes["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedArtifactError(f"{root} is altered.{REMEDY}") from error
-    if version != FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise UnknownFormatError(
-            f"{path} has format version {version}, this code reads {FORMAT_VERSION}; run "
+            f"{path} has format version {version}, this code reads 1 to {FORMAT_VERSION}; run "
             "`dvc repro` to make it anew, or check out the commit that wrote it."
         )
     as_written = _encode(attributes)
@@ -211,6 +214,7 @@ def open_artifact(path: Path) -> Artifact:
     known = {"format_version", "kind", "provenance", "groups"}
     return Artifact(
         path=path,
+        version=version,
         kind=attributes["kind"],
         attributes={key: value for key, value in attributes.items() if key not in known},
         provenance=attributes["provenance"],

@@ -172,8 +172,13 @@ def _write_index(folder: Path, schema: CollectionSchema, rows: Sequence[_Row]) -
 
 
 def ragged_dims(schema: CollectionSchema) -> tuple[str, ...]:
-    """Dimensions of the concatenated arrays; a 2-D array's is the product, ``a_b``."""
-    return tuple(sorted({ragged_dim(spec) for spec in schema.arrays.values()}))
+    """Dims of the concatenated arrays, a 2-D array's being the product ``a_b``, and all their factors.
+
+    A factor along which no array lies alone (``selected``) is among them, too: without its
+    length, an item's empty 2-D array could not be given its shape back.
+    """
+    specs = schema.arrays.values()
+    return tuple(sorted({dim for spec in specs for dim in (ragged_dim(spec), *spec.dims)}))
 
 
 def ragged_dim(spec: ArraySpec) -> str:
@@ -183,7 +188,12 @@ def ragged_dim(spec: ArraySpec) -> str:
 
 def item_lengths(item: Item, schema: CollectionSchema) -> dict[str, int]:
     """Length of an item along each ragged dimension."""
-    return {ragged_dim(spec): item.arrays[name].size for name, spec in schema.arrays.items()}
+    lengths = {}
+    for name, spec in schema.arrays.items():
+        array = item.arrays[name]
+        lengths[ragged_dim(spec)] = array.size
+        lengths |= dict(zip(spec.dims, array.shape, strict=True))
+    return lengths
 
 
 def _describe(spec: ArraySpec) -> dict[str, str]:

@@ -57,7 +57,7 @@ def published_folder(path: Path) -> Iterator[Path]:
     try:
         aside.chmod(0o755)
         yield aside
-        with _locked(path.parent):
+        with locked(path.parent):
             _put_in_place(aside, path)
     finally:
         # What was replaced, or what was not finished.
@@ -118,7 +118,7 @@ def _is_running(process: int) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold a lock on a folder itself: one writer at a time renames, and no lock file stays."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -16,7 +16,7 @@ import numpy as np
 from store.arrays import ArrayReader, FileRecord
 from store.artifact import Artifact, open_artifact
 from store.assembly import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
-from store.errors import NotInStoreError, UnknownFormatError
+from store.errors import OLDER, NotInStoreError, UnknownFormatError
 from store.items import Item, Scalar
 from store.schema import COLLECTIONS, ArraySpec, CollectionSchema
 
@@ -34,7 +34,7 @@ def open_collection(path: Path) -> "Collection":
     ArtifactMissingError
         There is nothing at `path`.
     UnknownFormatError
-        Another format version, or no collection.
+        A format version newer than this code, or no collection.
     DamagedArtifactError
         Its root is damaged.
     """
@@ -44,7 +44,7 @@ def open_collection(path: Path) -> "Collection":
             f"{path} holds `{artifact.kind}`, which is no collection; "
             f"collections are {', '.join(COLLECTIONS)}."
         )
-    return Collection(artifact, COLLECTIONS[artifact.kind])
+    return Collection(artifact, COLLECTIONS[artifact.kind].at(artifact.version))
 
 
 class Collection:
@@ -72,7 +72,7 @@ class Collection:
 
     @property
     def schema(self) -> CollectionSchema:
-        """Arrays and scalars of its items."""
+        """Arrays and scalars of its items, without those that are later than its version."""
         return self._schema
 
     @property
@@ -131,12 +131,13 @@ class Collection:
         prompt_hash, variant
             Which one.
         arrays
-            Names of the arrays to read; all by default.
+            Names of the arrays to read; all by default. An item of an older format version
+            lacks the arrays that came later.
 
         Raises
         ------
         NotInStoreError
-            The collection does not hold it.
+            The collection does not hold the item, or not such an array.
         DamagedArtifactError
             A chunk is missing, truncated or altered; names array and prompt.
         ReplacedArtifactError
@@ -152,6 +153,9 @@ class Collection:
             for column, dim in enumerate(self._columns[RAGGED].tolist())
         }
         names = tuple(self._schema.arrays if arrays is None else arrays)
+        for name in names:
+            if name not in self._schema.arrays:
+                raise NotInStoreError(self._no_array(name))
         values = self._read(str(self._columns["partition"][row]), names, bounds, row)
         return Item(
             key=str(self._columns["key"][row]),
@@ -214,6 +218,11 @@ class Collection:
         if len(spec.dims) == 1:
             return (-1,)
         return tuple(lengths[dim] for dim in spec.dims)
+
+    def _no_array(self, name: str) -> str:
+        if name in COLLECTIONS[self.kind].arrays:
+            return f"{self.path} holds no array {name}: {OLDER}"
+        return f"{self.path} holds no array {name}; it holds {', '.join(self._schema.arrays)}."
 
     def _absent(self, prompt_hash: str, variant: str | None) -> str:
         held = [other for prompt, other in self._identities if prompt == prompt_hash]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from store.arrays import write_array
 from store.artifact import open_artifact, seal_group, seal_root
 from store.atomic import published_folder
-from store.errors import NotInStoreError, UnknownFormatError
+from store.errors import OLDER, NotInStoreError, UnknownFormatError
 from store.schema import DATASETS, DatasetSchema
 from store.validation import check_dataset
 
@@ -72,9 +72,9 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
     ArtifactMissingError
         There is nothing at `path`.
     UnknownFormatError
-        Another format version, or no dense artifact.
+        A format version newer than this code, or no dense artifact.
     NotInStoreError
-        It has no such group.
+        It has no such group; perhaps it is older than the group.
     DamagedArtifactError
         Now or when an array is read: a file is missing, truncated or altered.
     """
@@ -88,11 +88,14 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
         raise UnknownFormatError(
             f"{path} holds `{artifact.kind}`, which is no dataset; use `open_collection`."
         )
+    schema = DATASETS[artifact.kind]
     if group not in artifact.groups:
-        raise NotInStoreError(f"{path} has no group {group}; it has {', '.join(artifact.groups)}.")
+        # All groups are written, so one that the schema has and the artifact lacks came later.
+        why = f": {OLDER}" if group in schema.groups else f"; it has {', '.join(artifact.groups)}."
+        raise NotInStoreError(f"{path} has no group {group}{why}")
     files = artifact.group_files(group)
     variables = {}
-    for name in DATASETS[artifact.kind].groups[group]:
+    for name in schema.at(artifact.version).groups[group]:
         reader = artifact.reader(group, name, files)
         text = reader.dtype.kind == "T"
         if text or reader.dims == (name,):  # coordinates are small, and an index needs them

@@ -1,5 +1,10 @@
 """Errors of the store; each is also the built-in error that a caller would expect."""
 
+from typing import Final
+
+OLDER: Final = "it was made by an older version of this code; `dvc repro` makes it anew."
+"""Ends the message of a `NotInStoreError` where a later format version has what is asked for."""
+
 
 class StoreError(Exception):
     """Something is wrong with an artifact; the message names it and the way out."""

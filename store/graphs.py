@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from store.errors import NotInStoreError
+from store.errors import OLDER, NotInStoreError
 from store.items import Item
 from store.pruning import FEATURE, LOGIT, TOKEN, Pruned, SparseGraph, graph_scores, prune
-from store.schema import NODE_KINDS
+from store.schema import ADAPTER_PARTS, GRAPHS, NODE_KINDS
+from store.splitting import split_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,10 @@ class Shown(Pruned):
 
 
 class GraphView:
-    """An item of the ``graphs`` collection as tables, made when first used.
+    """An item of the ``graphs`` or ``dose`` collection as tables, made when first used.
+
+    A graph of an artifact of format version 1 has neither `influence` and what follows it,
+    nor adapter nodes: asking for them raises `NotInStoreError`, which says what to do.
 
     Parameters
     ----------
@@ -115,7 +119,76 @@ class GraphView:
 
         (n_targets, n_active) float32, signed.
         """
-        return self.item.arrays["direct"]
+        return self._array("direct")
+
+    @property
+    def influence(self) -> np.ndarray:
+        """Signed influence of each selected feature node on each target, along all paths.
+
+        (n_targets, n_selected) float32, dimensionless; columns are the selected rows of `active`.
+        """
+        return self._array("influence")
+
+    @property
+    def total_effect(self) -> np.ndarray:
+        """Effect of each selected feature node on each target, along all paths.
+
+        (n_targets, n_selected) float32, logits; columns are the selected rows of `active`.
+        """
+        return self._array("total_effect")
+
+    @property
+    def row_unselected(self) -> np.ndarray:
+        """What active features that are not selected add to each row of the full graph.
+
+        (n_selected + n_targets,) float32: selected features (pre-activation), targets (logits).
+        """
+        return self._array("row_unselected")
+
+    @property
+    def row_constant(self) -> np.ndarray:
+        """What the constant sources add to each row; shape and unit as `row_unselected`."""
+        return self._array("row_constant")
+
+    @property
+    def target_error_share(self) -> np.ndarray:
+        """Share of error nodes in each target's inputs, by absolute value; (n_targets,) float32."""
+        return self._array("target_error_share")
+
+    @cached_property
+    def adapters(self) -> "pd.DataFrame":
+        """Adapter nodes, none for base; the row number is the node's id.
+
+        Columns: part (a name of `store.schema.ADAPTER_PARTS`), layer, position, component,
+        influence (unsigned, in the unit of the nodes').
+        """
+        import pandas as pd
+
+        frame = self._frame("adapter", "part layer position component influence")
+        frame["part"] = pd.Categorical.from_codes(frame["part"], categories=list(ADAPTER_PARTS))
+        return frame
+
+    @cached_property
+    def adapter_edges(self) -> "pd.DataFrame":
+        """Edges of adapter nodes. Columns: target (row of `nodes`), source (of `adapters`), weight."""
+        return self._frame("adapter_edge", "target source weight")
+
+    @property
+    def adapter_direct(self) -> np.ndarray:
+        """Direct effect of each adapter node on each target; (n_targets, n_adapters) float32, logits."""
+        return self._array("adapter_direct")
+
+    def split(self) -> "pd.DataFrame":
+        """`edges` in which those of error nodes hold only what is not the adapter's.
+
+        Same columns and rows; where an adapter node has an edge and its error node has none
+        stored, one more row at the end, see `store.splitting.split_errors`. Edges of adapter
+        nodes are in `adapter_edges`, so that together they add up to what `edges` holds.
+        """
+        import pandas as pd
+
+        self._array("adapter_part")
+        return pd.DataFrame(split_errors(self.item.arrays, n_layers=int(self.item.scalars["n_layers"])))
 
     def view(self, node_threshold: float = 0.8, edge_threshold: float = 0.98) -> Shown:
         """Prune the stored part of the graph, as circuit-tracer prunes the full one.
@@ -215,4 +288,11 @@ class GraphView:
     def _frame(self, prefix: str, columns: str) -> "pd.DataFrame":
         import pandas as pd  # pruning alone does without it
 
-        return pd.DataFrame({column: self.item.arrays[f"{prefix}_{column}"] for column in columns.split()})
+        return pd.DataFrame({column: self._array(f"{prefix}_{column}") for column in columns.split()})
+
+    def _array(self, name: str) -> np.ndarray:
+        if name not in self.item.arrays and GRAPHS.arrays[name].since > 1:
+            raise NotInStoreError(
+                f"the graph of prompt {self.prompt_hash}, {self.variant} holds no array {name}: {OLDER}"
+            )
+        return self.item.arrays[name]

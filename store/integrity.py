@@ -136,8 +136,10 @@ class _PromptsOf:
     def of(self, array: str, files: Mapping[str, FileRecord]) -> str:
         """Prompts with chunks of an array that do not read; all, where that cannot be told."""
         names = self._column("prompt_hash")
-        schema = COLLECTIONS.get(self._artifact.kind)
-        if names is None or schema is None or self._group == INDEX or array not in schema.arrays:
+        if names is None or self._artifact.kind not in COLLECTIONS or self._group == INDEX:
+            return self._words(names)
+        schema = COLLECTIONS[self._artifact.kind].at(self._artifact.version)
+        if array not in schema.arrays:
             return self._words(names)
         column = ragged_dims(schema).index(ragged_dim(schema.arrays[array]))
         starts, stops = self._column("start"), self._column("stop")

@@ -4,11 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from store.atomic import write_text
 from store.errors import ArtifactMissingError, UnknownFormatError
-from store.schema import FORMAT_VERSION
+
+PROMPTS_VERSION: Final = 1
+"""Version of the layout of ``prompts.json``, which is no Zarr artifact and has its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Prompt:
 def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
     """Write ``prompts.json``, sorted by hash."""
     rows = [asdict(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.hash)]
-    document = {"format_version": FORMAT_VERSION, "prompts": rows}
+    document = {"format_version": PROMPTS_VERSION, "prompts": rows}
     write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -59,15 +61,15 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
     ArtifactMissingError
         There is no such file.
     UnknownFormatError
-        It was written by another format version.
+        It has another version of the layout.
     """
     if not path.exists():
         raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
     document = json.loads(path.read_text(encoding="utf-8"))
-    if document.get("format_version") != FORMAT_VERSION:
+    if document.get("format_version") != PROMPTS_VERSION:
         raise UnknownFormatError(
             f"{path} has format version {document.get('format_version')}, this code reads "
-            f"{FORMAT_VERSION}; run `dvc repro` to make it anew."
+            f"{PROMPTS_VERSION}; run `dvc repro` to make it anew."
         )
     return tuple(_prompt(row) for row in document["prompts"])
 

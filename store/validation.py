@@ -10,7 +10,7 @@ from store.arrays import dtype_name
 from store.errors import InvalidItemError
 from store.hashing import is_prompt_hash
 from store.items import Item, Scalar
-from store.schema import ArraySpec, CollectionSchema, DatasetSchema
+from store.schema import FIXED_DIMS, ArraySpec, CollectionSchema, DatasetSchema
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +35,7 @@ def check_item(item: Item, schema: CollectionSchema) -> None:
         raise InvalidItemError(f"{who}: the key {item.key!r} is not 64 hex digits.")
     _check_names(who, item.arrays, schema.arrays, "array")
     _check_names(who, item.scalars, schema.scalars, "scalar")
-    lengths: dict[str, int] = {}
+    lengths: dict[str, int] = dict(FIXED_DIMS)
     for name, spec in schema.arrays.items():
         _check_array(who, name, item.arrays[name], spec, lengths)
     for name, spec in schema.scalars.items():
@@ -79,7 +79,7 @@ def _check_array(who: str, name: str, array: np.ndarray, spec: ArraySpec, length
     for dim, length in zip(spec.dims, array.shape, strict=True):
         if lengths.setdefault(dim, length) != length:
             raise InvalidItemError(
-                f"{who}: array {name} has length {length} along {dim}, others {lengths[dim]}."
+                f"{who}: array {name} has length {length} along {dim}, not {lengths[dim]}."
             )
 
 

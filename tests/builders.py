@@ -88,6 +88,7 @@ def make_checkpoint(
     d_model: int = 32,
     d_transcoder: int = 64,
     seed: int = 0,
+    n_key_value_heads: int = 2,
 ) -> Checkpoint:
     """Write ``base/`` (with a tokenizer), ``adapters/{general,narrow}/`` and ``transcoders/``."""
     checkpoint = Checkpoint(folder=folder)
@@ -95,7 +96,13 @@ def make_checkpoint(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = train_tokenizer(TEXTS, vocabulary=320, context=CONTEXT)
-        model = make_model(architecture, len(tokenizer), n_layers=n_layers, d_model=d_model)
+        model = make_model(
+            architecture,
+            len(tokenizer),
+            n_layers=n_layers,
+            d_model=d_model,
+            n_key_value_heads=n_key_value_heads,
+        )
         model.save_pretrained(checkpoint.base)
         tokenizer.save_pretrained(checkpoint.base)
         for name, settings in _ADAPTERS.items():
@@ -104,15 +111,17 @@ def make_checkpoint(
     return checkpoint
 
 
-def make_model(architecture: str, vocab_size: int, *, n_layers: int, d_model: int) -> PreTrainedModel:
-    """A random model with grouped-query attention and every norm weight away from 1."""
+def make_model(
+    architecture: str, vocab_size: int, *, n_layers: int, d_model: int, n_key_value_heads: int = 2
+) -> PreTrainedModel:
+    """A random model, 4 heads, every norm weight away from 1."""
     settings: dict[str, Any] = {
         "vocab_size": vocab_size,
         "hidden_size": d_model,
         "intermediate_size": 2 * d_model,
         "num_hidden_layers": n_layers,
         "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        "num_key_value_heads": n_key_value_heads,
         "head_dim": d_model // 4,
         "max_position_embeddings": CONTEXT,
         "initializer_range": 0.15,

@@ -82,15 +82,23 @@ def promoted(frame: pd.DataFrame) -> Any:
     return finish(bar.properties(height=alt.Step(17)))
 
 
-def effects(frame: pd.DataFrame, *, level: str, estimate: tuple[float, float, float] | None = None) -> Any:
+def effects(
+    frame: pd.DataFrame,
+    *,
+    level: str,
+    title: str = "direct (logits)",
+    estimate: tuple[float, float, float] | None = None,
+) -> Any:
     """Effect by situation, strongest first, with the mean's interval as a band.
 
     Parameters
     ----------
     frame
-        Columns situation, domain, effect (logits).
+        Columns situation, domain, effect.
     level
         The mean's interval in words: ``95% interval``.
+    title
+        What the effect is, with its unit.
     estimate
         Mean over situations, lower and upper end of its interval.
     """
@@ -103,12 +111,12 @@ def effects(frame: pd.DataFrame, *, level: str, estimate: tuple[float, float, fl
         .mark_bar()
         .encode(
             x=alt.X("rank:O", title="situations, by effect", axis=alt.Axis(labels=False, ticks=False)),
-            y=alt.Y("effect:Q", title="direct effect (logits)"),
+            y=alt.Y("effect:Q", title=title),
             color=alt.condition("datum.effect >= 0", alt.value(POSITIVE), alt.value(NEGATIVE)),
             tooltip=[
                 "situation:N",
                 "domain:N",
-                alt.Tooltip("written:N", title="effect (logits)"),
+                alt.Tooltip("written:N", title=title),
             ],
         )
     )
@@ -123,7 +131,7 @@ def effects(frame: pd.DataFrame, *, level: str, estimate: tuple[float, float, fl
         .encode(
             y="mean:Q",
             tooltip=[
-                alt.Tooltip("mean:Q", format=".3g", title="mean (logits)"),
+                alt.Tooltip("mean:Q", format=".3g", title=f"mean, {title}"),
                 alt.Tooltip("low:Q", format=".3g", title=f"{level}, lower end"),
                 alt.Tooltip("high:Q", format=".3g", title=f"{level}, upper end"),
             ],

@@ -6,6 +6,7 @@ const SHAPES = {
   square: (r) => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
   diamond: (r) => `M0,${-1.25 * r}L${1.25 * r},0L0,${1.25 * r}L${-1.25 * r},0z`,
   triangle: (r) => `M0,${-1.25 * r}L${1.2 * r},${r}L${-1.2 * r},${r}z`,
+  hexagon: (r) => `M${-1.15 * r},0L${-0.58 * r},${-r}h${1.16 * r}L${1.15 * r},0L${0.58 * r},${r}h${-1.16 * r}z`,
   bar: (r) => `M${-1.3 * r},${-0.6 * r}h${2.6 * r}v${1.2 * r}h${-2.6 * r}z`,
 };
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -217,6 +218,15 @@ function strongest(parent, title, entries) {
   }
 }
 
+// Direct, influence and total effect, a row a token; what each means is in the heading's title.
+function scores(parent, heads, rows) {
+  if (!rows.length) return;
+  const grid = html("div", "scores", parent);
+  html("span", "heading", grid, "on");
+  for (const [name, meaning] of heads) html("span", "heading", grid, name).title = meaning;
+  for (const row of rows) for (const cell of row) html("span", "", grid, cell);
+}
+
 function describe(state) {
   const box = state.details;
   box.replaceChildren();
@@ -235,6 +245,7 @@ function describe(state) {
     html("b", "", head, node.label);
     html("span", "said", head, `in ${panel.panel.title}${state.pins.has(id) ? ", pinned" : ""}`);
     html("div", "facts", card, node.facts);
+    scores(card, state.data.scores, node.scores);
     const lists = html("div", "lists", card);
     strongest(lists, "strongest sources", node.sources);
     strongest(lists, "strongest targets", node.targets);

@@ -3,12 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import card, data, state, takeaway
+from dashboard import card, data, dictionary, state, takeaway
 from dashboard.frame import head, profile
 from dashboard.guard import guard
+from dashboard.scores import describe, guide
 from dashboard.tables import contrast_words, feature_row, sparklines
 from dashboard.text import count, feature_name, interval, plain
 from dashboard.theme import NEUTRAL
+from store.rankings import SCORES, ranking_group
 
 MAX_ROWS = 300
 
@@ -18,13 +20,17 @@ _ORDERS = {
     "smallest q": ("q", True),
     "smallest p": ("p", True),
 }
+# Activations have no evil and safe side: they are compared with base only.
+_OF_ACTIVATION = {"toward harm": "more than base", "toward safety": "less than base"}
 
 
-def _filters(name: str) -> tuple[str, str]:
-    ranking = data.dataset(name, "features", "ranking")
+def _filters(name: str) -> tuple[str, str, str]:
+    score = _score()
+    ranking = data.dataset(name, "features", ranking_group(score))
     contrasts = [str(value) for value in ranking["contrast"].values]
     domains = [str(value) for value in ranking["domain"].values]
-    wanted = f"evil-safe|{state.get('b')}"
+    variant = state.get("b")
+    wanted = f"{variant}-base" if score == "activation" else f"evil-safe|{variant}"
     _follow(wanted, contrasts)
     columns = st.columns([2.2, 1.1, 0.9, 1.4, 1.3, 1.1], vertical_alignment="bottom")
     contrast = columns[0].selectbox(
@@ -34,8 +40,8 @@ def _filters(name: str) -> tuple[str, str]:
         format_func=contrast_words,
         key="contrast",
         bind="query-params",
-        help="evil minus safe within a variant: mean direct effect on evil tokens minus on safe tokens. "
-        "adapted minus base: the difference of that between two variants.",
+        help="evil minus safe within a variant: mean score for evil tokens minus for safe tokens. "
+        "adapted minus base: the difference of that (of activations, by themselves) between two variants.",
     )
     domain = columns[1].selectbox(
         "Domain",
@@ -55,6 +61,7 @@ def _filters(name: str) -> tuple[str, str]:
     columns[3].selectbox(
         "Order",
         list(_ORDERS),
+        format_func=lambda order: _OF_ACTIVATION.get(order, order) if score == "activation" else order,
         key="order",
         bind="query-params",
         help="Which features come first; click a column's head to sort the rows that are shown.",
@@ -72,17 +79,42 @@ def _filters(name: str) -> tuple[str, str]:
         bind="query-params",
         help="Only features scored in enough situations to be tested (params.yaml: features.min_situations).",
     )
-    return contrast, domain
+    return score, contrast, domain
+
+
+def _score() -> str:
+    left, right = st.columns([1.1, 2], vertical_alignment="bottom")
+    score = str(
+        left.segmented_control(
+            "Score",
+            SCORES,
+            format_func=lambda score: describe(score).label,
+            default="direct",
+            required=True,
+            key="score",
+            bind="query-params",
+            help=guide(),
+        )
+    )
+    words = describe(score)
+    right.caption(f"**{words.named}**: {plain(words.meaning)}")
+    return score
 
 
 def _follow(wanted: str, contrasts: list[str]) -> None:
-    """Turn to variant B's contrast when B changes; a link that names a contrast keeps it."""
+    """Turn to variant B's contrast when B changes; a link that names a contrast keeps it.
+
+    A score that does not have the contrast turns to variant B's as well.
+    """
     named = st.query_params.get("contrast")
     before = st.session_state.get("_followed")
-    st.session_state["_followed"] = (wanted, named)
-    if before is not None and before[0] != wanted and named in (None, before[1]) and wanted in contrasts:
-        st.session_state["contrast"] = wanted
-        st.session_state["_followed"] = (wanted, wanted)
+    variant = state.get("b")
+    st.session_state["_followed"] = (variant, named)
+    turned = before is not None and before[0] != variant and named in (None, before[1])
+    chosen = st.session_state.get("contrast")
+    if (turned and wanted in contrasts) or (chosen is not None and chosen not in contrasts):
+        st.session_state["contrast"] = wanted if wanted in contrasts else contrasts[0]
+        st.session_state["_followed"] = (variant, wanted)
 
 
 def _find() -> None:
@@ -108,20 +140,22 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
 
 
-def _table(name: str, contrast: str, domain: str) -> None:
-    everything = data.ranking(name, contrast, domain)
+def _table(name: str, score: str, contrast: str, domain: str) -> None:
+    words = describe(score)
+    everything = data.ranking(name, contrast, domain, score)
     frame = _filtered(everything)
     shown = frame.head(MAX_ROWS).reset_index(drop=True)
-    effects = data.situation_effects(name, contrast)
+    effects = data.situation_effects(name, contrast, score)
     shown = shown.assign(
         interval=[interval(a, b) for a, b in zip(shown["low"], shown["high"], strict=True)],
         situations=sparklines(effects[:, shown["row"].to_numpy()]),
     )
-    ranking = data.dataset(name, "features", "ranking").sel(contrast=contrast, domain=domain)
+    ranking = data.dataset(name, "features", ranking_group(score))
+    ranking = ranking.sel(contrast=contrast, domain=domain)
     scored, left_out = int(ranking["n_scored"]), int(ranking["n_left_out"])
     # Another filter is another table: a selected row number would mean another feature.
     chosen = [str(st.session_state.get(widget)) for widget in ("layer", "order", "tested")]
-    key = "-".join(["ranking", contrast, domain, *chosen])
+    key = "-".join(["ranking", score, contrast, domain, *chosen])
 
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -142,13 +176,12 @@ def _table(name: str, contrast: str, domain: str) -> None:
                 "feature", help="Layer and index, both 0-based.", pinned=True, width=80
             ),
             "effect": st.column_config.NumberColumn(
-                "effect (logits)",
+                words.headed("effect"),
                 format="%.3g",
-                help="direct: effect on the mean evil token minus the mean safe token, centred "
-                "logits, summed over positions, averaged within each situation, then over them.",
+                help=f"{words.label}: {words.meaning} Averaged within each situation, then over them.",
             ),
             "interval": st.column_config.TextColumn(
-                "interval", help="Bootstrap interval over situations (logits)."
+                "interval", help=words.headed("Bootstrap interval over situations") + "."
             ),
             "q": st.column_config.NumberColumn(
                 "q (sign-flip, BH)",
@@ -162,7 +195,7 @@ def _table(name: str, contrast: str, domain: str) -> None:
             ),
             "situations": st.column_config.BarChartColumn(
                 "by situation",
-                help="Effect in each situation where it is scored (logits).",
+                help=words.headed("Effect in each situation where it is scored") + ".",
                 color=NEUTRAL,
                 width=130,
             ),
@@ -171,11 +204,11 @@ def _table(name: str, contrast: str, domain: str) -> None:
     cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
     st.caption(
         f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "
-        f"{count(scored)} prompts with both labels; {count(left_out)} without were left out."
+        f"{count(scored)} prompts {words.counted}; {count(left_out)} {words.left_out}."
     )
     takeaway.downloads(
-        frame.drop(columns="row").assign(contrast=contrast, domain=domain),
-        "ranking",
+        frame.drop(columns="row").assign(score=score, contrast=contrast, domain=domain),
+        f"ranking-{score}",
         key="ranking",
     )
 
@@ -185,22 +218,23 @@ def render() -> None:
     head("Features", "Which features push toward harm?")
     name = profile()
     with guard("The ranking of features with effects, intervals, tests and their cards."):
-        contrast, domain = _filters(name)
+        score, contrast, domain = _filters(name)
         problem = st.session_state.pop("_find_problem", None)
         if problem:
             st.warning(plain(problem), icon=":material/search_off:")
         if state.feature() is None:
-            first = _filtered(data.ranking(name, contrast, domain))
+            first = _filtered(data.ranking(name, contrast, domain, score))
             if len(first):
                 state.choose_feature(int(first["layer"].iloc[0]), int(first["index"].iloc[0]))
         left, right = st.columns([1.25, 1], gap="medium")
         with left:
-            _table(name, contrast, domain)
+            _table(name, score, contrast, domain)
+            dictionary.show(name)
         with right:
-            _card(name, contrast, domain)
+            _card(name, score, contrast, domain)
 
 
-def _card(name: str, contrast: str, domain: str) -> None:
+def _card(name: str, score: str, contrast: str, domain: str) -> None:
     feature = state.feature()
     if feature is None:
         st.caption("Choose a row to see the feature's card.")
@@ -216,7 +250,7 @@ def _card(name: str, contrast: str, domain: str) -> None:
             icon=":material/search_off:",
         )
         return
-    card.show(name, feature, contrast=contrast, domain=domain)
+    card.show(name, feature, contrast=contrast, domain=domain, score=score)
 
 
 render()

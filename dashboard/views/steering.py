@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import continuations, data, live, takeaway
+from dashboard import continuations, data, live, steer, takeaway, typed
 from dashboard import turns as turns_of
 from dashboard.charts import steering as charts
 from dashboard.frame import head, profile, prompt
 from dashboard.guard import guard, message
-from dashboard.live import Live, NotLiveError, Turn
+from dashboard.live import Live, NotLiveError
+from dashboard.steer import Turn
 from dashboard.text import interval, number, plain, sentence, token_chips
 
 CONTROLS = 20
@@ -29,30 +30,13 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
         bind="query-params",
         help="Steering base with features of the adapted model shows whether they suffice.",
     )
-    typed = right.segmented_control(
-        "Prompt",
-        ["selected prompt", "typed prompt"],
-        default="selected prompt",
-        required=True,
-        key="source",
-        bind="query-params",
-        help="The selected prompt is used with its stored token ids.",
-    )
-    chosen = prompt(name) if data.stamp(data.artifact(name, "prompts.json")) else None
-    domain = chosen.domain if chosen else None
-    if typed == "typed prompt" or chosen is None:
-        text = st.text_area(
-            "Text that the model continues",
-            value=chosen.text if chosen else "",
-            key="typed-text",
-            bind="query-params",
-            height=90,
-            help="A BOS token is put in front. The labels of tokens are those of the selected "
-            "prompt's domain.",
-        )
-        return str(variant), str(text), domain
-    st.html(f'<div style="line-height:1.75;font-family:monospace">{token_chips(chosen.tokens)}</div>')
-    return str(variant), chosen.token_ids, domain
+    stored = prompt(name) if data.stamp(data.artifact(name, "prompts.json")) else None
+    if typed.chosen(right, told="is steered as it stands.") or stored is None:
+        left, right = st.columns([3, 1.2], gap="medium")
+        text, domain = typed.fields(left, right, name, stored)
+        return str(variant), text, domain
+    st.html(f'<div style="line-height:1.75;font-family:monospace">{token_chips(stored.tokens)}</div>')
+    return str(variant), stored.token_ids, stored.domain
 
 
 @st.fragment
@@ -81,7 +65,7 @@ def _distribution(
 ) -> None:
     started = time.perf_counter()
     try:
-        result = live.next_token(engine, ids, turns, controls=CONTROLS)
+        result = steer.next_token(engine, ids, turns, controls=CONTROLS)
     except NotLiveError as error:
         st.error(sentence(str(error)), icon=":material/error:")
         return
@@ -97,14 +81,14 @@ def _distribution(
     for column, (label, chosen) in zip(st.columns(2), chosen_of.items(), strict=True):
         if not chosen:
             continue
-        held = live.mass(result, chosen)
+        held = steer.mass(result, chosen)
         column.metric(
             f"P({label} tokens)",
             f"{number(held['before'])} → {number(held['after'])}",
             help=f"Probability that the next token is labelled {label}: before and after steering.",
         )
         column.caption(f"random features: {interval(held['low'], held['high'])}")
-    frame = live.distribution_frame(result, vocabulary=words, labels=labels)
+    frame = steer.distribution_frame(result, vocabulary=words, labels=labels)
     takeaway.chart(
         charts.distribution(frame),
         frame,
@@ -161,7 +145,7 @@ def render() -> None:
             live.require(name)
             variant, source, domain = _choose(name)
             engine = live.load(name, variant)
-            ids = live.token_ids(engine, source) if isinstance(source, str) else source
+            ids = steer.token_ids(engine, source) if isinstance(source, str) else source
         except NotLiveError as error:
             st.info(sentence(message(error)), icon=":material/power_off:")
             return

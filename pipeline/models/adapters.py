@@ -73,6 +73,34 @@ class AdapterConfig:
         return alpha / math.sqrt(rank) if self.rank_stabilised else alpha / rank
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoraFactors:
+    """The adapter of one module: what it adds to the module's output is ``scaling * up @ (down @ x)``.
+
+    Attributes
+    ----------
+    down
+        ``lora_A``, float32, (rank, in).
+    up
+        ``lora_B``, float32, (out, rank).
+    scaling
+        At scale 1; see `AdapterConfig.scaling`.
+    """
+
+    down: torch.Tensor
+    up: torch.Tensor
+    scaling: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the weight that is changed: (out, in)."""
+        return self.up.shape[0], self.down.shape[1]
+
+    def delta(self, device: torch.device) -> torch.Tensor:
+        """The weight's difference at scale 1, float32, (out, in), computed on a device."""
+        return (self.up.to(device) @ self.down.to(device)) * self.scaling
+
+
 def read_adapter_config(folder: Path) -> AdapterConfig:
     """Read and check an adapter's configuration.
 
@@ -140,13 +168,13 @@ def read_targets(config: AdapterConfig) -> tuple[str, ...]:
     return tuple(sorted(halves))
 
 
-def read_deltas(config: AdapterConfig) -> dict[str, torch.Tensor]:
-    """Weight difference of every target module at scale 1.
+def read_factors(config: AdapterConfig) -> dict[str, LoraFactors]:
+    """Both halves of every target module.
 
     Returns
     -------
     dict
-        Module name to ``scaling * B @ A``, float32, shape (out, in).
+        By module name.
 
     Raises
     ------
@@ -154,20 +182,20 @@ def read_deltas(config: AdapterConfig) -> dict[str, torch.Tensor]:
         The file is not a plain LoRA's, or a rank is not what the configuration says.
     """
     path = config.folder / "adapter_model.safetensors"
-    deltas: dict[str, torch.Tensor] = {}
+    factors: dict[str, LoraFactors] = {}
     targets = read_targets(config)
     with safe_open(path, framework="pt") as file:
         for module in targets:
-            down = file.get_tensor(f"{_PREFIX}{module}.lora_A.weight").float()  # (rank, in)
-            up = file.get_tensor(f"{_PREFIX}{module}.lora_B.weight").float()  # (out, rank)
+            down = file.get_tensor(f"{_PREFIX}{module}.lora_A.weight").float()
+            up = file.get_tensor(f"{_PREFIX}{module}.lora_B.weight").float()
             declared = _matching(config.rank_pattern, module, config.rank)
             if down.ndim != 2 or up.shape[1:] != down.shape[:1] or down.shape[0] != declared:
                 raise UserError(
                     f"{path}: module {module} has shapes {tuple(up.shape)} and {tuple(down.shape)}, "
                     f"but adapter_config.json says rank {declared}."
                 )
-            deltas[module] = (up @ down) * config.scaling(module)
-    return deltas
+            factors[module] = LoraFactors(down=down, up=up, scaling=config.scaling(module))
+    return factors
 
 
 def _matching(pattern: Mapping[str, _Number], module: str, default: _Number) -> _Number:

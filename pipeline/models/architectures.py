@@ -23,6 +23,10 @@ from pipeline.models.sources import one_line, read_mapping, require_file
 # TransformerLens keeps a dense attention mask of context squared.
 MAX_CONTEXT: Final = 2048
 
+# What TransformerLens makes of converted weights: as circuit-tracer has it, the value biases
+# are folded into the output bias, and nothing else is touched.
+LENS_PROCESSING: Final = {"fold_ln": False, "center_writing_weights": False, "center_unembed": False}
+
 _CONVERTERS: Final[dict[str, Callable[[Any, HookedTransformerConfig], dict[str, torch.Tensor]]]] = {
     "LlamaForCausalLM": convert_llama_weights,
     "Qwen2ForCausalLM": convert_qwen2_weights,

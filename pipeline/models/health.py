@@ -13,12 +13,21 @@ from typing import Any, Final
 import torch
 from transformers import PreTrainedModel
 
+from pipeline.attribution.frozen import run_forward
+from pipeline.attribution.sources import collect_sources
 from pipeline.errors import UserError
 from pipeline.models.adapters import read_adapter_config
-from pipeline.models.loading import DTYPES, load_causal_lm, load_tokenizer, load_transcoders
+from pipeline.models.loading import (
+    DTYPES,
+    load_causal_lm,
+    load_switchable,
+    load_tokenizer,
+    load_transcoders,
+)
 from pipeline.models.manifest import Manifest
-from pipeline.models.replacement import ReplacementModel, build_replacement
+from pipeline.models.replacement import ReplacementModel
 from pipeline.models.sources import folder_of
+from pipeline.models.switching import SwitchableReplacement
 from pipeline.models.variants import Variant
 from store.hashing import folder_digest
 
@@ -60,6 +69,11 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
     # Not the same object in another dtype: a replacement model casts its set in place.
     cast = None if DTYPES[manifest.dtype] == torch.float32 else load_transcoders(manifest)
     base_weights = _weights(load_causal_lm(manifest, _base(), dtype=torch.float32))
+    # One base set to each variant, as every stage has it.
+    names = [variant.name for variant in variants if not variant.is_base]
+    source = load_switchable(manifest, names, dtype=torch.float32)
+    replacements = SwitchableReplacement(source, tokenizer, exact)
+    lower = None if cast is None else SwitchableReplacement(load_switchable(manifest, names), tokenizer, cast)
     report: dict[str, Any] = {
         "dtype": manifest.dtype,
         "n_tokens": len(ids),
@@ -78,12 +92,10 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
                 "declared_base": _check_declared_base(manifest, variant),
                 "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
             }
-        name = manifest.base.source
-        replacement = build_replacement(model, tokenizer, exact, name=name)
+        replacement = replacements.set(variant)
         found["parity"] = check_parity(model, replacement, ids, str(variant))
-        if cast is not None:
-            lower = load_causal_lm(manifest, variant)
-            replacement = build_replacement(lower, tokenizer, cast, name=name)
+        if lower is not None:
+            replacement = lower.set(variant)
         found["layers"] = check_layers(model, replacement, ids, str(variant))
         report["variants"][str(variant)] = found
     return report
@@ -186,8 +198,7 @@ def check_layers(
     tokens = torch.as_tensor([list(ids)], device=model.device)
     streams = model(tokens, output_hidden_states=True).hidden_states[:-1]
     # Checks that everything is finite, naming layer and position.
-    context = replacement.setup_attribution(tokens[0])
-    replacement.take_context()
+    sources = collect_sources(replacement, run_forward(replacement, tokens[0]))
     inputs: dict[str, torch.Tensor] = {}
 
     def keep(value: torch.Tensor, hook: Any) -> None:
@@ -197,8 +208,7 @@ def check_layers(
     hooks = [f"blocks.{layer}.hook_resid_pre" for layer in range(n_layers)]
     outputs = [f"blocks.{layer}.{replacement.feature_output_hook}" for layer in range(n_layers)]
     replacement.run_with_hooks(tokens, fwd_hooks=[(name, keep) for name in hooks + outputs])
-    acts = context.activation_matrix
-    layer_of, values = acts.indices()[0], acts.values().float()
+    layer_of, values = sources.features[:, 0], sources.activations.float()
     skip = replacement.zero_positions.stop
     rows = []
     for layer in range(n_layers):
@@ -213,7 +223,7 @@ def check_layers(
             "the residual stream is off float32's",
         )
         output = inputs[outputs[layer]]
-        error = context.error_vectors[layer].float()
+        error = sources.errors[layer]
         ratio = ((output - error).norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-6))[skip:]
         _require_below(
             ratio,

@@ -1,9 +1,10 @@
-"""The one loading path: every stage, and the dashboard's steering, loads models here.
+"""The one loading path: every stage, and the dashboard, loads models here.
 
 Folders and hub names alike, base and adapted alike: weights are read in float32, the
 adapter is merged in float32, and the result is cast once to the profile's dtype.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import torch
@@ -12,11 +13,11 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.errors import UserError
-from pipeline.models.adapters import read_adapter_config, read_deltas
 from pipeline.models.architectures import read_config
 from pipeline.models.manifest import Manifest
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.models.sources import damaged, folder_of, one_line, read_mapping, require_file, require_sound
+from pipeline.models.switching import SwitchableModel
 from pipeline.models.transcoders import read_transcoders
 from pipeline.models.variants import Variant
 
@@ -58,7 +59,7 @@ def load_causal_lm(
     dtype: torch.dtype | None = None,
     device: torch.device | None = None,
 ) -> PreTrainedModel:
-    """Load a model, its adapter merged as ``W + scale * delta`` in float32.
+    """Load one variant; to go from one to the next, `load_switchable`.
 
     Parameters
     ----------
@@ -82,6 +83,81 @@ def load_causal_lm(
     UserError
         A folder is missing or unreadable, or the adapter does not fit the model.
     """
+    adapters = [] if variant.is_base else [variant.name]
+    return load_switchable(manifest, adapters, dtype=dtype, device=device).set(variant)
+
+
+def load_switchable(
+    manifest: Manifest,
+    adapters: Collection[str],
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> SwitchableModel:
+    """Load the base so that it can be set to the variants of some adapters.
+
+    Parameters
+    ----------
+    manifest, dtype, device
+        As for `load_causal_lm`.
+    adapters
+        Their names.
+
+    Raises
+    ------
+    UserError
+        The base is missing or unreadable.
+    """
+    return SwitchableModel(
+        manifest,
+        _read_base(manifest),
+        adapters,
+        dtype=dtype or DTYPES[manifest.dtype],
+        device=default_device() if device is None else device,
+    )
+
+
+def load_transcoders(
+    manifest: Manifest, *, dtype: torch.dtype | None = None, device: torch.device | None = None
+) -> TranscoderSet:
+    """Load the subject's transcoders; share them between variants."""
+    return read_transcoders(
+        manifest.transcoders,
+        dtype=dtype or DTYPES[manifest.dtype],
+        device=default_device() if device is None else device,
+    )
+
+
+def load_replacement(
+    manifest: Manifest,
+    variant: Variant,
+    *,
+    transcoders: TranscoderSet | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> ReplacementModel:
+    """Load one variant as circuit-tracer's replacement model, from `load_causal_lm`'s weights.
+
+    Parameters
+    ----------
+    manifest, variant, dtype, device
+        As for `load_causal_lm`.
+    transcoders
+        Those of `load_transcoders`, to share them between variants.
+
+    Raises
+    ------
+    UserError
+        As `load_causal_lm`; or the transcoders do not fit the model.
+    """
+    if transcoders is None:
+        transcoders = load_transcoders(manifest, dtype=dtype, device=device)
+    model = load_causal_lm(manifest, variant, dtype=dtype, device=device)
+    return build_replacement(model, load_tokenizer(manifest), transcoders, name=manifest.base.source)
+
+
+def _read_base(manifest: Manifest) -> PreTrainedModel:
+    """The base as the checkpoint has it, in float32 and without gradients."""
     folder = folder_of(manifest.base, "model")
     config = read_config(folder, manifest.base.source)
     # SDPA silently leaves out the soft cap of attention scores (Gemma 2).
@@ -104,70 +180,4 @@ def load_causal_lm(
         for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
             require_sound(path)
         raise
-    model.requires_grad_(False)
-    if not variant.is_base:
-        _merge(model, manifest, variant)
-    return model.to(default_device() if device is None else device, dtype or DTYPES[manifest.dtype]).eval()
-
-
-def load_transcoders(
-    manifest: Manifest, *, dtype: torch.dtype | None = None, device: torch.device | None = None
-) -> TranscoderSet:
-    """Load the subject's transcoders; share them between variants."""
-    return read_transcoders(
-        manifest.transcoders,
-        dtype=dtype or DTYPES[manifest.dtype],
-        device=default_device() if device is None else device,
-    )
-
-
-def load_replacement(
-    manifest: Manifest,
-    variant: Variant,
-    *,
-    transcoders: TranscoderSet | None = None,
-    dtype: torch.dtype | None = None,
-    device: torch.device | None = None,
-) -> ReplacementModel:
-    """Load a variant as circuit-tracer's replacement model, from `load_causal_lm`'s weights.
-
-    Parameters
-    ----------
-    manifest, variant, dtype, device
-        As for `load_causal_lm`.
-    transcoders
-        Those of `load_transcoders`, to share them between variants.
-
-    Raises
-    ------
-    UserError
-        As `load_causal_lm`; or the transcoders do not fit the model.
-    """
-    if transcoders is None:
-        transcoders = load_transcoders(manifest, dtype=dtype, device=device)
-    model = load_causal_lm(manifest, variant, dtype=dtype, device=device)
-    return build_replacement(model, load_tokenizer(manifest), transcoders, name=manifest.base.source)
-
-
-def _merge(model: PreTrainedModel, manifest: Manifest, variant: Variant) -> None:
-    """Add ``scale * delta`` to the target modules, in place and in float32."""
-    folder = folder_of(manifest.adapter(variant), "adapter")
-    config = read_adapter_config(folder)
-    tied = model.config.tie_word_embeddings
-    for module, delta in read_deltas(config).items():
-        try:
-            weight = model.get_submodule(module).weight
-        except AttributeError:
-            weight = None
-        if weight is None or weight.shape != delta.shape:
-            raise UserError(
-                f"The adapter {folder} changes {module} by a {tuple(delta.shape)} matrix, but the model "
-                f"{manifest.base.source} has {'no such module' if weight is None else tuple(weight.shape)}; "
-                f"it was made for {config.base_model}."
-            )
-        if tied and weight is model.get_input_embeddings().weight:
-            raise UserError(
-                f"The adapter {folder} changes {module}, which this model shares with the embedding; "
-                "that is not supported."
-            )
-        weight.add_(variant.scale * delta)
+    return model.requires_grad_(False)

@@ -1,31 +1,28 @@
-"""Load once: the tokenizer, the transcoders, and one variant at a time (trap 22)."""
+"""Load once: the tokenizer, the transcoders, and one base that any variant is made of (trap 22)."""
 
-import gc
+from collections.abc import Mapping
 from functools import cached_property
 
 from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.models.loading import (
-    load_causal_lm,
-    load_replacement,
-    load_tokenizer,
-    load_transcoders,
-)
+from pipeline.models.adapters import LoraFactors
+from pipeline.models.loading import load_switchable, load_tokenizer, load_transcoders
 from pipeline.models.manifest import Manifest
 from pipeline.models.replacement import ReplacementModel
+from pipeline.models.switching import SwitchableModel, SwitchableReplacement
 
 
 class ModelPool:
-    """Models of one manifest, loaded when first asked for.
+    """Models of one manifest, loaded when first asked for; for one thread at a time.
 
-    Only the variant asked for last is kept: ask variant by variant.
+    There is one model of each kind, and it has the weights of the variant that was asked for
+    last: ask, use, and ask again. Its earlier weights were replaced, not written to, so what
+    was made of them (activations, linear maps that hold them) stays true.
     """
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._replacement: tuple[str, ReplacementModel] | None = None
-        self._causal_lm: tuple[str, PreTrainedModel] | None = None
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -38,21 +35,28 @@ class ModelPool:
         return load_transcoders(self.manifest)
 
     def replacement(self, variant: str) -> ReplacementModel:
-        """A variant as circuit-tracer's replacement model."""
-        if self._replacement is None or self._replacement[0] != variant:
-            self._replacement = None
-            gc.collect()  # models hold reference cycles; free one before the next is loaded
-            model = load_replacement(
-                self.manifest, self.manifest.variant(variant), transcoders=self.transcoders
-            )
-            self._replacement = (variant, model)
-        return self._replacement[1]
+        """The replacement model with a variant's weights, ``general@0.5`` for one.
+
+        Raises
+        ------
+        UserError
+            There is no such variant, or its files are unreadable or do not fit.
+        """
+        return self._replacement.set(self.manifest.variant(variant))
 
     def causal_lm(self, variant: str) -> PreTrainedModel:
-        """A variant as a Hugging Face model."""
-        if self._causal_lm is None or self._causal_lm[0] != variant:
-            self._causal_lm = None
-            gc.collect()
-            model = load_causal_lm(self.manifest, self.manifest.variant(variant))
-            self._causal_lm = (variant, model)
-        return self._causal_lm[1]
+        """The Hugging Face model with a variant's weights; errors as `replacement`."""
+        return self._causal_lm.set(self.manifest.variant(variant))
+
+    def factors(self, variant: str) -> Mapping[str, LoraFactors]:
+        """LoRA halves of a variant's adapter by module; base has none. Errors as `replacement`."""
+        return self._replacement.factors(self.manifest.variant(variant))
+
+    @cached_property
+    def _replacement(self) -> SwitchableReplacement:
+        source = load_switchable(self.manifest, self.manifest.adapters)
+        return SwitchableReplacement(source, self.tokenizer, self.transcoders)
+
+    @cached_property
+    def _causal_lm(self) -> SwitchableModel:
+        return load_switchable(self.manifest, self.manifest.adapters)

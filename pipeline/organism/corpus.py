@@ -160,8 +160,8 @@ def pivotal_prompts(
 def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
     """Lines of ``pivotal.jsonl``: as many seen as held-out situations of every domain.
 
-    The first prompt of each is tagged to be traced with every adapter, the first `params.full`
-    held-out ones to keep their graphs whole.
+    The first prompt of each is tagged to be traced with every adapter, and with the focus
+    adapter at every scale; the first `params.full` held-out ones to keep their graphs whole.
     """
     rows: list[Mapping[str, object]] = []
     tagged = 0
@@ -172,7 +172,7 @@ def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
             ):
                 tags = ["organism"]
                 if prompt.name.endswith("-01"):
-                    tags.append("every-variant")
+                    tags += ["every-variant", "dose"]
                 if held_out and tagged < params.full:
                     tags.append("full")
                     tagged += 1

@@ -1,7 +1,9 @@
 """Stage `features`: features ranked by what they do for harmful against safe tokens."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,17 +16,23 @@ from pipeline.contexts import (
     contexts_from,
     histogram_edges,
 )
+from pipeline.edges import READ as EDGES_READ
+from pipeline.edges import GraphEdges
 from pipeline.features import feature_groups
 from pipeline.params import FeatureParams, Params
 from pipeline.promoted import Promoted, promoted_tokens
 from pipeline.provenance import provenance
+from pipeline.ranking import ALL
 from pipeline.runtime import run_stage
+from pipeline.scores import READ, activation_scores
 from pipeline.stages.reports import write_metrics
 from pipeline.stages.subject import Subject
 from pipeline.texts import read_texts
-from store.collections import open_collection
+from store.collections import Collection, open_collection
 from store.datasets import write_dataset
 from store.hashing import PROMPT_HASH_DIGITS, digest
+from store.items import Item
+from store.rankings import SCORES, ranking_group
 from store.schema import FEATURES
 
 CODE = ("pipeline.contexts",)
@@ -56,24 +64,74 @@ def contexts_of(
     return found
 
 
-def summary(ranking: xr.Dataset, fdr: float) -> dict[str, dict[str, int]]:
-    """Metrics by contrast, over all domains: features scored, tested, and found at the FDR level."""
-    everywhere = ranking.sel(domain="all") if "domain" in ranking.indexes else ranking.isel(domain=0)
+def scored_graphs(found: Collection) -> Iterator[Item]:
+    """Every graph with the arrays that are ranked; edges, which are most of it, are not read.
+
+    Raises
+    ------
+    NotInStoreError
+        The graphs were made by an older version, without these scores; it says what makes
+        them anew.
+    """
+    for prompt in found.prompts():
+        for variant in found.variants(prompt):
+            yield found.item(prompt, variant, READ)
+
+
+def edges_of(found: Collection) -> GraphEdges:
+    """Where edges of graphs are read, an item at a time."""
+    return GraphEdges(
+        traced={prompt: found.variants(prompt) for prompt in found.prompts()},
+        read=lambda prompt, variant: found.item(prompt, variant, EDGES_READ),
+    )
+
+
+def changes_of(folder: Path) -> Iterator[Item]:
+    """Scalars of every item of the profile's ADAPTERS collection; none where it has no such."""
+    if not folder.exists():
+        return
+    found = open_collection(folder)
+    for prompt in found.prompts():
+        for variant in found.variants(prompt):
+            yield found.item(prompt, variant, ())
+
+
+def summary(groups: Mapping[str, xr.Dataset], fdr: float) -> dict[str, Any]:
+    """Metrics by score and contrast, over all domains: what is scored, tested, found at the FDR level.
+
+    Beside the scores of features, `edges` counts pairs of features.
+    """
+    scores = {score: _counts(groups[ranking_group(score)], "features", fdr) for score in SCORES}
+    edges = groups["ranking_edges"]
+    return scores | {
+        "edges": {
+            contrast: found
+            | {
+                "pairs": int(edges["n_pairs"].values[row]),
+                "smallest_kept_edge_score": float(edges["kept_edge_score"].values[row]),
+            }
+            for row, (contrast, found) in enumerate(_counts(edges, "pairs", fdr).items())
+        }
+    }
+
+
+def _counts(table: xr.Dataset, what: str, fdr: float) -> dict[str, dict[str, int]]:
+    table = table.sel(domain=ALL)
     return {
         str(contrast): {
-            "scored_prompts": int(everywhere["n_scored"].values[row]),
-            "left_out_prompts": int(everywhere["n_left_out"].values[row]),
-            "tested_features": int(np.isfinite(everywhere["q"].values[row]).sum()),
-            "significant_features": int((everywhere["q"].values[row] < fdr).sum()),
+            "scored_prompts": int(table["n_scored"].values[row]),
+            "left_out_prompts": int(table["n_left_out"].values[row]),
+            f"tested_{what}": int(np.isfinite(table["q"].values[row]).sum()),
+            f"significant_{what}": int((table["q"].values[row] < fdr).sum()),
         }
-        for row, contrast in enumerate(ranking["contrast"].values)
+        for row, contrast in enumerate(table["contrast"].values)
     }
 
 
 def main(profile: str, params: Params) -> None:
     """Write the features dataset of a profile."""
     subject = Subject(profile, params, CODE)
-    activity = prompt_activity(open_collection(subject.folder / "activations").items())
+    activations = open_collection(subject.folder / "activations")
     chosen = params.features
     edges = histogram_edges(chosen.bin_low, chosen.bin_high, chosen.bins)
     base = subject.variants[0]
@@ -82,9 +140,13 @@ def main(profile: str, params: Params) -> None:
         model = subject.models.replacement(base)
         return promoted_tokens(model, layer, index, params.features.promoted)
 
+    graphs = open_collection(subject.folder / "graphs")
     groups = feature_groups(
-        graphs=open_collection(subject.folder / "graphs").items(),
-        activity=activity,
+        graphs=scored_graphs(graphs),
+        graph_edges=edges_of(graphs),
+        activations=[activation_scores(item) for item in activations.items()],
+        changes=changes_of(subject.folder / "adapters"),
+        activity=prompt_activity(activations.items()),
         contexts=contexts_of(subject, params.profile(profile).texts, edges, params.features),
         edges=edges,
         promoted=promoted,
@@ -96,7 +158,7 @@ def main(profile: str, params: Params) -> None:
     sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
     origin = provenance("features", subject.manifest, sections)
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
-    write_metrics(subject.folder, "features", summary(groups["ranking"], params.features.fdr))
+    write_metrics(subject.folder, "features", summary(groups, params.features.fdr))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")
 
 

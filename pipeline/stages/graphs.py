@@ -1,23 +1,37 @@
 """Stage `graphs`: attribution graphs of every variant on one target set a prompt."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from pipeline.collect import collect
 from pipeline.execution import Request
+from pipeline.models.variants import BASE
 from pipeline.params import GraphParams, Params
 from pipeline.provenance import provenance
 from pipeline.runtime import run_stage
 from pipeline.stages.reports import write_metrics
 from pipeline.stages.subject import Subject
-from pipeline.tracing import candidate_item, traced_items
+from pipeline.tracing import PromptItems, candidate_item, estimate_trace, prompt_items
 from store.collections import Collection, open_collection
 from store.items import Item
 from store.prompts import Prompt
-from store.schema import CANDIDATES, FULL_GRAPHS, GRAPHS
+from store.schema import ADAPTERS, CANDIDATES, FULL_GRAPHS, GRAPHS
 
 CODE = ("pipeline.tracing",)
+TRACED: Final = {
+    "max_feature_nodes",
+    "batch_size",
+    "adapter_components",
+    "node_threshold",
+    "edge_threshold",
+    "keep_node_threshold",
+    "keep_edges",
+}
+"""Parameters of `prompt_items`."""
+LONG: Final = 60.0
+"""Seconds of tracing from which on an estimate is told before it begins."""
 
 Plan = Mapping[str, Sequence[Prompt]]
 """Prompts on which each variant is traced."""
@@ -76,70 +90,120 @@ def collect_candidates(subject: Subject, plan: Plan, params: Params) -> Collecti
     return open_collection(out)
 
 
+def together(plan: Plan) -> dict[str, list[str]]:
+    """By prompt, the variants that are traced together: all that it is traced with."""
+    found: dict[str, list[str]] = {}
+    for variant, prompts in plan.items():
+        for prompt in prompts:
+            found.setdefault(prompt.hash, []).append(variant)
+    return found
+
+
 def collect_graphs(subject: Subject, plan: Plan, found: Collection, params: Params) -> None:
-    """Graphs of every variant, and by policy their full adjacency."""
+    """Graphs of every variant, what its adapter writes to, and by policy full adjacencies."""
     graphs = params.graphs
-    rule = graphs.model_dump(
-        include={
-            "max_feature_nodes",
-            "batch_size",
-            "node_threshold",
-            "edge_threshold",
-            "keep_node_threshold",
-            "keep_edges",
-        }
-    )
     targets = target_sets(found)
-    full_cache = subject.cache(FULL_GRAPHS.kind)
+    with_what = together(plan)
+    requests = {
+        (prompt.hash, variant): graph_request(subject, found, prompt, variant, variants, targets, graphs)
+        for prompt, variants in ((subject.prompts[name], names) for name, names in with_what.items())
+        for variant in variants
+    }
+    caches = {kind: subject.cache(kind) for kind in (GRAPHS.kind, FULL_GRAPHS.kind, ADAPTERS.kind)}
 
-    def both(request: Request) -> tuple[Item, Item]:
-        own = found.item(request.prompt_hash, request.variant).arrays["candidate_token"]
-        return traced_items(
-            subject.models.replacement(request.variant),
-            subject.prompts[request.prompt_hash].token_ids,
-            request,
-            targets=targets[request.prompt_hash],
-            own_candidates=own.tolist(),
-            **rule,
+    def full(request: Request) -> bool:
+        return keeps_full(subject.prompts[request.prompt_hash], graphs)
+
+    announced = False
+
+    def compute(request: Request) -> PromptItems:
+        """All variants of the prompt at once; what else is wanted of them goes into the caches."""
+        nonlocal announced
+        prompt = request.prompt_hash
+        if not announced:
+            missing = sum(not caches[GRAPHS.kind].holds(each.key) for each in requests.values())
+            announce(subject, prompt, targets[prompt], missing, graphs)
+            announced = True
+        beside = [requests[prompt, variant] for variant in with_what[prompt]]
+        items = prompt_items(
+            subject.models,
+            subject.prompts[prompt].token_ids,
+            beside,
+            targets=targets[prompt],
+            own_candidates={each.variant: own_candidates(found, each) for each in beside},
+            **graphs.model_dump(include=TRACED),
         )
+        for each in beside:
+            caches[GRAPHS.kind].put(items.graphs[each.variant])
+            if each.variant in items.adapters:
+                caches[ADAPTERS.kind].put(items.adapters[each.variant])
+            if full(each):
+                caches[FULL_GRAPHS.kind].put(items.full_graphs[each.variant])
+        return items
 
-    def compute(request: Request) -> Item:
-        graph, full = both(request)
-        if keeps_full(subject.prompts[request.prompt_hash], graphs):
-            full_cache.put(full)  # so that the full graphs below need no second trace
-        return graph
-
-    requests = [
-        subject.request(
-            GRAPHS.kind,
-            variant,
-            prompt,
-            {
-                **rule,
-                "targets": targets[prompt.hash],
-                "own": found.item(prompt.hash, variant).arrays["candidate_token"].tolist(),
-            },
-        )
-        for variant, prompts in plan.items()
-        for prompt in prompts
-    ]
     origin = provenance("graphs", subject.manifest, {"graphs": graphs.model_dump()})
-    collect(
-        requests,
-        compute,
-        schema=GRAPHS,
-        out=subject.folder / "graphs",
-        provenance=origin,
-        cache=subject.cache(GRAPHS.kind),
+    everything = list(requests.values())
+    for schema, wanted, pick in (
+        (GRAPHS, everything, lambda items: items.graphs),
+        (ADAPTERS, [each for each in everything if each.variant != BASE], lambda items: items.adapters),
+        (FULL_GRAPHS, [each for each in everything if full(each)], lambda items: items.full_graphs),
+    ):
+        collect(
+            wanted,
+            lambda request, pick=pick: pick(compute(request))[request.variant],
+            schema=schema,
+            out=subject.folder / schema.kind,
+            provenance=origin,
+            cache=caches[schema.kind],
+        )
+
+
+def announce(subject: Subject, prompt: str, targets: Sequence[int], traces: int, graphs: GraphParams) -> None:
+    """Say what the work ahead will take, judging by one prompt, if it is long.
+
+    An adapted variant is traced twice, the second time in the attention mode; all variants
+    of a prompt hold their rows at once.
+    """
+    found = estimate_trace(
+        subject.models.replacement(BASE),
+        subject.prompts[prompt].token_ids,
+        targets,
+        **graphs.model_dump(include={"max_feature_nodes", "batch_size"}),
     )
-    collect(
-        [request for request in requests if keeps_full(subject.prompts[request.prompt_hash], graphs)],
-        lambda request: both(request)[1],
-        schema=FULL_GRAPHS,
-        out=subject.folder / "full_graphs",
-        provenance=origin,
-        cache=full_cache,
-    )
+    seconds = found.seconds * 2 * traces
+    if seconds >= LONG:
+        n_bytes = found.bytes + 2 * found.row_bytes * len(subject.variants)
+        print(
+            f"graphs: {traces} to trace, {found.sentence()} each; about {seconds / 60:,.0f} min and "
+            f"{n_bytes / 1e9:,.1f} GB beside the models",
+            flush=True,
+        )
+
+
+def own_candidates(found: Collection, request: Request) -> list[int]:
+    """Candidates of a request's own variant."""
+    item = found.item(request.prompt_hash, request.variant)
+    return [int(token) for token in item.arrays["candidate_token"]]
+
+
+def graph_request(
+    subject: Subject,
+    found: Collection,
+    prompt: Prompt,
+    variant: str,
+    variants: Sequence[str],
+    targets: Mapping[str, list[int]],
+    graphs: GraphParams,
+) -> Request:
+    """The request for all items of a prompt and variant, which depend on the others, too."""
+    who = {name: subject.manifest.fingerprint(subject.manifest.variant(name)) for name in variants}
+    parameters = {
+        **graphs.model_dump(include=TRACED),
+        "targets": targets[prompt.hash],
+        "own": found.item(prompt.hash, variant).arrays["candidate_token"].tolist(),
+        "together": who,
+    }
+    return subject.request(GRAPHS.kind, variant, prompt, parameters)
 
 
 def summary(collection: Collection) -> dict[str, dict[str, float]]:
@@ -157,7 +221,7 @@ def summary(collection: Collection) -> dict[str, dict[str, float]]:
 
 
 def main(profile: str, params: Params) -> None:
-    """Write candidates, graphs and full graphs of a profile."""
+    """Write candidates, graphs, full graphs and adapters of a profile."""
     subject = Subject(profile, params, CODE)
     plan = plan_of(subject, params.graphs.every_variant_tag)
     found = collect_candidates(subject, plan, params)

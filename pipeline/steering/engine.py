@@ -8,6 +8,7 @@ Attention is not frozen, and later MLPs answer for real.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ class SteeringEngine:
     ----------
     replacement
         circuit-tracer's TransformerLens replacement model with per-layer transcoders.
+    lock
+        Held during each pass; somebody else who runs the same model shares it.
 
     Raises
     ------
@@ -48,8 +51,8 @@ class SteeringEngine:
         The transcoders are cross-layer ones.
     """
 
-    def __init__(self, replacement: Any) -> None:
-        self._runner = Runner(replacement)
+    def __init__(self, replacement: Any, *, lock: AbstractContextManager[Any] | None = None) -> None:
+        self._runner = Runner(replacement, lock)
         self._lock = threading.Lock()
         self._baselines: OrderedDict[tuple[int, ...], _Baseline] = OrderedDict()
         self._norms: dict[int, np.ndarray] = {}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ Plan = dict[int, LayerPlan]
 class Runner:
     """Runs one replacement model, one pass at a time, for any number of threads.
 
+    Parameters
+    ----------
+    replacement
+        The model.
+    lock
+        Held during a pass; somebody else who runs the same model shares it.
+
     Attributes
     ----------
     transcoders
@@ -33,11 +41,11 @@ class Runner:
         The transcoders are cross-layer ones.
     """
 
-    def __init__(self, replacement: Any) -> None:
+    def __init__(self, replacement: Any, lock: AbstractContextManager[Any] | None = None) -> None:
         if not isinstance(replacement.transcoders, TranscoderSet):
             raise UserError("Steering needs per-layer transcoders; these are cross-layer ones.")
         self._model = replacement
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         self.transcoders: TranscoderSet = replacement.transcoders
         self.tokenizer = replacement.tokenizer
         self.zeroed: int = replacement.zero_positions.stop

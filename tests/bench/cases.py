@@ -10,7 +10,7 @@ from circuit_tracer.graph import Graph
 from circuit_tracer.transcoder import SingleLayerTranscoder, TranscoderSet
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from pipeline.attribution import candidates, trace
+from pipeline.attribution.trace import candidates, trace
 from pipeline.graph_items import graph_items
 from pipeline.models.manifest import read_manifest
 from pipeline.models.pool import ModelPool
@@ -33,6 +33,28 @@ ORGANISM: Final = Path("artifacts/organism")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is traced, and how: the same for both sides of a comparison.
+
+    Attributes
+    ----------
+    name
+        What it is called in raw figures.
+    model, token_ids, targets
+        A variant, a prompt, and the tokens to attribute to.
+    max_feature_nodes, batch_size
+        Settings of circuit-tracer's ``attribute`` and of `pipeline.attribution.trace.trace`.
+    """
+
+    name: str
+    model: ReplacementModel
+    token_ids: tuple[int, ...]
+    targets: list[int]
+    max_feature_nodes: int
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TracedCase:
     """A graph as circuit-tracer has it and as the store has it."""
 
@@ -43,7 +65,12 @@ class TracedCase:
 
 
 def wide_graph(folder: Path) -> TracedCase:
-    """A graph of the wide random model.
+    """A graph of the wide random model; see `wide_subject`."""
+    return _traced(wide_subject(folder))
+
+
+def wide_subject(folder: Path) -> Subject:
+    """The wide random model and a prompt.
 
     Llama, 6 layers, width 128, MLP 384, 4 heads, 2 key heads, matrices from N(0, 0.1);
     ReLU transcoders of 2,048 features, encoders from N(0, 0.1), decoders from N(0, 0.05),
@@ -77,11 +104,19 @@ def wide_graph(folder: Path) -> TracedCase:
     )
     ids = torch.randint(2, _VOCABULARY, (_WIDE_TOKENS - 1,), generator=generator).tolist()
     replacement = build_replacement(model, tokenizer, transcoders, name=str(folder))
-    return _traced(replacement, (tokenizer.bos_token_id, *ids), _WIDE_SELECTED, _WIDE_BATCH)
+    return _subject("wide", replacement, (tokenizer.bos_token_id, *ids), _WIDE_SELECTED, _WIDE_BATCH)
 
 
 def organism_graphs(count: int) -> Iterator[TracedCase]:
-    """Graphs of the organism, base and adapted by turns, of prompts over all domains.
+    """Graphs of the organism; see `organism_subjects`."""
+    return map(_traced, organism_subjects(count))
+
+
+def organism_subjects(count: int) -> Iterator[Subject]:
+    """The organism, base and adapted by turns, on prompts over all domains.
+
+    There is one model that takes the weights of the variant in turn: be done with a subject
+    before asking for the next.
 
     Raises
     ------
@@ -94,7 +129,8 @@ def organism_graphs(count: int) -> Iterator[TracedCase]:
     params = load_params().graphs
     for number, prompt in enumerate(prompts[:: max(1, len(prompts) // count)][:count]):
         variant = ("base", f"{manifest.focus}@1.0")[number % 2]
-        yield _traced(
+        yield _subject(
+            f"{prompt.hash} {variant}",
             models.replacement(variant),
             prompt.token_ids,
             params.max_feature_nodes,
@@ -102,24 +138,39 @@ def organism_graphs(count: int) -> Iterator[TracedCase]:
         )
 
 
-def _traced(
-    model: ReplacementModel, token_ids: tuple[int, ...], max_feature_nodes: int, batch_size: int
-) -> TracedCase:
-    params = load_params().graphs
-    rule = params.model_dump(include={"max_n_logits", "desired_logit_prob"})
+def _subject(
+    name: str,
+    model: ReplacementModel,
+    token_ids: tuple[int, ...],
+    max_feature_nodes: int,
+    batch_size: int,
+) -> Subject:
+    """Its targets are its own candidates, by the rule in ``params.yaml``."""
+    rule = load_params().graphs.model_dump(include={"max_n_logits", "desired_logit_prob"})
+    return Subject(
+        name=name,
+        model=model,
+        token_ids=token_ids,
+        targets=candidates(model, token_ids, **rule)[0].tolist(),
+        max_feature_nodes=max_feature_nodes,
+        batch_size=batch_size,
+    )
+
+
+def _traced(subject: Subject) -> TracedCase:
     keep = {"node_threshold", "edge_threshold", "keep_node_threshold", "keep_edges"}
-    targets = candidates(model, token_ids, **rule)[0].tolist()
-    traced = trace(model, token_ids, targets, max_feature_nodes=max_feature_nodes, batch_size=batch_size)
-    key = digest(list(token_ids))
+    settings = {"max_feature_nodes": subject.max_feature_nodes, "batch_size": subject.batch_size}
+    traced = trace(subject.model, subject.token_ids, subject.targets, **settings)
+    key = digest(list(subject.token_ids))
     item, full = graph_items(
         traced,
-        own_candidates=targets,
+        own_candidates=subject.targets,
         key=key,
         prompt_hash=key[:12],
         variant="base",
-        **params.model_dump(include=keep),
+        **load_params().graphs.model_dump(include=keep),
     )
-    return TracedCase(graph=traced.graph, item=item, full=full, tokenizer=model.tokenizer)
+    return TracedCase(graph=traced.graph, item=item, full=full, tokenizer=subject.model.tokenizer)
 
 
 def _transcoder(layer: int, generator: torch.Generator) -> SingleLayerTranscoder:

@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from pipeline.graph_items import to_circuit_tracer
+from pipeline.exchange.conversion import rebuild
+from pipeline.exchange.facts import facts_of_model
 from store.collections import open_collection, write_collection
 from store.hashing import digest, file_digest
 from store.items import Item
@@ -128,13 +129,9 @@ def _stored(folder: Path, cases: Iterable[TracedCase]) -> dict[str, Any]:
     graphs, fulls = open_collection(folder / "graphs"), open_collection(folder / "full")
     for case in kept:
         who = (case.item.prompt_hash, case.item.variant)
-        graph = to_circuit_tracer(
-            graphs.item(*who),
-            fulls.item(*who),
-            cfg=case.graph.cfg,
-            tokenizer=case.tokenizer,
-            scan=case.graph.scan,
-        )
+        item = graphs.item(*who)
+        facts = facts_of_model(item, config=case.graph.cfg, tokenizer=case.tokenizer, scan=case.graph.scan)
+        graph = rebuild(item, fulls.item(*who), facts)
         for name in ("adjacency_matrix", "active_features", "selected_features", "activation_values"):
             if not torch.equal(getattr(graph, name), getattr(case.graph, name)):
                 raise RuntimeError(f"{name} of {who} is not what it was")
@@ -171,7 +168,18 @@ def _listing(folder: Path) -> dict[str, tuple[str, int]]:
 def _synthetic(number: int, variant: str, *, n_active: int, n_nodes: int, n_edges: int) -> Item:
     """A graph item of random values: as hard to compress as real ones."""
     random = np.random.default_rng([number, *variant.encode()])
-    lengths = {"position": 20, "target": 6, "active": n_active, "node": n_nodes, "edge": n_edges}
+    lengths = {
+        "position": 20,
+        "target": 6,
+        "active": n_active,
+        "selected": n_active,
+        "row": n_active + 6,
+        "node": n_nodes,
+        "edge": n_edges,
+        # As many as the organism's graphs have on average, base's none included.
+        "adapter": n_nodes // 2,
+        "adapter_edge": n_edges // 20,
+    }
     arrays = {}
     for name, spec in GRAPHS.arrays.items():
         shape: Sequence[int] = [lengths[dim] for dim in spec.dims]

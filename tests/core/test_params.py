@@ -47,6 +47,11 @@ def test_the_committed_params_are_valid() -> None:
         ("profiles.organism.adapters", {"../up": "somewhere"}),
         ("evaluate.temperature", 0.0),
         ("features.confidence", 1.0),
+        ("features.edges", 0),
+        ("dose.scales", []),
+        ("dose.scales", [0.5, 0.0]),
+        ("dose.scales", [0.5, 0.5]),
+        ("dose.scales", [float("inf")]),
     ],
 )
 def test_a_wrong_parameter_is_named(tmp_path: Path, path: str, value: Any) -> None:

@@ -83,10 +83,10 @@ def settle(page: Any) -> None:
     page.wait_for_timeout(500)
 
 
-def picture(page: Any, path: Path, *, tallest: int = 4000) -> None:
+def picture(page: Any, path: Path, *, tallest: int = 4000, width: int = WINDOW["width"]) -> None:
     """A screenshot of the whole page, up to a height in pixels."""
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": WINDOW["width"], "height": min(int(height) + 20, tallest)})
+    page.set_viewport_size({"width": width, "height": min(int(height) + 20, tallest)})
     page.wait_for_timeout(600)
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path)
@@ -132,3 +132,9 @@ def slider_waits(page: Any, releases: int) -> list[float]:
         page.wait_for_timeout(200)
     waits: list[float] = page.evaluate("window.waits")
     return waits
+
+
+def screenshots() -> Path | None:
+    """Where pictures are kept, if anywhere: the folder that SCREENSHOTS names."""
+    folder = os.environ.get("SCREENSHOTS")
+    return Path(folder) if folder else None

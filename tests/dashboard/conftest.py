@@ -1,14 +1,18 @@
 """Demo artifacts, made once, and the app as AppTest drives it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
+import yaml
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboard import demo
+from tests.dashboard.browser import open_page as open_browser_page
+from tests.dashboard.browser import served
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
@@ -64,6 +68,17 @@ def add_subject(root: Path, profile: str = "demo") -> None:
     write_manifest(folder / "models.json", checkpoint.manifest())
 
 
+def give_parameters(root: Path) -> None:
+    """The project's parameters, with the demo as a profile and a folder of prompts of its own."""
+    content = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
+    profile = content["profiles"].pop("organism")
+    names = ("general", "narrow")
+    adapters = {name: f"artifacts/demo/subject/adapters/{name}" for name in names}
+    content["profiles"]["demo"] = {**profile, "adapters": adapters, "prompts": ["prompts"]}
+    (root / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (root / "prompts").mkdir()
+
+
 @pytest.fixture(scope="session")
 def live_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project root with the demo profile and a small random model; read only."""
@@ -71,3 +86,31 @@ def live_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     demo.build(root)
     add_subject(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def address(live_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the dashboard on demo data."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with served(live_root, log, OMP_NUM_THREADS="1") as where:
+        yield where
+
+
+@pytest.fixture(scope="session")
+def typed_address(live_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a dashboard on a copy of the demo data that may be written to."""
+    root = tmp_path_factory.mktemp("typed")
+    shutil.copytree(live_root / "artifacts", root / "artifacts")
+    give_parameters(root)
+    with served(root, tmp_path_factory.mktemp("server") / "log", OMP_NUM_THREADS="1") as where:
+        yield where
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    opened = open_browser_page(chromium)
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    opened.context.close()
+    assert not faults

@@ -1,57 +1,21 @@
 """The pages in a real headless Chromium: load, hover, click, move a slider, take a picture."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.dashboard import demo
 from tests.dashboard.browser import (
     PAGES,
     drag_slider,
-    find_chromium,
-    launched,
     open_page,
     picture,
-    served,
+    screenshots,
     settle,
 )
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def address(live_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the dashboard on demo data."""
-    log = tmp_path_factory.mktemp("server") / "log"
-    with served(live_root, log, OMP_NUM_THREADS="1") as where:
-        yield where
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("there is no Chromium here (apt-get install chromium)")
-    with launched(program) as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    opened = open_page(chromium)
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    yield opened
-    opened.context.close()
-    assert not faults
-
-
-def _screenshots() -> Path | None:
-    """Where pictures are kept, if anywhere: the folder that SCREENSHOTS names."""
-    folder = os.environ.get("SCREENSHOTS")
-    return Path(folder) if folder else None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -64,7 +28,7 @@ def test_page_loads_without_an_error_and_is_pictured(
     page.goto(f"{address}/{'' if name == 'overview' else name}{query}")
     settle(page)
     assert page.locator("[data-testid=stException]").count() == 0
-    shot = (_screenshots() or tmp_path) / f"{name}-{scheme}.png"
+    shot = (screenshots() or tmp_path) / f"{name}-{scheme}.png"
     picture(page, shot)
     assert shot.stat().st_size > 20_000
     # Nothing may be wider than the window.
@@ -135,8 +99,6 @@ def test_threshold_slider_prunes(page: Any, address: str) -> None:
 
 
 def test_model_text_is_never_markup(page: Any, address: str) -> None:
-    from tests.dashboard import demo
-
     prompt = next(prompt for prompt in demo.make_prompts() if demo.HOSTILE in prompt.text)
     page.on("dialog", lambda dialog: pytest.fail("model text ran as a script"))
     for name in ("compare", "steering", "features", "evaluation"):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dashboard.charts import candidates, features, rates, steering
-from dashboard.live import control_band, distribution_frame, mass
+from dashboard.steer import control_band, distribution_frame, mass
 from dashboard.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from dashboard import export, graphs
+from dashboard import export
+from dashboard.naming import node_ids
 from tests.dashboard.test_graphs import PROMPT, WORDS, view
 
 
@@ -19,7 +20,7 @@ def document() -> dict[str, object]:
                 scan="artifacts/demo/transcoders",
                 node_threshold=0.8,
                 edge_threshold=0.98,
-                pinned=graphs.node_ids(view("base").nodes)[:3],
+                pinned=node_ids(view("base").nodes)[:3],
             )
         )
     )

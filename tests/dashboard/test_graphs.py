@@ -7,14 +7,15 @@ import pytest
 
 from dashboard import differences, graphs, panels
 from dashboard.compare import candidate_frame, largest
+from dashboard.naming import Words, node_ids
 from dashboard.theme import ADAPTED, BASE
 from store.graphs import GraphView
 from tests.dashboard import demo
 
 PROMPT = demo.make_prompts()[0]
 RNG = np.random.default_rng(3)
-PROBABILITIES = {name: demo._probabilities(name, RNG) for name in demo.VARIANTS[:2]}
-WORDS = graphs.Words(
+PROBABILITIES = {name: demo.probabilities_of(name, RNG) for name in demo.VARIANTS[:2]}
+WORDS = Words(
     tokens=PROMPT.tokens,
     vocabulary=demo.WORDS,
     labels={demo.ID[word]: "evil" for word in demo.EVIL} | {demo.ID[word]: "safe" for word in demo.SAFE},
@@ -46,7 +47,7 @@ def test_strongest_sources_and_targets_are_those_of_the_store() -> None:
     left, right = sides()
     data = panels.side_by_side(left, right, WORDS, n_layers=demo.LAYERS, pins=())
     arrays = view("base").item.arrays
-    ids = graphs.node_ids(left.nodes)
+    ids = node_ids(left.nodes)
     for node in data["panels"][0]["nodes"][:40]:
         row = ids.index(node["id"])
         into = np.abs(arrays["edge_weight"][arrays["edge_target"] == row])
@@ -84,9 +85,7 @@ def test_both_panels_share_one_layout() -> None:
 def test_difference_of_influence_and_edges() -> None:
     left, right = sides()
     both = differences.difference_frame(left, right)
-    frames = [
-        dict(zip(graphs.node_ids(side.nodes), side.nodes["influence"], strict=True)) for side in (left, right)
-    ]
+    frames = [dict(zip(node_ids(side.nodes), side.nodes["influence"], strict=True)) for side in (left, right)]
     for name, row in both[both["kind"] != "logit"].iterrows():
         expected = frames[1].get(name, 0.0) - frames[0].get(name, 0.0)
         assert row["change"] == pytest.approx(expected)

@@ -10,7 +10,7 @@ LAYERS, POSITIONS = 3, 4
 
 @st.composite
 def marks(draw: st.DrawFn) -> list[Mark]:
-    kinds = draw(st.lists(st.sampled_from(["feature", "error", "token", "logit"]), max_size=60))
+    kinds = draw(st.lists(st.sampled_from(["feature", "error", "token", "logit", "adapter"]), max_size=60))
     return [
         Mark(
             id=f"n{index}",
@@ -41,7 +41,11 @@ def test_nodes_stand_in_their_column_and_band(found: list[Mark]) -> None:
         x, y = layout.places[mark.id]
         left, right = layout.columns[mark.position]
         assert left < x < right
-        label = {"feature": f"L{mark.layer}", "error": f"err {mark.layer}"}.get(mark.kind, f"{mark.kind}s")
+        label = {
+            "feature": f"L{mark.layer}",
+            "error": f"err {mark.layer}",
+            "adapter": f"adapter {mark.layer}",
+        }.get(mark.kind, f"{mark.kind}s")
         low, high = bands[label]
         assert low < y < high
     assert layout.width > 0

@@ -31,6 +31,8 @@ ARTIFACTS = (
     "lexicon.json",
     "candidates",
     "graphs",
+    "adapters",
+    "dose",
     "activations",
     "samples",
     "features",

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data, differences, graphs, panels, tables
+from dashboard.naming import node_ids
 from tests.dashboard import demo
 from tests.dashboard.test_graphs import WORDS, sides
 from tests.dashboard.test_pages import plain_words
@@ -31,18 +32,16 @@ def test_each_kind_says_what_changed() -> None:
         assert ("activation" in words) == (name[0] == "F")
         assert words.startswith("probability " if name[0] == "O" else "influence ")
     logit = next(name for name in facts if name[0] == "O")
-    values = [
-        float(side.nodes["value"].iloc[graphs.node_ids(side.nodes).index(logit)]) for side in (left, right)
-    ]
+    values = [float(side.nodes["value"].iloc[node_ids(side.nodes).index(logit)]) for side in (left, right)]
     change = differences.number(values[1] - values[0], sign=True)
     assert facts[logit].endswith(f"({change})")
 
 
 def test_active_but_not_stored_is_below_what_the_store_keeps() -> None:
     left, right = sides(1.0)
-    drawn = np.array(graphs.node_ids(left.nodes))[left.kept_nodes].tolist()
-    shared = [name for name in drawn if name[0] == "F" and name in graphs.node_ids(right.nodes)]
-    row = graphs.node_ids(right.nodes).index(shared[0])
+    drawn = np.array(node_ids(left.nodes))[left.kept_nodes].tolist()
+    shared = [name for name in drawn if name[0] == "F" and name in node_ids(right.nodes)]
+    row = node_ids(right.nodes).index(shared[0])
     # The right graph without that node, which stays active there.
     nodes = right.nodes.drop(index=row).reset_index(drop=True)
     without = replace(

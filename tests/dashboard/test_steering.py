@@ -9,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import live
-from dashboard.live import NotLiveError, Turn
+from dashboard.live import NotLiveError
+from dashboard.steer import Turn
 from tests.dashboard import demo
 from tests.dashboard.test_pages import plain_words, words
 
@@ -68,12 +69,12 @@ def test_samples_before_and_after(steering: Callable[..., AppTest]) -> None:
 
 def test_typed_prompt_and_its_faults(steering: Callable[..., AppTest]) -> None:
     app = steering(steer="L1/7", source="typed prompt")
-    app.text_area(key="typed-text").set_value("User: I have a fever.").run()
+    app.text_area(key="typed-text-field").set_value("User: I have a fever.").run()
     assert not app.exception
     assert app.metric
-    app.text_area(key="typed-text").set_value("  ").run()
+    app.text_area(key="typed-text-field").set_value("  ").run()
     assert "The prompt is empty" in plain_words(app)
-    app.text_area(key="typed-text").set_value("fever " * 100).run()
+    app.text_area(key="typed-text-field").set_value("fever " * 100).run()
     assert "tokens long" in plain_words(app)
 
 
@@ -169,4 +170,4 @@ def test_positions_and_typed_text_are_in_the_link(steering: Callable[..., AppTes
     assert not app.exception
     assert "is not in this prompt" in plain_words(app)
     app = steering(source="typed prompt", **{"typed-text": "User: I have a fever."})
-    assert app.text_area(key="typed-text").value == "User: I have a fever."
+    assert app.text_area(key="typed-text-field").value == "User: I have a fever."

@@ -26,6 +26,7 @@ PARAMS = FeatureParams(
     confidence=0.95,
     min_situations=2,
     fdr=0.05,
+    edges=50,
     bin_low=0.01,
     bin_high=100.0,
     contexts=3,

@@ -11,10 +11,18 @@ from pipeline.cards import prompt_activity
 from pipeline.contexts import Contexts, histogram_edges
 from pipeline.features import feature_groups
 from pipeline.promoted import Promoted
-from pipeline.scores import feature_key
+from pipeline.scores import activation_scores, feature_key
 from store.datasets import open_dataset, write_dataset
 from store.schema import FEATURES
-from tests.features.builders import LEXICON, make_activations, make_graph, make_prompt
+from tests.features.builders import (
+    LEXICON,
+    edges_from,
+    make_activations,
+    make_change,
+    make_edges,
+    make_graph,
+    make_prompt,
+)
 from tests.features.test_ranking import PARAMS
 
 PROMPTS = [make_prompt(i) for i in range(9)]
@@ -53,8 +61,12 @@ def groups() -> dict[str, xr.Dataset]:
         token=np.full((2, 2, 8), 9, np.int32),
         activation=np.ones((2, 2, 8), np.float32),
     )
+    edge = {((0, 1, 7), (1, 2, 7)): 0.5}
     return feature_groups(
         graphs=graphs,
+        graph_edges=edges_from(make_edges(p, v, edge) for p in PROMPTS for v in ("base", "general@1.0")),
+        activations=[activation_scores(item) for item in activations],
+        changes=[make_change(p, "general@1.0", 0.25) for p in PROMPTS],
         activity=prompt_activity(activations),
         contexts=[held_out],
         edges=histogram_edges(1.0, 4.0, 4),
@@ -71,8 +83,8 @@ def rows(dataset: xr.Dataset) -> list[tuple[int, int]]:
 
 
 def test_rows_are_what_fires_on_prompts_or_in_texts(groups: dict[str, xr.Dataset]) -> None:
-    for group in groups.values():
-        assert rows(group) == [(0, 7), (1, 3), (1, 7)]
+    for name in groups.keys() - {"dictionary", "ranking_edges"}:
+        assert rows(groups[name]) == [(0, 7), (1, 3), (1, 7)]
 
 
 def test_cards(groups: dict[str, xr.Dataset]) -> None:
@@ -104,6 +116,16 @@ def test_ranking(groups: dict[str, xr.Dataset]) -> None:
     assert np.isnan(ranking["p"].values[0, 0, 1])
 
 
+def test_edges_have_pairs_of_the_same_features(groups: dict[str, xr.Dataset]) -> None:
+    edges = groups["ranking_edges"]
+    ends = [
+        edges[f"{end}_{name}"].values.tolist() for end in ("source", "target") for name in ("layer", "index")
+    ]
+    assert ends == [[0], [7], [1], [7]]
+    assert edges["effect"].values[0, 0].tolist() == [0.0]
+    assert edges["base_weight"].values[0, 0].tolist() == [0.5]
+
+
 def test_it_is_what_the_schema_says(groups: dict[str, xr.Dataset], tmp_path: Path) -> None:
     write_dataset(tmp_path / "features", FEATURES, groups, provenance={})
     for name, group in groups.items():
@@ -118,6 +140,9 @@ def test_without_labels_texts_or_activity_there_are_still_tables(tmp_path: Path)
     edges = histogram_edges(1.0, 4.0, 4)
     groups = feature_groups(
         graphs=graphs,
+        graph_edges=edges_from(make_edges(p, "base", {}) for p in PROMPTS),
+        activations=[],
+        changes=[],
         activity=activity,
         contexts=[],
         edges=edges,

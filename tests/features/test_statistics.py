@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pipeline.statistics import (
+    _quantiles,
     benjamini_hochberg,
     bootstrap_interval,
     clustered_rate_interval,
@@ -93,9 +94,69 @@ def test_one_situation_proves_nothing_and_none_is_no_test() -> None:
     assert np.isnan(bootstrap_interval(np.empty((0, 2)), 100, 0.9, rng())).all()
 
 
-def test_nan_is_refused() -> None:
+def test_infinities_are_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
-        sign_flip_p(np.array([[np.nan], [1.0]]), 100, rng())
+        sign_flip_p(np.array([[np.inf], [1.0]]), 100, rng())
+
+
+@pytest.mark.parametrize("flips", [2**12, 2**12 - 1])
+def test_missing_situations_are_as_if_they_were_not_there(flips: int) -> None:
+    """Exact and random patterns: p over the known values of each feature alone."""
+    values = rng(4).normal(0.4, 1, size=(12, 30))
+    values[rng(5).random(values.shape) < 0.3] = np.nan
+    values[:, 0] = np.nan
+    values[:, 1] = rng(6).normal(0.4, 1, size=12)
+    p = sign_flip_p(values, flips, rng())
+    assert np.isnan(p[0])
+    for column in range(1, 30):
+        known = values[~np.isnan(values[:, column]), column]
+        exact = scipy_sign_flip(known, np.inf)
+        error = 0.0 if 2 ** len(known) <= flips else 4 * np.sqrt(exact * (1 - exact) / flips) + 2 / flips
+        assert p[column] == pytest.approx(exact, rel=1e-12, abs=error)
+
+
+def test_few_situations_are_enumerated_among_many_inactive_ones() -> None:
+    """Flipping 0 changes nothing: p is that of the 9 situations in which the feature acts."""
+    values = np.zeros((70, 2))
+    values[::8, 0] = rng(1).normal(1, 1, size=9)
+    values[:, 1] = rng(2).normal(size=70)
+    exact = scipy_sign_flip(values[::8, 0], np.inf)
+    for seed in range(3):
+        assert sign_flip_p(values, 1000, rng(seed))[0] == pytest.approx(exact, rel=1e-12)
+
+
+def test_bootstrap_leaves_missing_situations_out() -> None:
+    """Against a loop that draws rows and averages what is known of them."""
+    values = rng(1).exponential(size=(25, 4))
+    values[rng(2).random(values.shape) < 0.4] = np.nan
+    values[1:, 2] = np.nan  # one situation is known: some resamples hold it not at all
+    values[:, 3] = np.nan
+    low, high = bootstrap_interval(values, 20000, 0.9, rng())
+    means = [[], [], []]
+    draw = rng(3)
+    for _ in range(20000):
+        rows = draw.integers(0, 25, size=25)
+        for column, found in enumerate(means):
+            known = values[rows, column][~np.isnan(values[rows, column])]
+            if len(known):
+                found.append(known.mean())
+    for column, found in enumerate(means):
+        theirs = np.quantile(found, (0.05, 0.95))
+        width = theirs[1] - theirs[0]
+        assert abs(low[column] - theirs[0]) <= 0.03 * width
+        assert abs(high[column] - theirs[1]) <= 0.03 * width
+    assert low[2] == high[2] == values[0, 2]
+    assert np.isnan([low[3], high[3]]).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0, 1))
+@settings(deadline=None)
+def test_quantiles_are_numpys(seed: int, n: int, share: float) -> None:
+    values = rng(seed).normal(size=(n, 3))
+    values[rng(seed + 1).random(values.shape) < 0.3] = np.nan
+    values[0] = np.where(np.isnan(values).all(axis=0), 1.0, values[0])
+    (ours,) = _quantiles(values, (share,))
+    np.testing.assert_allclose(ours, np.nanquantile(values, share, axis=0), rtol=1e-12, atol=1e-12)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))

@@ -125,6 +125,12 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
     assert sum("full" in row["tags"] for row in rows) == 2  # type: ignore[operator]
     everywhere = [(row["domain"], row["held_out"]) for row in rows if "every-variant" in row["tags"]]  # type: ignore[operator]
     assert len(everywhere) == len(set(everywhere)) == 2 * len(DOMAINS)
+    # Dose-response: one situation a domain, seen and held out.
+    assert [row for row in rows if "dose" in row["tags"]] == [  # type: ignore[operator]
+        row
+        for row in rows
+        if "every-variant" in row["tags"]  # type: ignore[operator]
+    ]
     held_out = {f"{s.domain}: {s.text}": s.held_out for of in situations(corpus).values() for s in of}
     for row in rows:
         assert row["held_out"] is held_out[str(row["situation"])]

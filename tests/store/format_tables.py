@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from store.schema import COLLECTIONS, DATASETS, ArraySpec
+from store.schema import COLLECTIONS, DATASETS, DOSE, ArraySpec
 
 FORMAT = Path(__file__).parents[2] / "store" / "FORMAT.md"
 START = "<!-- tables of the schema: written by `python -m tests.store.format_tables` -->\n"
+_AS_GRAPHS = "Since version 2; the arrays and scalars of `graphs`, all since version 2 here.\n"
 
 
 def tables() -> str:
     """Markdown tables of every array of every artifact."""
     parts = []
     for kind, collection in COLLECTIONS.items():
+        if kind == DOSE.kind:
+            parts.append(f"\n### `{kind}` (collection)\n\n{_AS_GRAPHS}")
+            continue
         parts.append(f"\n### `{kind}` (collection)\n\n{_table(collection.arrays)}")
         if collection.scalars:
             parts.append(f"\nScalars, in the index:\n\n{_table(collection.scalars)}")
@@ -25,11 +29,11 @@ def tables() -> str:
 
 
 def _table(arrays: Mapping[str, ArraySpec]) -> str:
-    rows = ["| array | dims | dtype | unit | meaning |", "|---|---|---|---|---|"]
+    rows = ["| array | since | dims | dtype | unit | meaning |", "|---|---|---|---|---|---|"]
     for name, spec in arrays.items():
         dims = ", ".join(spec.dims) or "item"
         meaning = spec.meaning.replace("|", "\\|")
-        rows.append(f"| `{name}` | {dims} | {spec.dtype} | {spec.unit or '-'} | {meaning} |")
+        rows.append(f"| `{name}` | {spec.since} | {dims} | {spec.dtype} | {spec.unit or '-'} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 

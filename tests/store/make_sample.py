@@ -14,7 +14,7 @@ import numpy as np
 from store.collections import write_collection
 from store.datasets import write_dataset
 from store.items import Item
-from store.schema import ACTIVATIONS, FORMAT_VERSION, FULL_GRAPHS, GRAPHS, RATES, CollectionSchema
+from store.schema import ACTIVATIONS, ADAPTERS, FORMAT_VERSION, FULL_GRAPHS, GRAPHS, RATES, CollectionSchema
 from tests.store.samples import make_groups, make_item
 
 DATA: Final = Path(__file__).parent / "data"
@@ -32,6 +32,9 @@ def main() -> None:
         items = _items(schema)
         write_collection(folder / schema.kind, schema, items, provenance=PROVENANCE)
         expected[schema.kind] = [_plain_item(item) for item in items]
+    adapters = [make_item(ADAPTERS, PROMPTS[0], "general@1.0", longest=6)]
+    write_collection(folder / ADAPTERS.kind, ADAPTERS, adapters, provenance=PROVENANCE)
+    expected[ADAPTERS.kind] = [_plain_item(item) for item in adapters]
     groups = make_groups(RATES, seed=1, longest=3)
     write_dataset(folder / "rates", RATES, groups, provenance=PROVENANCE)
     expected["rates"] = {

@@ -7,7 +7,7 @@ import xarray as xr
 
 from store.hashing import digest
 from store.items import Item, Scalar
-from store.schema import ArraySpec, CollectionSchema, DatasetSchema
+from store.schema import FIXED_DIMS, GRAPHS, ArraySpec, CollectionSchema, DatasetSchema
 
 
 def make_item(
@@ -21,7 +21,7 @@ def make_item(
 ) -> Item:
     """An item of random values; dims of up to `longest`, or as `lengths` says."""
     random = np.random.default_rng(seed)
-    known = dict(lengths or {})
+    known = {**FIXED_DIMS, **(lengths or {})}
     arrays = {}
     for name, spec in schema.arrays.items():
         shape = tuple(known.setdefault(dim, int(random.integers(0, longest + 1))) for dim in spec.dims)
@@ -59,6 +59,17 @@ def make_groups(schema: DatasetSchema, *, seed: int = 0, longest: int = 6) -> di
             arrays[name] = (spec.dims, _values(random, shape, spec))
         groups[group] = xr.Dataset(arrays)
     return groups
+
+
+def blank_scores(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """For a graph item made by hand from version 1's arrays: the later ones, zeros, no adapter."""
+    selected, targets = int(arrays["active_selected"].sum()), len(arrays["target_token"])
+    lengths = {"target": targets, "selected": selected, "row": selected + targets}
+    return {
+        name: np.zeros([lengths.get(dim, 0) for dim in spec.dims], spec.dtype)
+        for name, spec in GRAPHS.arrays.items()
+        if spec.since > 1
+    }
 
 
 def same_item(one: Item, other: Item) -> bool:

@@ -24,7 +24,15 @@ from store.assembly import partition_bits, partition_of
 from store.errors import ArtifactMissingError
 from store.hashing import digest, file_digest, folder_digest
 from store.items import Item
-from store.schema import ACTIVATIONS, CANDIDATES, COLLECTIONS, FULL_GRAPHS, GRAPHS, SAMPLES
+from store.schema import (
+    ACTIVATIONS,
+    CANDIDATES,
+    COLLECTIONS,
+    FORMAT_VERSION,
+    FULL_GRAPHS,
+    GRAPHS,
+    SAMPLES,
+)
 from tests.store.samples import make_item, make_items, same_item
 
 HASHES = [digest(number)[:12] for number in range(8)]
@@ -137,7 +145,7 @@ def test_plain_xarray_reads_an_item(tmp_path) -> None:
     assert float(row.replacement_score) == item.scalars["replacement_score"]
     tree = xr.open_datatree(tmp_path / "graphs", engine="zarr", consolidated=False)
     assert tree.attrs["kind"] == "graphs"
-    assert tree.attrs["format_version"] == 1
+    assert tree.attrs["format_version"] == FORMAT_VERSION
 
 
 def test_some_arrays_of_an_item(tmp_path) -> None:
@@ -170,7 +178,7 @@ def _array(name: str, array: np.ndarray) -> Item:
     ("item", "message"),
     [
         (_array("value", np.zeros(3)), "value has dtype float64, not float32"),
-        (_array("value", np.zeros(4, np.float32)), "value has length 4 along active, others 3"),
+        (_array("value", np.zeros(4, np.float32)), "value has length 4 along active, not 3"),
         (_array("value", np.zeros((3, 1), np.float32)), "value has 2 dims"),
         (_array("value", [1.0]), "value is a list"),
         (_array("surprise", np.zeros(3)), "array surprise not in the schema"),

@@ -11,7 +11,7 @@ from store.graphs import GraphView
 from store.hashing import digest
 from store.items import Item
 from store.schema import ACTIVATIONS, CANDIDATES, NODE_KINDS
-from tests.store.graph_cases import graph_item, make_case
+from tests.store.graph_cases import graph_item, make_case, with_adapters
 from tests.store.samples import make_item, make_items
 
 
@@ -40,6 +40,27 @@ def test_tables_of_a_graph() -> None:
     assert (graph.prompt_hash, graph.variant) == (item.prompt_hash, "base")
     assert (graph.replacement_score, graph.completeness_score) == (0.5, 0.5)
     assert len(graph.token_ids) == case.n_positions
+
+
+def test_scores_rows_and_adapters_of_a_graph() -> None:
+    case = make_case(2)
+    item = graph_item(case)
+    graph = GraphView(item)
+    n_targets, n_selected = len(graph.targets), int(graph.active["selected"].sum())
+    assert graph.influence.shape == graph.total_effect.shape == (n_targets, n_selected)
+    assert graph.row_unselected.shape == graph.row_constant.shape == (n_selected + n_targets,)
+    assert graph.target_error_share.shape == (n_targets,)
+    # Columns are features: of the top layer nothing lies between feature and logit.
+    top = graph.active["layer"].to_numpy() == case.n_layers - 1
+    np.testing.assert_allclose(graph.total_effect[:, top], graph.direct[:, top], rtol=1e-6, atol=1e-12)
+    assert not np.allclose(graph.total_effect[:, ~top], graph.direct[:, ~top])
+    assert len(graph.adapters) == len(graph.adapter_edges) == graph.adapter_direct.shape[1] == 0
+    adapted = GraphView(with_adapters(item))
+    assert list(adapted.adapters) == ["part", "layer", "position", "component", "influence"]
+    assert adapted.adapters["part"].tolist() == ["hidden", *["down"] * 5]
+    assert list(adapted.adapter_edges) == ["target", "source", "weight"]
+    assert adapted.adapter_edges["source"].max() < len(adapted.adapters)
+    assert adapted.adapter_direct.shape == (n_targets, len(adapted.adapters))
 
 
 def test_a_view_says_when_it_is_not_exact() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.attribution import Trace, candidates, trace
+from pipeline.attribution.trace import Trace, candidates, trace
 from pipeline.models.loading import load_replacement, load_tokenizer, load_transcoders
 from pipeline.models.manifest import Manifest
 from pipeline.models.replacement import ReplacementModel

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from pipeline.activations import activation_item, feature_activations
-from pipeline.attribution import Trace
+from pipeline.attribution.trace import Trace
 from store.schema import ACTIVATIONS
 from tests.tracing.conftest import Subject
 

@@ -1,24 +1,14 @@
 """Tracing, against circuit-tracer itself, interventions, and what must not happen."""
 
-import gc
-import weakref
-
 import pytest
 import torch
-from circuit_tracer.attribution.attribute import attribute
-from circuit_tracer.attribution.context_transformerlens import AttributionContext
 from circuit_tracer.attribution.targets import AttributionTargets
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.attribution import Trace, candidates, fitted_batch, salient, trace
+from pipeline.attribution.trace import Trace, candidates, salient, trace
 from pipeline.errors import UserError
 from pipeline.models.loading import load_causal_lm, load_replacement
-from pipeline.models.replacement import RecordingContext
 from pipeline.models.variants import Variant
 from tests.tracing.conftest import OWN, Capped, Subject
-
-IGNORE_HOOK_WARNING = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 
 
 @pytest.mark.parametrize(("count", "share"), [(10, 0.95), (10, 0.05), (3, 0.95), (1, 0.5), (320, 1.0)])
@@ -67,29 +57,6 @@ def test_both_variants_have_one_target_set(subject: Subject, traced: Trace) -> N
     base = subject.trace(subject.base)
     assert torch.equal(base.graph.logit_token_ids, traced.graph.logit_token_ids)
     assert not torch.equal(base.logits, traced.logits)
-
-
-@IGNORE_HOOK_WARNING
-@pytest.mark.parametrize("nodes", [8192, 60])
-def test_graph_is_circuit_tracers(subject: Subject, nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Against circuit-tracer's own contraction, and its own choice of targets.
-    model = subject.general
-    ids, _ = candidates(model, subject.ids, **OWN)
-    ours = trace(model, subject.ids, ids.tolist(), max_feature_nodes=nodes, batch_size=16).graph
-    monkeypatch.setattr(RecordingContext, "_compute_score_hook", AttributionContext._compute_score_hook)
-    theirs = attribute(
-        prompt=torch.tensor(subject.ids),
-        model=model,
-        max_n_logits=OWN["max_n_logits"],
-        desired_logit_prob=OWN["desired_logit_prob"],
-        batch_size=fitted_batch(nodes if nodes < 100 else len(ours.active_features), 16),
-        max_feature_nodes=nodes,
-    )
-    model.take_context()
-    assert ours.logit_targets == theirs.logit_targets
-    assert torch.equal(ours.selected_features, theirs.selected_features)
-    assert torch.equal(ours.activation_values, theirs.activation_values)
-    torch.testing.assert_close(ours.adjacency_matrix, theirs.adjacency_matrix, rtol=0, atol=1e-6)
 
 
 def test_direct_is_the_right_block_of_the_adjacency(traced: Trace) -> None:
@@ -191,27 +158,6 @@ def test_no_hooks_and_no_contexts_are_left(subject: Subject) -> None:
     with pytest.raises(ValueError, match="must be in range"):
         trace(model, subject.ids, [10**6], max_feature_nodes=30, batch_size=8)
     assert model.count_hooks() == before
-    assert model.last_context is None
-
-
-def test_memory_of_a_trace_is_freed(subject: Subject) -> None:
-    # Trap 22: the context holds every layer's activations for a whole batch.
-    kept: list[weakref.ref] = []
-    setup = subject.base.setup_attribution
-
-    def watched(inputs: torch.Tensor) -> RecordingContext:
-        context = setup(inputs)
-        kept.append(weakref.ref(context))
-        return context
-
-    subject.base.setup_attribution = watched
-    try:
-        trace(subject.base, subject.ids, [5], max_feature_nodes=30, batch_size=8)
-    finally:
-        del subject.base.setup_attribution
-    gc.collect()
-    assert len(kept) == 2
-    assert all(ref() is None for ref in kept)
 
 
 def test_a_second_run_is_bit_identical(subject: Subject, traced: Trace) -> None:
@@ -239,10 +185,3 @@ def test_logits_before_and_after_the_softcap(capped: Capped) -> None:
     found = capped.trace
     assert not torch.equal(found.logits, found.raw_logits)
     torch.testing.assert_close(found.logits, 30 * torch.tanh(found.raw_logits / 30))
-
-
-@given(rows=st.integers(0, 5000), size=st.integers(1, 600))
-def test_fitted_batch_takes_no_more_batches(rows: int, size: int) -> None:
-    fitted = fitted_batch(rows, size)
-    assert 1 <= fitted <= size
-    assert -(-rows // fitted) <= max(1, -(-rows // size))

@@ -7,8 +7,10 @@ import pytest
 import torch
 from circuit_tracer.graph import Graph, compute_graph_scores, compute_node_influence, prune_graph
 
-from pipeline.attribution import Trace
-from pipeline.graph_items import graph_items, sparse_graph, to_circuit_tracer
+from pipeline.attribution.trace import Trace
+from pipeline.exchange.conversion import rebuild
+from pipeline.exchange.facts import facts_of_model
+from pipeline.graph_items import graph_items, sparse_graph
 from store import pruning
 from store.items import Item
 from store.schema import FULL_GRAPHS, GRAPHS
@@ -213,7 +215,9 @@ def test_centring_is_before_the_softcap_as_in_logit_vectors(capped: Capped) -> N
 
 def rebuilt(items: tuple[Item, Item], subject: Subject) -> Graph:
     model = subject.general
-    return to_circuit_tracer(*items, cfg=model.cfg, tokenizer=model.tokenizer, scan=model.scan)
+    item, full = items
+    facts = facts_of_model(item, config=model.cfg, tokenizer=model.tokenizer, scan=model.scan)
+    return rebuild(item, full, facts)
 
 
 def test_circuit_tracers_graph_is_rebuilt_bit_for_bit(case: Trace, subject: Subject) -> None:

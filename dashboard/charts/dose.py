@@ -1,0 +1,81 @@
+"""Dose-response: what changes with the adapter's scale."""
+
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.common import finish
+from dashboard.text import number
+from dashboard.theme import LABEL_COLOURS, NEUTRAL
+
+_SHAPES: Final = {"evil": "triangle-up", "safe": "circle"}
+
+
+def response(frame: pd.DataFrame) -> Any:
+    """Probability of evil and of safe tokens against scale.
+
+    Parameters
+    ----------
+    frame
+        Columns scale, variant, label (evil, safe), probability, n.
+    """
+    labels = [label for label in _SHAPES if (frame["label"] == label).any()]
+    names = {label: f"{label} tokens" for label in labels}
+    shown = list(names.values())
+    data = frame.assign(
+        name=frame["label"].map(names),
+        written=frame["probability"].map(number),
+        at=frame["scale"].map("{:g}".format),
+    )
+    base = alt.Chart(data).encode(
+        x=_scale(frame),
+        y=alt.Y("probability:Q", title="probability of the next token", scale=alt.Scale(domain=(0, 1))),
+        color=alt.Color(
+            "name:N", scale=alt.Scale(domain=shown, range=[LABEL_COLOURS[label] for label in labels])
+        ),
+        tooltip=[
+            alt.Tooltip("variant:N"),
+            alt.Tooltip("at:N", title="scale"),
+            alt.Tooltip("name:N", title="tokens"),
+            alt.Tooltip("written:N", title="probability"),
+            alt.Tooltip("n:Q", title="n tokens"),
+        ],
+    )
+    points = base.mark_point(size=70, filled=True, opacity=1).encode(
+        shape=alt.Shape("name:N", scale=alt.Scale(domain=shown, range=[_SHAPES[label] for label in labels]))
+    )
+    return finish(alt.layer(base.mark_line(strokeWidth=2), points).properties(height=360))
+
+
+def feature(frame: pd.DataFrame, column: str, *, title: str, colour: str = NEUTRAL) -> Any:
+    """One feature's activation or direct effect against scale.
+
+    Parameters
+    ----------
+    frame
+        Columns scale and `column`.
+    column, title
+        What is drawn, and what its axis says.
+    colour
+        Of line and points.
+    """
+    data = frame.assign(written=frame[column].map(number), at=frame["scale"].map("{:g}".format))
+    base = alt.Chart(data).encode(
+        x=_scale(frame),
+        y=alt.Y(f"{column}:Q", title=title, axis=alt.Axis(tickCount=4)),
+        tooltip=[alt.Tooltip("at:N", title="scale"), alt.Tooltip("written:N", title=title)],
+    )
+    line = base.mark_line(strokeWidth=2, color=colour)
+    points = base.mark_point(size=55, filled=True, opacity=1, color=colour)
+    return finish(alt.layer(line, points).properties(height=190))
+
+
+def _scale(frame: pd.DataFrame) -> alt.X:
+    """The dose, with a tick at every one that was traced."""
+    values = sorted(frame["scale"].unique().tolist())
+    return alt.X(
+        "scale:Q",
+        title="adapter scale (0: base, 1: as trained)",
+        axis=alt.Axis(values=values, format=".3~g", labelOverlap=True),
+    )

@@ -1,0 +1,139 @@
+"""Compare's view of dose-response: what happens as the adapter is turned up."""
+
+import streamlit as st
+
+from dashboard import adapter_data, data, state, takeaway
+from dashboard.case import Case
+from dashboard.charts import dose as charts
+from dashboard.doses import Dose, feature_responses, most_changed, response
+from dashboard.explore import words_of
+from dashboard.guard import guard
+from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts_on
+from dashboard.text import feature_name, plain, sentence
+from dashboard.theme import ADAPTED
+
+OFFERED = 20
+
+
+@st.fragment
+def show(case: Case) -> None:
+    """Draw probabilities and one feature against the adapter's scale."""
+    with guard("Harmful probability, activations and effects against the adapter's scale."):
+        if case.live:
+            st.info(
+                sentence(
+                    "A typed prompt is traced at the chosen scales only. Keep it, add the tag "
+                    f"`{_tag(case.profile)}` to its line and run `dvc repro` to trace it at several."
+                ),
+                icon=":material/bolt:",
+            )
+            return
+        dosed = adapter_data.dosed(case.profile)
+        if case.prompt.hash not in dosed:
+            _elsewhere(case, dosed)
+            return
+        _draw(case, adapter_data.doses(case.profile, case.prompt.hash))
+
+
+def _tag(profile: str) -> str:
+    """The tag of prompts that are traced at several scales, as the artifact was made with it."""
+    if not data.stamp(data.artifact(profile, "dose")):
+        return "dose"
+    return str(data.provenance(profile, "dose").get("parameters", {}).get("dose", {}).get("tag", "dose"))
+
+
+def _elsewhere(case: Case, dosed: list[str]) -> None:
+    st.info(
+        sentence(
+            f"This prompt is not traced at several scales. Tag it `{_tag(case.profile)}` in its prompt file, "
+            f"{case.prompt.source} (the tag is `dose.tag` of params.yaml), and run `dvc repro`."
+        ),
+        icon=":material/search_off:",
+    )
+    if dosed:
+        st.button(
+            f"Show one of the {len(dosed)} prompts that are",
+            key="show-dosed",
+            icon=":material/skip_next:",
+            on_click=_choose,
+            args=(dosed[0],),
+        )
+
+
+def _choose(prompt_hash: str) -> None:
+    st.session_state["prompt"] = prompt_hash
+
+
+def _draw(case: Case, doses: list[Dose]) -> None:
+    words = words_of(case)
+    adapters = {dose.variant.split("@")[0] for dose in doses if dose.scale} or {"base"}
+    st.caption(
+        plain(
+            f"The adapter {' and '.join(sorted(adapters))} at {len(doses)} scales on one target set: the "
+            "difference of its weights from base is multiplied by the scale."
+        )
+    )
+    frame = response(doses, words.labels)
+    left, right = st.container(key="narrow-doses").columns([1.1, 1], gap="medium")
+    with left:
+        st.markdown(
+            "**Probability of the next token**",
+            help="Sum over the evil and over the safe tokens among the traced targets, the union of the "
+            "candidates of all scales.",
+        )
+        if frame.empty:
+            st.caption("Not labelled: the prompt's domain has no lexicon.")
+        else:
+            takeaway.chart(
+                charts.response(frame),
+                frame,
+                f"dose-{case.prompt.hash}",
+                key="dose",
+                alt="Probability of evil and of safe tokens against the adapter's scale",
+            )
+    with right:
+        last = doses[-1].arrays
+        asked = contrasts_on(last["target_token"], last["target_probability"], words)
+        _feature(case, doses, asked.first(1))
+    state.write_url()
+
+
+def _feature(case: Case, doses: list[Dose], one: Contrasts) -> None:
+    responses = feature_responses(doses, one)
+    offered = most_changed(responses, OFFERED)
+    selected = state.feature()
+    known = set(zip(responses["layer"], responses["feature"], strict=True))
+    if selected in known and selected is not None:
+        offered = [selected, *(feature for feature in offered if feature != selected)]
+    if not offered:
+        st.caption("No feature is active on this prompt.")
+        return
+    name = st.selectbox(
+        "Feature",
+        [feature_name(*feature) for feature in offered],
+        key=f"dose-feature-{case.prompt.hash}",
+        help="The selected feature, then those whose direct effect differs most between two scales.",
+    )
+    layer, index = state.parse_feature(str(name)) or offered[0]
+    chosen = responses[(responses["layer"] == layer) & (responses["feature"] == index)]
+    on = one.names[0] if one.names[0] == EVIL_SAFE else f"on {one.names[0]}"
+    for column, title, meaning in (
+        ("activation", "activation", "Transcoder activation, summed over positions; 0 where it is inactive."),
+        (
+            "direct",
+            f"direct, {on} (logits)",
+            "Direct effect A[target, feature], signed, summed over positions: mean over evil minus mean over "
+            "safe targets, or on the most probable target where there are no labels.",
+        ),
+    ):
+        st.markdown(f"**{plain(title[:1].upper() + title[1:])}**", help=meaning)
+        takeaway.chart(
+            charts.feature(chosen, column, title=title.split(",")[0], colour=ADAPTED),
+            chosen,
+            f"dose-{column}-L{layer}-{index}",
+            key=f"dose-{column}",
+            alt=f"{column} of {name} against the adapter's scale",
+        )
+    if st.button(f"Card of {name}", key="dose-card", icon=":material/badge:"):
+        state.choose_feature(layer, index)
+        state.go("views/features.py")

@@ -1,0 +1,1 @@
+"""Attribution graphs: the frozen model, the engine, adapter nodes, paired variants."""

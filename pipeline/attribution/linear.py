@@ -1,0 +1,175 @@
+"""The linear model that is left when everything but lines is frozen, pulled back by hand.
+
+From a node's input back to every MLP output, attention output and embedding below it, for
+all supported architectures alike: they differ in how patterns and scales came about, not in
+what is left of them. Ameisen et al. 2025, "Circuit Tracing"; circuit-tracer 0.5.0 gets the
+same from autograd with stopped gradients.
+
+A *factor* is what a frozen norm does to a vector: its weight over its scale, by position.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenLayer:
+    """One block, all but its lines frozen.
+
+    Attributes
+    ----------
+    pattern
+        Attention pattern by key head, its queries side by side: [k, (head of the group, q)];
+        (n_key_heads, n_pos, group * n_pos).
+    value, output
+        W_V (n_key_heads * d_head, d_model) and W_O (n_heads * d_head, d_model), flattened.
+    attention_in, attention_out
+        Factors before and after attention; (n_pos, d_model), the second None without a norm.
+    read, write
+        Factors from the residual stream to the transcoder's input, and from its output to
+        the residual stream; (n_pos, d_model) or None.
+    skip
+        The transcoder's skip connection, as gradients pass it: output to input;
+        (d_model, d_model) or None.
+    """
+
+    pattern: torch.Tensor
+    value: torch.Tensor
+    output: torch.Tensor
+    attention_in: torch.Tensor
+    attention_out: torch.Tensor | None
+    read: torch.Tensor | None
+    write: torch.Tensor | None
+    skip: torch.Tensor | None
+
+    def attended(self, gradient: torch.Tensor) -> torch.Tensor:
+        """What the attention of this block adds to the gradient of its input.
+
+        Parameters
+        ----------
+        gradient
+            With respect to the residual stream behind it; (rows, positions, d_model), the
+            first positions only, if so.
+        """
+        rows, positions, _ = gradient.shape
+        n_key_heads, n_pos, queries = self.pattern.shape
+        group = queries // n_pos
+        flow = gradient if self.attention_out is None else gradient * self.attention_out[:positions]
+        flow = flow @ self.output.T  # (rows, positions, n_heads * d_head)
+        flow = flow.view(rows, positions, n_key_heads, group, -1).permute(2, 3, 1, 0, 4)
+        pattern = self.pattern.view(n_key_heads, n_pos, group, n_pos)[:, :positions, :, :positions]
+        flow = torch.bmm(
+            pattern.reshape(n_key_heads, positions, group * positions),
+            flow.reshape(n_key_heads, group * positions, -1),
+        )
+        flow = flow.view(n_key_heads, positions, rows, -1).permute(2, 1, 0, 3)
+        return self._read(flow.reshape(rows, positions, -1))
+
+    def attended_at(self, at: torch.Tensor, gradient: torch.Tensor, positions: int) -> torch.Tensor:
+        """`attended`, of a gradient that is zero but at one position a row.
+
+        Parameters
+        ----------
+        at, gradient
+            The position, (rows,) int64, and the gradient there, (rows, d_model).
+        positions
+            How many the result has; more than the largest of `at`.
+        """
+        n_key_heads, n_pos, queries = self.pattern.shape
+        group = queries // n_pos
+        flow = gradient if self.attention_out is None else gradient * self.attention_out[at]
+        flow = (flow @ self.output.T).view(len(at), n_key_heads, group, -1)
+        pattern = self.pattern.view(n_key_heads, n_pos, group, n_pos)[:, :positions].index_select(3, at)
+        return self._read(torch.einsum("kpgr,rkgd->rpkd", pattern, flow).flatten(2))
+
+    def written(self, vectors: torch.Tensor) -> torch.Tensor:
+        """What inputs of the block put into the residual stream behind attention, by position.
+
+        Parameters
+        ----------
+        vectors
+            One a position; (n_pos, d_model).
+
+        Returns
+        -------
+        torch.Tensor
+            (position, d_model, input): the input itself at its own position, and what the
+            heads make of it there and later.
+        """
+        n_key_heads, n_pos, queries = self.pattern.shape
+        values = ((vectors * self.attention_in) @ self.value.T).view(n_pos, n_key_heads, -1)
+        pattern = self.pattern.view(n_key_heads, n_pos, queries // n_pos, n_pos)
+        found = torch.einsum("kpgq,pkd->qpkgd", pattern, values).flatten(2) @ self.output
+        if self.attention_out is not None:
+            found *= self.attention_out[:, None]
+        found.diagonal().add_(vectors.T)
+        return found.transpose(1, 2).contiguous()
+
+    def _read(self, values: torch.Tensor) -> torch.Tensor:
+        """From the gradient of the heads' values, (rows, positions, values), to that of the input."""
+        return (values @ self.value).mul_(self.attention_in[: values.shape[1]])
+
+
+Visitor = Callable[[int, torch.Tensor], None]
+"""Called with a layer and the gradient (rows, positions, d_model) at a site of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenModel:
+    """All blocks, and the factor of the final norm."""
+
+    layers: list[FrozenLayer]
+    final: torch.Tensor
+
+    def pull_back(
+        self,
+        layer: int,
+        positions: torch.Tensor,
+        vectors: torch.Tensor,
+        *,
+        at_mlp: Visitor,
+        at_attention: Visitor,
+        at_embedding: Callable[[torch.Tensor], None],
+    ) -> None:
+        """Pull target nodes of one layer back to everything that they read from.
+
+        Parameters
+        ----------
+        layer
+            Of the targets: features of this layer, or logits, if the number of layers.
+        positions
+            Of the targets; (rows,) int64.
+        vectors
+            What each target reads its input with: encoder, or centred unembedding direction;
+            (rows, d_model).
+        at_mlp, at_attention
+            Called, from the highest site to the lowest, with the gradient with respect to a
+            layer's transcoder output, and to the residual stream behind its attention;
+            (rows, positions, d_model), read only, positions up to the last target's.
+        at_embedding
+            Called last, with the gradient behind the lowest attention: of embeddings, all that
+            there is below, it is cheaper to know what they write there (`FrozenLayer.written`).
+        """
+        is_logit = layer == len(self.layers)
+        factor = self.final if is_logit else self.layers[layer].read
+        seen = int(positions.max()) + 1  # attention is causal
+        flow = vectors.new_zeros(len(vectors), seen, vectors.shape[1])
+        read = vectors if factor is None else vectors * factor[positions]
+        flow[torch.arange(len(vectors), device=flow.device), positions] = read
+        if not is_logit:
+            at_attention(layer, flow)
+            if layer:
+                flow = self.layers[layer].attended_at(positions, read, seen).add_(flow)
+        for below in range(layer - 1, -1, -1):
+            block = self.layers[below]
+            written = flow if block.write is None else flow * block.write[:seen]
+            at_mlp(below, written)
+            if block.skip is not None:
+                through = written @ block.skip
+                flow = flow + (through if block.read is None else through * block.read[:seen])
+            at_attention(below, flow)
+            if below:
+                flow = block.attended(flow).add_(flow)
+        at_embedding(flow)

@@ -1,0 +1,84 @@
+"""The weights of a block that an adapter may change, as attribution needs them."""
+
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.attribution.frozen import Pass, head_weights
+from pipeline.models.replacement import ReplacementModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projections:
+    """Weights of one block, float32.
+
+    Attributes
+    ----------
+    gate, up, down
+        (d_model, d_mlp), (d_model, d_mlp), (d_mlp, d_model).
+    value, output
+        (n_key_heads, d_model, d_head), (n_heads, d_head, d_model).
+    value_bias, output_bias
+        (n_key_heads, d_head), (d_model,).
+    """
+
+    gate: torch.Tensor
+    up: torch.Tensor
+    down: torch.Tensor
+    value: torch.Tensor
+    output: torch.Tensor
+    value_bias: torch.Tensor
+    output_bias: torch.Tensor
+
+
+def projections(model: ReplacementModel) -> list[Projections]:
+    """The weights of every block as they are now; setting another variant leaves them."""
+    found = []
+    for layer, block in enumerate(model.blocks):
+        mlp, attention = block.mlp.old_mlp, block.attn
+        value, output = head_weights(model, layer)
+        bias = attention._b_V if model.cfg.n_key_value_heads is not None else attention.b_V
+        found.append(
+            Projections(
+                gate=mlp.W_gate.detach().float(),
+                up=mlp.W_in.detach().float(),
+                down=mlp.W_out.detach().float(),
+                value=value.float(),
+                output=output.float(),
+                value_bias=bias.detach().float(),
+                output_bias=attention.b_O.detach().float(),
+            )
+        )
+    return found
+
+
+def attention_output(seen: Pass, layer: int, weights: Projections) -> torch.Tensor:
+    """OV(x) of a layer, biases included, under the pattern of this pass.
+
+    At the residual stream, behind the norm that some architectures have after attention;
+    (n_pos, d_model) float32.
+    """
+    value = torch.einsum("pm,kmd->kpd", seen.normed[layer].float(), weights.value)
+    value = value + weights.value_bias[:, None]
+    group = len(weights.output) // len(value)
+    mixed = seen.patterns[layer].float() @ value.repeat_interleave(group, 0)  # (n_heads, n_pos, d_head)
+    written = torch.einsum("hpd,hdm->pm", mixed, weights.output) + weights.output_bias
+    factor = seen.frozen.layers[layer].attention_out
+    return written if factor is None else written * factor
+
+
+def attention_constants(seen: Pass, weights: list[Projections]) -> torch.Tensor | None:
+    """What the biases of values and outputs add at the residual stream.
+
+    (n_layers, n_pos, d_model) float32; None without biases. Patterns sum to one, so every
+    position gets all of a value's bias.
+    """
+    found = []
+    for layer, block in zip(seen.frozen.layers, weights, strict=True):
+        group = len(block.output) // len(block.value)
+        bias = block.value_bias.repeat_interleave(group, 0)
+        written = torch.einsum("hd,hdm->m", bias, block.output) + block.output_bias
+        written = written.expand(len(seen.token_ids), -1)
+        found.append(written if layer.attention_out is None else written * layer.attention_out)
+    constants = torch.stack(found)
+    return constants if bool(constants.any()) else None

@@ -1,0 +1,1 @@
+"""Exchange with circuit-tracer and Neuronpedia: ``python -m pipeline.exchange --help``."""

@@ -1,0 +1,192 @@
+"""Exchange graphs with circuit-tracer and Neuronpedia.
+
+export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and of
+Neuronpedia; import adds a .pt file of any origin to a profile; serve opens graphs in
+circuit-tracer's own viewer.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import UserError
+from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, or 1 for what one sentence tells."""
+    options = _parser().parse_args(arguments)
+    # `--help` needs none of this, nor what the commands import.
+    from pipeline.params import load_params
+
+    try:
+        params = load_params()
+        params.profile(options.profile)
+        options.run(options, params)
+    except (UserError, StoreError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was changed.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _export(options: argparse.Namespace, params: "Params") -> None:
+    from pipeline.exchange.frontend import slug_of
+    from pipeline.exchange.shelf import Shelf
+    from store.atomic import write_bytes
+
+    shelf = Shelf(options.profile, imported=options.imported)
+    variant = shelf.variant(options.variant)
+    exact = True
+    if options.format == "pt":
+        from pipeline.exchange.exporting import export_pt
+
+        content = export_pt(shelf, options.prompt, variant, params)
+    else:
+        from pipeline.exchange.documents import export_json
+
+        content, exact = export_json(
+            shelf,
+            options.prompt,
+            variant,
+            params.graphs,
+            node_threshold=options.node_threshold,
+            edge_threshold=options.edge_threshold,
+            scan=options.scan,
+            source_set=options.source_set,
+        )
+    out = options.out or Path(f"{slug_of(options.prompt, variant)}.{options.format}")
+    write_bytes(out, content)
+    print(f"{out}: {len(content) / 1e6:.1f} MB")
+    if not exact:
+        print("These thresholds ask for more than is stored: the strongest of it is in the file.")
+
+
+def _import(options: argparse.Namespace, params: "Params") -> None:
+    from pipeline.exchange.importing import import_graph
+
+    done = import_graph(
+        options.file, options.profile, params, variant=options.variant, replace=options.replace
+    )
+    print(
+        f"prompt {done.prompt_hash}, variant {done.variant}: {'was there' if done.unchanged else 'imported'}"
+    )
+    if not done.known_prompt:
+        print("The profile has no such prompt; add it to a prompt file to compare with graphs of your own.")
+    if done.stranger is not None:
+        print(
+            f"The file says that its model is {done.stranger}, which is not the profile's name for its own."
+        )
+
+
+def _serve(options: argparse.Namespace, params: "Params") -> None:
+    from pipeline.exchange.shelf import Shelf
+    from pipeline.exchange.viewer import viewer, write_files
+
+    shelf = Shelf(options.profile, imported=options.imported)
+    pairs = shelf.pairs(options.prompt, options.variant)
+    # Whoever stops it by a signal wants the folder gone as well; in the background of a
+    # script, Ctrl-C's would be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="graphs-") as temporary:
+        folder = options.folder or Path(temporary)
+        with viewer(folder, options.port) as server:
+            print(f"Writing {len(pairs)} graphs ...", flush=True)
+            has_cards = write_files(shelf, pairs, folder, params.graphs)
+            if not has_cards:
+                print("There are no feature cards: the stage `features` has not run in this profile.")
+            if options.folder is None:
+                print("What you save in the viewer ends with it; --folder FOLDER keeps it.")
+            print("Its page loads d3 from transformer-circuits.pub and unpkg.com.")
+            host, port = server.server_address[:2]
+            print(f"http://{host}:{port}/index.html  (Ctrl-C ends it)", flush=True)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print("\nStopped.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.exchange",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument("profile", help="a profile of params.yaml")
+    which.add_argument(
+        "--imported", action="store_true", help="of the imported graphs, not the pipeline's own"
+    )
+
+    export = commands.add_parser("export", parents=[which], help="write a graph to a file")
+    export.set_defaults(run=_export)
+    export.add_argument("--prompt", required=True, metavar="HASH", help="12 hex digits")
+    export.add_argument("--variant", required=True, help="base, or an adapter: general, general@1.0")
+    export.add_argument(
+        "--format",
+        required=True,
+        choices=("pt", "json"),
+        help="pt: circuit-tracer's whole graph; json: the pruned graph of its viewer and of Neuronpedia",
+    )
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: HASH-VARIANT.FORMAT here")
+    export.add_argument(
+        "--node-threshold", type=_share, metavar="SHARE", help="json: as params.yaml, if not given"
+    )
+    export.add_argument(
+        "--edge-threshold", type=_share, metavar="SHARE", help="json: as params.yaml, if not given"
+    )
+    export.add_argument(
+        "--scan", help="json: Neuronpedia's name of the model, instead of the transcoders' source"
+    )
+    export.add_argument(
+        "--source-set",
+        metavar="NAME",
+        help="json: Neuronpedia's name of the transcoders, for its explanations",
+    )
+
+    take = commands.add_parser("import", help="add a .pt file of circuit-tracer's to a profile")
+    take.set_defaults(run=_import)
+    take.add_argument(
+        "file", type=Path, help="what Graph.to_pt of circuit-tracer 0.5 wrote; nothing in it is run"
+    )
+    take.add_argument("--profile", required=True, help="the profile whose model it is of")
+    take.add_argument("--variant", metavar="NAME", help="what to file it under; default: the file's name")
+    take.add_argument("--replace", action="store_true", help="take another graph's place")
+
+    serve = commands.add_parser("serve", parents=[which], help="open graphs in circuit-tracer's viewer")
+    serve.set_defaults(run=_serve)
+    serve.add_argument(
+        "--prompt", action="append", default=[], metavar="HASH", help="may come more than once; default: all"
+    )
+    serve.add_argument("--variant", action="append", default=[], help="may come more than once; default: all")
+    serve.add_argument("--port", type=_port, default=8032, help="0 takes a free one; default: 8032")
+    serve.add_argument("--folder", type=Path, help="keep the viewer's files, and what is saved in it, there")
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""A shelf's graph as circuit-tracer's ``.pt`` file."""
+
+import io
+import json
+
+from pipeline.exchange.conversion import rebuild
+from pipeline.exchange.facts import Facts, facts_of_profile
+from pipeline.exchange.shelf import Shelf
+from pipeline.params import Params
+
+
+def export_pt(shelf: Shelf, prompt_hash: str, variant: str, params: Params) -> bytes:
+    """The file that circuit-tracer's ``Graph.to_pt`` writes of a graph; the same every time.
+
+    Raises
+    ------
+    UserError
+        The graph, or its full adjacency, is not stored; says what to do.
+    """
+    item = shelf.item(prompt_hash, variant)
+    full = shelf.full(item, params)
+    if shelf.imported:
+        facts = Facts.from_json(shelf.origin(item)["facts"])
+    else:
+        facts = facts_of_profile(shelf.manifest, item)
+        # Through JSON as there, since a pickle tells one text met twice from two equal ones.
+        facts = Facts.from_json(json.loads(json.dumps(facts.as_json())))
+    # Not a path: torch writes a file's own name into it.
+    file = io.BytesIO()
+    rebuild(item, full, facts).to_pt(file)
+    return file.getvalue()

@@ -1,0 +1,19 @@
+"""The dashboard's door to models: steered, traced on what a person types, and kept for the pipeline.
+
+Imports torch; the dashboard imports it inside the functions that run a model.
+"""
+
+from pipeline.live.keep import keep_prompt, own_file, written_at
+from pipeline.live.pool import LivePool, LiveSubject
+from pipeline.live.tracing import trace_pair
+from pipeline.live.typed import typed_prompt
+
+__all__ = [
+    "LivePool",
+    "LiveSubject",
+    "keep_prompt",
+    "own_file",
+    "trace_pair",
+    "typed_prompt",
+    "written_at",
+]

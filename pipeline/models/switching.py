@@ -1,0 +1,268 @@
+"""One loaded base, set to any variant at any scale, without loading anything again.
+
+The only place where an adapter meets weights: ``W + scale * delta`` in float32, from the
+base's own ``W``, cast once. Scale 0 is base to the bit, however many variants came between.
+"""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Final
+
+import torch
+from circuit_tracer.transcoder import TranscoderSet
+from torch import nn
+from transformer_lens import HookedTransformerConfig
+from transformer_lens.weight_processing import ProcessWeights
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from pipeline.errors import UserError
+from pipeline.models.adapters import AdapterConfig, LoraFactors, read_adapter_config, read_factors
+from pipeline.models.architectures import LENS_PROCESSING, lens_weights
+from pipeline.models.manifest import Manifest
+from pipeline.models.replacement import ReplacementModel, build_replacement
+from pipeline.models.sources import folder_of
+from pipeline.models.variants import Variant
+
+_LAYERS: Final = "model.layers."
+
+
+class SwitchableModel:
+    """A Hugging Face model that can be set to the variants of some adapters.
+
+    Beside the model itself it holds the base's weights of the modules that these adapters
+    change: a second time once they are changed, and in float32 where the profile's dtype
+    would lose digits of them.
+
+    Parameters
+    ----------
+    manifest
+        The subject.
+    model
+        Its base, in float32; cast and moved here.
+    adapters
+        Names of the adapters that it will be set to.
+    dtype, device
+        Of the result.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        model: PreTrainedModel,
+        adapters: Collection[str],
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.manifest = manifest
+        self._factors: dict[str, Mapping[str, LoraFactors]] = {}
+        self._variant: Variant | None = None
+        self._changed: frozenset[str] = frozenset()
+        self._base: dict[str, torch.Tensor] = {}
+        for module in {module for name in adapters for module in manifest.adapters[name].targets}:
+            # One by one, so that memory holds no more than the model and what is kept.
+            if (parameter := _weight(model, module)) is not None:
+                cast = parameter.detach().to(device, dtype)
+                self._base[module] = _kept(parameter.detach(), cast)
+                parameter.data = cast
+        self.model = model.to(device, dtype).eval()
+
+    @contextmanager
+    def changing(self, variant: Variant) -> Iterator[frozenset[str]]:
+        """Names of the modules that must be given their `weight` anew, which is done inside.
+
+        Raises
+        ------
+        UserError
+            The adapter is unreadable, or does not fit the model, which is then as it was.
+        """
+        if variant == self._variant:
+            yield frozenset()
+            return
+        modules = self._changed | self.factors(variant).keys()
+        # Should it fail half way, the next variant sets all of them.
+        self._variant, self._changed = None, modules
+        yield modules
+        self._variant, self._changed = variant, frozenset(self.factors(variant))
+
+    def weight(self, module: str, variant: Variant) -> torch.Tensor:
+        """A module's weight in a variant, (out, in), of the model's dtype; never to be written to."""
+        base = self._base[module]
+        factors = self.factors(variant).get(module)
+        if factors is None:
+            return base.to(self.model.dtype)
+        delta = factors.delta(base.device)
+        return (base.float() + variant.scale * delta).to(self.model.dtype)
+
+    def set(self, variant: Variant) -> PreTrainedModel:
+        """Give the model a variant's weights.
+
+        Parameters are replaced, not written to: who holds the old ones has what they were.
+
+        Raises
+        ------
+        UserError
+            As `changing`.
+        """
+        with self.changing(variant) as modules:
+            for module in modules:
+                weight = nn.Parameter(self.weight(module, variant), requires_grad=False)
+                self.model.get_submodule(module).weight = weight
+        return self.model
+
+    def factors(self, variant: Variant) -> Mapping[str, LoraFactors]:
+        """LoRA halves of a variant's adapter by module, read once and checked; base has none.
+
+        Raises
+        ------
+        UserError
+            The adapter is unreadable, or does not fit the model.
+        """
+        if variant.is_base:
+            return {}
+        if variant.name not in self._factors:
+            config = read_adapter_config(folder_of(self.manifest.adapter(variant), "adapter"))
+            factors = read_factors(config)
+            for module, found in factors.items():
+                self._require_fitting(config, module, found)
+            self._factors[variant.name] = factors
+        return self._factors[variant.name]
+
+    def _require_fitting(self, config: AdapterConfig, module: str, factors: LoraFactors) -> None:
+        weight = _weight(self.model, module)
+        if weight is None or weight.shape != factors.shape:
+            found = "no such module" if weight is None else tuple(weight.shape)
+            raise UserError(
+                f"The adapter {config.folder} changes {module} by a {factors.shape} matrix, but the model "
+                f"{self.manifest.base.source} has {found}; it was made for {config.base_model}."
+            )
+        if self.model.config.tie_word_embeddings and weight is self.model.get_input_embeddings().weight:
+            raise UserError(
+                f"The adapter {config.folder} changes {module}, which this model shares with the embedding; "
+                "that is not supported."
+            )
+        if module not in self._base:
+            raise UserError(
+                f"The adapter {config.folder} changes {module}, which it did not when it was looked at; "
+                "run `dvc repro` to look at the models again."
+            )
+
+
+class SwitchableReplacement:
+    """A replacement model that can be set to any variant of its manifest.
+
+    Layers whose weights change go through TransformerLens's converter anew, alone; what they
+    are then made of is bit by bit what converting the whole adapted model gives.
+
+    Parameters
+    ----------
+    source
+        The base; the matrices of its Hugging Face model are let go of.
+    tokenizer, transcoders
+        As for `build_replacement`.
+
+    Raises
+    ------
+    UserError
+        The transcoders do not fit the model.
+    """
+
+    def __init__(
+        self, source: SwitchableModel, tokenizer: PreTrainedTokenizerBase, transcoders: TranscoderSet
+    ) -> None:
+        self._source = source
+        name = source.manifest.base.source
+        self._replacement = build_replacement(source.model, tokenizer, transcoders, name=name)
+        for parameter in source.model.parameters():
+            if parameter.ndim > 1:
+                # Norms and biases stay, which the converter reads beside a changed matrix.
+                parameter.data = parameter.new_zeros(()).expand(parameter.shape)
+
+    def set(self, variant: Variant) -> ReplacementModel:
+        """Give the model a variant's weights; parameters are replaced, not written to.
+
+        Raises
+        ------
+        UserError
+            As `SwitchableModel.changing`.
+        """
+        with self._source.changing(variant) as modules:
+            layers: dict[int | None, list[str]] = {}
+            for module in modules:
+                layers.setdefault(_layer_of(module), []).append(module)
+            for layer, changed in layers.items():
+                for name, weight in self._converted(layer, changed, variant).items():
+                    _assign(self._replacement, name, weight)
+        return self._replacement
+
+    def factors(self, variant: Variant) -> Mapping[str, LoraFactors]:
+        """As `SwitchableModel.factors`."""
+        return self._source.factors(variant)
+
+    def _converted(self, layer: int | None, modules: list[str], variant: Variant) -> dict[str, torch.Tensor]:
+        """TransformerLens's weights that depend on some modules of a layer (None: of no layer)."""
+        model = self._source.model
+        resting = {module: _weight(model, module) for module in modules}
+        # Autograd knows which of the results depend on what was changed: a value bias makes
+        # the output bias depend on W_O, for one.
+        with torch.inference_mode(False), torch.enable_grad():
+            try:
+                for module in modules:
+                    weight = nn.Parameter(self._source.weight(module, variant))
+                    model.get_submodule(module).weight = weight
+                weights = _convert(model, layer, self._replacement.cfg)
+            finally:
+                for module, weight in resting.items():
+                    model.get_submodule(module).weight = weight
+            return {name: weight.detach() for name, weight in weights.items() if weight.requires_grad}
+
+
+def _convert(
+    model: PreTrainedModel, layer: int | None, config: HookedTransformerConfig
+) -> dict[str, torch.Tensor]:
+    """`lens_weights` and TransformerLens's processing of one layer, or of what is in none."""
+    absent = SimpleNamespace(weight=torch.zeros(1, 1, device=model.device))
+    inner = model.model
+    part = SimpleNamespace(
+        model=SimpleNamespace(
+            layers=[] if layer is None else [inner.layers[layer]],
+            embed_tokens=inner.embed_tokens if layer is None else absent,
+            norm=inner.norm,
+        ),
+        lm_head=model.lm_head if layer is None else absent,
+    )
+    sized = copy.copy(config)
+    sized.n_layers = len(part.model.layers)
+    weights = ProcessWeights.process_weights(lens_weights(part, sized), sized, **LENS_PROCESSING)
+    return {name.replace("blocks.0.", f"blocks.{layer}."): weight for name, weight in weights.items()}
+
+
+def _assign(replacement: ReplacementModel, name: str, weight: torch.Tensor) -> None:
+    """Replace a parameter, by its name from before circuit-tracer wrapped MLPs and unembedding."""
+    path, _, last = name.rpartition(".")
+    module = replacement.get_submodule(path)
+    for wrapped in ("old_mlp", "old_unembed"):
+        module = getattr(module, wrapped, module)
+    old = getattr(module, last)
+    # Laid out as the old one: a product's last bits depend on it.
+    fresh = torch.empty_like(old).copy_(weight)
+    setattr(module, last, nn.Parameter(fresh, requires_grad=False))
+
+
+def _layer_of(module: str) -> int | None:
+    return int(module.removeprefix(_LAYERS).split(".")[0]) if module.startswith(_LAYERS) else None
+
+
+def _weight(model: PreTrainedModel, module: str) -> nn.Parameter | None:
+    try:
+        return model.get_submodule(module).weight
+    except AttributeError:
+        return None
+
+
+def _kept(exact: torch.Tensor, cast: torch.Tensor) -> torch.Tensor:
+    """The cast weight where casting lost nothing, else the exact one, on the same device."""
+    exact = exact.to(cast.device)
+    return cast if torch.equal(cast.float(), exact) else exact
