@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.adapter_items import adapter_item
 from pipeline.attribution.estimate import Estimate, estimate
 from pipeline.attribution.paired import trace_together
+from pipeline.attribution.threads import fitting_threads
 from pipeline.attribution.trace import Tracing, candidates, observe
 from pipeline.execution import Request
 from pipeline.graph_items import graph_items, kept_keys, weigh
@@ -49,9 +50,10 @@ def estimate_trace(
     batch_size: int,
 ) -> Estimate:
     """What tracing one prompt in one variant will take; see `trace` for the arguments."""
-    seen, sources = observe(model, token_ids)
-    tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
-    return estimate(tracing.attribution, max_feature_nodes)
+    with fitting_threads(model):
+        seen, sources = observe(model, token_ids)
+        tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
+        return estimate(tracing.attribution, max_feature_nodes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,26 +24,27 @@ def assemble(attribution: Attribution, model: ReplacementModel, token_ids: torch
     """
     sources, targets = attribution.sources, attribution.targets
     selected = attribution.visited.nonzero().squeeze(1)
-    errors = sources.error_column.flatten()
-    tokens = torch.arange(len(sources.tokens), device=errors.device)
-    # Columns of the nodes, in circuit-tracer's order; those of each kind ascend.
-    kinds = (sources.feature_column[selected], errors, tokens)
-    n_nodes = sum(map(len, kinds)) + len(targets)
+    everything = len(selected) == len(sources.features)
+    n_layers, n_pos, _ = sources.errors.shape
+    first_error = len(selected)
+    first_token = first_error + n_layers * n_pos
+    n_nodes = first_token + n_pos + len(targets)
     adjacency = zeros(n_nodes, n_nodes, torch.device("cpu"))
     for rows in attribution.rows:
         at = rows_of(attribution, rows, selected).cpu()
+        features, errors, tokens = rows.edges.split(
+            [sources.features_below[rows.layer], rows.layer * n_pos, n_pos], dim=1
+        )
+        if not everything:
+            features = features[:, selected[selected < features.shape[1]]]
         # A layer's rows all at once, as when every feature is selected: several times faster.
         in_a_row = torch.equal(at, torch.arange(int(at[0]), int(at[0]) + len(at), device=at.device))
-        first = 0
-        for columns in kinds:
-            reached = columns[columns < rows.edges.shape[1]]
-            block = rows.edges[:, reached].cpu()
-            part = adjacency[:, first : first + len(reached)]
+        for first, block in ((0, features), (first_error, errors), (first_token, tokens)):
+            part = adjacency[:, first : first + block.shape[1]]
             if in_a_row:
-                part[int(at[0]) : int(at[-1]) + 1] = block
+                part[int(at[0]) : int(at[-1]) + 1] = block.cpu()
             else:
-                part.index_copy_(0, at, block)
-            first += len(columns)
+                part.index_copy_(0, at, block.cpu())
     return Graph(
         input_string=model.tokenizer.decode(token_ids),
         input_tokens=token_ids.cpu(),
@@ -85,21 +86,20 @@ def gather(attribution: Attribution) -> Gathered:
     selected = attribution.visited.nonzero().squeeze(1)
     n_logits = len(attribution.targets)
     device = selected.device
-    left_out = torch.zeros(sources.n_columns, dtype=torch.bool, device=device)
-    left_out[sources.feature_column[~attribution.visited]] = True
     n_rows = len(selected) + n_logits
     unselected, constant = torch.zeros(2, n_rows, device=device)
     extra = torch.zeros(n_rows, sources.extra.n_columns, device=device)
     for rows in attribution.rows:
         is_logit = rows.layer == len(attribution.frozen.layers)
         where = len(selected) + rows.index if is_logit else torch.searchsorted(selected, rows.index)
-        mask = left_out[: rows.edges.shape[1]]
-        if mask.any():
-            unselected[where] = rows.edges[:, mask].sum(1)
+        below = sources.features_below[rows.layer]
+        left_out = ~attribution.visited[:below]
+        if left_out.any():
+            unselected[where] = rows.edges[:, :below][:, left_out].sum(1)
         constant[where] = rows.constant
         extra[where] = rows.extra
         if is_logit:
-            direct = rows.edges[:, sources.feature_column]
+            direct = rows.edges[:, :below]
     return Gathered(
         direct=direct.cpu(), unselected=unselected.cpu(), constant=constant.cpu(), extra=extra.cpu()
     )

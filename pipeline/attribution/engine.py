@@ -6,9 +6,7 @@ become nodes is circuit-tracer 0.5.0's rule (`attribute`): by influence on the l
 the rows known so far, in rounds; ties in the order of the features.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,8 +19,6 @@ from pipeline.errors import UserError
 
 _SMALLEST_ROW: Final = 1e-8
 """circuit-tracer's clamp of a row's absolute sum while it ranks."""
-_WIDE: Final = 512
-"""Width of the residual stream from which on a product is worth more than one thread."""
 ROUND: Final = 4
 """Batches between two rankings; circuit-tracer's default ``update_interval``."""
 
@@ -38,8 +34,8 @@ class Rows:
     index
         Which active features, or which targets; (rows,) int64.
     edges
-        Direct effects of the sources that this layer can read from, (rows, prefix),
-        float32; columns as in `Sources`.
+        Direct effects of the sources that this layer can read from, (rows, width), float32;
+        columns as in `Sources`.
     extra
         Direct effects of extra sources; (rows, extra columns).
     constant
@@ -55,23 +51,10 @@ class Rows:
     constant: torch.Tensor
     total: torch.Tensor
 
-
-@contextmanager
-def fitting_threads(width: int, device: torch.device) -> Iterator[None]:
-    """One thread for products of small matrices, on the CPU.
-
-    A graph takes thousands of them one after the other; below this width threads wait for
-    each other longer than they work.
-    """
-    before = torch.get_num_threads()
-    if device.type != "cpu" or width >= _WIDE or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def part(self, which: slice) -> "Rows":
+        """Some of the rows, as views."""
+        kinds = ("index", "edges", "extra", "constant", "total")
+        return replace(self, **{name: getattr(self, name)[which] for name in kinds})
 
 
 def zeros(rows: int, columns: int, device: torch.device) -> torch.Tensor:
@@ -169,44 +152,38 @@ class Attribution:
         circuit-tracer's ``compute_partial_influences`` in one sweep down the layers.
         (active,) float32, dimensionless.
         """
-        found = torch.zeros(self.sources.n_columns, device=self.visited.device)
+        found = torch.zeros(len(self.visited), device=self.visited.device)
         for rows in sorted(self.rows, key=lambda rows: -rows.layer):
             if rows.layer == len(self.frozen.layers):
                 arriving = self.targets.logit_probabilities.to(found)
             else:
-                arriving = found[self.sources.feature_column[rows.index]]
+                arriving = found[rows.index]
             weight = arriving / rows.total.clamp(min=_SMALLEST_ROW)
-            found[: rows.edges.shape[1]] += weight @ rows.edges.abs()
-        return found[self.sources.feature_column]
+            below = self.sources.features_below[rows.layer]
+            found[:below] += weight @ rows.edges[:, :below].abs()
+        return found
 
     def _add(self, layer: int, index: torch.Tensor, positions: torch.Tensor, vectors: torch.Tensor) -> None:
         """Rows of targets of one layer, sorted by position."""
-        sources = self.sources
-        edges = zeros(len(index), sources.prefix[layer], vectors.device)
-        extra = vectors.new_zeros(len(index), sources.extra.n_columns)
-        constant = vectors.new_zeros(len(index))
-        with fitting_threads(vectors.shape[1], vectors.device):
-            for start in range(0, len(index), self.batch_size):
-                part = slice(start, start + self.batch_size)
-                self._contract(
-                    layer, positions[part], vectors[part], edges[part], extra[part], constant[part]
-                )
-            total = edges.abs().sum(1)
-        rows = Rows(layer=layer, index=index, edges=edges, extra=extra, constant=constant, total=total)
+        rows = Rows(
+            layer=layer,
+            index=index,
+            edges=zeros(len(index), self.sources.width(layer), vectors.device),
+            extra=vectors.new_zeros(len(index), self.sources.extra.n_columns),
+            constant=vectors.new_zeros(len(index)),
+            total=vectors.new_zeros(len(index)),
+        )
+        for start in range(0, len(index), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            self._contract(positions[part], vectors[part], rows.part(part))
         self._require_finite(rows)
         self.rows.append(rows)
 
-    def _contract(
-        self,
-        layer: int,
-        positions: torch.Tensor,
-        vectors: torch.Tensor,
-        edges: torch.Tensor,
-        extra: torch.Tensor,
-        constant: torch.Tensor,
-    ) -> None:
-        """Pull one batch back and write its effects into (views of) the rows."""
-        sources = self.sources
+    def _contract(self, positions: torch.Tensor, vectors: torch.Tensor, rows: Rows) -> None:
+        """Pull one batch back and write its effects into its rows."""
+        sources, edges, extra, constant = self.sources, rows.edges, rows.extra, rows.constant
+        first_error = sources.features_below[rows.layer]
+        n_pos = len(sources.tokens)
 
         def write(rows: torch.Tensor, blocks: list[Block], gradient: torch.Tensor) -> None:
             for block in blocks:
@@ -214,8 +191,13 @@ class Attribution:
                     rows[:, block.start : block.stop].addmm_(gradient[:, block.position], block.vectors.T)
 
         def at_mlp(below: int, gradient: torch.Tensor) -> None:
+            seen = gradient.shape[1]
             write(edges, sources.blocks[below], gradient)
-            constant.add_(gradient.flatten(1) @ sources.constants[below, : gradient.shape[1]].flatten())
+            first = first_error + below * n_pos
+            edges[:, first : first + seen] += torch.einsum(
+                "rpd,pd->rp", gradient, sources.errors[below, :seen]
+            )
+            constant.add_(gradient.flatten(1) @ sources.constants[below, :seen].flatten())
             if sources.extra.n_columns:
                 write(extra, sources.extra.mlp[below], gradient)
 
@@ -229,16 +211,17 @@ class Attribution:
         def at_embedding(gradient: torch.Tensor) -> None:
             written = self._tokens_written[: gradient.shape[1]]
             # Added to the zeros that are there: no -0.0, which sparse storage would lose.
-            edges[:, : len(sources.tokens)].addmm_(gradient.flatten(1), written.flatten(0, 1))
+            edges[:, -n_pos:].addmm_(gradient.flatten(1), written.flatten(0, 1))
 
         self.frozen.pull_back(
-            layer,
+            rows.layer,
             positions,
             vectors,
             at_mlp=at_mlp,
             at_attention=at_attention,
             at_embedding=at_embedding,
         )
+        rows.total.copy_(edges.abs().sum(1))
 
     def _require_finite(self, rows: Rows) -> None:
         wrong = ~(torch.isfinite(rows.total) & torch.isfinite(rows.constant))

@@ -84,7 +84,7 @@ def estimate(attribution: Attribution, max_feature_nodes: int) -> Estimate:
     extra = sources.extra.n_columns
     share = selected / max(n_active, 1)
     counts = torch.bincount(sources.features[:, 0], minlength=n_layers).tolist()
-    widths = [prefix + extra for prefix in sources.prefix]
+    widths = [sources.width(layer) + extra for layer in range(n_layers + 1)]
     blocks = [share * count * width for count, width in zip(counts, widths[:-1], strict=True)]
     n_nodes = selected + (n_layers + 1) * n_pos + n_logits
     widest = max(d_model, attribution.frozen.layers[0].output.shape[0])
@@ -122,7 +122,8 @@ def _multiplications(attribution: Attribution) -> torch.Tensor:
     sources, lines = attribution.sources, attribution.frozen.layers[0]
     n_pos, d_model = sources.tokens.shape
     layer, position = sources.features[:, :2].T
-    columns = torch.tensor(sources.prefix, device=layer.device, dtype=torch.float64)[layer]
+    widths = [sources.width(number) for number in range(len(attribution.frozen.layers))]
+    columns = torch.tensor(widths, device=layer.device, dtype=torch.float64)[layer]
     attention = len(lines.output) + len(lines.value)  # from the residual stream to values and back
     return (position + 1) * d_model * (columns / n_pos + layer * attention)
 

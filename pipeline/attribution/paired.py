@@ -14,6 +14,7 @@ from transformer_lens.hook_points import HookPoint
 
 from pipeline.attribution.adapters import split_errors, through_base
 from pipeline.attribution.engine import Attribution
+from pipeline.attribution.threads import fitting_threads
 from pipeline.attribution.trace import Trace, Tracing, as_tensor, observe
 from pipeline.attribution.weights import projections
 from pipeline.models.pool import ModelPool
@@ -91,50 +92,51 @@ def trace_together(
     UserError
         Something is not finite; the message says where.
     """
-    base = projections(pool.replacement(BASE))
-    begun: dict[str, _Begun] = {}
-    # Base first: the others are compared with its attention patterns.
-    for variant in sorted(variants, key=lambda variant: variant != BASE):
-        model = pool.replacement(variant)
-        seen, sources = observe(model, token_ids)
-        if variant == BASE:
-            tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
-            begun[variant] = _Begun(tracing=tracing)
-        else:
-            split = partial(
-                split_errors,
-                model,
-                seen,
-                sources,
-                base=base,
-                factors=pool.factors(variant),
-                scale=pool.manifest.variant(variant).scale,
-                max_components=max_components,
-            )
-            begin = partial(Tracing, model, seen)
-            tracing = begin(seen.frozen, *split(attention=False), targets, batch_size=batch_size)
-            begun[variant] = _Begun(tracing=tracing)
-            if attention and BASE in begun:
-                frozen = through_base(seen.frozen, base)
-                begun[variant].attention = begin(
-                    frozen, *split(attention=True), targets, batch_size=batch_size
+    with fitting_threads(pool.replacement(BASE)):
+        base = projections(pool.replacement(BASE))
+        begun: dict[str, _Begun] = {}
+        # Base first: the others are compared with its attention patterns.
+        for variant in sorted(variants, key=lambda variant: variant != BASE):
+            model = pool.replacement(variant)
+            seen, sources = observe(model, token_ids)
+            if variant == BASE:
+                tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
+                begun[variant] = _Begun(tracing=tracing)
+            else:
+                split = partial(
+                    split_errors,
+                    model,
+                    seen,
+                    sources,
+                    base=base,
+                    factors=pool.factors(variant),
+                    scale=pool.manifest.variant(variant).scale,
+                    max_components=max_components,
                 )
-                patterns = begun[BASE].tracing.seen.patterns
-                begun[variant].without_patterns = logits_with_patterns(model, token_ids, patterns)
-        tracing.attribution.select(max_feature_nodes)
-    _unite([each.tracing.attribution for each in begun.values()])
-    traces = {variant: begun[variant].tracing.finish() for variant in variants}
-    adapters = {}
-    for variant in variants:
-        found = begun[variant]
-        if found.attention is not None and found.without_patterns is not None:
-            found.attention.attribution.add(found.tracing.attribution.visited.nonzero().squeeze(1))
-            adapters[variant] = AdapterTrace(
-                base=traces[BASE],
-                adapted=found.attention.finish(),
-                without_patterns=found.without_patterns.cpu(),
-            )
-    return Together(traces=traces, adapters=adapters)
+                begin = partial(Tracing, model, seen)
+                tracing = begin(seen.frozen, *split(attention=False), targets, batch_size=batch_size)
+                begun[variant] = _Begun(tracing=tracing)
+                if attention and BASE in begun:
+                    frozen = through_base(seen.frozen, base)
+                    begun[variant].attention = begin(
+                        frozen, *split(attention=True), targets, batch_size=batch_size
+                    )
+                    patterns = begun[BASE].tracing.seen.patterns
+                    begun[variant].without_patterns = logits_with_patterns(model, token_ids, patterns)
+            tracing.attribution.select(max_feature_nodes)
+        _unite([each.tracing.attribution for each in begun.values()])
+        traces = {variant: begun[variant].tracing.finish() for variant in variants}
+        adapters = {}
+        for variant in variants:
+            found = begun[variant]
+            if found.attention is not None and found.without_patterns is not None:
+                found.attention.attribution.add(found.tracing.attribution.visited.nonzero().squeeze(1))
+                adapters[variant] = AdapterTrace(
+                    base=traces[BASE],
+                    adapted=found.attention.finish(),
+                    without_patterns=found.without_patterns.cpu(),
+                )
+        return Together(traces=traces, adapters=adapters)
 
 
 def logits_with_patterns(

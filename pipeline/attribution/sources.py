@@ -1,8 +1,8 @@
 """What attribution rows are contracted with: features, errors, tokens, constants, adapters.
 
-Columns are in the order of the forward pass: tokens, then by layer and position the active
-features and the error. What a target of some layer can read from is then a prefix of the
-columns, and each (layer, position) one contiguous block of them.
+Columns are circuit-tracer's: active features by layer and position, then errors likewise,
+then tokens. A target reads from lower layers only, the first part of the features and of the
+errors; what one (layer, position) writes is one contiguous block of features.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from pipeline.models.replacement import ReplacementModel
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Columns that one (layer, position) writes: ``[start, stop)``.
+    """Columns of what is written at one (layer, position): ``[start, stop)``.
 
     Attributes
     ----------
@@ -69,12 +69,10 @@ class Sources:
     tokens
         (n_pos, d_model) float32.
     blocks
-        By layer, what is written at the transcoder's output. A cross-layer transcoder's
-        feature has one column and writes in several layers.
-    feature_column, error_column
-        Column of each active feature, and of each error, (n_layers, n_pos); tokens come first.
-    prefix
-        By layer of a target, how many columns it can read from; one more entry for logits.
+        By layer, what features write at the transcoder's output; columns are indices into
+        `features`. A cross-layer transcoder's feature writes in several layers.
+    features_below
+        By layer of a target, how many features it can read from; one more entry for logits.
     constants
         By layer, what is written whatever features do: decoder bias, and the whole MLP
         output where features and errors are zeroed (the BOS position), without what the
@@ -93,18 +91,15 @@ class Sources:
     errors: torch.Tensor
     tokens: torch.Tensor
     blocks: list[list[Block]]
-    feature_column: torch.Tensor
-    error_column: torch.Tensor
-    prefix: list[int]
+    features_below: list[int]
     constants: torch.Tensor
     attention_constants: torch.Tensor | None
     n_zeroed: int
     extra: ExtraSources = field(default_factory=lambda: ExtraSources(mlp=[], attention=[], n_columns=0))
 
-    @property
-    def n_columns(self) -> int:
-        """Columns, those of extra sources not counted."""
-        return self.prefix[-1]
+    def width(self, layer: int) -> int:
+        """Columns of a row of some layer, extra sources not counted: features, errors, tokens."""
+        return self.features_below[layer] + (layer + 1) * len(self.tokens)
 
 
 @torch.no_grad()
@@ -131,13 +126,7 @@ def collect_sources(model: ReplacementModel, seen: Pass) -> Sources:
     _require_finite(matrix, errors, seen.logits)
     n_layers, n_pos, _ = matrix.shape
     features = matrix.indices().T
-    device = errors.device
-    at = features[:, 0] * n_pos + features[:, 1]
-    sites = torch.arange(n_layers * n_pos, device=device)
-    feature_column = n_pos + torch.arange(len(features), device=device) + at
-    # Features of a site and of all before it, the errors before it, and the tokens.
-    error_column = n_pos + torch.searchsorted(at, sites, right=True) + sites
-    prefix = [n_pos, *(int(error_column[(layer + 1) * n_pos - 1]) + 1 for layer in range(n_layers))]
+    below = torch.bincount(features[:, 0], minlength=n_layers).cumsum(0)
     errors = errors.float()
     return Sources(
         features=features,
@@ -149,14 +138,10 @@ def collect_sources(model: ReplacementModel, seen: Pass) -> Sources:
             parts["decoder_vecs"].float(),
             parts["encoder_to_decoder_map"],
             parts["decoder_locations"],
-            at,
-            feature_column,
-            error_column.view(n_layers, n_pos),
-            errors,
+            features,
+            (n_layers, n_pos),
         ),
-        feature_column=feature_column,
-        error_column=error_column.view(n_layers, n_pos),
-        prefix=prefix,
+        features_below=[0, *below.tolist()],
         constants=_constants(model, seen),
         attention_constants=attention_constants(seen, projections(model)),
         n_zeroed=zeroed.stop,
@@ -167,36 +152,28 @@ def _blocks(
     vectors: torch.Tensor,
     feature_of: torch.Tensor,
     locations: torch.Tensor,
-    at: torch.Tensor,
-    feature_column: torch.Tensor,
-    error_column: torch.Tensor,
-    errors: torch.Tensor,
+    features: torch.Tensor,
+    shape: tuple[int, int],
 ) -> list[list[Block]]:
-    """Blocks by layer of output; the one of the layer's own features ends with the error."""
-    n_layers, n_pos, _ = errors.shape
+    """Blocks by layer of output, from each (layer, position) of features that write there."""
+    n_layers, n_pos = shape
+    at = features[:, 0] * n_pos + features[:, 1]
     blocks: list[list[Block]] = []
     for layer in range(n_layers):
         here = (locations[0] == layer).nonzero().squeeze(1)
         here = here[torch.argsort(feature_of[here], stable=True)]
-        features = feature_of[here]
-        site, counts = torch.unique_consecutive(at[features], return_counts=True)
-        own = {position: errors[layer, position][None] for position in range(n_pos)}
-        found: list[Block] = []
-        start = 0
-        first = feature_column[features[counts.cumsum(0) - counts]]
+        writers = feature_of[here]
+        site, counts = torch.unique_consecutive(at[writers], return_counts=True)
+        first = writers[counts.cumsum(0) - counts]
         # Lists at once: a number at a time, a GPU would be waited for at every site.
-        for number, count, column in zip(site.tolist(), counts.tolist(), first.tolist(), strict=True):
-            piece = vectors[here[start : start + count]]
-            start += count
-            source, position = divmod(number, n_pos)
-            if source == layer:
-                own[position] = torch.cat([piece, own[position]])
-            else:
-                found.append(Block(position=position, start=column, stop=column + count, vectors=piece))
-        for (position, piece), column in zip(own.items(), error_column[layer].tolist(), strict=True):
-            start = column + 1 - len(piece)
-            found.append(Block(position=position, start=start, stop=column + 1, vectors=piece))
-        blocks.append(found)
+        numbers = zip(site.tolist(), first.tolist(), counts.tolist(), strict=True)
+        pieces = vectors[here].split(counts.tolist())
+        blocks.append(
+            [
+                Block(position=number % n_pos, start=start, stop=start + count, vectors=piece)
+                for (number, start, count), piece in zip(numbers, pieces, strict=True)
+            ]
+        )
     return blocks
 
 

@@ -18,6 +18,7 @@ from pipeline.attribution.engine import Attribution
 from pipeline.attribution.frozen import Pass, run_forward
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.sources import Sources, collect_sources
+from pipeline.attribution.threads import fitting_threads
 from pipeline.errors import UserError
 from pipeline.models.replacement import ReplacementModel
 
@@ -222,10 +223,11 @@ def trace(
     UserError
         An activation, an error or an effect is not finite; the message says where.
     """
-    seen, sources = observe(model, token_ids)
-    tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
-    tracing.attribution.select(max_feature_nodes)
-    return tracing.finish()
+    with fitting_threads(model):
+        seen, sources = observe(model, token_ids)
+        tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
+        tracing.attribution.select(max_feature_nodes)
+        return tracing.finish()
 
 
 def as_tensor(model: ReplacementModel, token_ids: Sequence[int]) -> torch.Tensor:

@@ -120,7 +120,7 @@ def push_figures(folder: Path) -> dict[str, Any]:
 
 def _stored(folder: Path, cases: Iterable[TracedCase]) -> dict[str, Any]:
     """Store graphs and write them as `.pt`; checks that the store loses nothing."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     kept = list(cases)
     for case in kept:
         case.graph.to_pt(str(folder / f"{case.item.prompt_hash}.pt"))

@@ -114,15 +114,16 @@ def test_ranking_is_circuit_tracers(tokenizer: PreTrainedTokenizerBase) -> None:
     ours = engine.influence()
     visited = engine.visited.nonzero().squeeze(1)
     n_active, n_logits = len(engine.visited), len(TARGETS)
-    # The rows as circuit-tracer lays them out: active features, then the other nodes.
-    order = torch.cat([sources.feature_column, sources.error_column.flatten(), torch.arange(len(ids))])
-    wide = torch.zeros(n_logits + len(visited), len(order) + n_logits)
+    # The rows as circuit-tracer lays them out, upper layers included.
+    n_pos, n_columns = len(ids), sources.width(3)
+    wide = torch.zeros(n_logits + len(visited), n_columns + n_logits)
     for rows in engine.rows:
-        full = torch.zeros(len(rows.index), sources.n_columns)
-        full[:, : rows.edges.shape[1]] = rows.edges
         at = rows.index if rows.layer == 3 else n_logits + torch.searchsorted(visited, rows.index)
-        wide[at, : len(order)] = full[:, order]
-    index = torch.cat([len(order) + torch.arange(n_logits), visited])
+        kinds = (sources.features_below[rows.layer], rows.layer * n_pos, n_pos)
+        starts = (0, n_active, n_columns - n_pos)
+        for block, start in zip(rows.edges.split(kinds, dim=1), starts, strict=True):
+            wide[at, start : start + block.shape[1]] = block
+    index = torch.cat([n_columns + torch.arange(n_logits), visited])
     theirs = compute_partial_influences(wide, engine.targets.logit_probabilities, index)[:n_active]
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
 
