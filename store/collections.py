@@ -7,7 +7,7 @@ scalars, and where it starts and stops along each dimension. ``FORMAT.md`` has i
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from store.artifact import Artifact, open_artifact
 from store.assembly import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
 from store.errors import OLDER, NotInStoreError, UnknownFormatError
 from store.items import Item, Scalar
+from store.ondemand import ArraysOnDemand
 from store.schema import COLLECTIONS, ArraySpec, CollectionSchema
 
 if TYPE_CHECKING:
@@ -143,27 +144,26 @@ class Collection:
         ReplacedArtifactError
             The collection was published anew since it was opened.
         """
-        if (prompt_hash, variant) not in self._rows:
-            raise NotInStoreError(self._absent(prompt_hash, variant))
-        row = self._rows[prompt_hash, variant]
-        scalars = self._schema.scalars
-        self._load("partition", "key", RAGGED, *BOUNDS, *scalars)
-        bounds = {
-            dim: (int(self._columns["start"][row, column]), int(self._columns["stop"][row, column]))
-            for column, dim in enumerate(self._columns[RAGGED].tolist())
-        }
+        row = self._row(prompt_hash, variant)
         names = tuple(self._schema.arrays if arrays is None else arrays)
         for name in names:
             if name not in self._schema.arrays:
                 raise NotInStoreError(self._no_array(name))
-        values = self._read(str(self._columns["partition"][row]), names, bounds, row)
-        return Item(
-            key=str(self._columns["key"][row]),
-            prompt_hash=prompt_hash,
-            variant=variant,
-            arrays=dict(zip(names, values, strict=True)),
-            scalars={name: _scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
-        )
+        return self._item(row, dict(zip(names, self._read(row, names), strict=True)))
+
+    def item_on_demand(self, prompt_hash: str, variant: str) -> Item:
+        """One item whose arrays are read when first used, with others of their family.
+
+        What shows a part of an item takes a part of the time. Using an array raises what
+        `item` raises for it.
+
+        Raises
+        ------
+        NotInStoreError
+            The collection does not hold the item.
+        """
+        row = self._row(prompt_hash, variant)
+        return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read, row)))
 
     def items(self) -> Iterator[Item]:
         """Every item, sorted by prompt hash and variant, one in memory at a time."""
@@ -180,6 +180,24 @@ class Collection:
     def _rows(self) -> dict[tuple[str, str], int]:
         return {who: row for row, who in enumerate(self._identities)}
 
+    def _row(self, prompt_hash: str, variant: str) -> int:
+        """Row of an item in the index, of which all columns are read at once."""
+        self._load("prompt_hash", "variant", "partition", "key", RAGGED, *BOUNDS, *self._schema.scalars)
+        if (prompt_hash, variant) not in self._rows:
+            raise NotInStoreError(self._absent(prompt_hash, variant))
+        return self._rows[prompt_hash, variant]
+
+    def _item(self, row: int, arrays: Mapping[str, np.ndarray]) -> Item:
+        scalars = self._schema.scalars
+        prompt, variant = self._identities[row]
+        return Item(
+            key=str(self._columns["key"][row]),
+            prompt_hash=prompt,
+            variant=variant,
+            arrays=arrays,
+            scalars={name: _scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
+        )
+
     def _load(self, *names: str) -> None:
         """Read columns of the index that have not been read yet."""
         wanted = [name for name in names if name not in self._columns]
@@ -189,13 +207,12 @@ class Collection:
         columns = self._artifact.read([(self._reader(INDEX, name, owner), None) for name in wanted])
         self._columns.update(zip(wanted, columns, strict=True))
 
-    def _read(
-        self,
-        partition: str,
-        names: Sequence[str],
-        bounds: Mapping[str, tuple[int, int]],
-        row: int,
-    ) -> list[np.ndarray]:
+    def _read(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
+        partition = str(self._columns["partition"][row])
+        bounds = {
+            dim: (int(self._columns["start"][row, column]), int(self._columns["stop"][row, column]))
+            for column, dim in enumerate(self._columns[RAGGED].tolist())
+        }
         prompt, variant = self._identities[row]
         owner = f"prompt {prompt}, {variant}"
         requests = []

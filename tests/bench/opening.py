@@ -19,7 +19,7 @@ def _graph_from_store(path: str, prompt_hash: str, variant: str) -> Callable[[],
     from store.graphs import GraphView
 
     def opened() -> object:
-        graph = GraphView(open_collection(Path(path)).item(prompt_hash, variant))
+        graph = GraphView(open_collection(Path(path)).item_on_demand(prompt_hash, variant))
         shown = graph.view(0.8, 0.98)
         return graph.nodes[shown.nodes], graph.edges[shown.edges]
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.bench import store_bench
 from tests.bench.__main__ import twice_if_missed
 
 
@@ -19,7 +18,3 @@ def test_a_miss_is_measured_once_more(tmp_path: Path, values: list[float], kept:
 
     assert twice_if_missed(measure, tmp_path)["attribution_speedup_organism"] == kept
     assert folders == [tmp_path] * len(values)
-
-
-def test_what_one_more_prompt_costs_is_the_same_when_measured_again(tmp_path: Path) -> None:
-    assert store_bench.push_figures(tmp_path) == store_bench.push_figures(tmp_path)

@@ -21,7 +21,7 @@ from store import (
 )
 from store.arrays import CHUNK_ELEMENTS
 from store.assembly import partition_bits, partition_of
-from store.errors import ArtifactMissingError
+from store.errors import ArtifactMissingError, DamagedArtifactError
 from store.hashing import digest, file_digest, folder_digest
 from store.items import Item
 from store.schema import (
@@ -154,6 +154,36 @@ def test_some_arrays_of_an_item(tmp_path) -> None:
     item = open_collection(tmp_path / "graphs").item(items[0].prompt_hash, "base", ["direct"])
     assert set(item.arrays) == {"direct"}
     assert item.arrays["direct"].shape == items[0].arrays["direct"].shape
+
+
+def test_an_item_on_demand_is_the_item_and_reads_families(tmp_path) -> None:
+    items = make_items(GRAPHS, 3)
+    write_collection(tmp_path / "graphs", GRAPHS, items, provenance={})
+    collection = open_collection(tmp_path / "graphs")
+    for item in items:
+        lazy = collection.item_on_demand(item.prompt_hash, item.variant)
+        assert "node_kind" in lazy.arrays
+        assert "node" not in lazy.arrays
+        assert same_item(lazy, item)
+    with pytest.raises(KeyError):
+        lazy.arrays["node"]
+    with pytest.raises(NotInStoreError, match="holds no prompt"):
+        collection.item_on_demand("0" * 12, "base")
+
+
+def test_an_item_on_demand_reads_what_is_used_and_nothing_else(tmp_path) -> None:
+    item = make_item(GRAPHS, digest("a")[:12], "base", lengths={"edge": 5, "target": 2, "active": 3})
+    write_collection(tmp_path / "graphs", GRAPHS, [item], provenance={})
+    for path in tmp_path.glob("graphs/*/direct/c*"):
+        path.write_bytes(b"damage")
+    lazy = open_collection(tmp_path / "graphs").item_on_demand(item.prompt_hash, item.variant)
+    assert lazy.arrays["edge_weight"].tobytes() == item.arrays["edge_weight"].tobytes()
+    # Families come as a whole: what is gone now was read with `edge_weight`.
+    for path in tmp_path.glob("graphs/*/edge_source/c*"):
+        path.unlink()
+    assert lazy.arrays["edge_source"].tobytes() == item.arrays["edge_source"].tobytes()
+    with pytest.raises(DamagedArtifactError, match="direct"):
+        lazy.arrays["direct"]
 
 
 def test_an_empty_collection(tmp_path) -> None:
