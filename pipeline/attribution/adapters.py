@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from pipeline.attribution.frozen import Pass
+from pipeline.attribution.frozen import Pass, attention_weights
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.sources import Block, ExtraSources, Sources
 from pipeline.attribution.weights import (
@@ -112,13 +112,12 @@ def split_errors(
     return replace(sources, extra=columns.sources()), columns.nodes()
 
 
-def through_base(frozen: FrozenModel, base: Sequence[Projections]) -> FrozenModel:
+def through_base(model: ReplacementModel, frozen: FrozenModel, base: Sequence[Projections]) -> FrozenModel:
     """The frozen model with the base's values and outputs, for the attention mode."""
-    layers = []
-    for layer, before in zip(frozen.layers, base, strict=True):
-        d_model = before.value.shape[1]
-        value = before.value.transpose(1, 2).reshape(-1, d_model)
-        layers.append(replace(layer, value=value, output=before.output.reshape(-1, d_model)))
+    layers = [
+        replace(layer, **attention_weights(model, number, before.value, before.output))
+        for number, (layer, before) in enumerate(zip(frozen.layers, base, strict=True))
+    ]
     return replace(frozen, layers=layers)
 
 

@@ -221,7 +221,7 @@ class Attribution:
             at_attention=at_attention,
             at_embedding=at_embedding,
         )
-        rows.total.copy_(edges.abs().sum(1))
+        torch.linalg.vector_norm(edges, 1, dim=1, out=rows.total)
 
     def _require_finite(self, rows: Rows) -> None:
         wrong = ~(torch.isfinite(rows.total) & torch.isfinite(rows.constant))

@@ -36,9 +36,9 @@ class Pass:
         Transcoders' inputs and outputs by layer; (n_layers, n_pos, d_model).
     mlp_read
         The MLPs' own inputs by layer; (n_layers, n_pos, d_model).
-    mlp_out_factors
-        By layer, from the MLP's own output to the transcoder's, where a norm lies between
-        them; (n_pos, d_model) float32, else None.
+    mlp_out_factors, attention_out_factors
+        By layer, from the MLP's own output to the transcoder's, and from the attention's to
+        the residual stream, where a norm lies between them; (n_pos, d_model) float32, else None.
     patterns
         Attention patterns by layer, as the model has them; (n_heads, n_pos, n_pos).
     frozen
@@ -54,6 +54,7 @@ class Pass:
     mlp_out: torch.Tensor
     mlp_read: torch.Tensor
     mlp_out_factors: list[torch.Tensor | None]
+    attention_out_factors: list[torch.Tensor | None]
     patterns: list[torch.Tensor]
     frozen: FrozenModel
 
@@ -107,6 +108,12 @@ def run_forward(model: ReplacementModel, token_ids: torch.Tensor) -> Pass:
             else None
             for layer, block in enumerate(model.blocks)
         ],
+        attention_out_factors=[
+            _factor(block.ln1_post.w, seen[f"blocks.{layer}.ln1_post.hook_scale"])
+            if cfg.use_normalization_before_and_after
+            else None
+            for layer, block in enumerate(model.blocks)
+        ],
         patterns=[seen[f"blocks.{layer}.attn.hook_pattern"] for layer in range(cfg.n_layers)],
         frozen=FrozenModel(
             layers=[_freeze(model, layer, seen) for layer in range(cfg.n_layers)],
@@ -142,12 +149,39 @@ def head_weights(model: ReplacementModel, layer: int) -> tuple[torch.Tensor, tor
     return (attention._W_V if grouped else attention.W_V).detach(), attention.W_O.detach()
 
 
+def attention_weights(
+    model: ReplacementModel, layer: int, value: torch.Tensor, output: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """`FrozenLayer.value` and `FrozenLayer.output` of a layer from its W_V and W_O.
+
+    Parameters
+    ----------
+    model
+        Has the norms' weights.
+    layer
+        Which one.
+    value, output
+        (n_key_heads, d_model, d_head), (n_heads, d_head, d_model).
+    """
+    block, d_model = model.blocks[layer], model.cfg.d_model
+    found = {
+        "value": value.float().transpose(1, 2).reshape(-1, d_model) * block.ln1.w.detach().float(),
+        "output": output.float().reshape(-1, d_model),
+    }
+    if model.cfg.use_normalization_before_and_after:
+        found["output"] = found["output"] * block.ln1_post.w.detach().float()
+    return found
+
+
 def _freeze(model: ReplacementModel, layer: int, seen: dict[str, torch.Tensor]) -> FrozenLayer:
     block, prefix = model.blocks[layer], f"blocks.{layer}."
     post = bool(model.cfg.use_normalization_before_and_after)
     value, output = head_weights(model, layer)
     n_key_heads, d_model, _ = value.shape
     pattern = seen[prefix + "attn.hook_pattern"].float()  # (n_heads, q, k)
+    if post:
+        pattern = pattern / seen[prefix + "ln1_post.hook_scale"].float()
+    pattern = pattern / seen[prefix + "ln1.hook_scale"].float().T
     n_pos = pattern.shape[-1]
     grouped = pattern.view(n_key_heads, -1, n_pos, n_pos).permute(0, 3, 1, 2)
     scale = seen[prefix + "ln2.hook_scale"].float()
@@ -158,10 +192,7 @@ def _freeze(model: ReplacementModel, layer: int, seen: dict[str, torch.Tensor]) 
     }[model.feature_input_hook]()
     return FrozenLayer(
         pattern=grouped.reshape(n_key_heads, n_pos, -1),
-        value=value.float().transpose(1, 2).reshape(-1, d_model),
-        output=output.float().reshape(-1, d_model),
-        attention_in=_factor(block.ln1.w, seen[prefix + "ln1.hook_scale"]),
-        attention_out=_factor(block.ln1_post.w, seen[prefix + "ln1_post.hook_scale"]) if post else None,
+        **attention_weights(model, layer, value, output),
         read=read,
         write=_factor(block.ln2_post.w, seen[prefix + "ln2_post.hook_scale"])
         if post and not _behind_norm(model)

@@ -22,11 +22,11 @@ class FrozenLayer:
     ----------
     pattern
         Attention pattern by key head, its queries side by side: [k, (head of the group, q)];
-        (n_key_heads, n_pos, group * n_pos).
+        (n_key_heads, n_pos, group * n_pos). Over the scales of the norms before attention (at
+        k) and, where there is one, behind it (at q).
     value, output
-        W_V (n_key_heads * d_head, d_model) and W_O (n_heads * d_head, d_model), flattened.
-    attention_in, attention_out
-        Factors before and after attention; (n_pos, d_model), the second None without a norm.
+        W_V (n_key_heads * d_head, d_model) and W_O (n_heads * d_head, d_model), flattened,
+        times the weights of those norms.
     read, write
         Factors from the residual stream to the transcoder's input, and from its output to
         the residual stream; (n_pos, d_model) or None.
@@ -38,51 +38,54 @@ class FrozenLayer:
     pattern: torch.Tensor
     value: torch.Tensor
     output: torch.Tensor
-    attention_in: torch.Tensor
-    attention_out: torch.Tensor | None
     read: torch.Tensor | None
     write: torch.Tensor | None
     skip: torch.Tensor | None
 
-    def attended(self, gradient: torch.Tensor) -> torch.Tensor:
-        """What the attention of this block adds to the gradient of its input.
+    def add_attended(self, flow: torch.Tensor) -> None:
+        """Add to a gradient what the attention of this block passes on of it.
 
         Parameters
         ----------
-        gradient
-            With respect to the residual stream behind it; (rows, positions, d_model), the
-            first positions only, if so.
+        flow
+            With respect to the residual stream behind attention, then, in its place, before
+            it; (rows, positions, d_model), the first positions only, if so.
         """
-        rows, positions, _ = gradient.shape
+        rows, positions, d_model = flow.shape
         n_key_heads, n_pos, queries = self.pattern.shape
         group = queries // n_pos
-        flow = gradient if self.attention_out is None else gradient * self.attention_out[:positions]
-        flow = flow @ self.output.T  # (rows, positions, n_heads * d_head)
-        flow = flow.view(rows, positions, n_key_heads, group, -1).permute(2, 3, 1, 0, 4)
+        heads = (flow @ self.output.T).view(rows, positions, n_key_heads, group, -1).permute(2, 3, 1, 0, 4)
         pattern = self.pattern.view(n_key_heads, n_pos, group, n_pos)[:, :positions, :, :positions]
-        flow = torch.bmm(
+        values = torch.bmm(
             pattern.reshape(n_key_heads, positions, group * positions),
-            flow.reshape(n_key_heads, group * positions, -1),
+            heads.reshape(n_key_heads, group * positions, -1),
         )
-        flow = flow.view(n_key_heads, positions, rows, -1).permute(2, 1, 0, 3)
-        return self._read(flow.reshape(rows, positions, -1))
+        values = values.view(n_key_heads, positions, rows, -1).permute(2, 1, 0, 3)
+        flow.view(-1, d_model).addmm_(values.reshape(rows * positions, -1), self.value)
 
-    def attended_at(self, at: torch.Tensor, gradient: torch.Tensor, positions: int) -> torch.Tensor:
-        """`attended`, of a gradient that is zero but at one position a row.
+    def add_attended_at(self, at: torch.Tensor, gradient: torch.Tensor, flow: torch.Tensor) -> None:
+        """`add_attended`, of a gradient that is zero but at one position a row.
+
+        What a head writes is one vector a row then, and the pattern spreads it: the values'
+        weights are multiplied with once a head, not once a position.
 
         Parameters
         ----------
         at, gradient
             The position, (rows,) int64, and the gradient there, (rows, d_model).
-        positions
-            How many the result has; more than the largest of `at`.
+        flow
+            The whole gradient, changed in place.
         """
+        rows, positions, d_model = flow.shape
         n_key_heads, n_pos, queries = self.pattern.shape
         group = queries // n_pos
-        flow = gradient if self.attention_out is None else gradient * self.attention_out[at]
-        flow = (flow @ self.output.T).view(len(at), n_key_heads, group, -1)
+        heads = (gradient @ self.output.T).view(rows, n_key_heads, group, -1).transpose(0, 1)
+        value = self.value.view(n_key_heads, -1, d_model)
+        written = torch.bmm(heads.reshape(n_key_heads, rows * group, -1), value)
+        written = written.view(n_key_heads, rows, group, d_model).transpose(0, 1)
         pattern = self.pattern.view(n_key_heads, n_pos, group, n_pos)[:, :positions].index_select(3, at)
-        return self._read(torch.einsum("kpgr,rkgd->rpkd", pattern, flow).flatten(2))
+        # Contiguous ones are multiplied in one call, others row by row.
+        flow.baddbmm_(pattern.permute(3, 1, 0, 2).flatten(2).contiguous(), written.flatten(1, 2).contiguous())
 
     def written(self, vectors: torch.Tensor) -> torch.Tensor:
         """What inputs of the block put into the residual stream behind attention, by position.
@@ -99,17 +102,11 @@ class FrozenLayer:
             heads make of it there and later.
         """
         n_key_heads, n_pos, queries = self.pattern.shape
-        values = ((vectors * self.attention_in) @ self.value.T).view(n_pos, n_key_heads, -1)
+        values = (vectors @ self.value.T).view(n_pos, n_key_heads, -1)
         pattern = self.pattern.view(n_key_heads, n_pos, queries // n_pos, n_pos)
         found = torch.einsum("kpgq,pkd->qpkgd", pattern, values).flatten(2) @ self.output
-        if self.attention_out is not None:
-            found *= self.attention_out[:, None]
         found.diagonal().add_(vectors.T)
         return found.transpose(1, 2).contiguous()
-
-    def _read(self, values: torch.Tensor) -> torch.Tensor:
-        """From the gradient of the heads' values, (rows, positions, values), to that of the input."""
-        return (values @ self.value).mul_(self.attention_in[: values.shape[1]])
 
 
 Visitor = Callable[[int, torch.Tensor], None]
@@ -147,7 +144,7 @@ class FrozenModel:
         at_mlp, at_attention
             Called, from the highest site to the lowest, with the gradient with respect to a
             layer's transcoder output, and to the residual stream behind its attention;
-            (rows, positions, d_model), read only, positions up to the last target's.
+            (rows, positions, d_model), positions up to the last target's. It is changed after the call.
         at_embedding
             Called last, with the gradient behind the lowest attention: of embeddings, all that
             there is below, it is cheaper to know what they write there (`FrozenLayer.written`).
@@ -161,7 +158,7 @@ class FrozenModel:
         if not is_logit:
             at_attention(layer, flow)
             if layer:
-                flow = self.layers[layer].attended_at(positions, read, seen).add_(flow)
+                self.layers[layer].add_attended_at(positions, read, flow)
         for below in range(layer - 1, -1, -1):
             block = self.layers[below]
             written = flow if block.write is None else flow * block.write[:seen]
@@ -171,5 +168,5 @@ class FrozenModel:
                 flow = flow + (through if block.read is None else through * block.read[:seen])
             at_attention(below, flow)
             if below:
-                flow = block.attended(flow).add_(flow)
+                block.add_attended(flow)
         at_embedding(flow)

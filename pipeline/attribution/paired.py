@@ -117,7 +117,7 @@ def trace_together(
                 tracing = begin(seen.frozen, *split(attention=False), targets, batch_size=batch_size)
                 begun[variant] = _Begun(tracing=tracing)
                 if attention and BASE in begun:
-                    frozen = through_base(seen.frozen, base)
+                    frozen = through_base(model, seen.frozen, base)
                     begun[variant].attention = begin(
                         frozen, *split(attention=True), targets, batch_size=batch_size
                     )

@@ -63,7 +63,7 @@ def attention_output(seen: Pass, layer: int, weights: Projections) -> torch.Tens
     group = len(weights.output) // len(value)
     mixed = seen.patterns[layer].float() @ value.repeat_interleave(group, 0)  # (n_heads, n_pos, d_head)
     written = torch.einsum("hpd,hdm->pm", mixed, weights.output) + weights.output_bias
-    factor = seen.frozen.layers[layer].attention_out
+    factor = seen.attention_out_factors[layer]
     return written if factor is None else written * factor
 
 
@@ -74,11 +74,11 @@ def attention_constants(seen: Pass, weights: list[Projections]) -> torch.Tensor 
     position gets all of a value's bias.
     """
     found = []
-    for layer, block in zip(seen.frozen.layers, weights, strict=True):
+    for factor, block in zip(seen.attention_out_factors, weights, strict=True):
         group = len(block.output) // len(block.value)
         bias = block.value_bias.repeat_interleave(group, 0)
         written = torch.einsum("hd,hdm->m", bias, block.output) + block.output_bias
         written = written.expand(len(seen.token_ids), -1)
-        found.append(written if layer.attention_out is None else written * layer.attention_out)
+        found.append(written if factor is None else written * factor)
     constants = torch.stack(found)
     return constants if bool(constants.any()) else None
