@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from store.errors import NotInStoreError
 from store.items import Item
 from store.schema import ADAPTER_PARTS, CAUSES
+from store.view import ItemView
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class AdapterView:
+class AdapterView(ItemView):
     """An item of the ``adapters`` collection as tables, made when first used.
 
     Parameters
@@ -28,27 +28,8 @@ class AdapterView:
     """
 
     def __init__(self, item: Item) -> None:
-        if "source_part" not in item.arrays:
-            raise NotInStoreError(
-                f"the item of prompt {item.prompt_hash}, {item.variant} does not say what the adapter "
-                "writes to; take it from the `adapters` collection."
-            )
-        self.item = item
-
-    @property
-    def prompt_hash(self) -> str:
-        """Prompt hash."""
-        return self.item.prompt_hash
-
-    @property
-    def variant(self) -> str:
-        """Variant, an adapted one."""
-        return self.item.variant
-
-    @property
-    def token_ids(self) -> np.ndarray:
-        """The prompt's token ids, BOS included; (n_positions,) int32."""
-        return self.item.arrays["token"]
+        otherwise = "does not say what the adapter writes to; take it from the `adapters` collection."
+        super().__init__(item, mark="source_part", otherwise=otherwise)
 
     @property
     def error_share_of_change(self) -> float:

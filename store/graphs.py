@@ -11,6 +11,7 @@ from store.items import Item
 from store.pruning import FEATURE, LOGIT, TOKEN, Pruned, SparseGraph, graph_scores, prune
 from store.schema import ADAPTER_PARTS, GRAPHS, NODE_KINDS
 from store.splitting import split_errors
+from store.view import ItemView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ class Shown(Pruned):
     exact: bool
 
 
-class GraphView:
+class GraphView(ItemView):
     """An item of the ``graphs`` or ``dose`` collection as tables, made when first used.
 
     A graph of an artifact of format version 1 has neither `influence` and what follows it,
@@ -46,27 +47,8 @@ class GraphView:
     """
 
     def __init__(self, item: Item) -> None:
-        if "node_kind" not in item.arrays:
-            raise NotInStoreError(
-                f"the item of prompt {item.prompt_hash}, {item.variant} is no graph; "
-                "take it from the `graphs` collection."
-            )
-        self.item = item
-
-    @property
-    def prompt_hash(self) -> str:
-        """Prompt hash."""
-        return self.item.prompt_hash
-
-    @property
-    def variant(self) -> str:
-        """Variant."""
-        return self.item.variant
-
-    @property
-    def token_ids(self) -> np.ndarray:
-        """The prompt's token ids, BOS included; (n_positions,) int32."""
-        return self.item.arrays["token"]
+        otherwise = "is no graph; take it from the `graphs` collection."
+        super().__init__(item, mark="node_kind", otherwise=otherwise)
 
     @property
     def replacement_score(self) -> float:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from circuit_tracer.attribution.targets import LogitTarget
 from circuit_tracer.graph import Graph, compute_graph_scores
-from circuit_tracer.utils.tl_nnsight_mapping import convert_nnsight_config_to_transformerlens
+from circuit_tracer.utils.tl_nnsight_mapping import UnifiedConfig, convert_nnsight_config_to_transformerlens
 
 from pipeline.errors import UserError
 from pipeline.exchange.exporting import export_pt
@@ -101,7 +101,8 @@ def test_other_dtypes_minus_zero_and_names_survive(project: Project) -> None:
 
 def test_targets_as_a_tensor_are_read_as_circuit_tracer_reads_them(project: Project) -> None:
     path = written(project.graph("base"), project.root / "old.pt")
-    content = torch.load(path, weights_only=False)
+    with torch.serialization.safe_globals([LogitTarget, UnifiedConfig]):
+        content = torch.load(path, weights_only=True)
     content["logit_targets"] = torch.tensor([target.vocab_idx for target in content["logit_targets"]])
     torch.save(content, path)
     assert_same(read_graph(path), Graph.from_pt(str(path)))
