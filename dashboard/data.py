@@ -176,7 +176,7 @@ def collection(profile: str, kind: str) -> Collection:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _graph(path: str, key: str, prompt_hash: str, variant: str) -> GraphView:
-    return GraphView(_collection(path, key).item_on_demand(prompt_hash, variant))
+    return GraphView(_collection(path, key).item(prompt_hash, variant))
 
 
 def graph(profile: str, prompt_hash: str, variant: str) -> GraphView:

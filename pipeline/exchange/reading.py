@@ -8,6 +8,7 @@ plain values and the two classes of a graph, and then everything is checked.
 import zipfile
 from dataclasses import fields
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,8 @@ _TENSORS: Final = {
 _OTHERS: Final = {"input_string", "cfg", "logit_targets", "vocab_size", "scan"}
 _COUNTS: Final = ("n_layers", "d_model", "d_head", "n_heads", "d_mlp", "d_vocab")
 _NAMES: Final = ("tokenizer_name", "model_name", "original_architecture")
+_SAFE_GLOBALS: Final = Lock()
+"""torch's list of them is the whole process's: one reader would take it from another."""
 _LARGEST: Final = np.iinfo(np.int32).max
 
 
@@ -82,7 +85,7 @@ def node_name(graph: Graph, node: int) -> str:
 def _load(path: Path) -> dict[str, Any]:
     try:
         _require_sound_archive(path)
-        with torch.serialization.safe_globals([LogitTarget, UnifiedConfig]):
+        with _SAFE_GLOBALS, torch.serialization.safe_globals([LogitTarget, UnifiedConfig]):
             if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(path):
                 raise _refused(path, _unsafe(unsafe))
             content = torch.load(path, map_location="cpu", weights_only=True)

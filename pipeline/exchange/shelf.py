@@ -79,7 +79,7 @@ class Shelf:
             It is not here; says where it is, or what is here.
         """
         if (prompt_hash, variant) in self.graphs:
-            return self.graphs.item(prompt_hash, variant)
+            return self.graphs.item_on_demand(prompt_hash, variant)
         if self.imported:
             held = ", ".join(f"{prompt} {name}" for prompt, name in self.pairs()[:5])
             raise UserError(
@@ -89,7 +89,7 @@ class Shelf:
         other = Shelf(self.profile, imported=True)
         if other.holds(prompt_hash, variant):
             raise UserError(f"The graph of prompt {prompt_hash}, {variant} was imported; add --imported.")
-        return self.graphs.item(prompt_hash, variant)  # which says what there is
+        return self.graphs.item_on_demand(prompt_hash, variant)  # which says what there is
 
     def holds(self, prompt_hash: str, variant: str) -> bool:
         """Whether a graph is here."""

@@ -41,9 +41,10 @@ def byte_figures(folder: Path) -> dict[str, Any]:
 
 
 def opening_figures(folder: Path) -> dict[str, Any]:
-    """Opening a graph for display, each time first in a fresh process, page cache warm.
+    """Nodes and edges of a graph at the thresholds of the first view, page cache warm.
 
-    Against `torch.load` (weights only) and `prune_graph` of the same graph. Both sides have
+    Against `torch.load` (weights only) and `prune_graph` of the same graph, each time first
+    in a fresh process. What a `.pt` has no counterpart of, scores say, is not read. Both sides have
     their libraries imported: with imports counted the ratio is larger (in `raw`).
     """
     ratios, raw = [], {}
