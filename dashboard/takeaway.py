@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.charts.common import ROWS, Drawn
+
 
 def _flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Lists as JSON text: CSV knows no lists."""
@@ -59,7 +61,10 @@ def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
 
 def chart(figure: Any, data: pd.DataFrame, name: str, *, key: str, alt: str) -> None:
     """Draw a chart with its data beneath; a PNG is in the chart's own toolbar."""
-    st.altair_chart(figure, key=f"chart-{key}", alt=alt)
+    if isinstance(figure, Drawn):
+        st.vega_lite_chart({**figure.spec, "datasets": {ROWS: figure.rows}}, key=f"chart-{key}", alt=alt)
+    else:
+        st.altair_chart(figure, key=f"chart-{key}", alt=alt)
     with st.popover("Data", type="tertiary", icon=":material/table_view:"):
         st.caption(
             "The toolbar at the chart's upper right corner downloads a PNG and copies the Vega-Lite "

@@ -1,11 +1,33 @@
 """What charts share: sizes, tooltips and configuration."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import altair as alt
+import pandas as pd
 
 ROW: Final = 22
 """Height of one category, pixels."""
+
+ROWS: Final = "rows"
+"""Name of the data that a `Drawn` chart is of."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart apart from its rows: the browser redraws only what changes when other rows come.
+
+    Attributes
+    ----------
+    spec
+        Vega-Lite of data named `ROWS`, without them. Making and checking it takes Altair longer
+        than a small model takes for a steered pass, so charts that follow a slider make it once.
+    rows
+        Its data.
+    """
+
+    spec: dict[str, Any]
+    rows: pd.DataFrame
 
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, *, title: str | None = None) -> Any:

@@ -1,5 +1,6 @@
 """Next-token distribution before and after steering, with the band of random features."""
 
+import functools
 import math
 from typing import Any, Final
 
@@ -7,29 +8,37 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.candidates import label_axis, rows
-from dashboard.charts.common import finish
+from dashboard.charts.common import ROWS, Drawn, finish
 from dashboard.text import interval
 
 BEFORE: Final = "#aab1bc"
 AFTER: Final = "#54657d"
 
 
-def distribution(frame: pd.DataFrame) -> Any:
+def distribution(frame: pd.DataFrame) -> Drawn:
     """Bars before and after by token; the dark line is where random features end up.
 
     Parameters
     ----------
     frame
-        Columns token, text, label, side (before, after), probability, low, high.
+        Columns token, text, label, side (before, after), probability, low, high; tokens are
+        listed in its order.
     """
     data = rows(frame).assign(
-        between=[interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)]
+        between=[interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)],
+        end=frame[["probability", "high"]].max(axis=1),
+        place=range(len(frame)),
     )
-    data["end"] = data[["probability", "high"]].max(axis=1)
     # In steps of a fifth, so that the scale rests while a slider moves.
-    top = min(1.0, 0.2 * math.ceil(5 * 1.08 * max(float(data["end"].max()), 0.01)))
-    order = list(dict.fromkeys(data["row"]))
-    base = alt.Chart(data).encode(
+    fifths = min(5, math.ceil(5 * 1.08 * max(float(data["end"].max()), 0.01)))
+    return Drawn(_distribution(fifths / 5), data)
+
+
+@functools.cache
+def _distribution(top: float) -> dict[str, Any]:
+    """The specification for probabilities up to `top`."""
+    order = alt.EncodingSortField("place", op="min")
+    base = alt.Chart(alt.NamedData(ROWS)).encode(
         y=alt.Y("row:N", sort=order, title=None, axis=label_axis(), scale=alt.Scale(paddingInner=0.25)),
         yOffset=alt.YOffset("side:N", sort=["before", "after"]),
         tooltip=[
@@ -54,11 +63,12 @@ def distribution(frame: pd.DataFrame) -> Any:
             scale=alt.Scale(domain=["before", "after"], range=[BEFORE, AFTER]),
         ),
     )
-    after = base.transform_filter("datum.side == 'after' && isValid(datum.low)")
-    # Dark within white: seen on bars of either shade and on either page.
-    halo = after.mark_rule(color="#ffffff", strokeWidth=6).encode(x="low:Q", x2="high:Q")
-    band = after.mark_rule(color="#15181d", strokeWidth=2.5).encode(x="low:Q", x2="high:Q")
+    # Dark within white: seen on bars of either shade and on either page. Rows without a band have none.
+    halo = base.mark_rule(color="#ffffff", strokeWidth=6).encode(x="low:Q", x2="high:Q")
+    band = base.mark_rule(color="#15181d", strokeWidth=2.5).encode(x="low:Q", x2="high:Q")
     text = base.mark_text(align="left", dx=6, fontSize=11, color="#8a8f98").encode(
         x="end:Q", text="written:N"
     )
-    return finish(alt.layer(bars, halo, band, text).properties(height=alt.Step(13)))
+    layers = alt.layer(bars, halo, band, text)
+    spec: dict[str, Any] = finish(layers.properties(height=alt.Step(13))).to_dict()
+    return spec

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.theme import LABEL_GLYPHS
 from tests.dashboard import demo
 from tests.dashboard.browser import (
     PAGES,
@@ -112,10 +113,25 @@ def test_slider_release_changes_the_distribution(page: Any, address: str) -> Non
     chart = page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
     settle(page)
     before = chart.inner_html()
-    drag_slider(page, 1)
-    page.wait_for_function(
-        "old => document.querySelector('[data-testid=stVegaLiteChart] svg')?.innerHTML !== old", arg=before
-    )
+    tokens = axis_tokens(page)
+    for index in range(2):
+        drag_slider(page, index)
+        page.wait_for_function(
+            "old => document.querySelector('[data-testid=stVegaLiteChart] svg')?.innerHTML !== old",
+            arg=before,
+        )
+        settle(page)
+        before = page.locator("[data-testid=stVegaLiteChart] svg").first.inner_html()
+        # Its rows were exchanged in place: nothing of the old ones, or of none, is left on the axis.
+        assert axis_tokens(page) == tokens
+
+
+def axis_tokens(page: Any) -> int:
+    """How many tokens the first chart lists; whatever else is on its axis fails the test."""
+    labels = page.locator("[data-testid=stVegaLiteChart] svg .role-axis-label text").all_text_contents()
+    tokens = [label for label in labels if not label.replace(".", "").isdigit()]
+    assert all(token[0] in LABEL_GLYPHS.values() for token in tokens)
+    return len(tokens)
 
 
 def test_row_of_the_ranking_opens_its_card(page: Any, address: str) -> None:

@@ -1,12 +1,16 @@
 """Charts are valid Vega-Lite, and colours and glyphs say what they should."""
 
+import json
+import re
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
 
 from dashboard.charts import candidates, features, rates, steering
+from dashboard.charts.common import ROWS
 from dashboard.steer import control_band, distribution_frame, mass
 from dashboard.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
 
@@ -50,7 +54,6 @@ def rate_rows() -> pd.DataFrame:
 COLOURS = {"base": BASE, "general@1.0": ADAPTED}
 CHARTS: dict[str, Any] = {
     "candidates": lambda: candidates.paired(candidate_rows(), ("base", "general@1.0"), COLOURS),
-    "steering": lambda: steering.distribution(steering_rows()),
     "intervals": lambda: rates.intervals(rate_rows(), COLOURS, outcome="harmful", level="95% interval"),
     "outcomes": lambda: rates.outcomes(rate_rows(), ["base", "general@1.0"]),
     "curve": lambda: rates.curve(
@@ -81,6 +84,23 @@ CHARTS: dict[str, Any] = {
 def test_chart_is_valid_vega_lite(name: str) -> None:
     specification = CHARTS[name]().to_dict(validate=True)
     assert specification["$schema"].endswith(".json")
+
+
+def test_steered_chart_is_valid_and_of_named_rows() -> None:
+    drawn = steering.distribution(steering_rows())
+    assert len(alt.LayerChart.from_dict(drawn.spec).layer) == 4
+    assert drawn.spec["data"] == {"name": ROWS}
+    read = set(re.findall(r'"field": "(\w+)"', json.dumps(drawn.spec)))
+    assert read <= set(drawn.rows.columns)
+
+
+def test_steered_chart_is_made_once_for_all_rows_on_one_scale() -> None:
+    frame = steering_rows()
+    drawn = steering.distribution(frame)
+    turned = steering.distribution(frame.iloc[::-1].assign(probability=frame["probability"] * 0.9))
+    assert turned.spec is drawn.spec
+    assert not turned.rows.equals(drawn.rows)
+    assert steering.distribution(frame.assign(probability=0.9)).spec != drawn.spec
 
 
 def test_tokens_that_look_alike_stay_apart() -> None:
