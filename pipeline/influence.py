@@ -206,9 +206,8 @@ def exact_scores(
         passed = reached[:, begin:end].clone()
         passed[:n_logits] /= row.clamp(min=_SMALLEST_ROW)
         passed[n_logits:] /= gate[begin:end]
-        added = passed @ block
-        reached[:, :first] += added[:, :first]
-        reached[:, n_features:] += added[:, first:]
+        reached[:, :first].addmm_(passed, block[:, :first])
+        reached[:, n_features:].addmm_(passed, block[:, first:])
         extra_reached += passed @ more[begin:end].double()
     if not (finite and upward):
         _refuse(matrix, gate, more, layout)
@@ -240,8 +239,14 @@ def _blocks(layers: np.ndarray, n_others: int) -> Iterator[tuple[int, int, int]]
 
 
 def _any(part: torch.Tensor) -> bool:
-    # numpy's takes half as long as torch's for numbers that are all zero.
-    return bool(part.numpy().any())
+    """Whether a number is not zero; most often there is none, which all bits being zero tells first.
+
+    A largest unsigned integer takes numpy a quarter of the time of torch's ``any``. Minus zero
+    has a bit, so it is looked at once more.
+    """
+    numbers = part.numpy()
+    bits = numbers.view(f"u{numbers.itemsize}")
+    return bool(bits.max(initial=0)) and bool(numbers.any())
 
 
 def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout: Layout) -> None:

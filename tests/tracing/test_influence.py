@@ -199,6 +199,14 @@ def test_parts_of_an_error_add_up_to_it() -> None:
         _assert_close(first + second, getattr(found.errors, name))
 
 
+def test_minus_zero_is_no_effect() -> None:
+    case = make_case(4)
+    signed = np.where(case.adjacency == 0, -0.0, case.adjacency)
+    found = exact_scores(signed, _activations(case), _layout(case))
+    for part in PARTS:
+        np.testing.assert_array_equal(_joined(found, part), _joined(_scores(case), part))
+
+
 def test_logits_are_scored_one_at_a_time() -> None:
     case = make_case(6, n_logits=3)
     alone = np.delete(np.delete(case.adjacency, [-1, -3], 0), [-1, -3], 1)
