@@ -159,7 +159,9 @@ def test_a_chain_by_hand() -> None:
     f0 = 0.5 + f1 * 2.0 / 4.0 + f2 * 1.0 / 6.0
     # f1 cancels to 0, up to the rounding of 2/6.
     np.testing.assert_allclose(found.features.total_effect, [[f0, f1, f2]], atol=1e-16)
-    np.testing.assert_allclose(found.errors.total_effect, [[f1 * 1.0 / 4.0, f2 * 4.0 / 6.0, -1.0]])
+    np.testing.assert_allclose(
+        found.errors.total_effect, [[f1 * 1.0 / 4.0, f2 * 4.0 / 6.0, -1.0]], atol=1e-16
+    )
     np.testing.assert_allclose(found.tokens.total_effect, [[0.5 + f0 * 1.0 / 2.0 + f1 * -1.0 / 4.0]])
     np.testing.assert_allclose(found.extra.total_effect, [[3.0 + f1 * 2.0 / 4.0]])
     f2 = 2.0 / 5.0
