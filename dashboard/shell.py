@@ -25,10 +25,12 @@ _PAGES = (
 )
 
 # Less empty space above the title: the first screen should answer. In a narrow window, columns
-# inside a container whose key begins with "narrow" stand below one another.
+# flow into further lines, and panes (columns inside a container whose key begins with "narrow")
+# stand below one another.
 _STYLE: Final = """
 .stMainBlockContainer { padding: 2.6rem 2.2rem 3rem }
 @media (max-width: 1180px) {
+  .stMainBlockContainer [data-testid="stColumn"] { min-width: min(100%, 12rem) }
   [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
   [class*="st-key-narrow"] [data-testid="stColumn"] [data-testid="stColumn"] { min-width: 9.5rem }
   [class*="st-key-narrow"] [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }

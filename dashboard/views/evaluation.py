@@ -34,7 +34,7 @@ def _rates(name: str) -> None:
     one = frame[frame["outcome"] == outcome]
     level = data.level(name, "rates")
     splits = [split for split in ("held-out", "seen") if (one["split"] == split).any()]
-    for column, split in zip(st.columns(2), splits, strict=False):
+    for column, split in zip(st.container(key="narrow-rates").columns(2), splits, strict=False):
         with column:
             half = one[one["split"] == split]
             takeaway.chart(
@@ -159,7 +159,7 @@ def _training(name: str) -> None:
     if not plots:
         empty("Training curves of base, transcoders and adapters.", "dvc repro")
         return
-    columns = st.columns(2)
+    columns = st.container(key="narrow-training").columns(2)
     place = 0
     for stem, frame in plots.items():
         with columns[place % 2]:

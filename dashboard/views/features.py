@@ -83,21 +83,21 @@ def _filters(name: str) -> tuple[str, str, str]:
 
 
 def _score() -> str:
-    left, right = st.columns([1.1, 2], vertical_alignment="bottom")
-    score = str(
-        left.segmented_control(
-            "Score",
-            SCORES,
-            format_func=lambda score: describe(score).label,
-            default="direct",
-            required=True,
-            key="score",
-            bind="query-params",
-            help=guide(),
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        score = str(
+            st.segmented_control(
+                "Score",
+                SCORES,
+                format_func=lambda score: describe(score).label,
+                default="direct",
+                required=True,
+                key="score",
+                bind="query-params",
+                help=guide(),
+            )
         )
-    )
-    words = describe(score)
-    right.caption(f"**{words.named}**: {plain(words.meaning)}")
+        words = describe(score)
+        st.caption(f"**{words.named}**: {plain(words.meaning)}")
     return score
 
 
@@ -226,7 +226,7 @@ def render() -> None:
             first = _filtered(data.ranking(name, contrast, domain, score))
             if len(first):
                 state.choose_feature(int(first["layer"].iloc[0]), int(first["index"].iloc[0]))
-        left, right = st.columns([1.25, 1], gap="medium")
+        left, right = st.container(key="narrow-features").columns([1.25, 1], gap="medium")
         with left:
             _table(name, score, contrast, domain)
             dictionary.show(name)

@@ -155,7 +155,7 @@ def _next_step(name: str) -> None:
         if not data.stamp(data.artifact(name, artifact)):
             st.info(f"Next step: `dvc repro`, to {words}.", icon=":material/arrow_forward:")
             return
-    left, middle, right = st.columns(3)
+    left, middle, right = st.container(key="narrow-next").columns(3)
     left.page_link(
         "views/compare.py",
         label="What does the adapter change on a prompt?",

@@ -44,7 +44,7 @@ def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: 
     words = data.vocabulary(name)
     labels = data.token_labels(name, domain) if data.stamp(data.artifact(name, "lexicon.json")) else {}
     tokens = [data.token_text(words, token) for token in ids]
-    left, right = st.columns([1, 1.25], gap="medium")
+    left, right = st.container(key="narrow-steer").columns([1, 1.25], gap="medium")
     with left:
         features = turns_of.choose_features(name, variant)
         turns = []
@@ -78,16 +78,18 @@ def _distribution(
     chosen_of = {label: [token for token, of in labels.items() if of == label] for label in ("evil", "safe")}
     if not any(chosen_of.values()):
         st.caption(continuations.NOT_LABELLED)
-    for column, (label, chosen) in zip(st.columns(2), chosen_of.items(), strict=True):
+    row = st.container(horizontal=True)
+    for label, chosen in chosen_of.items():
         if not chosen:
             continue
         held = steer.mass(result, chosen)
-        column.metric(
-            f"P({label} tokens)",
-            f"{number(held['before'])} → {number(held['after'])}",
-            help=f"Probability that the next token is labelled {label}: before and after steering.",
-        )
-        column.caption(f"random features: {interval(held['low'], held['high'])}")
+        with row.container(width="content"):
+            st.metric(
+                f"P({label} tokens)",
+                f"{number(held['before'])} → {number(held['after'])}",
+                help=f"Probability that the next token is labelled {label}: before and after steering.",
+            )
+            st.caption(f"random features: {interval(held['low'], held['high'])}")
     frame = steer.distribution_frame(result, vocabulary=words, labels=labels)
     takeaway.chart(
         charts.distribution(frame),

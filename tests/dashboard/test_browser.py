@@ -38,6 +38,15 @@ def test_page_loads_without_an_error_and_is_pictured(
         " - document.querySelector('[data-testid=stMain]').clientWidth"
     )
     assert overflow <= 1
+    # Nor may a narrow one cut numbers and choices.
+    page.set_viewport_size({"width": 900, "height": 900})
+    page.wait_for_timeout(400)
+    cut = page.evaluate(
+        "() => [...document.querySelectorAll('[data-testid=stMetricValue], [data-testid=stMetricValue] *,"
+        " [data-testid=stButtonGroup], [data-testid=stButtonGroup] *')]"
+        ".filter(e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
+    )
+    assert cut == []
     page.context.close()
 
 
