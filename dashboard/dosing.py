@@ -1,24 +1,36 @@
 """Compare's view of dose-response: what happens as the adapter is turned up."""
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import adapter_data, data, state, takeaway
 from dashboard.case import Case
 from dashboard.charts import dose as charts
-from dashboard.doses import Dose, feature_responses, most_changed, response
+from dashboard.doses import (
+    Dose,
+    candidate_responses,
+    edge_responses,
+    feature_responses,
+    most_changed,
+    response,
+)
 from dashboard.explore import words_of
 from dashboard.guard import guard
+from dashboard.naming import Words, node_labels
 from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts_on
 from dashboard.text import feature_name, plain, sentence
 from dashboard.theme import ADAPTED
+from store.schema import NODE_KINDS
 
 OFFERED = 20
+CANDIDATES = 16
+MAX_EDGES = 200
 
 
 @st.fragment
 def show(case: Case) -> None:
-    """Draw probabilities and one feature against the adapter's scale."""
-    with guard("Harmful probability, activations and effects against the adapter's scale."):
+    """Draw probabilities, and one feature with its edges, against the adapter's scale."""
+    with guard("Candidates, harmful probability, activations and edges against the adapter's scale."):
         if case.live:
             st.info(
                 sentence(
@@ -91,14 +103,78 @@ def _draw(case: Case, doses: list[Dose]) -> None:
                 key="dose",
                 alt="Probability of evil and of safe tokens against the adapter's scale",
             )
+        _candidates(case, doses, words)
     with right:
         last = doses[-1].arrays
         asked = contrasts_on(last["target_token"], last["target_probability"], words)
-        _feature(case, doses, asked.first(1))
+        feature = _feature(case, doses, asked.first(1))
+    if feature is not None:
+        _edges(case, doses, feature, words)
     state.write_url()
 
 
-def _feature(case: Case, doses: list[Dose], one: Contrasts) -> None:
+def _candidates(case: Case, doses: list[Dose], words: Words) -> None:
+    frame = candidate_responses(doses, words, CANDIDATES)
+    st.markdown(
+        "**Candidates**",
+        help=f"The probability of each traced target at every scale; at most {CANDIDATES}, those that are "
+        "most probable at some scale.",
+    )
+    takeaway.chart(
+        charts.candidates(frame),
+        frame,
+        f"dose-candidates-{case.prompt.hash}",
+        key="dose-candidates",
+        alt="Probability of each candidate at every scale of the adapter",
+    )
+
+
+def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words) -> None:
+    name = feature_name(*feature)
+    st.markdown(
+        f"**Edges of {plain(name)}**",
+        help="Direct effects A[target, source] into and out of the feature at every scale: pre-activation, "
+        "or logits on a logit. Those that differ most between two scales come first. 0 where an end is "
+        "inactive; — where the artifact does not hold the edge, because it is weak at that scale.",
+    )
+    edges = edge_responses(doses, *feature)
+    if edges.empty:
+        st.caption(f"The artifact holds no edge of {plain(name)} at any scale.")
+        return
+    scales = [dose.scale for dose in doses]
+    frame = pd.DataFrame(
+        {end: _ends(edges, end, words) for end in ("source", "target")}
+        | {f"{scale:g}": edges[scale] for scale in scales}
+    )
+    st.dataframe(
+        frame.head(MAX_EDGES),
+        hide_index=True,
+        key="dose-edges",
+        placeholder="—",
+        height=320,
+        column_config={
+            "source": st.column_config.TextColumn("source", help="Node that the effect comes from."),
+            "target": st.column_config.TextColumn("target", help="Node that it reaches."),
+        }
+        | {
+            f"{scale:g}": st.column_config.NumberColumn(
+                f"{scale:g}", format="%+.3g", help=f"A[target, source] in {dose.variant}."
+            )
+            for scale, dose in zip(scales, doses, strict=True)
+        },
+    )
+    takeaway.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
+
+
+def _ends(edges: pd.DataFrame, end: str, words: Words) -> list[str]:
+    """One end of every edge in words."""
+    nodes = edges[[f"{end}_{part}" for part in ("kind", "layer", "position", "feature")]]
+    nodes = nodes.set_axis(["kind", "layer", "position", "feature"], axis=1)
+    return node_labels(nodes.assign(kind=[NODE_KINDS[code] for code in nodes["kind"]]), words)
+
+
+def _feature(case: Case, doses: list[Dose], one: Contrasts) -> tuple[int, int] | None:
+    """Draw the chosen feature's responses; None where no feature is active."""
     responses = feature_responses(doses, one)
     offered = most_changed(responses, OFFERED)
     selected = state.feature()
@@ -107,7 +183,7 @@ def _feature(case: Case, doses: list[Dose], one: Contrasts) -> None:
         offered = [selected, *(feature for feature in offered if feature != selected)]
     if not offered:
         st.caption("No feature is active on this prompt.")
-        return
+        return None
     name = st.selectbox(
         "Feature",
         [feature_name(*feature) for feature in offered],
@@ -137,3 +213,4 @@ def _feature(case: Case, doses: list[Dose], one: Contrasts) -> None:
     if st.button(f"Card of {name}", key="dose-card", icon=":material/badge:"):
         state.choose_feature(layer, index)
         state.go("views/features.py")
+    return layer, index

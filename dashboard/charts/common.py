@@ -37,6 +37,7 @@ def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, *, title: str | N
     return (
         chart.configure_view(strokeWidth=0)
         .configure_axis(labelLimit=220, titleFontWeight="normal", gridOpacity=0.35)
+        .configure_axisBand(labelFlush=False)
         .configure_legend(orient="top", title=None, labelLimit=260)
     )
 

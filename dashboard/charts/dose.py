@@ -5,6 +5,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.candidates import label_axis, rows
 from dashboard.charts.common import finish
 from dashboard.text import number
 from dashboard.theme import LABEL_COLOURS, NEUTRAL
@@ -46,6 +47,40 @@ def response(frame: pd.DataFrame) -> Any:
         shape=alt.Shape("name:N", scale=alt.Scale(domain=shown, range=[_SHAPES[label] for label in labels]))
     )
     return finish(alt.layer(base.mark_line(strokeWidth=2), points).properties(height=360))
+
+
+def candidates(frame: pd.DataFrame) -> Any:
+    """Every candidate's probability at every scale, as cells.
+
+    Parameters
+    ----------
+    frame
+        Columns token, text, label, scale, probability; tokens in the order to draw them.
+    """
+    data = rows(frame).assign(
+        at=frame["scale"].map("{:g}".format), short=frame["probability"].map("{:.2f}".format)
+    )
+    scales = [f"{scale:g}" for scale in sorted(frame["scale"].unique())]
+    base = alt.Chart(data).encode(
+        x=alt.X("at:N", sort=scales, title="adapter scale", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("row:N", sort=list(dict.fromkeys(data["row"])), title=None, axis=label_axis()),
+        tooltip=[
+            alt.Tooltip("row:N", title="candidate"),
+            alt.Tooltip("token:Q", title="token id"),
+            alt.Tooltip("label:N", title="token label"),
+            alt.Tooltip("at:N", title="scale"),
+            alt.Tooltip("written:N", title="probability"),
+        ],
+    )
+    cells = base.mark_rect(cornerRadius=2).encode(
+        color=alt.Color("probability:Q", scale=alt.Scale(scheme="purples", type="sqrt"), legend=None)
+    )
+    middle = 0.45 * float(frame["probability"].max())  # lighter cells take dark figures
+    text = base.mark_text(fontSize=11).encode(
+        text="short:N",
+        color=alt.condition(f"datum.probability > {middle}", alt.value("#ffffff"), alt.value("#2a1f3d")),
+    )
+    return finish(alt.layer(cells, text).properties(height=alt.Step(22)))
 
 
 def feature(frame: pd.DataFrame, column: str, *, title: str, colour: str = NEUTRAL) -> Any:

@@ -11,12 +11,21 @@ from streamlit.testing.v1 import AppTest
 from dashboard.case import DOSE, GRAPH, WRITES
 from dashboard.charts import adapters as adapter_charts
 from dashboard.charts import dose as dose_charts
-from dashboard.doses import READ, Dose, feature_responses, most_changed, response, scale_of
+from dashboard.doses import (
+    READ,
+    Dose,
+    candidate_responses,
+    edge_responses,
+    feature_responses,
+    most_changed,
+    response,
+    scale_of,
+)
 from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts_on
-from dashboard.theme import CAUSE_COLOURS, PART_COLOURS
+from dashboard.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
 from dashboard.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
 from store.adapters import AdapterView
-from store.schema import ADAPTER_PARTS, CAUSES
+from store.schema import ADAPTER_PARTS, CAUSES, NODE_KINDS
 from tests.dashboard import demo
 from tests.dashboard.demo.adapters import adapters_item, dose_items
 from tests.dashboard.test_graphs import PROBABILITIES, PROMPT, WORDS, view
@@ -24,6 +33,7 @@ from tests.dashboard.test_pages import plain_words, words
 
 OpenPage = Callable[..., AppTest]
 ADAPTED = "general@1.0"
+NODE = ("kind", "layer", "position", "feature")
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +176,66 @@ def test_feature_responses_are_zero_where_inactive(doses: list[Dose]) -> None:
     assert spread[layer, feature] == spread.max()
 
 
+def test_candidates_of_every_scale_most_probable_first(doses: list[Dose]) -> None:
+    frame = candidate_responses(doses, WORDS, 3)
+    most = {}
+    for dose in doses:
+        for token, p in zip(dose.arrays["target_token"], dose.arrays["target_probability"], strict=True):
+            most[int(token)] = max(most.get(int(token), 0.0), float(p))
+            shown = frame[(frame["token"] == token) & (frame["scale"] == dose.scale)]
+            assert shown["probability"].to_list() in ([], [pytest.approx(float(p))])
+    kept = sorted(most, key=lambda token: -most[token])[:3]
+    labels = {token: WORDS.labels.get(token, "unlabelled") for token in kept}
+    by_label = sorted(kept, key=lambda token: list(LABEL_GLYPHS).index(labels[token]))
+    assert list(dict.fromkeys(frame["token"])) == by_label
+    assert len(frame) == 3 * len(doses)
+    assert dict(zip(frame["token"], frame["label"], strict=True)) == labels
+
+
+def test_edges_by_scale_are_stored_ones_or_zero_or_unknown(doses: list[Dose]) -> None:
+    last = doses[-1].arrays
+    features = last["node_kind"] == NODE_KINDS.index("feature")
+    seen: set[str] = set()
+    for layer, feature in set(
+        zip(last["node_layer"][features].tolist(), last["node_feature"][features].tolist(), strict=True)
+    ):
+        frame = edge_responses(doses, layer, feature)
+        for dose in doses:
+            stored = edges_of(dose, layer, feature)
+            active = set(zip(*(dose.arrays[f"active_{name}"].tolist() for name in NODE[1:]), strict=True))
+            for row in frame.to_dict("records"):
+                source, target = (
+                    tuple(row[f"{end}_{name}"] for name in NODE) for end in ("source", "target")
+                )
+                if (source, target) in stored:
+                    seen.add("stored")
+                    assert row[dose.scale] == stored.pop((source, target))
+                elif any(kind == 0 and tuple(where) not in active for kind, *where in (source, target)):
+                    seen.add("inactive")
+                    assert row[dose.scale] == 0
+                else:
+                    seen.add("unknown")
+                    assert np.isnan(row[dose.scale])
+            assert not stored, "every stored edge is in the table"
+        weights = frame[[dose.scale for dose in doses]].to_numpy()
+        spread = np.nanmax(weights, axis=1) - np.nanmin(weights, axis=1)
+        assert (np.diff(spread) <= 0).all()
+    assert seen == {"stored", "inactive", "unknown"}
+
+
+def edges_of(dose: Dose, layer: int, feature: int) -> dict[tuple[tuple[int, ...], tuple[int, ...]], float]:
+    """Edges that have a feature at an end, by both ends."""
+    arrays = dose.arrays
+    nodes = list(zip(*(arrays[f"node_{name}"].tolist() for name in NODE), strict=True))
+    return {
+        (nodes[source], nodes[target]): float(weight)
+        for source, target, weight in zip(
+            arrays["edge_source"], arrays["edge_target"], arrays["edge_weight"], strict=True
+        )
+        if (0, layer, feature) in {(kind, at, of) for kind, at, _, of in (nodes[source], nodes[target])}
+    }
+
+
 def test_charts_are_valid_vega_lite(written: AdapterView, doses: list[Dose]) -> None:
     one = asked(written).first(1)
     logits = logit_frame(written, one)
@@ -176,6 +246,7 @@ def test_charts_are_valid_vega_lite(written: AdapterView, doses: list[Dose]) -> 
         adapter_charts.layers(layer_frame(features)),
         adapter_charts.logits(logits.assign(effect=logits["direct"]), title="direct (logits)"),
         dose_charts.response(response(doses, WORDS.labels)),
+        dose_charts.candidates(candidate_responses(doses, WORDS, 16)),
         dose_charts.response(response(doses, {demo.ID[" open"]: "evil"})),
         dose_charts.feature(frame[frame["feature"] == frame["feature"].iloc[0]], "direct", title="direct"),
     ):
