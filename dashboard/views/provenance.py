@@ -10,8 +10,9 @@ from dashboard.stale import known, show_status
 from dashboard.tables import checks_frame, flatten, layers_frame
 from dashboard.text import plain, sentence
 from store.errors import ArtifactMissingError, StoreError
+from store.schema import COLLECTIONS, DATASETS
 
-_STORES = ("candidates", "graphs", "full_graphs", "activations", "samples", "features", "rates")
+_STORES = (*COLLECTIONS, *DATASETS)
 
 
 _FIGURES = {

@@ -213,6 +213,14 @@ def test_yaml_of_another_shape_is_a_sentence(
     assert any(record.exc_info for record in caplog.records)
 
 
+def test_provenance_offers_every_store(open_page: OpenPage) -> None:
+    app = open_page("provenance", artifact="adapters")
+    assert not app.exception
+    shown = next(table.value for table in app.dataframe if "property" in table.value)
+    assert set(shown["artifact"]) == {"adapters"}
+    assert "base" in shown["property"].to_list()
+
+
 def test_contrast_follows_variant_b_and_a_link_keeps_its_own(open_page: OpenPage) -> None:
     adapted, base = "evil-safe|general@1.0", "evil-safe|base"
     app = open_page("features", b="narrow@1.0", contrast=contrast_words(base))
