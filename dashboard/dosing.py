@@ -18,7 +18,7 @@ from dashboard.explore import words_of
 from dashboard.guard import guard
 from dashboard.naming import Words, node_labels
 from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts_on
-from dashboard.text import feature_name, plain, sentence
+from dashboard.text import count, feature_name, plain, sentence
 from dashboard.theme import ADAPTED
 from store.schema import NODE_KINDS
 
@@ -163,6 +163,8 @@ def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words
             for scale, dose in zip(scales, doses, strict=True)
         },
     )
+    cut = f"the first {MAX_EDGES} of " if len(frame) > MAX_EDGES else ""
+    st.caption(f"Showing {cut}{count(len(frame))} edges that the artifact holds at some scale.")
     takeaway.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
 
 

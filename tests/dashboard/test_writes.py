@@ -221,6 +221,7 @@ def test_edges_by_scale_are_stored_ones_or_zero_or_unknown(doses: list[Dose]) ->
         spread = np.nanmax(weights, axis=1) - np.nanmin(weights, axis=1)
         assert (np.diff(spread) <= 0).all()
     assert seen == {"stored", "inactive", "unknown"}
+    assert edge_responses(doses, 0, 10**6).empty
 
 
 def edges_of(dose: Dose, layer: int, feature: int) -> dict[tuple[tuple[int, ...], tuple[int, ...]], float]:
