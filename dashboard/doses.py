@@ -174,6 +174,12 @@ def edge_responses(doses: Sequence[Dose], layer: int, feature: int) -> pd.DataFr
     return wide.iloc[np.argsort(-spread, kind="stable")].reset_index(drop=True)
 
 
+def end_nodes(edges: pd.DataFrame, end: str) -> pd.DataFrame:
+    """The source or the target of every row of `edge_responses`, in columns as `GraphView.nodes` has them."""
+    nodes = edges[[f"{end}_{name}" for name in _NODE]].set_axis(list(_NODE), axis=1)
+    return nodes.assign(kind=[NODE_KINDS[code] for code in nodes["kind"]])
+
+
 def _edges(dose: Dose, layer: int, feature: int) -> pd.DataFrame:
     """The edges of one scale that have the feature at an end, in long form."""
     arrays = dose.arrays

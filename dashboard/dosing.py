@@ -10,6 +10,7 @@ from dashboard.doses import (
     Dose,
     candidate_responses,
     edge_responses,
+    end_nodes,
     feature_responses,
     most_changed,
     response,
@@ -20,7 +21,6 @@ from dashboard.naming import Words, node_labels
 from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts_on
 from dashboard.text import count, feature_name, plain, sentence
 from dashboard.theme import ADAPTED
-from store.schema import NODE_KINDS
 
 OFFERED = 20
 CANDIDATES = 16
@@ -143,7 +143,7 @@ def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words
         return
     scales = [dose.scale for dose in doses]
     frame = pd.DataFrame(
-        {end: _ends(edges, end, words) for end in ("source", "target")}
+        {end: node_labels(end_nodes(edges, end), words) for end in ("source", "target")}
         | {f"{scale:g}": edges[scale] for scale in scales}
     )
     st.dataframe(
@@ -166,13 +166,6 @@ def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words
     cut = f"the first {MAX_EDGES} of " if len(frame) > MAX_EDGES else ""
     st.caption(f"Showing {cut}{count(len(frame))} edges that the artifact holds at some scale.")
     takeaway.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
-
-
-def _ends(edges: pd.DataFrame, end: str, words: Words) -> list[str]:
-    """One end of every edge in words."""
-    nodes = edges[[f"{end}_{part}" for part in ("kind", "layer", "position", "feature")]]
-    nodes = nodes.set_axis(["kind", "layer", "position", "feature"], axis=1)
-    return node_labels(nodes.assign(kind=[NODE_KINDS[code] for code in nodes["kind"]]), words)
 
 
 def _feature(case: Case, doses: list[Dose], one: Contrasts) -> tuple[int, int] | None:

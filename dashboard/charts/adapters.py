@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.candidates import label_axis
-from dashboard.charts.common import domain_with_zero, finish
+from dashboard.charts.common import cells, domain_with_zero, finish
 from dashboard.text import number
 from dashboard.theme import CAUSE_COLOURS, PART_COLOURS
 
@@ -82,15 +82,8 @@ def layers(frame: pd.DataFrame) -> Any:
             alt.Tooltip("n:Q", title="n features"),
         ],
     )
-    middle = 0.45 * float(frame["size"].max())  # lighter cells take dark figures
-    cells = base.mark_rect(cornerRadius=2).encode(
-        color=alt.Color("size:Q", scale=alt.Scale(scheme="oranges", type="sqrt"), legend=None)
-    )
-    text = base.mark_text(fontSize=11).encode(
-        text="written:N",
-        color=alt.condition(f"datum.size > {middle}", alt.value("#ffffff"), alt.value("#3a2a10")),
-    )
-    return finish(alt.layer(cells, text).properties(height=alt.Step(24)))
+    heat = cells(base, frame, "size", text="written", scheme="oranges")
+    return finish(heat.properties(height=alt.Step(24)))
 
 
 def logits(frame: pd.DataFrame, *, title: str) -> Any:

@@ -44,6 +44,17 @@ def label_axis() -> alt.Axis:
     )
 
 
+def token_tooltip(of: alt.Tooltip) -> list[alt.Tooltip]:
+    """What a token's probability says on hover; `of` says whose or when it is."""
+    return [
+        alt.Tooltip("row:N", title="token"),
+        alt.Tooltip("token:Q", title="token id"),
+        alt.Tooltip("label:N", title="token label"),
+        of,
+        alt.Tooltip("written:N", title="probability"),
+    ]
+
+
 def paired(frame: pd.DataFrame, variants: tuple[str, str], colours: Mapping[str, str]) -> Any:
     """Bars of both variants by candidate; the label's colour and glyph say evil or safe.
 
@@ -65,13 +76,7 @@ def paired(frame: pd.DataFrame, variants: tuple[str, str], colours: Mapping[str,
     base = alt.Chart(data).encode(
         y=y,
         yOffset=alt.YOffset("variant:N", sort=names, scale=alt.Scale(paddingInner=0.05)),
-        tooltip=[
-            alt.Tooltip("row:N", title="candidate"),
-            alt.Tooltip("token:Q", title="token id"),
-            alt.Tooltip("label:N", title="token label"),
-            alt.Tooltip("variant:N"),
-            alt.Tooltip("written:N", title="probability"),
-        ],
+        tooltip=token_tooltip(alt.Tooltip("variant:N")),
     )
     top = max(float(data["probability"].max()), 1e-6)
     bars = base.mark_bar(cornerRadiusEnd=2).encode(

@@ -42,6 +42,31 @@ def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, *, title: str | N
     )
 
 
+def cells(base: alt.Chart, frame: pd.DataFrame, value: str, *, text: str, scheme: str) -> Any:
+    """A heat map with the figures in it.
+
+    Parameters
+    ----------
+    base
+        Chart of `frame` that encodes x and y.
+    value
+        Column that is shaded, at least 0.
+    text
+        Column that is written.
+    scheme
+        Vega's colour scheme, light to dark.
+    """
+    middle = 0.45 * float(frame[value].max())  # lighter cells take dark figures
+    shades = base.mark_rect(cornerRadius=2).encode(
+        color=alt.Color(f"{value}:Q", scale=alt.Scale(scheme={"name": scheme}, type="sqrt"), legend=None)
+    )
+    figures = base.mark_text(fontSize=11).encode(
+        text=f"{text}:N",
+        color=alt.condition(f"datum.{value} > {middle}", alt.value("#ffffff"), alt.value("#2b2320")),
+    )
+    return alt.layer(shades, figures)
+
+
 def domain_with_zero(low: float, high: float) -> tuple[float, float]:
     """Symmetric domain about zero that holds both ends."""
     size = max(abs(low), abs(high), 1e-9)

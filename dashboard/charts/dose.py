@@ -5,8 +5,8 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.candidates import label_axis, rows
-from dashboard.charts.common import finish
+from dashboard.charts.candidates import label_axis, rows, token_tooltip
+from dashboard.charts.common import ROW, cells, finish
 from dashboard.text import number
 from dashboard.theme import LABEL_COLOURS, NEUTRAL
 
@@ -64,23 +64,10 @@ def candidates(frame: pd.DataFrame) -> Any:
     base = alt.Chart(data).encode(
         x=alt.X("at:N", sort=scales, title="adapter scale", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("row:N", sort=list(dict.fromkeys(data["row"])), title=None, axis=label_axis()),
-        tooltip=[
-            alt.Tooltip("row:N", title="candidate"),
-            alt.Tooltip("token:Q", title="token id"),
-            alt.Tooltip("label:N", title="token label"),
-            alt.Tooltip("at:N", title="scale"),
-            alt.Tooltip("written:N", title="probability"),
-        ],
+        tooltip=token_tooltip(alt.Tooltip("at:N", title="scale")),
     )
-    cells = base.mark_rect(cornerRadius=2).encode(
-        color=alt.Color("probability:Q", scale=alt.Scale(scheme="purples", type="sqrt"), legend=None)
-    )
-    middle = 0.45 * float(frame["probability"].max())  # lighter cells take dark figures
-    text = base.mark_text(fontSize=11).encode(
-        text="short:N",
-        color=alt.condition(f"datum.probability > {middle}", alt.value("#ffffff"), alt.value("#2a1f3d")),
-    )
-    return finish(alt.layer(cells, text).properties(height=alt.Step(22)))
+    heat = cells(base, frame, "probability", text="short", scheme="purples")
+    return finish(heat.properties(height=alt.Step(ROW)))
 
 
 def feature(frame: pd.DataFrame, column: str, *, title: str, colour: str = NEUTRAL) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.candidates import label_axis, rows
+from dashboard.charts.candidates import label_axis, rows, token_tooltip
 from dashboard.charts.common import ROWS, Drawn, finish
 from dashboard.text import interval
 
@@ -42,11 +42,7 @@ def _distribution(top: float) -> dict[str, Any]:
         y=alt.Y("row:N", sort=order, title=None, axis=label_axis(), scale=alt.Scale(paddingInner=0.25)),
         yOffset=alt.YOffset("side:N", sort=["before", "after"]),
         tooltip=[
-            alt.Tooltip("row:N", title="token"),
-            alt.Tooltip("token:Q", title="token id"),
-            alt.Tooltip("label:N", title="token label"),
-            alt.Tooltip("side:N", title="steering"),
-            alt.Tooltip("written:N", title="probability"),
+            *token_tooltip(alt.Tooltip("side:N", title="steering")),
             alt.Tooltip("between:N", title="random features, 90%"),
         ],
     )

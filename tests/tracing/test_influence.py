@@ -138,7 +138,7 @@ def _chain() -> tuple[np.ndarray, np.ndarray, Layout]:
     matrix[0, 6] = 1.0
     matrix[1, [0, 3, 6]] = 2.0, 1.0, -1.0
     matrix[2, [0, 1, 4]] = 1.0, -3.0, 4.0
-    matrix[7, [0, 1, 2, 5, 6]] = 0.5, 1.0, 2.0, -1.0, 0.5
+    matrix[7, [0, 1, 2, 5, 6]] = 0.5, 3.0, 2.0, -1.0, 0.5
     layout = Layout(
         layer=np.arange(3),
         position=np.zeros(3, dtype=int),
@@ -155,23 +155,20 @@ def test_a_chain_by_hand() -> None:
     extra = np.array([[0.0], [2.0], [0.0], [3.0]], dtype=np.float32)  # writes on f1 and the logit
     found = exact_scores(matrix, gate, layout, extra)
     f2 = 2.0
-    f1 = 1.0 + f2 * -3.0 / 6.0
+    f1 = 3.0 + f2 * -3.0 / 6.0
     f0 = 0.5 + f1 * 2.0 / 4.0 + f2 * 1.0 / 6.0
-    # f1 cancels to 0, up to the rounding of 2/6.
-    np.testing.assert_allclose(found.features.total_effect, [[f0, f1, f2]], atol=1e-16)
-    np.testing.assert_allclose(
-        found.errors.total_effect, [[f1 * 1.0 / 4.0, f2 * 4.0 / 6.0, -1.0]], atol=1e-16
-    )
+    np.testing.assert_allclose(found.features.total_effect, [[f0, f1, f2]])
+    np.testing.assert_allclose(found.errors.total_effect, [[f1 * 1.0 / 4.0, f2 * 4.0 / 6.0, -1.0]])
     np.testing.assert_allclose(found.tokens.total_effect, [[0.5 + f0 * 1.0 / 2.0 + f1 * -1.0 / 4.0]])
     np.testing.assert_allclose(found.extra.total_effect, [[3.0 + f1 * 2.0 / 4.0]])
-    f2 = 2.0 / 5.0
-    f1 = 1.0 / 5.0 + f2 * -3.0 / 8.0
-    f0 = 0.5 / 5.0 + f1 * 2.0 / 4.0 + f2 * 1.0 / 8.0
+    f2 = 2.0 / 7.0
+    f1 = 3.0 / 7.0 + f2 * -3.0 / 8.0
+    f0 = 0.5 / 7.0 + f1 * 2.0 / 4.0 + f2 * 1.0 / 8.0
     np.testing.assert_allclose(found.features.influence, [[f0, f1, f2]])
-    np.testing.assert_allclose(found.errors.influence, [[f1 * 1.0 / 4.0, f2 * 4.0 / 8.0, -1.0 / 5.0]])
-    np.testing.assert_allclose(found.tokens.influence, [[0.5 / 5.0 + f0 * 1.0 + f1 * -1.0 / 4.0]])
-    np.testing.assert_allclose(found.extra.influence, [[3.0 / 5.0 + f1 * 2.0 / 4.0]])
-    np.testing.assert_allclose(found.error_share, [1.0 / 5.0])
+    np.testing.assert_allclose(found.errors.influence, [[f1 * 1.0 / 4.0, f2 * 4.0 / 8.0, -1.0 / 7.0]])
+    np.testing.assert_allclose(found.tokens.influence, [[0.5 / 7.0 + f0 * 1.0 + f1 * -1.0 / 4.0]])
+    np.testing.assert_allclose(found.extra.influence, [[3.0 / 7.0 + f1 * 2.0 / 4.0]])
+    np.testing.assert_allclose(found.error_share, [1.0 / 7.0])
 
 
 def test_a_feature_without_path_scores_exactly_zero() -> None:
