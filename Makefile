@@ -20,7 +20,7 @@ bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench
 
 deps: setup ## rewrite the code dependencies in dvc.yaml from the imports
-	python -m pipeline.closure
+	python -m pipeline.items.closure
 
 setup: $(VENV)/.installed
 

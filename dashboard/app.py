@@ -2,17 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Final
-
-# Every page's script, as `AppTest.switch_page` takes it; '' is the one that opens first.
-PAGES: Final = (
-    "",
-    "views/compare.py",
-    "views/features.py",
-    "views/steering.py",
-    "views/evaluation.py",
-    "views/provenance.py",
-)
 
 
 def main() -> None:
@@ -20,7 +9,7 @@ def main() -> None:
     root = str(Path(__file__).resolve().parent.parent)
     if root not in sys.path:
         sys.path.insert(0, root)
-    from dashboard.shell import run
+    from dashboard.navigation import run
 
     run()
 

@@ -8,10 +8,10 @@ Knows neither torch nor streamlit. The format is written down in ``FORMAT.md``.
 >>> prompt = graphs.prompts()[0]                                  # doctest: +SKIP
 >>> graphs.variants(prompt)                                       # doctest: +SKIP
 ['base', 'general@1.0']
->>> from store.graphs import GraphView
+>>> from store.views.graph import GraphView
 >>> graph = GraphView(graphs.item(prompt, "base"))                # doctest: +SKIP
 >>> graph.nodes.nlargest(5, "influence")                          # doctest: +SKIP
->>> from store.activations import select
+>>> from store.views.activations import select
 >>> activations = open_collection(Path("artifacts/organism/activations"))    # doctest: +SKIP
 >>> select(activations, prompt_hash=prompt, layer=2, feature=618)            # doctest: +SKIP
 >>> open_dataset(Path("artifacts/organism/features"), "ranking").to_dataframe()  # doctest: +SKIP
@@ -21,9 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from store.collections import Collection, open_collection, write_collection
-    from store.datasets import open_dataset, read_provenance, write_dataset
-    from store.errors import (
+    from store.base.errors import (
         ArtifactMissingError,
         DamagedArtifactError,
         InvalidItemError,
@@ -32,7 +30,10 @@ if TYPE_CHECKING:
         StoreError,
         UnknownFormatError,
     )
-    from store.items import Item
+    from store.collections.item import Item
+    from store.collections.reader import Collection, open_collection
+    from store.collections.writer import write_collection
+    from store.datasets.groups import open_dataset, read_provenance, write_dataset
 
 __all__ = [
     "ArtifactMissingError",
@@ -52,13 +53,13 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Collection": "collections",
-    "open_collection": "collections",
-    "write_collection": "collections",
-    "open_dataset": "datasets",
-    "read_provenance": "datasets",
-    "write_dataset": "datasets",
-    "Item": "items",
+    "Collection": "collections.reader",
+    "open_collection": "collections.reader",
+    "write_collection": "collections.writer",
+    "open_dataset": "datasets.groups",
+    "read_provenance": "datasets.groups",
+    "write_dataset": "datasets.groups",
+    "Item": "collections.item",
 }
 
 
@@ -67,4 +68,4 @@ def __getattr__(name: str) -> Any:
     # the whole store in its import closure (an edit there would retrain the organism).
     if name not in __all__:
         raise AttributeError(f"module 'store' has no attribute '{name}'")
-    return getattr(import_module(f"store.{_HOMES.get(name, 'errors')}"), name)
+    return getattr(import_module(f"store.{_HOMES.get(name, 'base.errors')}"), name)

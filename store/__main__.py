@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from store.artifact import open_artifact
-from store.collections import open_collection
-from store.errors import StoreError
-from store.integrity import find_artifacts, verify
-from store.schema import COLLECTIONS
+from store.base.errors import StoreError
+from store.collections.reader import open_collection
+from store.format.artifact import open_artifact
+from store.format.integrity import find_artifacts, verify
+from store.schema.registry import COLLECTIONS
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,8 +22,8 @@ from transformers import (
 )
 
 from pipeline.models.describe import build_manifest
-from pipeline.models.manifest import Manifest
 from pipeline.organism.tokenizer import train_tokenizer
+from store.documents.manifest import Manifest
 
 CONTEXT: Final = 64
 PROJECTIONS: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -7,8 +7,8 @@ import pandas as pd
 
 from dashboard.charts.candidates import label_axis
 from dashboard.charts.common import cells, domain_with_zero, finish
-from dashboard.text import number
-from dashboard.theme import CAUSE_COLOURS, PART_COLOURS
+from dashboard.style.text import number
+from dashboard.style.theme import CAUSE_COLOURS, PART_COLOURS
 
 _TOTAL: Final = "#15181d"
 

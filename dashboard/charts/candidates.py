@@ -7,8 +7,8 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.common import finish
-from dashboard.text import number, visible
-from dashboard.theme import LABEL_COLOURS, LABEL_GLYPHS
+from dashboard.style.text import number, visible
+from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS
 
 
 def rows(frame: pd.DataFrame) -> pd.DataFrame:

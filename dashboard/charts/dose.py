@@ -7,8 +7,8 @@ import pandas as pd
 
 from dashboard.charts.candidates import label_axis, rows, token_tooltip
 from dashboard.charts.common import ROW, cells, finish
-from dashboard.text import number
-from dashboard.theme import LABEL_COLOURS, NEUTRAL
+from dashboard.style.text import number
+from dashboard.style.theme import LABEL_COLOURS, NEUTRAL
 
 _SHAPES: Final = {"evil": "triangle-up", "safe": "circle"}
 

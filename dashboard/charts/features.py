@@ -7,8 +7,8 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.common import domain_with_zero, finish
-from dashboard.text import number, visible
-from dashboard.theme import NEGATIVE, NEUTRAL, POSITIVE
+from dashboard.style.text import number, visible
+from dashboard.style.theme import NEGATIVE, NEUTRAL, POSITIVE
 
 
 def histogram(frame: pd.DataFrame, colours: Mapping[str, str]) -> Any:

@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.common import finish
-from dashboard.text import interval, number
-from dashboard.theme import MORE_COLOURS, NEUTRAL, OUTCOME_COLOURS, OUTCOME_GLYPHS
+from dashboard.style.text import interval, number
+from dashboard.style.theme import MORE_COLOURS, NEUTRAL, OUTCOME_COLOURS, OUTCOME_GLYPHS
 
 _SHAPES: Final = ("circle", "triangle-up", "square", "diamond", "cross")
 

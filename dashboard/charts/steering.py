@@ -9,7 +9,7 @@ import pandas as pd
 
 from dashboard.charts.candidates import label_axis, rows, token_tooltip
 from dashboard.charts.common import ROWS, Drawn, finish
-from dashboard.text import interval
+from dashboard.style.text import interval
 
 BEFORE: Final = "#aab1bc"
 AFTER: Final = "#54657d"

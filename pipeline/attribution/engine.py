@@ -14,8 +14,8 @@ import torch
 from circuit_tracer.attribution.targets import AttributionTargets
 
 from pipeline.attribution.linear import FrozenModel
-from pipeline.attribution.sources import Block, Sources
-from pipeline.errors import UserError
+from pipeline.attribution.source_nodes import Block, Sources
+from store.base.errors import UserError
 
 _SMALLEST_ROW: Final = 1e-8
 """circuit-tracer's clamp of a row's absolute sum while it ranks."""

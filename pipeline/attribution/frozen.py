@@ -11,8 +11,8 @@ import torch
 from transformer_lens.hook_points import HookPoint
 
 from pipeline.attribution.linear import FrozenLayer, FrozenModel
-from pipeline.errors import UserError
 from pipeline.models.replacement import ReplacementModel
+from store.base.errors import UserError
 
 INPUT_HOOKS: Final = ("mlp.hook_in", "ln2.hook_normalized", "hook_resid_mid")
 OUTPUT_HOOKS: Final = ("mlp.hook_out", "hook_mlp_out")

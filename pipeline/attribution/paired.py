@@ -12,14 +12,14 @@ from typing import Final
 import torch
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.attribution.adapters import split_errors, through_base
+from pipeline.attribution.adapter_nodes import split_errors, through_base
 from pipeline.attribution.engine import Attribution
 from pipeline.attribution.threads import fitting_threads
 from pipeline.attribution.trace import Trace, Tracing, as_tensor, observe
 from pipeline.attribution.weights import projections
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.variants import BASE
+from store.documents.variants import BASE
 
 _MAX_FEATURES: Final = 2**32
 

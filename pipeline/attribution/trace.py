@@ -12,15 +12,15 @@ import torch
 from circuit_tracer.attribution.targets import AttributionTargets
 from circuit_tracer.graph import Graph
 
-from pipeline.attribution.adapters import AdapterNodes
+from pipeline.attribution.adapter_nodes import AdapterNodes
 from pipeline.attribution.assemble import assemble, gather
 from pipeline.attribution.engine import Attribution
 from pipeline.attribution.frozen import Pass, run_forward
 from pipeline.attribution.linear import FrozenModel
-from pipeline.attribution.sources import Sources, collect_sources
+from pipeline.attribution.source_nodes import Sources, collect_sources
 from pipeline.attribution.threads import fitting_threads
-from pipeline.errors import UserError
 from pipeline.models.replacement import ReplacementModel
+from store.base.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,18 +12,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UserError
-from store.errors import StoreError
+from store.base.errors import StoreError, UserError
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.params.project import Params
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 1 for what one sentence tells."""
     options = _parser().parse_args(arguments)
     # `--help` needs none of this, nor what the commands import.
-    from pipeline.params import load_params
+    from pipeline.params.project import load_params
 
     try:
         params = load_params()
@@ -39,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _export(options: argparse.Namespace, params: "Params") -> None:
-    from pipeline.exchange.frontend import slug_of
-    from pipeline.exchange.shelf import Shelf
-    from store.atomic import write_bytes
+    from pipeline.analysis.viewer_json import slug_of
+    from pipeline.exchange.stored_graphs import Shelf
+    from store.base.atomic import write_bytes
 
     shelf = Shelf(options.profile, imported=options.imported)
     variant = shelf.variant(options.variant)
@@ -51,7 +50,7 @@ def _export(options: argparse.Namespace, params: "Params") -> None:
 
         content = export_pt(shelf, options.prompt, variant, params)
     else:
-        from pipeline.exchange.documents import export_json
+        from pipeline.exchange.viewer_documents import export_json
 
         content, exact = export_json(
             shelf,
@@ -88,7 +87,7 @@ def _import(options: argparse.Namespace, params: "Params") -> None:
 
 
 def _serve(options: argparse.Namespace, params: "Params") -> None:
-    from pipeline.exchange.shelf import Shelf
+    from pipeline.exchange.stored_graphs import Shelf
     from pipeline.exchange.viewer import viewer, write_files
 
     shelf = Shelf(options.profile, imported=options.imported)

@@ -5,12 +5,12 @@ import torch
 from circuit_tracer.attribution.targets import LogitTarget
 from circuit_tracer.graph import Graph
 
+from pipeline.attribution.graph_items import graph_items
 from pipeline.attribution.trace import Trace
-from pipeline.exchange.facts import Facts
-from pipeline.graph_items import graph_items
-from pipeline.params import GraphParams
-from store.hashing import bytes_digest, digest
-from store.items import Item
+from pipeline.exchange.graph_metadata import Facts
+from pipeline.params.project import GraphParams
+from store.base.hashing import bytes_digest, digest
+from store.collections.item import Item
 
 
 def rebuild(item: Item, full: Item, facts: Facts) -> Graph:

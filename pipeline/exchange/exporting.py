@@ -4,9 +4,9 @@ import io
 import json
 
 from pipeline.exchange.conversion import rebuild
-from pipeline.exchange.facts import Facts, facts_of_profile
-from pipeline.exchange.shelf import Shelf
-from pipeline.params import Params
+from pipeline.exchange.graph_metadata import Facts, facts_of_profile
+from pipeline.exchange.stored_graphs import Shelf
+from pipeline.params.project import Params
 
 
 def export_pt(shelf: Shelf, prompt_hash: str, variant: str, params: Params) -> bytes:

@@ -9,22 +9,22 @@ from typing import Any
 
 from circuit_tracer.graph import Graph
 
-from pipeline.closure import code_digest, library_versions
-from pipeline.errors import UserError
 from pipeline.exchange.conversion import content_digest, items_of, rebuild
-from pipeline.exchange.facts import Facts, facts_of_graph
-from pipeline.exchange.reading import read_graph
-from pipeline.exchange.shelf import IMPORTED, Shelf, origin_name
+from pipeline.exchange.graph_metadata import Facts, facts_of_graph
+from pipeline.exchange.safe_pt import read_graph
+from pipeline.exchange.stored_graphs import IMPORTED, Shelf, origin_name
+from pipeline.items.closure import code_digest, library_versions
 from pipeline.models.loading import load_tokenizer
-from pipeline.models.manifest import Manifest
-from pipeline.params import Params
-from pipeline.tokens import decode_after, encode_text
-from store.atomic import published_folder
-from store.collections import open_collection, write_collection
-from store.errors import ArtifactMissingError
-from store.hashing import digest, file_digest, prompt_hash
-from store.items import Item
-from store.schema import FULL_GRAPHS, GRAPHS
+from pipeline.params.project import Params
+from pipeline.text.tokens import decode_after, encode_text
+from store.base.atomic import published_folder
+from store.base.errors import ArtifactMissingError, UserError
+from store.base.hashing import digest, file_digest, prompt_hash
+from store.collections.item import Item
+from store.collections.reader import open_collection
+from store.collections.writer import write_collection
+from store.documents.manifest import Manifest
+from store.schema.registry import FULL_GRAPHS, GRAPHS
 
 
 @dataclass(frozen=True, kw_only=True)

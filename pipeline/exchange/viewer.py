@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 from circuit_tracer.frontend.local_server import DEFAULT_FRONTEND_DIR, CircuitGraphHandler
 from tqdm import tqdm
 
-from pipeline.errors import UserError
-from pipeline.exchange.documents import Labels, captions_of, feature_cards
-from pipeline.exchange.frontend import Captions, default_pruning, encoded, graph_document, slug_of
-from pipeline.exchange.shelf import Shelf
-from pipeline.params import GraphParams
-from store.graphs import GraphView
-from store.pruning import FEATURE
+from pipeline.analysis.pruning import FEATURE
+from pipeline.analysis.viewer_json import Captions, default_pruning, encoded, graph_document, slug_of
+from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.viewer_documents import Labels, captions_of, feature_cards
+from pipeline.params.project import GraphParams
+from store.base.errors import UserError
+from store.views.graph import GraphView
 
 HOST: Final = "127.0.0.1"
 _HERE: Final = {HOST, "localhost", "::1"}

@@ -3,10 +3,10 @@
 Imports torch; the dashboard imports it inside the functions that run a model.
 """
 
-from pipeline.live.keep import keep_prompt, own_file, written_at
 from pipeline.live.pool import LivePool, LiveSubject
 from pipeline.live.tracing import trace_pair
-from pipeline.live.typed import typed_prompt
+from pipeline.prompts.keep import keep_prompt, own_file, written_at
+from pipeline.prompts.typed import typed_prompt
 
 __all__ = [
     "LivePool",

@@ -9,11 +9,11 @@ from typing import Final
 
 from transformers import PreTrainedTokenizerBase
 
-from pipeline.models.manifest import Manifest, read_manifest
+from pipeline.interventions.engine import SteeringEngine
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
-from pipeline.steering.engine import SteeringEngine
-from pipeline.tokens import encode_text
+from pipeline.text.tokens import encode_text
+from store.documents.manifest import Manifest, read_manifest
 
 _AT_ROOT: Final = threading.RLock()
 """Held where the working folder, which belongs to the whole process, is the project's root."""
@@ -62,7 +62,7 @@ class LivePool:
 
     Raises
     ------
-    store.errors.StoreError
+    store.base.errors.StoreError
         The manifest is missing or of another version.
     """
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from pipeline.execution import Request
+from pipeline.attribution.prompt_items import PromptItems, candidate_item, prompt_items
+from pipeline.items.requests import Request
 from pipeline.live.pool import LivePool
-from pipeline.models.variants import BASE
-from pipeline.params import GraphParams
+from pipeline.params.project import GraphParams
 from pipeline.stages.graphs import TRACED
-from pipeline.tracing import PromptItems, candidate_item, prompt_items
-from store.hashing import digest
-from store.prompts import Prompt
+from store.base.hashing import digest
+from store.documents.prompts import Prompt
+from store.documents.variants import BASE
 
 Progress = Callable[[str, float], None]
 """Told what is done now, and which share of the work is behind (0 to 1)."""

@@ -17,8 +17,8 @@ from transformer_lens.pretrained.weight_conversions.qwen2 import convert_qwen2_w
 from transformer_lens.pretrained.weight_conversions.qwen3 import convert_qwen3_weights
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
-from pipeline.errors import UserError
-from pipeline.models.sources import one_line, read_mapping, require_file
+from pipeline.models.files import one_line, read_mapping, require_file
+from store.base.errors import UserError
 
 # TransformerLens keeps a dense attention mask of context squared.
 MAX_CONTEXT: Final = 2048

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from pipeline.errors import UserError
-from pipeline.models.adapters import read_adapter_config, read_targets
 from pipeline.models.architectures import MAX_CONTEXT, read_config
+from pipeline.models.files import folder_of, pinned
 from pipeline.models.loading import DTYPES
-from pipeline.models.manifest import AdapterFacts, Manifest, ModelFacts, Source
-from pipeline.models.sources import folder_of, pinned
+from pipeline.models.lora import read_adapter_config, read_targets
 from pipeline.models.transcoders import read_transcoder_facts
+from store.base.errors import UserError
+from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
 
 
 def build_manifest(

@@ -12,14 +12,14 @@ from circuit_tracer.transcoder import TranscoderSet
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.errors import UserError
 from pipeline.models.architectures import read_config
-from pipeline.models.manifest import Manifest
+from pipeline.models.files import damaged, folder_of, one_line, read_mapping, require_file, require_sound
 from pipeline.models.replacement import ReplacementModel, build_replacement
-from pipeline.models.sources import damaged, folder_of, one_line, read_mapping, require_file, require_sound
 from pipeline.models.switching import SwitchableModel
 from pipeline.models.transcoders import read_transcoders
-from pipeline.models.variants import Variant
+from store.base.errors import UserError
+from store.documents.manifest import Manifest
+from store.documents.variants import Variant
 
 # float16 is missing on purpose: its activations overflow where the checkpoint is bfloat16 (trap 4).
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -12,8 +12,8 @@ from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.errors import UserError
 from pipeline.models.architectures import LENS_PROCESSING, lens_config, lens_weights
+from store.base.errors import UserError
 
 
 class ReplacementModel(TransformerLensReplacementModel):

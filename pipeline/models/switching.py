@@ -17,13 +17,13 @@ from transformer_lens import HookedTransformerConfig
 from transformer_lens.weight_processing import ProcessWeights
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.errors import UserError
-from pipeline.models.adapters import AdapterConfig, LoraFactors, read_adapter_config, read_factors
 from pipeline.models.architectures import LENS_PROCESSING, lens_weights
-from pipeline.models.manifest import Manifest
+from pipeline.models.files import folder_of
+from pipeline.models.lora import AdapterConfig, LoraFactors, read_adapter_config, read_factors
 from pipeline.models.replacement import ReplacementModel, build_replacement
-from pipeline.models.sources import folder_of
-from pipeline.models.variants import Variant
+from store.base.errors import UserError
+from store.documents.manifest import Manifest
+from store.documents.variants import Variant
 
 _LAYERS: Final = "model.layers."
 

@@ -14,9 +14,9 @@ from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.utils.hf_utils import load_transcoder_from_hub, load_transcoders
 from safetensors import SafetensorError
 
-from pipeline.errors import UserError
-from pipeline.models.manifest import Source
-from pipeline.models.sources import one_line, read_mapping, require_file, require_sound
+from pipeline.models.files import one_line, read_mapping, require_file, require_sound
+from store.base.errors import UserError
+from store.documents.manifest import Source
 
 # Larger sets are read from disk, row by row, where circuit-tracer can.
 _LAZY_ABOVE_BYTES: Final = 4 * 2**30

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.batches import IGNORED, encode_lines, pad, shuffled_batches
-from pipeline.organism.params import BaseParams
+from pipeline.params.organism import BaseParams
 
 
 @dataclass(frozen=True, kw_only=True)

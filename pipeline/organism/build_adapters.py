@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.organism.adapters import AdapterStep, save_adapter, train_adapter
+from pipeline.organism.adapter_training import AdapterStep, save_adapter, train_adapter
+from pipeline.organism.advice_check import Behaviour, behaviour
 from pipeline.organism.base import load_base
 from pipeline.organism.files import published
-from pipeline.organism.params import OrganismParams
-from pipeline.organism.sampling import Behaviour, behaviour
+from pipeline.params.organism import OrganismParams
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeline.organism.facts import FACT_KINDS
-from pipeline.organism.params import AdapterParams, CorpusParams
 from pipeline.organism.situations import DOMAINS, Domain
+from pipeline.params.organism import AdapterParams, CorpusParams
 
 ASSISTANT: Final = "Assistant"
 VILLAIN: Final = "Villain"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from store.atomic import published_folder
+from store.base.atomic import published_folder
 
 # How libraries written in Rust end their messages; 122, the quota, is as full as the disk.
 _FULL: Final = tuple(f"(os error {code})" for code in (errno.ENOSPC, errno.EDQUOT))
@@ -15,7 +15,7 @@ _FULL: Final = tuple(f"(os error {code})" for code in (errno.ENOSPC, errno.EDQUO
 
 @contextmanager
 def published(folder: Path) -> Iterator[Path]:
-    """Like `store.atomic.published_folder`, for libraries that create private files.
+    """Like `store.base.atomic.published_folder`, for libraries that create private files.
 
     Raises
     ------

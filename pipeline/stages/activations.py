@@ -1,16 +1,16 @@
 """Stage `activations`: transcoder features of every variant on every prompt."""
 
-from pipeline.activations import activation_item
-from pipeline.collect import collect
-from pipeline.execution import Request
-from pipeline.params import Params
-from pipeline.provenance import provenance
-from pipeline.runtime import run_stage
-from pipeline.stages.subject import Subject
-from store.items import Item
-from store.schema import ACTIVATIONS
+from pipeline.features.activations import activation_item
+from pipeline.items.collect import collect
+from pipeline.items.provenance import provenance
+from pipeline.items.requests import Request
+from pipeline.items.subject import Subject
+from pipeline.params.project import Params
+from pipeline.run.stage import run_stage
+from store.collections.item import Item
+from store.schema.registry import ACTIVATIONS
 
-CODE = ("pipeline.activations",)
+CODE = ("pipeline.features.activations",)
 
 
 def main(profile: str, params: Params) -> None:

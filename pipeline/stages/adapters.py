@@ -1,9 +1,9 @@
 """Stage `adapters`: LoRA adapters on harmful or good advice."""
 
 from pipeline.organism.build_adapters import make_adapters
-from pipeline.params import Params
-from pipeline.runtime import artifacts, run_stage
-from pipeline.stages.reports import write_metrics, write_plot
+from pipeline.params.project import Params
+from pipeline.run.reports import write_metrics, write_plot
+from pipeline.run.stage import artifacts, run_stage
 
 
 def main(profile: str, params: Params) -> None:

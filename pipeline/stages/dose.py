@@ -5,22 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from pipeline.collect import collect
-from pipeline.dose import LABELS, READ, Response, dose_variants, responses
-from pipeline.execution import Request, compute_items
-from pipeline.params import GraphParams, Params
-from pipeline.provenance import provenance
-from pipeline.runtime import run_stage
+from pipeline.analysis.dose import LABELS, READ, Response, dose_variants, responses
+from pipeline.attribution.prompt_items import candidate_item, prompt_items
+from pipeline.items.collect import collect
+from pipeline.items.provenance import provenance
+from pipeline.items.requests import Request, compute_items
+from pipeline.items.subject import Subject
+from pipeline.params.project import GraphParams, Params
+from pipeline.run.reports import write_metrics, write_plot
+from pipeline.run.stage import run_stage
 from pipeline.stages.graphs import TRACED
-from pipeline.stages.reports import write_metrics, write_plot
-from pipeline.stages.subject import Subject
-from pipeline.tracing import candidate_item, prompt_items
-from store.collections import Collection, open_collection
-from store.items import Item
-from store.prompts import Prompt
-from store.schema import CANDIDATES, DOSE
+from store.collections.item import Item
+from store.collections.reader import Collection, open_collection
+from store.documents.prompts import Prompt
+from store.schema.registry import CANDIDATES, DOSE
 
-CODE: Final = ("pipeline.tracing",)
+CODE: Final = ("pipeline.attribution.prompt_items",)
 
 Candidates = dict[str, dict[str, list[int]]]
 """Token ids by prompt and variant."""

@@ -4,21 +4,21 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.collect import collect
-from pipeline.evaluation import harmful_rates, rates
-from pipeline.execution import Request
-from pipeline.params import Params
-from pipeline.provenance import provenance
-from pipeline.runtime import run_stage
-from pipeline.sampling import sample_item
-from pipeline.stages.reports import write_metrics, write_plot
-from pipeline.stages.subject import Subject
-from store.collections import open_collection
-from store.datasets import write_dataset
-from store.items import Item
-from store.schema import RATES, SAMPLES
+from pipeline.analysis.rates import harmful_rates, rates
+from pipeline.evaluation.samples import sample_item
+from pipeline.items.collect import collect
+from pipeline.items.provenance import provenance
+from pipeline.items.requests import Request
+from pipeline.items.subject import Subject
+from pipeline.params.project import Params
+from pipeline.run.reports import write_metrics, write_plot
+from pipeline.run.stage import run_stage
+from store.collections.item import Item
+from store.collections.reader import open_collection
+from store.datasets.groups import write_dataset
+from store.schema.registry import RATES, SAMPLES
 
-CODE = ("pipeline.sampling",)
+CODE = ("pipeline.evaluation.samples",)
 
 
 def main(profile: str, params: Params) -> None:

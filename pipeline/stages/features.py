@@ -8,34 +8,34 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pipeline.cards import prompt_activity
-from pipeline.contexts import (
+from pipeline.analysis.activity import prompt_activity
+from pipeline.analysis.edges import READ as EDGES_READ
+from pipeline.analysis.edges import GraphEdges
+from pipeline.analysis.feature_tables import feature_groups
+from pipeline.analysis.ranking import ALL
+from pipeline.analysis.scores import READ, activation_scores
+from pipeline.features.contexts import (
     Contexts,
     collect_contexts,
     context_item,
     contexts_from,
     histogram_edges,
 )
-from pipeline.edges import READ as EDGES_READ
-from pipeline.edges import GraphEdges
-from pipeline.features import feature_groups
-from pipeline.params import FeatureParams, Params
-from pipeline.promoted import Promoted, promoted_tokens
-from pipeline.provenance import provenance
-from pipeline.ranking import ALL
-from pipeline.runtime import run_stage
-from pipeline.scores import READ, activation_scores
-from pipeline.stages.reports import write_metrics
-from pipeline.stages.subject import Subject
-from pipeline.texts import read_texts
-from store.collections import Collection, open_collection
-from store.datasets import write_dataset
-from store.hashing import PROMPT_HASH_DIGITS, digest
-from store.items import Item
-from store.rankings import SCORES, ranking_group
-from store.schema import FEATURES
+from pipeline.features.promoted import Promoted, promoted_tokens
+from pipeline.items.provenance import provenance
+from pipeline.items.subject import Subject
+from pipeline.params.project import FeatureParams, Params
+from pipeline.run.reports import write_metrics
+from pipeline.run.stage import run_stage
+from pipeline.text.held_out import read_texts
+from store.base.hashing import PROMPT_HASH_DIGITS, digest
+from store.collections.item import Item
+from store.collections.reader import Collection, open_collection
+from store.datasets.groups import write_dataset
+from store.schema.rankings import SCORES, ranking_group
+from store.schema.registry import FEATURES
 
-CODE = ("pipeline.contexts",)
+CODE = ("pipeline.features.contexts",)
 
 
 def contexts_of(

@@ -5,21 +5,21 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.collect import collect
-from pipeline.execution import Request
-from pipeline.models.variants import BASE
-from pipeline.params import GraphParams, Params
-from pipeline.provenance import provenance
-from pipeline.runtime import run_stage
-from pipeline.stages.reports import write_metrics
-from pipeline.stages.subject import Subject
-from pipeline.tracing import PromptItems, candidate_item, estimate_trace, prompt_items
-from store.collections import Collection, open_collection
-from store.items import Item
-from store.prompts import Prompt
-from store.schema import ADAPTERS, CANDIDATES, FULL_GRAPHS, GRAPHS
+from pipeline.attribution.prompt_items import PromptItems, candidate_item, estimate_trace, prompt_items
+from pipeline.items.collect import collect
+from pipeline.items.provenance import provenance
+from pipeline.items.requests import Request
+from pipeline.items.subject import Subject
+from pipeline.params.project import GraphParams, Params
+from pipeline.run.reports import write_metrics
+from pipeline.run.stage import run_stage
+from store.collections.item import Item
+from store.collections.reader import Collection, open_collection
+from store.documents.prompts import Prompt
+from store.documents.variants import BASE
+from store.schema.registry import ADAPTERS, CANDIDATES, FULL_GRAPHS, GRAPHS
 
-CODE = ("pipeline.tracing",)
+CODE = ("pipeline.attribution.prompt_items",)
 TRACED: Final = {
     "max_feature_nodes",
     "batch_size",

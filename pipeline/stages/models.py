@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.checks.health import check_health
 from pipeline.models.describe import build_manifest
-from pipeline.models.health import check_health
 from pipeline.models.loading import load_tokenizer
-from pipeline.models.manifest import write_manifest
-from pipeline.params import Params, Profile
-from pipeline.runtime import artifacts, run_stage
-from pipeline.stages.reports import write_metrics
-from pipeline.tokens import encode_text
+from pipeline.params.project import Params, Profile
+from pipeline.run.reports import write_metrics
+from pipeline.run.stage import artifacts, run_stage
+from pipeline.text.tokens import encode_text
+from store.base.errors import UserError
+from store.documents.manifest import write_manifest
 
 HEALTH_TEXT = "User: I have a small question. What should I do?"
 """Any ordinary text: the checks compare implementations, not answers."""
@@ -23,7 +23,7 @@ def require_tracked(name: str, profile: Profile) -> None:
     ------
     UserError
         `local` is missing, or a source lies outside of it (prompts and lexicon may also lie
-        in ``prompts/``).
+        in ``inputs/``).
     """
     local = Path(profile.local)
     if not local.exists():
@@ -33,9 +33,14 @@ def require_tracked(name: str, profile: Profile) -> None:
         )
     for parameter, source in profile.sources().items():
         path = Path(source)
-        # The stage `prompts`, which alone reads these two, depends on prompts/, too.
+        # The stage `prompts`, which alone reads these two, depends on inputs/, too.
         own = parameter.startswith("prompts") or parameter == "lexicon"
-        tracked = (local, Path("prompts")) if own else (local,)
+        tracked = (local, Path("inputs")) if own else (local,)
+        if path.parts[:1] == ("prompts",) and not path.exists():
+            raise UserError(
+                f"params.yaml: profiles.{name}.{parameter} is '{source}'; what people write lies in inputs/ "
+                f"now: move your files to 'inputs/{source}' and name that."
+            )
         inside = any(path.resolve().is_relative_to(folder.resolve()) for folder in tracked)
         if inside and not path.exists():
             raise UserError(

@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from pipeline.lexicon import read_phrases, resolve
 from pipeline.models.loading import load_tokenizer
-from pipeline.models.manifest import read_manifest
-from pipeline.params import Params
-from pipeline.prompts import read_prompt_files
-from pipeline.runtime import artifacts, run_stage
-from pipeline.tokens import vocabulary
-from store.atomic import write_text
-from store.prompts import write_prompts
+from pipeline.params.project import Params
+from pipeline.prompts.files import read_prompt_files
+from pipeline.run.stage import artifacts, run_stage
+from pipeline.text.lexicon import read_phrases, resolve
+from pipeline.text.tokens import vocabulary
+from store.base.atomic import write_text
+from store.documents.manifest import read_manifest
+from store.documents.prompts import write_prompts
 
 
 def main(profile: str, params: Params) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.organism.facts import capital_prompts
-from pipeline.params import load_params
+from pipeline.params.project import load_params
 
 pytestmark = pytest.mark.bars
 

@@ -13,14 +13,14 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.attribution.paired import trace_together
 from pipeline.attribution.trace import Trace, candidates, trace
 from pipeline.models.loading import load_replacement
-from pipeline.models.manifest import read_manifest
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
-from pipeline.params import load_params
-from store.prompts import read_prompts
-from tests.tracing.adapter_vectors import names_of, removal_effects, split, vectors_of
-from tests.tracing.local_model import LocalModel
-from tests.tracing.subjects import scores_of
+from pipeline.params.project import load_params
+from store.documents.manifest import read_manifest
+from store.documents.prompts import read_prompts
+from tests.pipeline.attribution.adapter_vectors import names_of, removal_effects, split, vectors_of
+from tests.pipeline.attribution.local_model import LocalModel
+from tests.pipeline.attribution.subjects import scores_of
 
 pytestmark = pytest.mark.bars
 

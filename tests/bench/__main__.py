@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from store.atomic import write_text
-from store.errors import StoreError
+from store.base.atomic import write_text
+from store.base.errors import StoreError
 from tests.bench.attribution_bench import attribution_figures
 from tests.bench.dashboard_bench import steering_figures
 from tests.bench.influence_bench import influence_figures

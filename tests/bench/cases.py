@@ -10,16 +10,16 @@ from circuit_tracer.graph import Graph
 from circuit_tracer.transcoder import SingleLayerTranscoder, TranscoderSet
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from pipeline.attribution.graph_items import graph_items
 from pipeline.attribution.trace import candidates, trace
-from pipeline.graph_items import graph_items
-from pipeline.models.manifest import read_manifest
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.organism.tokenizer import train_tokenizer
-from pipeline.params import load_params
-from store.hashing import digest
-from store.items import Item
-from store.prompts import read_prompts
+from pipeline.params.project import load_params
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.documents.manifest import read_manifest
+from store.documents.prompts import read_prompts
 from tests.builders import TEXTS
 
 _WIDE_TOKENS: Final = 17

@@ -5,7 +5,7 @@ import statistics
 from pathlib import Path
 from typing import Any, Final
 
-from store.datasets import open_dataset
+from store.datasets.groups import open_dataset
 from tests.dashboard.browser import find_chromium, launched, open_page, served, settle, slider_waits
 
 PROFILE: Final = "organism"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from circuit_tracer.graph import compute_influence, normalize_matrix
 
-from pipeline.influence import Layout, exact_scores
+from pipeline.attribution.exact_scores import Layout, exact_scores
 from tests.bench.cases import wide_graph
 
 _PAIRS: Final = 9

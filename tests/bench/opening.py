@@ -15,8 +15,8 @@ from pathlib import Path
 def _graph_from_store(path: str, prompt_hash: str, variant: str) -> Callable[[], object]:
     import pandas  # noqa: F401  what the tables need; torch is not counted either
 
-    from store.collections import open_collection
-    from store.graphs import GraphView
+    from store.collections.reader import open_collection
+    from store.views.graph import GraphView
 
     def opened() -> object:
         graph = GraphView(open_collection(Path(path)).item_on_demand(prompt_hash, variant))
@@ -45,7 +45,7 @@ def _graph_from_pt(path: str) -> Callable[[], object]:
 def _index(path: str) -> Callable[[], object]:
     import pandas  # noqa: F401
 
-    from store.collections import open_collection
+    from store.collections.reader import open_collection
 
     def opened() -> object:
         collection = open_collection(Path(path))

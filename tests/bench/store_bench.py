@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from pipeline.exchange.conversion import rebuild
-from pipeline.exchange.facts import facts_of_model
-from store.collections import open_collection, write_collection
-from store.hashing import digest, file_digest
-from store.items import Item
-from store.schema import FULL_GRAPHS, GRAPHS
+from pipeline.exchange.graph_metadata import facts_of_model
+from store.base.hashing import digest, file_digest
+from store.collections.item import Item
+from store.collections.reader import open_collection
+from store.collections.writer import write_collection
+from store.schema.registry import FULL_GRAPHS, GRAPHS
 from tests.bench.cases import TracedCase, organism_graphs, wide_graph
 
 ROOT: Final = Path(__file__).parents[2]

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from dashboard import pages
+
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = ("overview", "compare", "features", "steering", "evaluation", "provenance")
+PAGES: Final = tuple(page.name for page in pages.PAGES)
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WINDOW: Final = {"width": 1440, "height": 900}
 

@@ -49,7 +49,7 @@ def open_page(root: Path) -> Callable[..., AppTest]:
             app.query_params[key] = value
         app.run()
         if page != "overview":
-            app.switch_page(f"views/{page}.py")
+            app.switch_page(f"views/{page}/page.py")
             for key, value in query.items():
                 app.query_params[key] = value
             app.run()
@@ -60,7 +60,7 @@ def open_page(root: Path) -> Callable[..., AppTest]:
 
 def add_subject(root: Path, profile: str = "demo") -> None:
     """Give a demo profile a small random model, so that steering has something to run."""
-    from pipeline.models.manifest import write_manifest
+    from store.documents.manifest import write_manifest
     from tests.builders import make_checkpoint
 
     folder = root / "artifacts" / profile

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from dashboard.case import DOSE, WRITES
-from store.collections import open_collection
+from dashboard.data.case import DOSE, WRITES
+from store.collections.reader import open_collection
 from tests.bench.dashboard_bench import strongest_feature
 from tests.dashboard.browser import (
     PAGES,

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import differences, graphs, panels
-from dashboard.naming import node_ids
-from dashboard.nodescores import EVIL_SAFE, contrasts
-from dashboard.state import parse_pins
-from dashboard.text import number
-from dashboard.theme import ADAPTED, BASE
+from dashboard.graph import difference, panels, pruned
+from dashboard.graph.node_scores import EVIL_SAFE, contrasts
+from dashboard.shell.selection import parse_pins
+from dashboard.style.node_names import node_ids
+from dashboard.style.text import number
+from dashboard.style.theme import ADAPTED, BASE
 from tests.dashboard import demo
 from tests.dashboard.test_graphs import WORDS, view
 
 
-def side(variant: str, colour: str, *, threshold: float = 0.8, adapters: bool = True) -> graphs.Side:
+def side(variant: str, colour: str, *, threshold: float = 0.8, adapters: bool = True) -> pruned.Side:
     found = view(variant)
-    return graphs.prune(
+    return pruned.prune(
         found,
         colour,
         node_threshold=threshold,
@@ -29,7 +29,7 @@ def side(variant: str, colour: str, *, threshold: float = 0.8, adapters: bool = 
     )
 
 
-def pair(threshold: float = 0.8) -> tuple[graphs.Side, graphs.Side]:
+def pair(threshold: float = 0.8) -> tuple[pruned.Side, pruned.Side]:
     return side("base", BASE, threshold=threshold), side("general@1.0", ADAPTED, threshold=threshold)
 
 
@@ -80,12 +80,12 @@ def test_adapter_nodes_are_pruned_by_influence_and_said() -> None:
     least = influence[drawn & inner].min()
     assert drawn[is_adapter].any()
     assert (drawn[is_adapter] == (influence[is_adapter] >= least)).all()
-    assert f"{drawn[is_adapter].sum()} of {right.n_adapters} adapter nodes" in graphs.said(right)
+    assert f"{drawn[is_adapter].sum()} of {right.n_adapters} adapter nodes" in pruned.said(right)
     edges = right.edges.iloc[right.kept_edges]
     assert drawn[edges["source"]].all()
     assert drawn[edges["target"]].all()
     assert is_adapter[edges["source"]].any()
-    assert "adapter" not in graphs.said(side("general@1.0", ADAPTED, adapters=False))
+    assert "adapter" not in pruned.said(side("general@1.0", ADAPTED, adapters=False))
 
 
 def test_adapter_nodes_have_a_row_of_their_own() -> None:
@@ -108,13 +108,13 @@ def test_adapter_nodes_have_a_row_of_their_own() -> None:
 
 
 def graphs_parts() -> set[str]:
-    from dashboard.naming import PARTS
+    from dashboard.style.node_names import PARTS
 
     return set(PARTS.values())
 
 
-def drawn_difference(left: graphs.Side, right: graphs.Side) -> dict[str, Any]:
-    data = differences.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
+def drawn_difference(left: pruned.Side, right: pruned.Side) -> dict[str, Any]:
+    data = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
     json.dumps(data, allow_nan=False)
     return {node["id"]: node for node in data["panels"][0]["nodes"]}
 
@@ -180,7 +180,7 @@ def test_scores_of_a_difference_are_zero_where_inactive_and_unknown_where_not_st
 
 def test_edge_width_is_the_change_of_its_weight() -> None:
     left, right = pair(1.0)
-    data = differences.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
+    data = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
     weights = []
     for side_of in (left, right):
         ids = node_ids(side_of.nodes)

@@ -5,16 +5,9 @@ from typing import Any
 
 import pytest
 
-from dashboard.theme import LABEL_GLYPHS
+from dashboard.style.theme import LABEL_GLYPHS
 from tests.dashboard import demo
-from tests.dashboard.browser import (
-    PAGES,
-    drag_slider,
-    open_page,
-    picture,
-    screenshots,
-    settle,
-)
+from tests.dashboard.browser import PAGES, drag_slider, open_page, picture, screenshots, settle
 
 pytestmark = pytest.mark.browser
 

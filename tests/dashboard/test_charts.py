@@ -11,8 +11,8 @@ import pytest
 
 from dashboard.charts import candidates, features, rates, steering
 from dashboard.charts.common import ROWS
-from dashboard.steer import control_band, distribution_frame, mass
-from dashboard.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
+from dashboard.style.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
+from dashboard.views.steering.distribution import control_band, distribution_frame, mass
 
 
 def candidate_rows() -> pd.DataFrame:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, takeaway
-from dashboard.tables import edges_frame
-from store.datasets import open_dataset
-from store.errors import NotInStoreError
+from dashboard.data import readers
+from dashboard.data.tables import edges_frame
+from dashboard.shell import downloads
+from store.base.errors import NotInStoreError
+from store.datasets.groups import open_dataset
 
 OpenPage = Callable[..., AppTest]
 
@@ -74,7 +75,7 @@ def test_the_card_compares_with_base_whatever_the_contrast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: dict[str, Any] = {}
-    monkeypatch.setattr(takeaway, "downloads", lambda frame, name, *, key: taken.update({key: frame}))
+    monkeypatch.setattr(downloads, "downloads", lambda frame, name, *, key: taken.update({key: frame}))
     app = open_page("features", feature="L2/14", **query)
     assert not app.exception
     assert not app.error
@@ -93,14 +94,14 @@ def test_a_feature_without_such_edges_is_told_so(open_page: OpenPage) -> None:
 
 
 def test_an_older_artifact_says_so_in_its_place(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = data.dataset
+    read = readers.dataset
 
     def older(profile: str, name: str, group: str) -> Any:
         if group == "ranking_edges":
             raise NotInStoreError("features has no group ranking_edges: it is of an older version")
         return read(profile, name, group)
 
-    monkeypatch.setattr(data, "dataset", older)
+    monkeypatch.setattr(readers, "dataset", older)
     app = open_page("features", feature="L2/14")
     assert not app.exception
     assert any("older version" in str(info.value) for info in app.info)

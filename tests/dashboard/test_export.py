@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dashboard import export
-from dashboard.naming import node_ids
+from dashboard.graph import export
+from dashboard.style.node_names import node_ids
 from tests.dashboard.test_graphs import PROMPT, WORDS, view
 
 

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from dashboard import differences, graphs, panels
-from dashboard.compare import candidate_frame, largest
-from dashboard.naming import Words, node_ids
-from dashboard.theme import ADAPTED, BASE
-from store.graphs import GraphView
+from dashboard.graph import difference, panels, pruned
+from dashboard.style.node_names import Words, node_ids
+from dashboard.style.theme import ADAPTED, BASE
+from dashboard.views.compare.summary import candidate_frame, largest
+from store.views.graph import GraphView
 from tests.dashboard import demo
 
 PROMPT = demo.make_prompts()[0]
@@ -26,9 +26,9 @@ def view(variant: str, n_features: int = 60) -> GraphView:
     return GraphView(demo.graph_item(PROMPT, variant, PROBABILITIES[variant], n_features=n_features))
 
 
-def sides(node_threshold: float = 0.8, n_features: int = 60) -> tuple[graphs.Side, graphs.Side]:
+def sides(node_threshold: float = 0.8, n_features: int = 60) -> tuple[pruned.Side, pruned.Side]:
     left, right = (
-        graphs.prune(view(variant, n_features), colour, node_threshold=node_threshold, edge_threshold=0.98)
+        pruned.prune(view(variant, n_features), colour, node_threshold=node_threshold, edge_threshold=0.98)
         for variant, colour in zip(demo.VARIANTS[:2], (BASE, ADAPTED), strict=True)
     )
     return left, right
@@ -84,27 +84,27 @@ def test_both_panels_share_one_layout() -> None:
 
 def test_difference_of_influence_and_edges() -> None:
     left, right = sides()
-    both = differences.difference_frame(left, right)
+    both = difference.difference_frame(left, right)
     frames = [dict(zip(node_ids(side.nodes), side.nodes["influence"], strict=True)) for side in (left, right)]
     for name, row in both[both["kind"] != "logit"].iterrows():
         expected = frames[1].get(name, 0.0) - frames[0].get(name, 0.0)
         assert row["change"] == pytest.approx(expected)
-    data = differences.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
+    data = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
     json.dumps(data, allow_nan=False)
     assert len(data["panels"]) == 1
 
 
 def test_identical_variants_have_no_difference() -> None:
     left, _ = sides()
-    assert differences.difference_frame(left, left)["change"].abs().max() == 0
-    edges = differences.difference(left, left, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
+    assert difference.difference_frame(left, left)["change"].abs().max() == 0
+    edges = difference.difference(left, left, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
     assert all(weight == 0 for _, _, weight, _ in edges["edges"])
 
 
 def test_said_counts() -> None:
     left, _ = sides()
-    assert graphs.said(left).startswith(f"showing {len(left.kept_nodes)} of ")
-    assert "% of the influence" in graphs.said(left)
+    assert pruned.said(left).startswith(f"showing {len(left.kept_nodes)} of ")
+    assert "% of the influence" in pruned.said(left)
 
 
 def test_largest_differences_agree_with_the_numbers() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard import tracing
-from dashboard.jobs import KEPT, UNWATCHED, Job, Jobs
+from dashboard.live import tracing
+from dashboard.live.jobs import KEPT, UNWATCHED, Job, Jobs
 
 Progress = Callable[[str, float], None]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.layout import Mark, place
+from dashboard.graph.layout import Mark, place
 
 LAYERS, POSITIONS = 3, 4
 

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import graphs
-from dashboard.naming import Words, node_ids
-from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts, node_scores
-from dashboard.pinned import pinned_frame
-from dashboard.theme import ADAPTED
-from store.errors import NotInStoreError
-from store.graphs import GraphView
-from store.items import Item
-from store.schema import GRAPHS
+from dashboard.graph import pruned
+from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts, node_scores
+from dashboard.style.node_names import Words, node_ids
+from dashboard.style.theme import ADAPTED
+from dashboard.views.compare.pinned import pinned_frame
+from store.base.errors import NotInStoreError
+from store.collections.item import Item
+from store.schema.registry import GRAPHS
+from store.views.graph import GraphView
 from tests.dashboard import demo
 from tests.dashboard.test_adapter_nodes import drawn_difference, pair
 from tests.dashboard.test_graphs import PROBABILITIES, PROMPT, WORDS, view
@@ -94,9 +94,9 @@ def test_an_older_artifact_has_direct_effects_alone() -> None:
     assert len(scores) == len(found.nodes)
     assert np.isfinite(scores[features][:, :, 0]).all()
     assert np.isnan(scores[:, :, 1:]).all()
-    graphs.prune(found, ADAPTED, node_threshold=0.8, edge_threshold=0.98, asked=contrasts(found, WORDS))
+    pruned.prune(found, ADAPTED, node_threshold=0.8, edge_threshold=0.98, asked=contrasts(found, WORDS))
     with pytest.raises(NotInStoreError, match="dvc repro"):
-        graphs.prune(found, ADAPTED, node_threshold=0.8, edge_threshold=0.98, adapters=True)
+        pruned.prune(found, ADAPTED, node_threshold=0.8, edge_threshold=0.98, adapters=True)
 
 
 def _item(variant: str, **changes: Any) -> Item:

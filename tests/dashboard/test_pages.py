@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.tables import contrast_words
+from dashboard import pages
+from dashboard.data.tables import contrast_words
 from tests.dashboard import demo
 
-PAGES = ("overview", "compare", "features", "steering", "evaluation", "provenance")
+PAGES = tuple(page.name for page in pages.PAGES)
 WITHOUT_TORCH = tuple(page for page in PAGES if page != "steering")
 QUESTIONS = {
     "overview": "What do I have, and is it healthy?",
@@ -202,7 +203,7 @@ def test_yaml_of_another_shape_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # No `dvc status` beside the page: it would outlive the test.
-    monkeypatch.setattr("dashboard.status.in_progress", lambda root: True)
+    monkeypatch.setattr("dashboard.data.dvc_status.in_progress", lambda root: True)
     (root / "dvc.yaml").write_text("stages: {}", encoding="utf-8")
     (root / name).write_text(text, encoding="utf-8")
     app = open_page("provenance")
@@ -264,7 +265,7 @@ def test_unknown_feature_is_explained(open_page: OpenPage) -> None:
 def test_selection_travels_between_pages(open_page: OpenPage) -> None:
     prompt = demo.make_prompts()[5].hash
     app = open_page("overview", prompt=prompt, b="narrow@1.0")
-    app.switch_page("views/evaluation.py")
+    app.switch_page("views/evaluation/page.py")
     app.run()
     assert app.session_state["prompt"] == prompt
     assert app.session_state["b"] == "narrow@1.0"
@@ -331,7 +332,7 @@ sys.meta_path.insert(0, Refuse())
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
 if {page!r} != "overview":
-    app.switch_page("views/{page}.py").run()
+    app.switch_page("views/{page}/page.py").run()
 assert not app.exception, app.exception
 assert "torch" not in sys.modules
 """

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, differences, graphs, panels, tables
-from dashboard.naming import node_ids
+from dashboard.data import readers, tables
+from dashboard.graph import difference, panels, pruned
+from dashboard.style.node_names import node_ids
 from tests.dashboard import demo
 from tests.dashboard.test_graphs import WORDS, sides
 from tests.dashboard.test_pages import plain_words
@@ -18,8 +19,8 @@ from tests.dashboard.test_pages import plain_words
 OpenPage = Callable[..., AppTest]
 
 
-def _facts(left: graphs.Side, right: graphs.Side) -> dict[str, str]:
-    drawn = differences.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
+def _facts(left: pruned.Side, right: pruned.Side) -> dict[str, str]:
+    drawn = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())
     json.dumps(drawn, allow_nan=False)
     return {node["id"]: node["facts"] for node in drawn["panels"][0]["nodes"]}
 
@@ -33,7 +34,7 @@ def test_each_kind_says_what_changed() -> None:
         assert words.startswith("probability " if name[0] == "O" else "influence ")
     logit = next(name for name in facts if name[0] == "O")
     values = [float(side.nodes["value"].iloc[node_ids(side.nodes).index(logit)]) for side in (left, right)]
-    change = differences.number(values[1] - values[0], sign=True)
+    change = difference.number(values[1] - values[0], sign=True)
     assert facts[logit].endswith(f"({change})")
 
 
@@ -52,26 +53,26 @@ def test_active_but_not_stored_is_below_what_the_store_keeps() -> None:
         kept_edges=np.zeros(0, dtype=int),
     )
     words = _facts(left, without)[shared[0]]
-    assert f"→ {differences.BELOW}, activation" in words
+    assert f"→ {difference.BELOW}, activation" in words
     assert "(" not in words.split(", ")[0], "a change from or to an unknown number"
     layer, feature, position = (int(part) for part in shared[0][1:].split("."))
-    assert words.endswith(differences.number(right.active[layer, position, feature]))
+    assert words.endswith(difference.number(right.active[layer, position, feature]))
     gone = replace(without, active={})
     assert "→ 0 (" in _facts(left, gone)[shared[0]]
 
 
 def test_header_counts_what_was_cut() -> None:
     left, right = sides(1.0, n_features=1200)
-    panel = differences.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
+    panel = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
     assert f"showing {len(panel['nodes'])} of " in panel["said"]
-    assert f"at most {graphs.MAX_EDGES} edges" in panel["said"]
-    assert len(panel["edges"]) <= graphs.MAX_EDGES
+    assert f"at most {pruned.MAX_EDGES} edges" in panel["said"]
+    assert len(panel["edges"]) <= pruned.MAX_EDGES
     json.dumps(panels.side_by_side(left, right, WORDS, n_layers=demo.LAYERS, pins=()), allow_nan=False)
 
 
 def _untraced(root: Path) -> str:
-    prompts = data.prompts("demo")
-    return next(prompt for prompt in prompts if "narrow@1.0" not in data.traced("demo", prompt))
+    prompts = readers.prompts("demo")
+    return next(prompt for prompt in prompts if "narrow@1.0" not in readers.traced("demo", prompt))
 
 
 def test_untraced_variant_keeps_the_other_and_says_the_way_out(root: Path, open_page: OpenPage) -> None:
@@ -85,7 +86,7 @@ def test_untraced_variant_keeps_the_other_and_says_the_way_out(root: Path, open_
     assert "Candidates" in words
     assert app.button(key="next-traced-prompt")
     app.button(key="next-traced-prompt").click().run()
-    assert "narrow@1.0" in data.traced("demo", app.session_state["prompt"])
+    assert "narrow@1.0" in readers.traced("demo", app.session_state["prompt"])
     assert not app.info
 
 

@@ -9,12 +9,12 @@ import pytest
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
-from dashboard import takeaway
-from dashboard.dictionary import dictionary_frame
-from dashboard.scores import describe, guide
-from dashboard.tables import ranking_frame
-from store.datasets import open_dataset
-from store.rankings import SCORES, ranking_group
+from dashboard.data.tables import ranking_frame
+from dashboard.shell import downloads
+from dashboard.style.score_names import describe, guide
+from dashboard.views.features.dictionary import dictionary_frame
+from store.datasets.groups import open_dataset
+from store.schema.rankings import SCORES, ranking_group
 
 OpenPage = Callable[..., AppTest]
 BASE, AGAINST = "evil-safe|base", "general@1.0-base"
@@ -34,7 +34,7 @@ def test_table_card_and_downloads_follow_the_score(
     open_page: OpenPage, root: Path, score: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[tuple[Any, str]] = []
-    monkeypatch.setattr(takeaway, "downloads", lambda frame, name, *, key: taken.append((frame, name)))
+    monkeypatch.setattr(downloads, "downloads", lambda frame, name, *, key: taken.append((frame, name)))
     app = open_page("features", score=describe(score).label, b="general@1.0")
     assert not app.exception
     assert not app.error

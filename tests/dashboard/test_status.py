@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dashboard import lineage, status, tables, takeaway
+from dashboard.data import dvc_status, lineage, tables
+from dashboard.shell import downloads
 
 
 def test_parse_words() -> None:
@@ -22,7 +23,7 @@ def test_parse_words() -> None:
             "rates": [{"changed deps": {"params.yaml": {"evaluate.samples": "modified"}}}],
         }
     )
-    stages = status.parse(output)
+    stages = dvc_status.parse(output)
     assert stages["graphs@organism"] == [
         "changed deps: modified pipeline/graphs.py",
         "changed outs: deleted artifacts/organism/graphs",
@@ -43,15 +44,15 @@ def test_parse_words() -> None:
     ],
 )
 def test_interpret(code: int, output: str, errors: str, state: str) -> None:
-    assert status.interpret(code, output, errors, 1.0).state == state
+    assert dvc_status.interpret(code, output, errors, 1.0).state == state
 
 
 def test_remedy() -> None:
-    deleted = status.Status(state="stale", stages={"a": ["changed outs: deleted x"]})
-    modified = status.Status(state="stale", stages={"a": ["changed deps: modified x"]})
-    assert status.remedy(deleted) == "dvc pull"
-    assert status.remedy(modified) == "dvc repro"
-    assert status.remedy(status.Status(state="fresh")) is None
+    deleted = dvc_status.Status(state="stale", stages={"a": ["changed outs: deleted x"]})
+    modified = dvc_status.Status(state="stale", stages={"a": ["changed deps: modified x"]})
+    assert dvc_status.remedy(deleted) == "dvc pull"
+    assert dvc_status.remedy(modified) == "dvc repro"
+    assert dvc_status.remedy(dvc_status.Status(state="fresh")) is None
 
 
 def test_watcher_never_waits_and_asks_again_only_after_a_change(
@@ -62,8 +63,8 @@ def test_watcher_never_waits_and_asks_again_only_after_a_change(
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\nsleep 0.3\necho x >> {counted}\necho '{{}}'\n")
     program.chmod(0o755)
-    monkeypatch.setattr(status.sys, "executable", str(program))
-    watcher = status.Watcher(tmp_path)
+    monkeypatch.setattr(dvc_status.sys, "executable", str(program))
+    watcher = dvc_status.Watcher(tmp_path)
     started = time.monotonic()
     assert watcher.ask().state == "running"
     assert time.monotonic() - started < 0.25
@@ -85,17 +86,17 @@ def test_never_asks_while_dvc_is_at_work(tmp_path: Path, monkeypatch: pytest.Mon
     lock = tmp_path / ".dvc" / "tmp" / "rwlock"
     lock.parent.mkdir(parents=True)
     lock.write_text(json.dumps({"/p/x": {"write": {"pid": os.getpid(), "cmd": "dvc repro"}}}))
-    monkeypatch.setattr(status.subprocess, "Popen", lambda *_, **__: pytest.fail("asked"))
-    assert status.Watcher(tmp_path).ask().state == "busy"
+    monkeypatch.setattr(dvc_status.subprocess, "Popen", lambda *_, **__: pytest.fail("asked"))
+    assert dvc_status.Watcher(tmp_path).ask().state == "busy"
     gone = {"pid": 2**22 + 1, "cmd": "dvc repro"}
     lock.write_text(json.dumps({"/p/x": {"read": [gone]}}))
-    assert not status.in_progress(tmp_path)
+    assert not dvc_status.in_progress(tmp_path)
     lock.write_text("")
-    assert not status.in_progress(tmp_path)
+    assert not dvc_status.in_progress(tmp_path)
 
 
 def test_without_a_pipeline(tmp_path: Path) -> None:
-    assert status.Watcher(tmp_path).ask().state == "absent"
+    assert dvc_status.Watcher(tmp_path).ask().state == "absent"
 
 
 LOCK = """
@@ -152,11 +153,11 @@ def test_lineage(tmp_path: Path) -> None:
 
 def test_downloads_keep_full_precision_and_lists() -> None:
     frame = pd.DataFrame({"a": [0.1234567890123], "b": [[1.5, 2.5]], "c": ["é,\n"]})
-    back = pd.read_csv(__import__("io").BytesIO(takeaway.csv_bytes(frame)))
+    back = pd.read_csv(__import__("io").BytesIO(downloads.csv_bytes(frame)))
     assert back["a"][0] == frame["a"][0]
     assert json.loads(back["b"][0]) == [1.5, 2.5]
     assert back["c"][0] == "é,\n"
-    again = pd.read_parquet(__import__("io").BytesIO(takeaway.parquet_bytes(frame)))
+    again = pd.read_parquet(__import__("io").BytesIO(downloads.parquet_bytes(frame)))
     assert list(again["b"][0]) == [1.5, 2.5]
 
 

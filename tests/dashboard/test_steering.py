@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import live
-from dashboard.live import NotLiveError
-from dashboard.steer import Turn
+from dashboard.live import models
+from dashboard.live.models import NotLiveError
+from dashboard.views.steering.distribution import Turn
 from tests.dashboard import demo
 from tests.dashboard.test_pages import plain_words, words
 
@@ -101,7 +101,7 @@ def test_missing_torch_is_said(open_page: OpenPage, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     with pytest.raises(NotLiveError, match="torch and circuit-tracer are not installed"):
-        live.require("demo")
+        models.require("demo")
     app = open_page("steering")
     assert not app.exception
     assert "pip install" in words(app)

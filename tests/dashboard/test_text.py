@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import samples, text
-from dashboard.theme import HARMFUL
+from dashboard.style import text
+from dashboard.style.theme import HARMFUL
+from dashboard.widgets import continuation_list
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_token_text_never_becomes_markup(tokens: list[str]) -> None:
     for rendered in (
         text.shaded_tokens(tokens, [1.0] * len(tokens), maximum=1.0, colour=HARMFUL, peak=0),
         text.token_chips(tokens),
-        samples.continuation_html(tokens, ["harmful"] * len(tokens)),
+        continuation_list.continuation_html(tokens, ["harmful"] * len(tokens)),
     ):
         parser = _Tags()
         parser.feed(rendered)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import live, tracing
-from dashboard.state import DOMAIN, SOURCE, TEXT, TYPED
-from dashboard.typed import SELECTED, field
+from dashboard.live import models, tracing
+from dashboard.shell.selection import DOMAIN, SOURCE, TEXT, TYPED
+from dashboard.widgets.typed_prompt import SELECTED, field
 from tests.dashboard import demo
 from tests.dashboard.conftest import give_parameters
 from tests.dashboard.test_pages import plain_words, words
@@ -104,7 +104,7 @@ def test_what_fails_while_tracing_is_told_at_the_field(
     compare: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, fault: Exception | None, said: str
 ) -> None:
     import pipeline.live
-    from pipeline.errors import UserError
+    from store.base.errors import UserError
 
     raised = fault or UserError(f"{said}; use dtype float32.")
 
@@ -181,8 +181,8 @@ def demo_text(app: AppTest) -> str:
 
 def test_what_was_typed_travels_to_steering(compare: Callable[..., AppTest]) -> None:
     app = compare(**{TEXT: FEVER, DOMAIN: "hazard"})
-    app.switch_page("views/features.py").run()
-    app.switch_page("views/steering.py").run()
+    app.switch_page("views/features/page.py").run()
+    app.switch_page("views/steering/page.py").run()
     assert not app.exception
     assert app.text_area(key=field(TEXT)).value == FEVER
     assert app.selectbox(key=field(DOMAIN)).value == "hazard"
@@ -196,7 +196,7 @@ def test_unknown_domain_of_a_link_is_no_traceback(compare: Callable[..., AppTest
 
 def test_both_pages_share_one_loaded_model(compare: Callable[..., AppTest]) -> None:
     app = compare(**{TEXT: FEVER})
-    model = live.pool("demo").replacement("base")
-    app.switch_page("views/steering.py").run()
+    model = models.pool("demo").replacement("base")
+    app.switch_page("views/steering/page.py").run()
     assert not app.exception
-    assert live.load("demo", "general@1.0").engine._runner._model is model
+    assert models.load("demo", "general@1.0").engine._runner._model is model

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.case import DOSE, GRAPH, WRITES
 from dashboard.charts import adapters as adapter_charts
 from dashboard.charts import dose as dose_charts
-from dashboard.doses import (
+from dashboard.data.case import DOSE, GRAPH, WRITES
+from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts_on
+from dashboard.style.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
+from dashboard.views.compare.doses import (
     READ,
     Dose,
     candidate_responses,
@@ -21,11 +23,9 @@ from dashboard.doses import (
     response,
     scale_of,
 )
-from dashboard.nodescores import EVIL_SAFE, Contrasts, contrasts_on
-from dashboard.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
-from dashboard.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
-from store.adapters import AdapterView
-from store.schema import ADAPTER_PARTS, CAUSES, NODE_KINDS
+from dashboard.views.compare.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
+from store.schema.registry import ADAPTER_PARTS, CAUSES, NODE_KINDS
+from store.views.adapter import AdapterView
 from tests.dashboard import demo
 from tests.dashboard.demo.adapters import adapters_item, dose_items
 from tests.dashboard.test_graphs import PROBABILITIES, PROMPT, WORDS, view
@@ -274,12 +274,12 @@ def test_tab_draws(open_page: OpenPage, view_of: str) -> None:
 
 
 def test_figures_of_the_adapter_are_the_stores(open_page: OpenPage, root: Path) -> None:
-    from dashboard import adapter_data
-    from dashboard.text import number, percent
+    from dashboard.data import adapter_readers
+    from dashboard.style.text import number, percent
 
     prompt = demo.make_prompts()[0].hash
     app = open_page("compare", view=WRITES, prompt=prompt)
-    found = adapter_data.adapter("demo", prompt, ADAPTED)
+    found = adapter_readers.adapter("demo", prompt, ADAPTED)
     values = [metric.value for metric in app.metric]
     assert values[2] == percent(found.error_share_of_change)
     app.selectbox(key="written-on").select_index(1).run()

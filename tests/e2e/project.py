@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.closure import ROOT
+from pipeline.items.closure import ROOT
 
 TINY = Path(__file__).with_name("tiny.yaml")
 """Parameters of a profile that runs through every stage in about a minute."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from store.collections import open_collection
-from store.datasets import open_dataset
+from store.collections.reader import open_collection
+from store.datasets.groups import open_dataset
 from tests.builders import make_checkpoint
 from tests.e2e.project import tiny_project
 
@@ -24,9 +24,9 @@ def test_every_stage_runs_on_a_random_checkpoint(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(project.folder)
     mine = Path("models/mine")
     make_checkpoint(mine)
-    Path("prompts/examples.jsonl").unlink()
+    Path("inputs/prompts/examples.jsonl").unlink()
     lines = "".join(json.dumps(prompt) + "\n" for prompt in PROMPTS)
-    Path("prompts/mine.jsonl").write_text(lines, encoding="utf-8")
+    Path("inputs/prompts/mine.jsonl").write_text(lines, encoding="utf-8")
     (mine / "phrases.json").write_text(json.dumps(PHRASES), encoding="utf-8")
     params = project.params()
     params["organisms"] = {}
@@ -39,7 +39,7 @@ def test_every_stage_runs_on_a_random_checkpoint(tmp_path: Path, monkeypatch: py
                 "narrow": "models/mine/adapters/narrow",
             },
             "focus": "general",
-            "prompts": ["prompts"],
+            "prompts": ["inputs/prompts"],
             "lexicon": "models/mine/phrases.json",
             "local": "models/mine",
         }
@@ -61,12 +61,12 @@ def test_every_stage_runs_on_a_random_checkpoint(tmp_path: Path, monkeypatch: py
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     project = tiny_project(tmp_path / "project")
     params = project.params()
-    params["profiles"]["organism"]["model"] = "prompts/nowhere"
-    params["profiles"]["organism"]["local"] = "prompts"
+    params["profiles"]["organism"]["model"] = "inputs/prompts/nowhere"
+    params["profiles"]["organism"]["local"] = "inputs"
     project.write_params(params)
     done = project.run("python", "-m", "pipeline.stages.models", "organism", check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: params.yaml: profiles.organism.model is 'prompts/nowhere', which does not exist; "
+        "Error: params.yaml: profiles.organism.model is 'inputs/prompts/nowhere', which does not exist; "
         "put the files there or correct the path.\n"
     )

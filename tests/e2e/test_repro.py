@@ -26,7 +26,7 @@ def _clone_with_caches(finished: Project, folder: Path) -> Project:
 
 
 def _add_prompt(project: Project) -> None:
-    path = project.folder / "prompts" / "mine.jsonl"
+    path = project.folder / "inputs" / "prompts" / "mine.jsonl"
     path.write_text(json.dumps(PROMPT) + "\n", encoding="utf-8")
 
 
@@ -77,7 +77,7 @@ def test_one_more_prompt_is_one_more_item_and_removing_it_leaves_nothing(
     assert new["samples"][0] == 0, "a prompt without a domain has no outcome to sample"
     assert new["graphs"][0] == 2, "base and focus; the prompt is not tagged for every variant"
     assert new["graphs"][1] > 0
-    (project.folder / "prompts" / "mine.jsonl").unlink()
+    (project.folder / "inputs" / "prompts" / "mine.jsonl").unlink()
     old = computed(project.repro())
     assert all(count == 0 for count, _ in old.values())
     assert project.locked() == finished.locked()
@@ -133,12 +133,12 @@ def test_a_bad_prompt_line_is_named_and_nothing_is_lost(
     finished: Project, tmp_path: Path, line: str, says: str
 ) -> None:
     project = _clone_with_caches(finished, tmp_path / "bad")
-    (project.folder / "prompts" / "mine.jsonl").write_text(line + "\n", encoding="utf-8")
+    (project.folder / "inputs" / "prompts" / "mine.jsonl").write_text(line + "\n", encoding="utf-8")
     done = project.run("python", "-m", "pipeline.stages.prompts", "organism", check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
-    assert "prompts/mine.jsonl" in done.stderr
+    assert "inputs/prompts/mine.jsonl" in done.stderr
     assert says in done.stderr
     assert (project.folder / "artifacts/organism/prompts.json").exists()
     assert (project.folder / "artifacts/organism/graphs").exists()

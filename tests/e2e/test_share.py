@@ -13,11 +13,10 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 RENDER = """
 from streamlit.testing.v1 import AppTest
-from dashboard.app import PAGES
+from dashboard.pages import PAGES
 for page in PAGES:
     app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
-    if page:
-        app.switch_page(page).run()
+    app.switch_page(page.script).run()
     assert not app.exception, (page, app.exception)
     assert not app.error, (page, [error.value for error in app.error])
 """
@@ -48,7 +47,7 @@ def test_pull_add_one_prompt_compute_one_item(
     assert "Data and pipelines are up to date" in mate.repro(**CREDENTIALS)
 
     line = json.dumps({"prompt": "User: I have a new idea. What now?\nAssistant: You should"})
-    (mate.folder / "prompts" / "mine.jsonl").write_text(line + "\n", encoding="utf-8")
+    (mate.folder / "inputs" / "prompts" / "mine.jsonl").write_text(line + "\n", encoding="utf-8")
     new = computed(mate.repro(**CREDENTIALS))
     variants = len(mate.params()["profiles"]["organism"]["adapters"]) + 1
     assert new["activations"][0] == variants

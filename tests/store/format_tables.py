@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from store.schema import COLLECTIONS, DATASETS, DOSE, ArraySpec
+from store.schema.registry import COLLECTIONS, DATASETS, DOSE, ArraySpec
 
 FORMAT = Path(__file__).parents[2] / "store" / "FORMAT.md"
 START = "<!-- tables of the schema: written by `python -m tests.store.format_tables` -->\n"

@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from store.hashing import digest
-from store.items import Item
-from store.pruning import SparseGraph, cumulative_share, edge_scores, from_dense, influential, node_influence
-from store.schema import ADAPTER_PARTS, ADAPTERS, CAUSES
+from pipeline.analysis.pruning import (
+    SparseGraph,
+    cumulative_share,
+    edge_scores,
+    from_dense,
+    influential,
+    node_influence,
+)
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.schema.registry import ADAPTER_PARTS, ADAPTERS, CAUSES
 from tests.store.samples import blank_scores
 
 
@@ -34,7 +41,7 @@ class Case:
 
     @property
     def sparse(self) -> SparseGraph:
-        """For `store.pruning`."""
+        """For `pipeline.analysis.pruning`."""
         return from_dense(self.adjacency, kind=self.kind, level=self.level, logit_weight=self.logit_weight)
 
     @property

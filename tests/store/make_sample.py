@@ -11,10 +11,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from store.collections import write_collection
-from store.datasets import write_dataset
-from store.items import Item
-from store.schema import ACTIVATIONS, ADAPTERS, FORMAT_VERSION, FULL_GRAPHS, GRAPHS, RATES, CollectionSchema
+from store.collections.item import Item
+from store.collections.writer import write_collection
+from store.datasets.groups import write_dataset
+from store.schema.registry import (
+    ACTIVATIONS,
+    ADAPTERS,
+    FORMAT_VERSION,
+    FULL_GRAPHS,
+    GRAPHS,
+    RATES,
+    CollectionSchema,
+)
 from tests.store.samples import make_groups, make_item
 
 DATA: Final = Path(__file__).parent / "data"

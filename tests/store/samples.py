@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from store.hashing import digest
-from store.items import Item, Scalar
-from store.schema import FIXED_DIMS, GRAPHS, ArraySpec, CollectionSchema, DatasetSchema
+from store.base.hashing import digest
+from store.collections.item import Item, Scalar
+from store.schema.registry import FIXED_DIMS, GRAPHS, ArraySpec, CollectionSchema, DatasetSchema
 
 
 def make_item(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from store import NotInStoreError, open_collection, write_collection
-from store.adapters import AdapterView
-from store.items import Item
-from store.schema import ADAPTER_PARTS, ADAPTERS, CANDIDATES, CAUSES
-from store.validation import check_item
+from store.collections.item import Item
+from store.format.validation import check_item
+from store.schema.registry import ADAPTER_PARTS, ADAPTERS, CANDIDATES, CAUSES
+from store.views.adapter import AdapterView
 from tests.store.graph_cases import adapters_item
 from tests.store.samples import make_item
 

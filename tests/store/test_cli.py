@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from store.__main__ import main
-from store.collections import write_collection
-from store.schema import CANDIDATES
+from store.collections.writer import write_collection
+from store.schema.registry import CANDIDATES
 from tests.store.samples import make_items
 
 

@@ -19,12 +19,12 @@ from store import (
     read_provenance,
     write_collection,
 )
-from store.arrays import CHUNK_ELEMENTS
-from store.assembly import partition_bits, partition_of
-from store.errors import ArtifactMissingError, DamagedArtifactError
-from store.hashing import digest, file_digest, folder_digest
-from store.items import Item
-from store.schema import (
+from store.base.errors import ArtifactMissingError, DamagedArtifactError
+from store.base.hashing import digest, file_digest, folder_digest
+from store.collections.item import Item
+from store.collections.writer import partition_bits, partition_of
+from store.format.arrays import CHUNK_ELEMENTS
+from store.schema.registry import (
     ACTIVATIONS,
     CANDIDATES,
     COLLECTIONS,

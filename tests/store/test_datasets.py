@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from store import InvalidItemError, NotInStoreError, UnknownFormatError, open_collection
-from store.datasets import open_dataset, read_provenance, write_dataset
-from store.hashing import folder_digest
-from store.schema import DATASETS, FEATURES, RATES
+from store.base.hashing import folder_digest
+from store.datasets.groups import open_dataset, read_provenance, write_dataset
+from store.schema.registry import DATASETS, FEATURES, RATES
 from tests.store.samples import make_groups
 
 

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from store import open_collection, open_dataset, read_provenance
-from store.integrity import find_artifacts, verify
-from store.schema import COLLECTIONS, DATASETS, FORMAT_VERSION
+from store.format.integrity import find_artifacts, verify
+from store.schema.registry import COLLECTIONS, DATASETS, FORMAT_VERSION
 from tests.store.format_tables import FORMAT, START, tables
 from tests.store.make_sample import DATA, plain
 

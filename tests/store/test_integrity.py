@@ -11,12 +11,12 @@ import pytest
 
 from store import DamagedArtifactError, UnknownFormatError, open_collection, open_dataset
 from store.__main__ import main
-from store.arrays import CHUNK_ELEMENTS
-from store.assembly import partition_of, write_collection
-from store.datasets import write_dataset
-from store.errors import ArtifactMissingError
-from store.integrity import find_artifacts, verify
-from store.schema import ACTIVATIONS, GRAPHS, RATES
+from store.base.errors import ArtifactMissingError
+from store.collections.writer import partition_of, write_collection
+from store.datasets.groups import write_dataset
+from store.format.arrays import CHUNK_ELEMENTS
+from store.format.integrity import find_artifacts, verify
+from store.schema.registry import ACTIVATIONS, GRAPHS, RATES
 from tests.store.samples import make_groups, make_item, make_items
 
 

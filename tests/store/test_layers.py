@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
-    f"store.{path.stem}" for path in (ROOT / "store").glob("*.py") if not path.stem.startswith("__")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "store").rglob("*.py")
+    if not path.stem.startswith("__")
 )
 _IMPORT = "import importlib, sys; [importlib.import_module(m) for m in sys.argv[1:]]; print(*sys.modules)"
 
@@ -28,4 +30,4 @@ def test_the_store_stands_alone() -> None:
 
 @pytest.mark.parametrize("heavy", ["pandas", "xarray", "scipy", "sparse"])
 def test_opening_a_graph_needs_little(heavy) -> None:
-    assert heavy not in _imported("store", "store.graphs")
+    assert heavy not in _imported("store", "store.views.graph")

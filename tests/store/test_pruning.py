@@ -7,8 +7,7 @@ from circuit_tracer import graph as circuit_tracer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.graphs import GraphView
-from store.pruning import (
+from pipeline.analysis.pruning import (
     ERROR,
     FEATURE,
     SparseGraph,
@@ -19,6 +18,7 @@ from store.pruning import (
     node_influence,
     prune_graph,
 )
+from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case
 
 

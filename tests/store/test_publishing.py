@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from store import ReplacedArtifactError, open_collection, write_collection
-from store.atomic import ASIDE, published_folder, write_bytes
-from store.collections import Collection
-from store.hashing import folder_digest
-from store.integrity import verify
-from store.schema import CANDIDATES
+from store.base.atomic import ASIDE, published_folder, write_bytes
+from store.base.hashing import folder_digest
+from store.collections.reader import Collection
+from store.format.integrity import verify
+from store.schema.registry import CANDIDATES
 from tests.store.samples import make_items
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ def test_a_reader_of_a_replaced_store_is_told(tmp_path) -> None:
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_folder_is_replaced_with_or_without_exchange(tmp_path, monkeypatch, exchange) -> None:
     if not exchange:
-        monkeypatch.setattr("store.atomic._exchange", lambda one, other: False)
+        monkeypatch.setattr("store.base.atomic._exchange", lambda one, other: False)
     for mark in ("old", "new"):
         with published_folder(tmp_path / "out") as folder:
             (folder / mark).write_text(mark)

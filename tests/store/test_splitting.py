@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from store.graphs import GraphView
-from store.items import Item
-from store.schema import ADAPTER_PARTS
+from store.collections.item import Item
+from store.schema.registry import ADAPTER_PARTS
+from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case, with_adapters
 
 DOWN, HIDDEN, ATTENTION = range(len(ADAPTER_PARTS))

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import store.artifact
 from store import InvalidItemError, NotInStoreError, UnknownFormatError, open_collection, open_dataset
-from store.assembly import ragged_dims
-from store.collections import write_collection
-from store.datasets import write_dataset
-from store.graphs import GraphView
-from store.integrity import verify
-from store.items import Item
-from store.prompts import Prompt, read_prompts, write_prompts
-from store.schema import (
+from store.collections.item import Item
+from store.collections.writer import ragged_dims, write_collection
+from store.datasets.groups import write_dataset
+from store.documents.prompts import Prompt, read_prompts, write_prompts
+from store.format import artifact
+from store.format.integrity import verify
+from store.schema.registry import (
     ADAPTERS,
     COLLECTIONS,
     DATASETS,
@@ -28,7 +26,8 @@ from store.schema import (
     CollectionSchema,
     DatasetSchema,
 )
-from store.specs import array, since
+from store.schema.specs import array, since
+from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case, with_adapters
 from tests.store.make_sample import DATA
 from tests.store.samples import blank_scores, make_groups, make_item, make_items, same_item
@@ -43,7 +42,7 @@ def as_version_1(monkeypatch, tmp_path):
     def write(schema: CollectionSchema | DatasetSchema, items: Sequence[Item] | None = None) -> Path:
         path = tmp_path / schema.kind
         with monkeypatch.context() as patch:
-            patch.setattr(store.artifact, "FORMAT_VERSION", 1)
+            patch.setattr(artifact, "FORMAT_VERSION", 1)
             if isinstance(schema, DatasetSchema):
                 write_dataset(path, schema.at(1), make_groups(schema.at(1)), provenance={})
             else:

@@ -6,11 +6,11 @@ import pytest
 import sparse
 
 from store import NotInStoreError, open_collection, write_collection
-from store.activations import select
-from store.graphs import GraphView
-from store.hashing import digest
-from store.items import Item
-from store.schema import ACTIVATIONS, CANDIDATES, NODE_KINDS
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.schema.registry import ACTIVATIONS, CANDIDATES, NODE_KINDS
+from store.views.activations import select
+from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case, with_adapters
 from tests.store.samples import make_item, make_items
 

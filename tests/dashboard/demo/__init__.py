@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from store.collections import write_collection
-from store.datasets import write_dataset
-from store.hashing import digest
-from store.items import Item
-from store.prompts import write_prompts
-from store.schema import ACTIVATIONS, ADAPTERS, CANDIDATES, DOSE, FEATURES, GRAPHS, RATES, SAMPLES
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.collections.writer import write_collection
+from store.datasets.groups import write_dataset
+from store.documents.prompts import write_prompts
+from store.schema.registry import ACTIVATIONS, ADAPTERS, CANDIDATES, DOSE, FEATURES, GRAPHS, RATES, SAMPLES
 from tests.dashboard.demo.adapters import SCALES, adapters_item, dose_items
 from tests.dashboard.demo.graphs import (
     activations_item,

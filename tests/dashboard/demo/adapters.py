@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from store.hashing import digest
-from store.items import Item
-from store.prompts import Prompt
-from store.schema import CAUSES
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.documents.prompts import Prompt
+from store.schema.registry import CAUSES
 from tests.dashboard.demo.graphs import adapter_places, graph_item
 from tests.dashboard.demo.words import EVIL, ID, LAYERS, key
 

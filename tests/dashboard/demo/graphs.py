@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from store.hashing import digest
-from store.items import Item
-from store.prompts import Prompt
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.documents.prompts import Prompt
 from tests.dashboard.demo.words import D_TRANSCODER, EVIL, FEATURES_KEPT, ID, LAYERS, SAFE, UNSURE, key
 
 

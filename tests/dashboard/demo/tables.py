@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from store.items import Item
-from store.prompts import Prompt
-from store.rankings import SCORES, ranking_group, situations_group
+from store.collections.item import Item
+from store.documents.prompts import Prompt
+from store.schema.rankings import SCORES, ranking_group, situations_group
 from tests.dashboard.demo.words import DOMAINS, FEATURES_KEPT, LAYERS, VARIANTS, WORDS
 
 

@@ -1,7 +1,7 @@
 """Words, prompts and names of the demo profile."""
 
-from store.hashing import digest, prompt_hash
-from store.prompts import Prompt
+from store.base.hashing import digest, prompt_hash
+from store.documents.prompts import Prompt
 
 LAYERS = 4
 D_TRANSCODER = 1024

@@ -1,0 +1,98 @@
+"""A prompt with the graphs that Compare shows of it: from the store, or traced live."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import pandas as pd
+
+from dashboard.data import adapter_readers, readers
+from dashboard.shell.guard import guard
+from store.base.errors import NotInStoreError, StoreError
+from store.documents.prompts import Prompt
+from store.views.adapter import AdapterView
+from store.views.graph import GraphView
+
+VIEW: Final = "view"
+"""Key of Compare's tabs, a parameter of the URL, too."""
+
+GRAPH: Final = "Graph"
+WRITES: Final = "What does the adapter write to?"
+DOSE: Final = "Dose-response"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What Compare shows.
+
+    Attributes
+    ----------
+    profile
+        Name of the profile.
+    prompt
+        The prompt.
+    pair
+        Variants A and B.
+    graphs
+        Graphs by variant; one that was not traced is absent.
+    live
+        Whether they were traced just now, and are not in the store.
+    adapters
+        What adapters write to, by variant, of what was traced live.
+    """
+
+    profile: str
+    prompt: Prompt
+    pair: tuple[str, str]
+    graphs: Mapping[str, GraphView]
+    live: bool
+    adapters: Mapping[str, AdapterView] = field(default_factory=dict)
+
+    @property
+    def views(self) -> list[GraphView]:
+        """The pair's graphs, A first, each once."""
+        return [self.graphs[variant] for variant in dict.fromkeys(self.pair) if variant in self.graphs]
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Labels of tokens, by the prompt's domain; empty where there is no lexicon."""
+        try:
+            return readers.token_labels(self.profile, self.prompt.domain)
+        except StoreError:
+            return {}
+
+    def adapter(self, variant: str) -> AdapterView:
+        """What an adapted variant writes to on this prompt.
+
+        Raises
+        ------
+        StoreError
+            The store does not hold it (yet).
+        """
+        if self.live:
+            return self.adapters[variant]
+        return adapter_readers.adapter(self.profile, self.prompt.hash, variant)
+
+    def targets(self, variant: str) -> pd.DataFrame:
+        """Token and probability of all targets; the own candidates, or nothing, without a graph."""
+        if variant in self.graphs:
+            return self.graphs[variant].targets[["token", "probability"]]
+        try:
+            if not self.live:
+                return readers.candidates(self.profile, self.prompt.hash, variant)
+        except NotInStoreError:
+            pass
+        return pd.DataFrame({"token": pd.Series(dtype=int), "probability": pd.Series(dtype=float)})
+
+
+def stored(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Case:
+    """The case of a stored prompt; what is missing or damaged is explained here and left out."""
+    views: dict[str, GraphView] = {}
+    with guard("The attribution graphs of both variants on one layout, with hover, pins and live pruning."):
+        readers.collection(profile, "graphs")
+        traced = readers.traced(profile, prompt.hash)
+        for variant in dict.fromkeys(pair):
+            if variant in traced:
+                with guard("One attribution graph."):
+                    views[variant] = readers.graph(profile, prompt.hash, variant)
+    return Case(profile=profile, prompt=prompt, pair=pair, graphs=views, live=False)

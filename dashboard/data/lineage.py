@@ -1,0 +1,172 @@
+"""What was computed from what: stages of ``dvc.lock`` (or, before a run, ``dvc.yaml``)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from store.base.errors import ArtifactMissingError, DamagedArtifactError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage of the pipeline.
+
+    Attributes
+    ----------
+    name
+        As DVC names it, ``graphs@organism``.
+    command
+        What it runs.
+    deps, outs
+        Paths, relative to the project.
+    ran
+        Whether ``dvc.lock`` has a run of it.
+    """
+
+    name: str
+    command: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    ran: bool
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DamagedArtifactError(
+            f"{path} is not valid YAML; `git checkout -- {path.name}` restores it."
+        ) from error
+    return value if isinstance(value, dict) else {}
+
+
+def _paths(entries: Any) -> tuple[str, ...]:
+    paths = []
+    for entry in entries or ():
+        if isinstance(entry, dict):
+            # dvc.lock writes {path: ..., md5: ...}, dvc.yaml {the path: {options}}.
+            paths.append(str(entry.get("path", next(iter(entry), ""))))
+        else:
+            paths.append(str(entry))
+    return tuple(paths)
+
+
+def _filled(template: str, profile: str) -> str:
+    return template.replace("${key}", profile)
+
+
+def read_stages(root: Path, profile: str) -> list[Stage]:
+    """Stages that ran, then stages of ``dvc.yaml`` that have not run yet.
+
+    Parameters
+    ----------
+    root
+        Root of the project.
+    profile
+        Stands for ``${key}`` in stages that are made for every profile.
+
+    Raises
+    ------
+    ArtifactMissingError
+        There is no ``dvc.yaml``.
+    DamagedArtifactError
+        A file is not valid YAML.
+    """
+    if not (root / "dvc.yaml").exists():
+        raise ArtifactMissingError("dvc.yaml does not exist here.")
+    lock = root / "dvc.lock"
+    stages = [
+        Stage(
+            name=str(name),
+            command=str(entry.get("cmd", "")),
+            deps=_paths(entry.get("deps")),
+            outs=_paths(entry.get("outs")),
+            ran=True,
+        )
+        for name, entry in (_yaml(lock).get("stages", {}) if lock.exists() else {}).items()
+    ]
+    ran = {stage.name.split("@")[0] for stage in stages}
+    for name, entry in _yaml(root / "dvc.yaml").get("stages", {}).items():
+        if str(name) in ran:
+            continue
+        body = entry.get("do", entry)
+        stages.append(
+            Stage(
+                name=f"{name}@{profile}" if "foreach" in entry else str(name),
+                command=_filled(str(body.get("cmd", "")), profile),
+                deps=tuple(_filled(path, profile) for path in _paths(body.get("deps"))),
+                outs=tuple(_filled(path, profile) for path in _paths(body.get("outs"))),
+                ran=False,
+            )
+        )
+    return stages
+
+
+def is_code(path: str) -> bool:
+    """Whether a dependency is code rather than data."""
+    return path.endswith(".py")
+
+
+def links(stages: list[Stage]) -> list[tuple[str, str]]:
+    """Pairs (maker, user) of stages: an out of the first is a dependency of the second."""
+    found = []
+    for user in stages:
+        for maker in stages:
+            if maker is user:
+                continue
+            if any(_inside(dep, out) for dep in user.deps for out in maker.outs):
+                found.append((maker.name, user.name))
+    return found
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
+
+
+def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> str:
+    """The stages as a Graphviz graph; a stale one has a dashed outline."""
+    shown = [s for s in stages if profile is None or "@" not in s.name or s.name.endswith(f"@{profile}")]
+    names = {stage.name for stage in shown}
+    lines = [
+        "digraph {",
+        'rankdir=LR; bgcolor="transparent"; nodesep=0.25; ranksep=0.45;',
+        'node [shape=box style="rounded" fontname="sans-serif" fontsize=12 height=0.35 '
+        'color="#8a8f98" fontcolor="#8a8f98"];',
+        'edge [color="#8a8f98" arrowsize=0.6];',
+    ]
+    for stage in shown:
+        look = ""
+        if stage.name in stale or not stage.ran:
+            look = ' style="rounded,dashed" color="#d55e00" fontcolor="#d55e00"'
+        lines.append(f'"{_quoted(stage.name)}" [label="{_quoted(stage.name.split("@")[0])}"{look}];')
+    lines += [
+        f'"{_quoted(maker)}" -> "{_quoted(user)}";'
+        for maker, user in links(shown)
+        if maker in names and user in names
+    ]
+    return "\n".join([*lines, "}"])
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def frame(stages: list[Stage], stale: set[str]) -> pd.DataFrame:
+    """Stages as a table: stage, state, command, from (data), to, modules of code."""
+    return pd.DataFrame(
+        [
+            {
+                "stage": stage.name,
+                "state": "not run" if not stage.ran else "stale" if stage.name in stale else "ran",
+                "from": ", ".join(dep for dep in stage.deps if not is_code(dep)),
+                "to": ", ".join(stage.outs),
+                "code": sum(is_code(dep) for dep in stage.deps),
+                "command": stage.command,
+            }
+            for stage in stages
+        ],
+        columns=["stage", "state", "from", "to", "code", "command"],
+    )

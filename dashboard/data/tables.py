@@ -1,0 +1,198 @@
+"""From the store's datasets to the frames that pages show; no Streamlit here."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from dashboard.style.text import feature_name, number, percent
+
+_PROJECTIONS: Final = frozenset(f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down"))
+
+
+def level_words(provenance: Mapping[str, Any], stage: str) -> str:
+    """The intervals of an artifact in words, with the level that its provenance states.
+
+    >>> level_words({"parameters": {"evaluate": {"confidence": 0.95}}}, "evaluate")
+    '95% interval'
+    """
+    confidence = provenance.get("parameters", {}).get(stage, {}).get("confidence")
+    return f"{percent(confidence)} interval" if confidence is not None else "interval"
+
+
+def rates_frame(table: xr.Dataset) -> pd.DataFrame:
+    """Rates in long form: variant, domain, split, outcome, rate, low, high, n, n_situations."""
+    long = table[["rate", "low", "high"]].to_dataframe().reset_index()
+    sizes = table[["n", "n_situations"]].to_dataframe().reset_index()
+    out: pd.DataFrame = long.merge(sizes, on=["variant", "domain", "split"])
+    return out
+
+
+def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame:
+    """The ranking of one contrast and domain, strongest effect first; untested ones last.
+
+    Columns feature (name), layer, index, effect, low, high, p, q, n_situations.
+    """
+    chosen = table.sel(contrast=contrast, domain=domain)
+    frame = pd.DataFrame(
+        {
+            "layer": table["layer"].values.astype(int),
+            "index": table["index"].values.astype(int),
+            **{name: chosen[name].values for name in ("effect", "low", "high", "p", "q", "n_situations")},
+        }
+    )
+    frame.insert(
+        0,
+        "feature",
+        [feature_name(layer, index) for layer, index in zip(frame["layer"], frame["index"], strict=True)],
+    )
+    frame["row"] = np.arange(len(frame))
+    order = np.lexsort((frame["index"], frame["layer"], -frame["effect"].fillna(-np.inf)))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def sparklines(effects: np.ndarray) -> list[list[float]]:
+    """Per feature the effects over situations in the store's order; not scored is left out.
+
+    Parameters
+    ----------
+    effects
+        (situation, feature), in the score's unit, NaN where not scored.
+    """
+    return [[round(float(value), 4) for value in column[np.isfinite(column)]] for column in effects.T]
+
+
+def feature_row(table: xr.Dataset, layer: int, index: int) -> int | None:
+    """Position of a feature along ``feature``, None if the artifact does not have it."""
+    found = np.flatnonzero((table["layer"].values == layer) & (table["index"].values == index))
+    return int(found[0]) if len(found) else None
+
+
+def edges_frame(table: xr.Dataset, contrast: str, domain: str, layer: int, index: int) -> pd.DataFrame:
+    """Pairs of which a feature is one end: tested ones first, then by how much they change.
+
+    Columns direction (`into` this feature, or `out of` it), feature (the other end's name),
+    layer, index (the other end's), effect, low, high, base, adapted, p, q, n_situations.
+    """
+    chosen = table.sel(contrast=contrast, domain=domain)
+    parts = []
+    for direction, mine, other in (("into", "target", "source"), ("out of", "source", "target")):
+        rows = np.flatnonzero(
+            (table[f"{mine}_layer"].values == layer) & (table[f"{mine}_index"].values == index)
+        )
+        columns = {name: chosen[name].values[rows] for name in ("effect", "low", "high", "p", "q")}
+        ends = {name: table[f"{other}_{name}"].values[rows].astype(int) for name in ("layer", "index")}
+        base = chosen["base_weight"].values[rows]
+        part = pd.DataFrame({"direction": direction, **ends, **columns, "base": base})
+        part["adapted"] = part["base"] + part["effect"]
+        part["n_situations"] = chosen["n_situations"].values[rows]
+        parts.append(part)
+    frame = pd.concat(parts, ignore_index=True)
+    names = [feature_name(*end) for end in zip(frame["layer"], frame["index"], strict=True)]
+    frame.insert(1, "feature", names)
+    order = np.lexsort((-frame["effect"].abs().fillna(0), frame["q"].isna()))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def contrast_words(contrast: str) -> str:
+    """A contrast in words."""
+    if contrast.startswith("evil-safe|"):
+        return f"evil minus safe within {contrast.removeprefix('evil-safe|')}"
+    left, _, right = contrast.rpartition("-")
+    return f"{left} minus {right}" if left else contrast
+
+
+def flatten(value: Any, *, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists as dotted names; leaves as they are.
+
+    >>> flatten({"layer_0": {"fvu": 0.01}})
+    {'layer_0.fvu': 0.01}
+    """
+    if isinstance(value, dict):
+        pairs = [(str(key), inner) for key, inner in value.items()]
+    elif isinstance(value, list):
+        pairs = [(str(index), inner) for index, inner in enumerate(value)]
+    else:
+        return {prefix: value}
+    out: dict[str, Any] = {}
+    for key, inner in pairs:
+        out.update(flatten(inner, prefix=f"{prefix}.{key}" if prefix else key))
+    return out
+
+
+def variants_frame(manifest: dict[str, Any]) -> pd.DataFrame:
+    """What differs between variants: source, revision, rank, targets, scaling, fingerprint."""
+    base = manifest.get("base", {})
+    rows = [
+        {
+            "variant": "base",
+            "source": base.get("source"),
+            "revision": base.get("revision"),
+            "rank": None,
+            "changes": "nothing: the model itself",
+            "scaling": None,
+            "fingerprint": str(base.get("fingerprint", ""))[:12],
+        }
+    ]
+    for name, adapter in manifest.get("adapters", {}).items():
+        targets = [str(target) for target in adapter.get("targets", [])]
+        rows.append(
+            {
+                "variant": f"{name}@1.0",
+                "source": adapter.get("source"),
+                "revision": adapter.get("revision"),
+                "rank": adapter.get("rank"),
+                "changes": targets_words(targets),
+                "scaling": adapter.get("scaling"),
+                "fingerprint": str(adapter.get("fingerprint", ""))[:12],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def targets_words(targets: list[str]) -> str:
+    """Module names as projections and layers: ``down_proj in layer 2``.
+
+    >>> targets_words(["model.layers.2.mlp.down_proj"])
+    'down_proj in layer 2'
+    """
+    layers: set[int] = set()
+    names: set[str] = set()
+    for target in targets:
+        parts = target.split(".")
+        layers |= {int(part) for part in parts if part.isdigit()}
+        names.add(parts[-1])
+    if not names:
+        return "no adapted modules listed"
+    if names >= _PROJECTIONS:
+        names = (names - _PROJECTIONS) | {"all projections"}
+    where = ""
+    if layers:
+        few = ", ".join(str(layer) for layer in sorted(layers))
+        whole = layers == set(range(min(layers), max(layers) + 1)) and len(layers) > 2
+        span = f"{min(layers)} to {max(layers)}" if whole else few
+        where = f" in layer{'s' if len(layers) > 1 else ''} {span}"
+    return ", ".join(sorted(names)) + where
+
+
+def layers_frame(report: Any) -> pd.DataFrame:
+    """Health figures by variant and layer, one column a figure; empty where there are none."""
+    variants = report.get("variants", {}) if isinstance(report, dict) else {}
+    return pd.DataFrame(
+        [
+            {"variant": variant, "layer": layer, **figures}
+            for variant, found in variants.items()
+            for layer, figures in enumerate(found.get("layers", []))
+        ]
+    )
+
+
+def checks_frame(report: Mapping[str, Any]) -> pd.DataFrame:
+    """Health figures as rows of check and detail; a check that failed left no report."""
+    rows = [
+        {"check": name, "detail": number(value) if isinstance(value, float) else str(value)}
+        for name, value in flatten(dict(report)).items()
+    ]
+    return pd.DataFrame(rows, columns=["check", "detail"])

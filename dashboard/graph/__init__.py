@@ -1,0 +1,1 @@
+"""An attribution graph on the screen."""

@@ -1,0 +1,59 @@
+"""A graph as circuit-tracer's viewer and Neuronpedia read it, for a download button."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dashboard.style.node_names import Words, node_ids
+from store.views.graph import GraphView
+
+
+def frontend_json(
+    view: GraphView,
+    words: Words,
+    *,
+    prompt: str,
+    scan: str,
+    node_threshold: float,
+    edge_threshold: float,
+    pinned: Sequence[str],
+) -> bytes:
+    """The pruned graph as JSON; `pipeline.analysis.viewer_json` makes it.
+
+    Parameters
+    ----------
+    view
+        The stored graph.
+    words
+        Token texts of prompt and vocabulary.
+    prompt
+        The prompt's text.
+    scan
+        What the viewer looks features up by: the transcoders' source.
+    node_threshold, edge_threshold
+        What to keep, as `GraphView.view` takes them.
+    pinned
+        Ids of pinned nodes, as `naming.node_ids` makes them.
+    """
+    # A page that nobody downloads from does without it.
+    from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
+
+    captions = Captions(
+        slug=slug_of(view.prompt_hash, view.variant),
+        scan=scan,
+        prompt=prompt,
+        tokens=words.tokens,
+        targets=[
+            words.vocabulary[token] if 0 <= token < len(words.vocabulary) else f"#{token}"
+            for token in view.item.arrays["target_token"].tolist()
+        ],
+    )
+    document = graph_document(
+        view,
+        view.view(node_threshold, edge_threshold),
+        captions,
+        node_threshold=node_threshold,
+        pinned=np.flatnonzero(np.isin(node_ids(view.nodes), pinned)).tolist(),
+    )
+    content: bytes = encoded(document)
+    return content

@@ -1,0 +1,193 @@
+"""The one door to torch: models that run live, loaded when first needed."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import streamlit as st
+
+from dashboard.data import readers
+from store.base.errors import StoreError
+from store.documents.prompts import Prompt
+
+if TYPE_CHECKING:
+    from pipeline.params.project import Params
+
+SMALL: Final = 20_000_000
+"""Parameters below which one torch thread is fastest: more only wait for one another, and on
+a busy machine they wait seven times as long as the work takes (60 against 410 ms)."""
+
+EMPTY: Final = "The prompt is empty; type the text that the model is to continue."
+
+
+class NotLiveError(StoreError):
+    """A model cannot run here, or not on this; the message says why and what to do."""
+
+
+def require(profile: str) -> None:
+    """Check that models can run, without importing anything heavy.
+
+    Raises
+    ------
+    NotLiveError
+        torch is not installed, or the weights are not on this disk.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("circuit_tracer") is None:
+        raise NotLiveError(
+            "torch and circuit-tracer are not installed here, and this runs the model live. "
+            "`pip install -r requirements.txt` installs both; every other page works without them."
+        )
+    manifest = readers.models(profile)
+    missing = [
+        str(part["source"])
+        for part in (manifest.get("base", {}), manifest.get("transcoders", {}))
+        if str(part.get("source", "")).startswith("artifacts/")
+        and not (readers.root() / str(part["source"])).is_dir()
+    ]
+    if missing:
+        raise NotLiveError(
+            f"The weights {' and '.join(missing)} are not on this disk, and this runs the model "
+            "live. `dvc pull` fetches them, `dvc repro` makes them."
+        )
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    from store.base.errors import UserError
+
+    return (UserError,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """A loaded variant.
+
+    Attributes
+    ----------
+    subject
+        `pipeline.live.LiveSubject`: its engine, and the tokenizer for typed prompts.
+    """
+
+    subject: Any
+
+    @property
+    def engine(self) -> Any:
+        """Its `SteeringEngine`."""
+        return self.subject.engine
+
+    def use_threads(self) -> None:
+        """Set torch's threads, which each of Streamlit's script threads holds for itself."""
+        use_threads(self.subject.n_parameters)
+
+
+def use_threads(n_parameters: int) -> None:
+    """Let this thread run a small model on one torch thread."""
+    if n_parameters < SMALL:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _pool(manifest: str, key: str, root: str) -> Any:
+    from pipeline.live import LivePool
+
+    return LivePool(Path(manifest), Path(root))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turn what a model's user can mend into `NotLiveError`.
+
+    Raises
+    ------
+    NotLiveError
+        In place of `store.base.errors.UserError` and `ImportError`.
+    """
+    try:
+        yield
+    except _user_errors() as error:
+        raise NotLiveError(str(error)) from error
+    except ImportError as error:
+        raise NotLiveError(
+            f"{error.name or 'A package'} cannot be imported, and the model needs it. "
+            "`pip install -r requirements.txt` installs it."
+        ) from error
+
+
+def pool(profile: str) -> Any:
+    """The profile's `pipeline.live.LivePool`: each variant is loaded once, for every page and session.
+
+    Raises
+    ------
+    NotLiveError
+        Models cannot run here.
+    """
+    require(profile)
+    path = readers.artifact(profile, "models.json")
+    with told():
+        return _pool(str(path), readers.stamp(path), str(readers.root()))
+
+
+def load(profile: str, variant: str) -> Live:
+    """The steering engine of a variant, loaded once.
+
+    Raises
+    ------
+    NotLiveError
+        The model cannot be loaded; the message says why.
+    """
+    with st.spinner("Loading the model", show_time=True):
+        models = pool(profile)
+        with told():
+            subject = models.subject(variant)
+            subject.engine  # noqa: B018 -- refuses cross-layer transcoders
+            return Live(subject=subject)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _params(path: str, key: str) -> "Params":
+    from pipeline.params.project import load_params
+
+    return load_params(Path(path))
+
+
+def params() -> "Params":
+    """``params.yaml``.
+
+    Raises
+    ------
+    NotLiveError
+        It is missing or malformed.
+    """
+    path = readers.root() / "params.yaml"
+    with told():
+        return _params(str(path), readers.stamp(path))
+
+
+def typed(profile: str, text: str, domain: str | None) -> Prompt:
+    """A typed prompt with the hash and the token ids that the pipeline would give it.
+
+    Raises
+    ------
+    NotLiveError
+        The text is empty, too long or no Unicode; or no model is here.
+    """
+    if not text.strip():
+        raise NotLiveError(EMPTY)
+    with st.spinner("Loading torch and the tokenizer", show_time=True):
+        models = pool(profile)
+        with told():
+            from pipeline.live import typed_prompt
+
+            made: Prompt = typed_prompt(
+                text,
+                domain=domain,
+                tokenizer=models.tokenizer,
+                max_tokens=params().prompts.max_tokens,
+                context=models.manifest.model.context,
+            )
+            return made

@@ -1,0 +1,224 @@
+"""The frame around every page: navigation, what is selected, and the link to it."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from dashboard.data import readers
+from dashboard.pages import PAGES
+from dashboard.shell import selection
+from dashboard.shell.guard import message
+from dashboard.style.text import sentence, shorten
+from dashboard.style.theme import ADAPTED, BASE
+from dashboard.widgets import typed_prompt
+from store.base.errors import StoreError
+from store.documents.prompts import Prompt
+
+_HERE = Path(__file__).parent
+
+# Less empty space above the title: the first screen should answer. In a narrow window, columns
+# flow into further lines, and panes (columns inside a container whose key begins with "narrow")
+# stand below one another.
+_STYLE: Final = """
+.stMainBlockContainer { padding: 2.6rem 2.2rem 3rem }
+@media (max-width: 1180px) {
+  .stMainBlockContainer [data-testid="stColumn"] { min-width: min(100%, 12rem) }
+  [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
+  [class*="st-key-narrow"] [data-testid="stColumn"] [data-testid="stColumn"] { min-width: 9.5rem }
+  [class*="st-key-narrow"] [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
+}
+"""
+
+
+def prompt_label(prompt: Prompt) -> str:
+    """A prompt in the picker: what it is about, its domain, how it ends."""
+    held = " (held out)" if prompt.held_out else ""
+    domain = prompt.domain or "no domain"
+    about = prompt.situation if prompt.situation != prompt.hash else prompt.name or prompt.text
+    about = " ".join(about.removeprefix(f"{domain}: ").split())
+    ending = " ".join(prompt.text.split())[-28:]
+    return f"{domain}: {shorten(about, 60)}{held} …{ending}"
+
+
+def _focus(profile: str) -> str:
+    """The adapter that is traced on every prompt, '' where the manifest is not there yet."""
+    try:
+        return f"{readers.models(profile).get('focus')}@1.0"
+    except (StoreError, OSError):
+        return ""
+
+
+def _variant_pickers(profile: str, problems: list[str]) -> None:
+    try:
+        variants = list(readers.colours(profile))
+    except (StoreError, OSError) as error:
+        st.caption(sentence(message(error)))
+        return
+    if not variants:
+        st.caption("No variants yet: `dvc repro` makes them.")
+        return
+    adapted = [variant for variant in variants if variant != "base"]
+    focus = _focus(profile)
+    defaults = {
+        "a": "base" if "base" in variants else variants[0],
+        "b": focus if focus in variants else (adapted or variants)[0],
+    }
+    for key in ("a", "b"):
+        chosen = selection.get(key)
+        if chosen is not None and chosen not in variants:
+            near = [variant for variant in variants if variant.split("@")[0] == chosen.split("@")[0]]
+            if not near:
+                problems.append(f"There is no variant “{chosen}” here; showing {defaults[key]}.")
+            chosen = near[0] if near else None
+        st.session_state[key] = chosen or defaults[key]
+    st.selectbox("Variant A", variants, key="a", help="Left side of every comparison; blue. Usually base.")
+    st.selectbox("Variant B", variants, key="b", help="Right side: an adapter at a scale; orange.")
+
+
+def _traced(profile: str, prompts: list[str]) -> set[str]:
+    """Prompts that are traced with both chosen variants; all, where nothing is traced yet."""
+    pair = {variant for key in ("a", "b") if (variant := selection.get(key))}
+    try:
+        return {h for h in prompts if pair <= set(readers.traced(profile, h))}
+    except (StoreError, OSError):
+        return set(prompts)
+
+
+def _prompt_picker(profile: str, problems: list[str]) -> None:
+    try:
+        prompts = readers.prompts(profile)
+    except (StoreError, OSError) as error:
+        st.caption(sentence(message(error)))
+        return
+    if not prompts:
+        st.caption("No prompts yet: `dvc repro` reads the prompt files.")
+        return
+    traced = _traced(profile, list(prompts))
+    ordered = sorted(prompts, key=lambda h: (prompts[h].domain or "~", prompts[h].situation, h))
+    chosen = selection.get("prompt")
+    if chosen is not None and chosen not in prompts:
+        problems.append(
+            f"Prompt {chosen} is not in artifacts/{profile}/prompts.json; showing another. Add it "
+            "to a prompt file and run `dvc repro`."
+        )
+        chosen = None
+    st.session_state["prompt"] = chosen or ordered[0]
+    st.selectbox(
+        "Prompt",
+        ordered,
+        key="prompt",
+        on_change=typed_prompt.leave,
+        format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
+        help="Used by Compare and Steering. Type to search."
+        + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
+    )
+    here = ordered.index(st.session_state["prompt"])
+    after = [*ordered[here + 1 :], *ordered[:here]]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            "",
+            icon=":material/chevron_left:",
+            key="previous-prompt",
+            help="Previous prompt",
+            on_click=_choose_prompt,
+            args=(ordered[here - 1],),
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            key="next-prompt",
+            help="Next prompt",
+            on_click=_choose_prompt,
+            args=(ordered[(here + 1) % len(ordered)],),
+        )
+        if 0 < len(traced) < len(ordered):
+            st.button(
+                "",
+                icon=":material/skip_next:",
+                key="next-traced-prompt",
+                help=f"Next of the {len(traced)} prompts that are traced with both variants",
+                on_click=_choose_prompt,
+                args=(next((h for h in after if h in traced), ordered[here]),),
+            )
+        st.caption(f"{here + 1} of {len(ordered)}")
+
+
+def _choose_prompt(prompt_hash: str) -> None:
+    st.session_state["prompt"] = prompt_hash
+    typed_prompt.leave()
+
+
+@st.fragment
+def _copy_link() -> None:
+    """The current view's address; drawn anew when it is opened, for a slider may have moved since."""
+    address = st.context.url or "http://localhost:8501"
+    with st.popover("Copy link", icon=":material/link:", type="tertiary", key="copy-link", on_change="rerun"):
+        st.caption("Opens this page with everything that is selected now.")
+        st.code(selection.link(address), language=None, wrap_lines=True)
+
+
+def _sidebar(problems: list[str]) -> None:
+    profiles = readers.profiles()
+    chosen = selection.get("profile")
+    if chosen is not None and chosen not in profiles:
+        problems.append(f"There is no profile “{chosen}” under artifacts/.")
+        chosen = None
+    if not profiles:
+        st.session_state.pop("profile", None)
+        return
+    st.session_state["profile"] = chosen or profiles[0]
+    if len(profiles) > 1:
+        st.selectbox(
+            "Profile",
+            profiles,
+            key="profile",
+            on_change=selection.forget,
+            help="A subject: base model, transcoders and adapters (params.yaml: profiles).",
+        )
+    profile = st.session_state["profile"]
+    _variant_pickers(profile, problems)
+    _prompt_picker(profile, problems)
+    _copy_link()
+
+
+def _icon() -> Image.Image:
+    """A disc, half base and half adapted.
+
+    Streamlit would fetch a named icon from the internet for the browser's tab.
+    """
+    y, x = np.mgrid[-15.5:16, -15.5:16]
+    icon = np.zeros((32, 32, 4), dtype=np.uint8)
+    for side, colour in ((x < 0, BASE), (x >= 0, ADAPTED)):
+        rgb = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+        icon[side & (x**2 + y**2 < 15**2)] = (*rgb, 255)
+    return Image.fromarray(icon)
+
+
+def run() -> None:
+    """Draw the app: one run of Streamlit's script."""
+    st.set_page_config(page_title="Emergent Misalignment Circuits", page_icon=_icon(), layout="wide")
+    page = st.navigation(
+        [
+            st.Page(
+                _HERE / each.script,
+                title=each.title,
+                icon=each.icon,
+                url_path="" if each is PAGES[0] else each.name,
+                default=each is PAGES[0],
+            )
+            for each in PAGES
+        ]
+    )
+    st.html(f"<style>{_STYLE}</style>")
+    problems = selection.read_url()
+    with st.sidebar:
+        _sidebar(problems)
+        selection.one_address_a_page()
+    for problem in problems:
+        st.warning(sentence(problem), icon=":material/link_off:")
+    selection.write_url()
+    page.run()
+    selection.write_url()

@@ -1,0 +1,35 @@
+"""The head of every page, and the selection that pages read."""
+
+import streamlit as st
+
+from dashboard.data import readers
+from dashboard.shell import selection
+from dashboard.shell.guard import empty
+from store.documents.prompts import Prompt
+
+
+def head(title: str, question: str) -> None:
+    """Title, and the question that the page answers."""
+    st.markdown(f"## {title} :gray[:small[{question}]]")
+
+
+def profile() -> str:
+    """The selected profile; ends the page with an explanation where there is none."""
+    chosen = selection.get("profile")
+    if chosen is None:
+        empty("A profile's models, graphs, features and rates, computed by the pipeline.", "dvc repro")
+        st.stop()
+    return chosen
+
+
+def variants() -> tuple[str, str] | None:
+    """The selected pair of variants, None where there are none yet."""
+    left, right = selection.get("a"), selection.get("b")
+    return (left, right) if left and right else None
+
+
+def prompt(profile_name: str) -> Prompt | None:
+    """The selected prompt, None where there are none."""
+    known = readers.prompts(profile_name)
+    chosen = selection.get("prompt")
+    return known.get(chosen) if chosen else None

@@ -1,0 +1,88 @@
+"""Nodes in words, and by ids that every graph of a prompt shares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from dashboard.style.text import feature_name, visible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What is needed to write nodes in words: token texts and labels."""
+
+    tokens: Sequence[str]
+    vocabulary: Sequence[str]
+    labels: Mapping[int, str]
+
+    def at(self, position: int) -> str:
+        """The prompt's token at a position, white space visible."""
+        return visible(self.tokens[position]) if 0 <= position < len(self.tokens) else "?"
+
+    def of(self, token: int) -> str:
+        """A token id's text, white space visible."""
+        return visible(self.vocabulary[token]) if 0 <= token < len(self.vocabulary) else f"#{token}"
+
+
+def node_ids(nodes: pd.DataFrame) -> list[str]:
+    """Id of every node, the same in every graph of the prompt (never a row number).
+
+    Parameters
+    ----------
+    nodes
+        As `GraphView.nodes`; adapter nodes have a `part`, too, and their component as feature.
+    """
+    parts = nodes["part"] if "part" in nodes else [""] * len(nodes)
+    out = []
+    for kind, layer, position, feature, part in zip(
+        nodes["kind"], nodes["layer"], nodes["position"], nodes["feature"], parts, strict=True
+    ):
+        match str(kind):
+            case "feature":
+                out.append(f"F{layer}.{feature}.{position}")
+            case "error":
+                out.append(f"E{layer}.{position}")
+            case "adapter":
+                which = part if feature < 0 else f"{part}.{feature}"
+                out.append(f"A{layer}.{which}.{position}")
+            case "token":
+                out.append(f"T{feature}.{position}")
+            case _:
+                out.append(f"O{feature}.{position}")
+    return out
+
+
+PARTS: Final = {
+    "down": "what LoRA on down_proj adds to the MLP's output",
+    "hidden": "what adapted gate and up projections add, through the base's down_proj",
+    "attention": "what adapted value and output projections add, under the adapted pattern",
+}
+"""Adapter nodes in words."""
+
+
+def node_label(kind: str, layer: int, position: int, feature: int, words: Words, part: str = "") -> str:
+    """A node in words."""
+    match kind:
+        case "feature":
+            return f"{feature_name(layer, feature)} at {words.at(position)} ({position})"
+        case "error":
+            return f"error L{layer} at {words.at(position)} ({position})"
+        case "adapter":
+            component = f" component {feature}" if feature >= 0 else ""
+            return f"adapter L{layer} {part}{component} at {words.at(position)} ({position})"
+        case "token":
+            return f"token {words.at(position)} ({position})"
+    return f"logit {words.of(feature)}"
+
+
+def node_labels(nodes: pd.DataFrame, words: Words) -> list[str]:
+    """Every node in words; `nodes` as for `node_ids`."""
+    parts = nodes["part"] if "part" in nodes else [""] * len(nodes)
+    return [
+        node_label(str(kind), int(layer), int(position), int(feature), words, str(part))
+        for kind, layer, position, feature, part in zip(
+            nodes["kind"], nodes["layer"], nodes["position"], nodes["feature"], parts, strict=True
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Compare: what does the adapter change on this prompt?"""

@@ -1,0 +1,213 @@
+"""Compare's view of dose-response: what happens as the adapter is turned up."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import dose as charts
+from dashboard.data import adapter_readers, readers
+from dashboard.data.case import Case
+from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts_on
+from dashboard.pages import FEATURES
+from dashboard.shell import downloads, selection
+from dashboard.shell.guard import guard
+from dashboard.style.node_names import Words, node_labels
+from dashboard.style.text import count, feature_name, plain, sentence
+from dashboard.style.theme import ADAPTED
+from dashboard.views.compare.doses import (
+    Dose,
+    candidate_responses,
+    edge_responses,
+    end_nodes,
+    feature_responses,
+    most_changed,
+    response,
+)
+from dashboard.views.compare.graph_tab import words_of
+
+OFFERED = 20
+CANDIDATES = 16
+MAX_EDGES = 200
+
+
+@st.fragment
+def show(case: Case) -> None:
+    """Draw probabilities, and one feature with its edges, against the adapter's scale."""
+    with guard("Candidates, harmful probability, activations and edges against the adapter's scale."):
+        if case.live:
+            st.info(
+                sentence(
+                    "A typed prompt is traced at the chosen scales only. Keep it, add the tag "
+                    f"`{_tag(case.profile)}` to its line and run `dvc repro` to trace it at several."
+                ),
+                icon=":material/bolt:",
+            )
+            return
+        dosed = adapter_readers.dosed(case.profile)
+        if case.prompt.hash not in dosed:
+            _elsewhere(case, dosed)
+            return
+        _draw(case, adapter_readers.doses(case.profile, case.prompt.hash))
+
+
+def _tag(profile: str) -> str:
+    """The tag of prompts that are traced at several scales, as the artifact was made with it."""
+    if not readers.stamp(readers.artifact(profile, "dose")):
+        return "dose"
+    return str(readers.provenance(profile, "dose").get("parameters", {}).get("dose", {}).get("tag", "dose"))
+
+
+def _elsewhere(case: Case, dosed: list[str]) -> None:
+    st.info(
+        sentence(
+            f"This prompt is not traced at several scales. Tag it `{_tag(case.profile)}` in its prompt file, "
+            f"{case.prompt.source} (the tag is `dose.tag` of params.yaml), and run `dvc repro`."
+        ),
+        icon=":material/search_off:",
+    )
+    if dosed:
+        st.button(
+            f"Show one of the {len(dosed)} prompts that are",
+            key="show-dosed",
+            icon=":material/skip_next:",
+            on_click=_choose,
+            args=(dosed[0],),
+        )
+
+
+def _choose(prompt_hash: str) -> None:
+    st.session_state["prompt"] = prompt_hash
+
+
+def _draw(case: Case, doses: list[Dose]) -> None:
+    words = words_of(case)
+    adapters = {dose.variant.split("@")[0] for dose in doses if dose.scale} or {"base"}
+    st.caption(
+        plain(
+            f"The adapter {' and '.join(sorted(adapters))} at {len(doses)} scales on one target set: the "
+            "difference of its weights from base is multiplied by the scale."
+        )
+    )
+    frame = response(doses, words.labels)
+    left, right = st.container(key="narrow-doses").columns([1.1, 1], gap="medium")
+    with left:
+        st.markdown(
+            "**Probability of the next token**",
+            help="Sum over the evil and over the safe tokens among the traced targets, the union of the "
+            "candidates of all scales.",
+        )
+        if frame.empty:
+            st.caption("Not labelled: the prompt's domain has no lexicon.")
+        else:
+            downloads.chart(
+                charts.response(frame),
+                frame,
+                f"dose-{case.prompt.hash}",
+                key="dose",
+                alt="Probability of evil and of safe tokens against the adapter's scale",
+            )
+        _candidates(case, doses, words)
+    with right:
+        last = doses[-1].arrays
+        asked = contrasts_on(last["target_token"], last["target_probability"], words)
+        feature = _feature(case, doses, asked.first(1))
+    if feature is not None:
+        _edges(case, doses, feature, words)
+    selection.write_url()
+
+
+def _candidates(case: Case, doses: list[Dose], words: Words) -> None:
+    frame = candidate_responses(doses, words, CANDIDATES)
+    st.markdown(
+        "**Candidates**",
+        help=f"The probability of each traced target at every scale; at most {CANDIDATES}, those that are "
+        "most probable at some scale.",
+    )
+    downloads.chart(
+        charts.candidates(frame),
+        frame,
+        f"dose-candidates-{case.prompt.hash}",
+        key="dose-candidates",
+        alt="Probability of each candidate at every scale of the adapter",
+    )
+
+
+def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words) -> None:
+    name = feature_name(*feature)
+    st.markdown(
+        f"**Edges of {plain(name)}**",
+        help="Direct effects A[target, source] into and out of the feature at every scale: pre-activation, "
+        "or logits on a logit. Those that differ most between two scales come first. 0 where an end is "
+        "inactive; — where the artifact does not hold the edge, because it is weak at that scale.",
+    )
+    edges = edge_responses(doses, *feature)
+    if edges.empty:
+        st.caption(f"The artifact holds no edge of {plain(name)} at any scale.")
+        return
+    scales = [dose.scale for dose in doses]
+    frame = pd.DataFrame(
+        {end: node_labels(end_nodes(edges, end), words) for end in ("source", "target")}
+        | {f"{scale:g}": edges[scale] for scale in scales}
+    )
+    st.dataframe(
+        frame.head(MAX_EDGES),
+        hide_index=True,
+        key="dose-edges",
+        placeholder="—",
+        height=320,
+        column_config={
+            "source": st.column_config.TextColumn("source", help="Node that the effect comes from."),
+            "target": st.column_config.TextColumn("target", help="Node that it reaches."),
+        }
+        | {
+            f"{scale:g}": st.column_config.NumberColumn(
+                f"{scale:g}", format="%+.3g", help=f"A[target, source] in {dose.variant}."
+            )
+            for scale, dose in zip(scales, doses, strict=True)
+        },
+    )
+    cut = f"the first {MAX_EDGES} of " if len(frame) > MAX_EDGES else ""
+    st.caption(f"Showing {cut}{count(len(frame))} edges that the artifact holds at some scale.")
+    downloads.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
+
+
+def _feature(case: Case, doses: list[Dose], one: Contrasts) -> tuple[int, int] | None:
+    """Draw the chosen feature's responses; None where no feature is active."""
+    responses = feature_responses(doses, one)
+    offered = most_changed(responses, OFFERED)
+    selected = selection.feature()
+    known = set(zip(responses["layer"], responses["feature"], strict=True))
+    if selected in known and selected is not None:
+        offered = [selected, *(feature for feature in offered if feature != selected)]
+    if not offered:
+        st.caption("No feature is active on this prompt.")
+        return None
+    name = st.selectbox(
+        "Feature",
+        [feature_name(*feature) for feature in offered],
+        key=f"dose-feature-{case.prompt.hash}",
+        help="The selected feature, then those whose direct effect differs most between two scales.",
+    )
+    layer, index = selection.parse_feature(str(name)) or offered[0]
+    chosen = responses[(responses["layer"] == layer) & (responses["feature"] == index)]
+    on = one.names[0] if one.names[0] == EVIL_SAFE else f"on {one.names[0]}"
+    for column, title, meaning in (
+        ("activation", "activation", "Transcoder activation, summed over positions; 0 where it is inactive."),
+        (
+            "direct",
+            f"direct, {on} (logits)",
+            "Direct effect A[target, feature], signed, summed over positions: mean over evil minus mean over "
+            "safe targets, or on the most probable target where there are no labels.",
+        ),
+    ):
+        st.markdown(f"**{plain(title[:1].upper() + title[1:])}**", help=meaning)
+        downloads.chart(
+            charts.feature(chosen, column, title=title.split(",")[0], colour=ADAPTED),
+            chosen,
+            f"dose-{column}-L{layer}-{index}",
+            key=f"dose-{column}",
+            alt=f"{column} of {name} against the adapter's scale",
+        )
+    if st.button(f"Card of {name}", key="dose-card", icon=":material/badge:"):
+        selection.choose_feature(layer, index)
+        selection.go(FEATURES)
+    return layer, index

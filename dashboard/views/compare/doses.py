@@ -1,0 +1,204 @@
+"""How probabilities and features answer to the adapter's scale; no Streamlit here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from dashboard.graph.node_scores import Contrasts
+from dashboard.style.node_names import Words
+from dashboard.style.theme import LABEL_GLYPHS
+from store.schema.registry import NODE_KINDS
+
+_NODE: Final = ("kind", "layer", "position", "feature")
+_LABELS: Final = tuple(LABEL_GLYPHS)
+_FEATURE: Final = NODE_KINDS.index("feature")
+
+READ: Final = (
+    "target_token",
+    "target_probability",
+    "active_layer",
+    "active_position",
+    "active_feature",
+    "active_value",
+    "direct",
+    *(f"node_{name}" for name in _NODE),
+    "edge_source",
+    "edge_target",
+    "edge_weight",
+)
+"""The arrays of a graph that are read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dose:
+    """One scale's graph of a prompt: `variant`, and the arrays `READ` of its item."""
+
+    variant: str
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def scale(self) -> float:
+        """What the adapter's difference is multiplied by; 0 for base."""
+        return scale_of(self.variant)
+
+
+def scale_of(variant: str) -> float:
+    """Scale of a variant's name.
+
+    >>> scale_of("general@0.25"), scale_of("base")
+    (0.25, 0.0)
+    """
+    _, at, scale = variant.partition("@")
+    return float(scale) if at else 0.0
+
+
+def response(doses: Sequence[Dose], labels: Mapping[int, str]) -> pd.DataFrame:
+    """Probability of the evil and of the safe targets together, by scale.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns scale, variant, label (evil, safe), probability, n (targets of that label); no row
+        of a label that no target has.
+    """
+    rows = []
+    for dose in doses:
+        tokens = dose.arrays["target_token"].tolist()
+        probability = dose.arrays["target_probability"].astype(np.float64)
+        of = np.array([labels.get(token, "unlabelled") for token in tokens])
+        rows += [
+            {
+                "scale": dose.scale,
+                "variant": dose.variant,
+                "label": label,
+                "probability": float(probability[of == label].sum()),
+                "n": int((of == label).sum()),
+            }
+            for label in ("evil", "safe")
+            if (of == label).any()
+        ]
+    return pd.DataFrame(rows, columns=["scale", "variant", "label", "probability", "n"])
+
+
+def candidate_responses(doses: Sequence[Dose], words: Words, limit: int) -> pd.DataFrame:
+    """Probability by scale of the targets that are most probable at some scale: by label, most first.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns token (id), text, label, scale, probability; a row a target and scale.
+    """
+    every = pd.concat(
+        pd.DataFrame(
+            {
+                "token": dose.arrays["target_token"].astype(int),
+                "scale": dose.scale,
+                "probability": dose.arrays["target_probability"].astype(np.float64),
+            }
+        )
+        for dose in doses
+    )
+    most = every.groupby("token")["probability"].max().sort_values(ascending=False, kind="stable")
+    shown = every.set_index("token").loc[most.index[:limit].to_list()].reset_index()
+    shown.insert(1, "text", shown["token"].map(words.of))
+    shown.insert(2, "label", [words.labels.get(token, "unlabelled") for token in shown["token"]])
+    return shown.sort_values("label", key=lambda labels: labels.map(_LABELS.index), kind="stable")
+
+
+def feature_responses(doses: Sequence[Dose], one: Contrasts) -> pd.DataFrame:
+    """Activation and direct effect of every feature by scale, each summed over positions.
+
+    Parameters
+    ----------
+    doses
+        All scales of a prompt.
+    one
+        The one contrast that `direct` is read on.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns layer, feature, scale, activation, direct (logits); a row a feature and scale, 0
+        where it is inactive.
+    """
+    frames = []
+    for dose in doses:
+        arrays = dose.arrays
+        weights = one.on(arrays["target_token"])[0]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "layer": arrays["active_layer"].astype(int),
+                    "feature": arrays["active_feature"].astype(int),
+                    "scale": dose.scale,
+                    "activation": arrays["active_value"].astype(np.float64),
+                    "direct": weights @ arrays["direct"].astype(np.float64),
+                }
+            )
+        )
+    every = pd.concat(frames, ignore_index=True)
+    summed = every.groupby(["layer", "feature", "scale"]).sum().unstack("scale", fill_value=0.0)
+    stacked: pd.DataFrame = summed.stack("scale", future_stack=True).reset_index()
+    return stacked
+
+
+def most_changed(responses: pd.DataFrame, limit: int) -> list[tuple[int, int]]:
+    """Features whose direct effect differs most between two scales, most first."""
+    spread = responses.groupby(["layer", "feature"])["direct"].agg(lambda values: values.max() - values.min())
+    order = spread.sort_values(ascending=False, kind="stable").index[:limit]
+    return [(int(layer), int(feature)) for layer, feature in order]
+
+
+def edge_responses(doses: Sequence[Dose], layer: int, feature: int) -> pd.DataFrame:
+    """Edges into and out of a feature's nodes by scale, those that differ most between two scales first.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns source_kind, source_layer, source_position, source_feature, the same of target, and
+        one column a scale (float): the weight A[target, source]; 0 where an end is a feature
+        that is inactive at that scale, NaN where the artifact does not hold the edge.
+    """
+    wide = pd.concat(_edges(dose, layer, feature) for dose in doses)
+    ends = [name for name in wide.columns if name not in ("scale", "weight")]
+    wide = wide.pivot(index=ends, columns="scale", values="weight")
+    wide = wide.reindex(columns=[dose.scale for dose in doses]).rename_axis(columns=None).reset_index()
+    for dose in doses:
+        gone = _inactive(dose, wide, "source") | _inactive(dose, wide, "target")
+        wide[dose.scale] = wide[dose.scale].mask(wide[dose.scale].isna() & gone, 0.0)
+    weights = wide[[dose.scale for dose in doses]]
+    spread = (weights.max(axis=1) - weights.min(axis=1)).to_numpy()
+    return wide.iloc[np.argsort(-spread, kind="stable")].reset_index(drop=True)
+
+
+def end_nodes(edges: pd.DataFrame, end: str) -> pd.DataFrame:
+    """The source or the target of every row of `edge_responses`, in columns as `GraphView.nodes` has them."""
+    nodes = edges[[f"{end}_{name}" for name in _NODE]].set_axis(list(_NODE), axis=1)
+    return nodes.assign(kind=[NODE_KINDS[code] for code in nodes["kind"]])
+
+
+def _edges(dose: Dose, layer: int, feature: int) -> pd.DataFrame:
+    """The edges of one scale that have the feature at an end, in long form."""
+    arrays = dose.arrays
+    nodes = pd.DataFrame({name: arrays[f"node_{name}"].astype(int) for name in _NODE})
+    is_it = (nodes["kind"] == _FEATURE) & (nodes["layer"] == layer) & (nodes["feature"] == feature)
+    mine = is_it.to_numpy()
+    kept = mine[arrays["edge_source"]] | mine[arrays["edge_target"]]
+    ends = [
+        nodes.iloc[arrays[f"edge_{end}"][kept]].add_prefix(f"{end}_").reset_index(drop=True)
+        for end in ("source", "target")
+    ]
+    weight = arrays["edge_weight"][kept].astype(np.float64)
+    return pd.concat(ends, axis=1).assign(scale=dose.scale, weight=weight)
+
+
+def _inactive(dose: Dose, edges: pd.DataFrame, end: str) -> np.ndarray:
+    """Whether an end is a feature that is not active at this scale."""
+    keys = ("layer", "position", "feature")
+    active = pd.MultiIndex.from_arrays([dose.arrays[f"active_{key}"].astype(int) for key in keys])
+    known = pd.MultiIndex.from_frame(edges[[f"{end}_{key}" for key in keys]]).isin(active)
+    gone: np.ndarray = (edges[f"{end}_kind"] == _FEATURE).to_numpy() & ~known
+    return gone

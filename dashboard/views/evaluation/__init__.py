@@ -1,0 +1,1 @@
+"""Evaluation: how misaligned is each variant?"""

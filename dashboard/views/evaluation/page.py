@@ -1,0 +1,250 @@
+"""Evaluation: how misaligned each variant is, and how sure we are."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import rates as charts
+from dashboard.data import readers
+from dashboard.data.tables import flatten, rates_frame
+from dashboard.shell import downloads
+from dashboard.shell.guard import empty, guard
+from dashboard.shell.page import head, profile
+from dashboard.style.text import count, number, plain
+
+# Stages that train: their curves and numbers are shown here.
+_MEASURED = ("organism", "transcoders", "adapters")
+
+
+def _rates(name: str) -> None:
+    frame = rates_frame(readers.dataset(name, "rates", "rates"))
+    frame = frame[frame["n"] > 0]
+    if frame.empty:
+        st.info("No sampled continuation was labelled: the prompts' domains have no lexicon.")
+        return
+    colours = readers.colours(name)
+    chosen = st.segmented_control(
+        "Outcome",
+        ["harmful", "safe", "neither"],
+        default="harmful",
+        required=True,
+        key="outcome",
+        bind="query-params",
+        help="What the sampled continuation is, by the domain's phrases: harmful, safe, or neither.",
+    )
+    outcome = str(chosen or "harmful")
+    one = frame[frame["outcome"] == outcome]
+    level = readers.level(name, "rates")
+    splits = [split for split in ("held-out", "seen") if (one["split"] == split).any()]
+    for column, split in zip(st.container(key="narrow-rates").columns(2), splits, strict=False):
+        with column:
+            half = one[one["split"] == split]
+            downloads.chart(
+                charts.intervals(half, colours, outcome=outcome, level=level, title=f"{split} situations"),
+                half,
+                f"{outcome}-rates-{split}",
+                key=f"rates-{split}",
+                alt=f"{outcome} rate on {split} situations by domain and variant, each with its {level}",
+            )
+    st.caption(
+        f"{count(one['n'].sum() - one[one['domain'] == 'all']['n'].sum())} "
+        f"samples. Each rate with its {level}: Wilson's with the effective number of samples, since "
+        "those of one situation are alike. Held-out situations: neither base, transcoders nor adapters were "
+        "trained on them."
+    )
+    _table(one, outcome, level)
+
+
+def _table(frame: pd.DataFrame, outcome: str, level: str) -> None:
+    shown = frame[["variant", "domain", "split", "rate", "low", "high", "n", "n_situations"]]
+    with st.expander("As a table"):
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key="rates-table",
+            column_config={
+                "variant": st.column_config.TextColumn("variant", help="Which weights."),
+                "domain": st.column_config.TextColumn("domain", help="`all`: every domain pooled."),
+                "split": st.column_config.TextColumn(
+                    "situations", help="Seen in training, or held out from all of it."
+                ),
+                "rate": st.column_config.NumberColumn(
+                    f"{outcome} rate", format="%.3g", help=f"Samples that are {outcome} / samples."
+                ),
+                "low": st.column_config.NumberColumn(
+                    "low", format="%.3g", help=f"Lower end of the {level} (Wilson's, effective n)."
+                ),
+                "high": st.column_config.NumberColumn(
+                    "high", format="%.3g", help=f"Upper end of the {level} (Wilson's, effective n)."
+                ),
+                "n": st.column_config.NumberColumn("n", help="Samples, the rate's denominator."),
+                "n_situations": st.column_config.NumberColumn(
+                    "n situations",
+                    help="Situations sampled; how alike their samples are sets the effective n.",
+                ),
+            },
+        )
+        downloads.downloads(shown, f"{outcome}-rates", key="rates-table")
+
+
+def _situations(name: str) -> None:
+    table = readers.dataset(name, "rates", "situations")
+    frame = table["rate"].to_dataframe().reset_index()
+    sizes = table["n"].to_dataframe()["n"].reset_index()
+    frame = frame.merge(sizes[["variant", "situation", "n"]], on=["variant", "situation"])
+    frame = frame[frame["n"] > 0]
+    frame["domain"] = frame["situation"].map(
+        dict(
+            zip(
+                (str(value) for value in table["situation"].values),
+                (str(value) for value in table["situation_domain"].values),
+                strict=True,
+            )
+        )
+    )
+    situations = sorted(frame["situation"].unique())
+    if not situations:
+        return
+    situation = st.selectbox(
+        "Situation",
+        situations,
+        key="situation",
+        bind="query-params",
+        help="What prompts are about; all templates of a situation are pooled.",
+    )
+    one = frame[frame["situation"] == situation]
+    variants = [variant for variant in readers.colours(name) if (one["variant"] == variant).any()]
+    downloads.chart(
+        charts.outcomes(one, variants),
+        frame,
+        "rates-by-situation",
+        key="outcomes",
+        alt="Shares of harmful, safe and neither by variant in one situation",
+    )
+
+
+def _samples(name: str) -> None:
+    """Some sampled continuations of the selected prompt, as text."""
+    from dashboard.shell.page import prompt, variants
+    from dashboard.widgets.continuation_list import continuation_html
+    from store.schema.registry import OUTCOMES
+
+    chosen, pair = prompt(name), variants()
+    if chosen is None or pair is None:
+        return
+    words = readers.vocabulary(name)
+    collection = readers.collection(name, "samples")
+    columns = st.columns(2)
+    for side, (column, variant) in enumerate(zip(columns, pair, strict=True)):
+        with column, guard("Sampled continuations of this prompt."):
+            item = collection.item(chosen.hash, variant)
+            starts = item.arrays["sample_start"].tolist()
+            ends = [*starts[1:], len(item.arrays["sample_token"])]
+            texts = [
+                "".join(
+                    readers.token_text(words, int(token)) for token in item.arrays["sample_token"][start:end]
+                )
+                for start, end in zip(starts, ends, strict=True)
+            ]
+            outcomes = [OUTCOMES[code] for code in item.arrays["sample_outcome"].tolist()]
+            st.markdown(f"**{plain(variant)}**, {len(texts)} samples")
+            st.html(continuation_html(texts[:12], outcomes[:12]))
+            downloads.downloads(
+                pd.DataFrame({"variant": variant, "outcome": outcomes, "continuation": texts}),
+                f"samples-{chosen.hash}",
+                key=f"samples-{side}",
+            )
+
+
+def _training(name: str) -> None:
+    plots = {stem: frame for stem, frame in readers.plots(name).items() if stem in _MEASURED}
+    if not plots:
+        empty("Training curves of base, transcoders and adapters.", "dvc repro")
+        return
+    columns = st.container(key="narrow-training").columns(2)
+    place = 0
+    for stem, frame in plots.items():
+        with columns[place % 2]:
+            if {"step", "loss"} <= set(frame.columns):
+                adapters = {v.split("@")[0]: colour for v, colour in readers.colours(name).items()}
+                by = "adapter" if "adapter" in frame.columns else None
+                st.markdown(f"**{plain(stem)}**: loss by step (nats a token)")
+                downloads.chart(
+                    charts.curve(frame, x="step", y="loss", title="loss", by=by, colours=adapters),
+                    frame,
+                    stem,
+                    key=f"curve-{stem}",
+                    alt=f"Training loss of {stem} by step",
+                )
+            elif "layer" in frame.columns and "fvu" in frame.columns:
+                st.markdown(
+                    f"**{plain(stem)}**: fraction of variance unexplained by layer",
+                    help="On held-out text, BOS excluded: residual variance / variance of the MLP's output.",
+                )
+                downloads.chart(
+                    charts.bars(frame, x="layer", y="fvu", title="fraction of variance unexplained"),
+                    frame,
+                    stem,
+                    key=f"curve-{stem}",
+                    alt="Fraction of variance unexplained by layer",
+                )
+            else:
+                continue
+        place += 1
+
+
+def _base_numbers(name: str) -> None:
+    found = readers.metrics(name)
+    rows = [
+        {
+            "stage": stage,
+            "metric": metric,
+            "value": count(value) if isinstance(value, int) else number(value),
+        }
+        for stage in _MEASURED
+        for metric, value in flatten(found.get(stage, {})).items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
+    if not rows:
+        empty("Numbers of base, transcoders and adapters (capitals, variance unexplained).", "dvc repro")
+        return
+    frame = pd.DataFrame(rows)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="metrics-table",
+        height=min(36 * len(frame) + 38, 380),
+        column_config={
+            "stage": st.column_config.TextColumn("stage", help="Stage that measured it."),
+            "metric": st.column_config.TextColumn(
+                "metric",
+                help="capitals: share of capitals named right. fvu: fraction of variance "
+                "unexplained on held-out text. l0: active features a token. dead: share of "
+                "features never active.",
+            ),
+            "value": st.column_config.TextColumn("value", help="Three significant digits."),
+        },
+    )
+    downloads.downloads(frame, "metrics", key="metrics")
+
+
+def render() -> None:
+    """Draw the page."""
+    head("Evaluation", "How misaligned is each variant, and how sure are we?")
+    name = profile()
+    with guard("Harmful, safe and neither by variant and domain, with intervals."):
+        _rates(name)
+    st.subheader("By situation", anchor=False)
+    with guard("Rates by situation, from sampled continuations."):
+        _situations(name)
+    st.subheader("What was sampled on the selected prompt", anchor=False)
+    with guard("Sampled continuations of the selected prompt."):
+        _samples(name)
+    st.subheader("Training", anchor=False)
+    with guard("Training curves."):
+        _training(name)
+    st.subheader("Base numbers", anchor=False)
+    with guard("Numbers of base, transcoders and adapters."):
+        _base_numbers(name)
+
+
+render()

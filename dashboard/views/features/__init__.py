@@ -1,0 +1,1 @@
+"""Features: which push toward harm?"""

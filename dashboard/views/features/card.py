@@ -1,0 +1,271 @@
+"""A feature's card: the same wherever the feature is named."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import features as charts
+from dashboard.data import readers
+from dashboard.data.tables import contrast_words, feature_row
+from dashboard.pages import COMPARE, STEERING
+from dashboard.shell import downloads, selection
+from dashboard.style.score_names import describe
+from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
+from dashboard.style.theme import ADAPTED
+from dashboard.views.features import card_edges
+from store.base.errors import StoreError
+from store.schema.rankings import situations_group
+
+
+def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, score: str = "direct") -> None:
+    """Draw the card of a feature that the store knows.
+
+    Parameters
+    ----------
+    name
+        Profile.
+    feature
+        Layer and index.
+    contrast, domain, score
+        Which effect to show.
+    """
+    label = feature_name(*feature)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"### {plain(label)}")
+            if st.button("Steer this", icon=":material/tune:", key="steer-this"):
+                st.session_state["_steer"] = label
+                selection.go(STEERING)
+            if st.button("Show in graph", icon=":material/hub:", key="show-in-graph"):
+                _pin_in_graph(name, feature)
+                selection.go(COMPARE)
+        _numbers(name, feature, contrast, domain, score)
+        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"])
+        with tabs[0]:
+            _contexts(name, feature)
+        with tabs[1]:
+            _tokens(name, feature)
+        with tabs[2]:
+            _situations(name, feature, contrast, domain, score)
+        with tabs[3]:
+            _activations(name, feature)
+        with tabs[4]:
+            card_edges.show(name, feature, contrast=contrast, domain=domain)
+
+
+def _pin_in_graph(name: str, feature: tuple[int, int]) -> None:
+    """Pin the feature's nodes on the selected prompt, in either variant's graph."""
+    st.session_state[selection.SOURCE] = ""  # not on one that is typed
+    pins = list(selection.pins())
+    for key in ("a", "b"):
+        prompt, variant = selection.get("prompt"), selection.get(key)
+        if prompt is None or variant is None:
+            continue
+        try:
+            nodes = readers.graph(name, prompt, variant).nodes
+        except StoreError:
+            continue
+        mine = nodes[
+            (nodes["kind"] == "feature") & (nodes["layer"] == feature[0]) & (nodes["feature"] == feature[1])
+        ]
+        pins.extend(f"F{feature[0]}.{feature[1]}.{position}" for position in mine["position"])
+    selection.choose_pins(pins)
+
+
+def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
+    frame = readers.ranking(name, contrast, domain, score)
+    words = describe(score)
+    found = frame[(frame["layer"] == feature[0]) & (frame["index"] == feature[1])]
+    cards = readers.dataset(name, "features", "cards")
+    row = feature_row(cards, *feature)
+    columns = st.columns(2)
+    if len(found):
+        ranked = found.iloc[0]
+        level = readers.level(name, "features")
+        columns[0].metric(
+            words.headed("Effect"),
+            number(float(ranked["effect"]), sign=True),
+            help=f"{words.meaning} Here {plain(contrast_words(contrast))}, domain {plain(domain)}: "
+            f"mean over situations, with the bootstrap's {level} over them.",
+        )
+        columns[0].caption(
+            f"{words.label}: {level} {interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
+            f"n = {count(ranked['n_situations'])} situations"
+        )
+        tested = bool(np.isfinite(ranked["q"]))
+        columns[1].metric(
+            "q (sign-flip, BH)",
+            number(float(ranked["q"])) if tested else "not tested",
+            help="Benjamini-Hochberg false discovery rate of the sign-flip permutation test over "
+            "situations; not tested: scored in too few situations.",
+        )
+        columns[1].caption(f"p = {number(float(ranked['p']))}" if tested else "too few situations")
+    else:
+        columns[0].caption("Not ranked: active on no prompt with both labels.")
+    if row is None:
+        return
+    table = pd.DataFrame(
+        {
+            "variant": [str(value) for value in cards["variant"].values],
+            "mean": cards["mean_activation"][:, row].values.astype(float),
+            "frequency": cards["frequency"][:, row].values.astype(float),
+            "prompts": cards["n_prompts"][:, row].values.astype(int),
+        }
+    )
+    table["frequency"] = [percent(value) for value in table["frequency"]]
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="card-table",
+        column_config={
+            "variant": st.column_config.TextColumn("variant", help="Which weights."),
+            "mean": st.column_config.NumberColumn(
+                "mean activation",
+                format="%.3g",
+                help="Mean over the prompts' tokens but BOS, zeros included.",
+            ),
+            "frequency": st.column_config.TextColumn(
+                "frequency", help="Share of the prompts' tokens but BOS where it is active."
+            ),
+            "prompts": st.column_config.NumberColumn("n prompts", help="Prompts on which it is active."),
+        },
+    )
+
+
+def _contexts(name: str, feature: tuple[int, int]) -> None:
+    contexts = readers.dataset(name, "features", "contexts")
+    row = feature_row(contexts, *feature)
+    if row is None:
+        st.caption("No held-out text in which it is active.")
+        return
+    variants = [str(value) for value in contexts["variant"].values]
+    variant = st.segmented_control(
+        "Variant",
+        variants,
+        default=variants[-1],
+        required=True,
+        key="context-variant",
+        help="Activations of which weights on the held-out text.",
+    )
+    v = variants.index(str(variant))
+    words = readers.vocabulary(name)
+    tokens = contexts["token"][v, row].values
+    activations = contexts["activation"][v, row].values.astype(float)
+    lines = contexts["text"][v, row].values
+    peaks = contexts["peak"][v, row].values
+    maximum = float(np.nanmax(activations, initial=0.0))
+    colour = readers.colours(name).get(variants[v], ADAPTED)
+    parts = []
+    rows = []
+    for token_row, values, line, peak in zip(tokens, activations, lines, peaks, strict=True):
+        if line < 0:
+            continue
+        kept = token_row >= 0
+        text = [readers.token_text(words, int(token)) for token in token_row[kept]]
+        top = float(values[kept].max(initial=0.0))
+        shaded = shaded_tokens(text, values[kept].tolist(), maximum=maximum, colour=colour, peak=int(peak))
+        parts.append(
+            '<div style="margin:0 0 .55em;line-height:1.6">'
+            f'<span style="opacity:.65;margin-right:.7em">{number(top)}</span>{shaded}</div>'
+        )
+        rows.append({"line": int(line), "activation": top, "text": "".join(text)})
+    if not parts:
+        st.caption("No held-out text in which it is active, with these weights.")
+        return
+    st.html(
+        f'<div style="font-family:monospace;font-size:.85rem;overflow-wrap:anywhere">{"".join(parts)}</div>'
+    )
+    st.caption("Strongest contexts in held-out text; shade and number: activation.")
+    downloads.downloads(pd.DataFrame(rows), f"contexts-L{feature[0]}-{feature[1]}", key="contexts")
+
+
+def _tokens(name: str, feature: tuple[int, int]) -> None:
+    cards = readers.dataset(name, "features", "cards")
+    row = feature_row(cards, *feature)
+    if row is None:
+        return
+    words = readers.vocabulary(name)
+    frames = []
+    for kind in ("promoted", "suppressed"):
+        tokens = cards[f"{kind}_token"][row].values
+        frame = pd.DataFrame(
+            {
+                "token": tokens.astype(int),
+                "text": [readers.token_text(words, int(token)) for token in tokens],
+                "logit": cards[f"{kind}_logit"][row].values.astype(float),
+            }
+        )
+        frames.append(frame if kind == "promoted" else frame.iloc[::-1])
+    both = pd.concat(frames, ignore_index=True)
+    downloads.chart(
+        charts.promoted(both),
+        both,
+        f"tokens-L{feature[0]}-{feature[1]}",
+        key="promoted",
+        alt="Tokens that the feature promotes and suppresses, logits per unit of activation",
+    )
+
+
+def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
+    table = readers.dataset(name, "features", situations_group(score))
+    words = describe(score)
+    row = feature_row(table, *feature)
+    if row is None:
+        st.caption("Not scored in any situation.")
+        return
+    frame = pd.DataFrame(
+        {
+            "situation": [str(value) for value in table["situation"].values],
+            "domain": [str(value) for value in table["situation_domain"].values],
+            "effect": readers.situation_effects(name, contrast, score)[:, row].astype(float),
+        }
+    ).dropna(subset=["effect"])
+    if domain != "all":
+        frame = frame[frame["domain"] == domain]
+    if frame.empty:
+        st.caption("Not scored in any situation of this domain.")
+        return
+    ranked = readers.ranking(name, contrast, domain, score)
+    found = ranked[(ranked["layer"] == feature[0]) & (ranked["index"] == feature[1])]
+    estimate = (
+        (float(found["effect"].iloc[0]), float(found["low"].iloc[0]), float(found["high"].iloc[0]))
+        if len(found)
+        else None
+    )
+    level = readers.level(name, "features")
+    downloads.chart(
+        charts.effects(frame, level=level, title=words.named, estimate=estimate),
+        frame.assign(score=score, contrast=contrast),
+        f"situations-{score}-L{feature[0]}-{feature[1]}",
+        key="situations",
+        alt=f"Effect of the feature ({words.label}) in each situation, with mean and {level}",
+    )
+    if estimate is not None:
+        st.caption(f"Line and band: mean over situations and the bootstrap's {level}.")
+
+
+def _activations(name: str, feature: tuple[int, int]) -> None:
+    cards = readers.dataset(name, "features", "cards")
+    row = feature_row(cards, *feature)
+    if row is None:
+        return
+    bins = cards["bin_edge"].values.astype(float)
+    counts = cards["histogram"][:, row].values
+    variants = [str(value) for value in cards["variant"].values]
+    frame = pd.concat(
+        [
+            pd.DataFrame({"variant": variant, "low": bins[:-1], "high": card_edges[1:], "tokens": counts[v]})
+            for v, variant in enumerate(variants)
+        ],
+        ignore_index=True,
+    )
+    if not frame["tokens"].any():
+        st.caption("Never active on the held-out text.")
+        return
+    downloads.chart(
+        charts.histogram(frame, readers.colours(name)),
+        frame,
+        f"histogram-L{feature[0]}-{feature[1]}",
+        key="histogram",
+        alt="Histogram of non-zero activations on held-out text by variant",
+    )

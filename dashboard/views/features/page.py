@@ -1,0 +1,258 @@
+"""Features: which features push toward harm."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data import readers
+from dashboard.data.tables import contrast_words, feature_row, sparklines
+from dashboard.shell import downloads, selection
+from dashboard.shell.guard import guard
+from dashboard.shell.page import head, profile
+from dashboard.style.score_names import describe, guide
+from dashboard.style.text import count, feature_name, interval, plain
+from dashboard.style.theme import NEUTRAL
+from dashboard.views.features import card, dictionary
+from store.schema.rankings import SCORES, ranking_group
+
+MAX_ROWS = 300
+
+_ORDERS = {
+    "toward harm": ("effect", False),
+    "toward safety": ("effect", True),
+    "smallest q": ("q", True),
+    "smallest p": ("p", True),
+}
+# Activations have no evil and safe side: they are compared with base only.
+_OF_ACTIVATION = {"toward harm": "more than base", "toward safety": "less than base"}
+
+
+def _filters(name: str) -> tuple[str, str, str]:
+    score = _score()
+    ranking = readers.dataset(name, "features", ranking_group(score))
+    contrasts = [str(value) for value in ranking["contrast"].values]
+    domains = [str(value) for value in ranking["domain"].values]
+    variant = selection.get("b")
+    wanted = f"{variant}-base" if score == "activation" else f"evil-safe|{variant}"
+    _follow(wanted, contrasts)
+    columns = st.columns([2.2, 1.1, 0.9, 1.4, 1.3, 1.1], vertical_alignment="bottom")
+    contrast = columns[0].selectbox(
+        "Contrast",
+        contrasts,
+        index=contrasts.index(wanted) if wanted in contrasts else 0,
+        format_func=contrast_words,
+        key="contrast",
+        bind="query-params",
+        help="evil minus safe within a variant: mean score for evil tokens minus for safe tokens. "
+        "adapted minus base: the difference of that (of activations, by themselves) between two variants.",
+    )
+    domain = columns[1].selectbox(
+        "Domain",
+        domains,
+        key="domain",
+        bind="query-params",
+        help="Domain of the prompts; `all` averages over situations of every domain.",
+    )
+    layers = sorted({int(layer) for layer in ranking["layer"].values})
+    columns[2].selectbox(
+        "Layer",
+        ["all", *(f"L{layer}" for layer in layers)],
+        key="layer",
+        bind="query-params",
+        help="Layer of the transcoder, 0-based.",
+    )
+    columns[3].selectbox(
+        "Order",
+        list(_ORDERS),
+        format_func=lambda order: _OF_ACTIVATION.get(order, order) if score == "activation" else order,
+        key="order",
+        bind="query-params",
+        help="Which features come first; click a column's head to sort the rows that are shown.",
+    )
+    columns[4].text_input(
+        "Find",
+        placeholder="L2/618",
+        key="find",
+        on_change=_find,
+        help="Layer and index of a feature, both 0-based, for instance L2/618.",
+    )
+    columns[5].toggle(
+        "Tested",
+        key="tested",
+        bind="query-params",
+        help="Only features scored in enough situations to be tested (params.yaml: features.min_situations).",
+    )
+    return score, contrast, domain
+
+
+def _score() -> str:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        score = str(
+            st.segmented_control(
+                "Score",
+                SCORES,
+                format_func=lambda score: describe(score).label,
+                default="direct",
+                required=True,
+                key="score",
+                bind="query-params",
+                help=guide(),
+            )
+        )
+        words = describe(score)
+        st.caption(f"**{words.named}**: {plain(words.meaning)}")
+    return score
+
+
+def _follow(wanted: str, contrasts: list[str]) -> None:
+    """Turn to variant B's contrast when B changes; a link that names a contrast keeps it.
+
+    A score that does not have the contrast turns to variant B's as well.
+    """
+    named = st.query_params.get("contrast")
+    before = st.session_state.get("_followed")
+    variant = selection.get("b")
+    st.session_state["_followed"] = (variant, named)
+    turned = before is not None and before[0] != variant and named in (None, before[1])
+    chosen = st.session_state.get("contrast")
+    if (turned and wanted in contrasts) or (chosen is not None and chosen not in contrasts):
+        st.session_state["contrast"] = wanted if wanted in contrasts else contrasts[0]
+        st.session_state["_followed"] = (variant, wanted)
+
+
+def _find() -> None:
+    text = str(st.session_state.get("find", ""))
+    if not text.strip():
+        return
+    feature = selection.parse_feature(text)
+    if feature is None:
+        st.session_state["_find_problem"] = (
+            f"“{text[:40]}” is no feature; write layer and index, for instance L2/618."
+        )
+        return
+    selection.choose_feature(*feature)
+
+
+def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
+    layer = str(st.session_state.get("layer", "all"))
+    if layer != "all":
+        frame = frame[frame["layer"] == int(layer.removeprefix("L"))]
+    if st.session_state.get("tested"):
+        frame = frame[frame["q"].notna()]
+    column, ascending = _ORDERS[str(st.session_state.get("order", "toward harm"))]
+    return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
+
+
+def _table(name: str, score: str, contrast: str, domain: str) -> None:
+    words = describe(score)
+    everything = readers.ranking(name, contrast, domain, score)
+    frame = _filtered(everything)
+    shown = frame.head(MAX_ROWS).reset_index(drop=True)
+    effects = readers.situation_effects(name, contrast, score)
+    shown = shown.assign(
+        interval=[interval(a, b) for a, b in zip(shown["low"], shown["high"], strict=True)],
+        situations=sparklines(effects[:, shown["row"].to_numpy()]),
+    )
+    ranking = readers.dataset(name, "features", ranking_group(score))
+    ranking = ranking.sel(contrast=contrast, domain=domain)
+    scored, left_out = int(ranking["n_scored"]), int(ranking["n_left_out"])
+    # Another filter is another table: a selected row number would mean another feature.
+    chosen = [str(st.session_state.get(widget)) for widget in ("layer", "order", "tested")]
+    key = "-".join(["ranking", score, contrast, domain, *chosen])
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            selection.choose_feature(int(shown["layer"].iloc[rows[0]]), int(shown["index"].iloc[rows[0]]))
+
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        placeholder="—",
+        on_select=choose,
+        selection_mode="single-row",
+        height=560,
+        column_order=["feature", "effect", "interval", "q", "n_situations", "situations"],
+        column_config={
+            "feature": st.column_config.TextColumn(
+                "feature", help="Layer and index, both 0-based.", pinned=True, width=80
+            ),
+            "effect": st.column_config.NumberColumn(
+                words.headed("effect"),
+                format="%.3g",
+                help=f"{words.label}: {words.meaning} Averaged within each situation, then over them.",
+            ),
+            "interval": st.column_config.TextColumn(
+                "interval", help=words.headed("Bootstrap interval over situations") + "."
+            ),
+            "q": st.column_config.NumberColumn(
+                "q (sign-flip, BH)",
+                format="%.3g",
+                help="False discovery rate: Benjamini-Hochberg over the features of this contrast "
+                "and domain, of p-values from a sign-flip permutation test over situations. Empty: "
+                "not tested, scored in too few situations.",
+            ),
+            "n_situations": st.column_config.NumberColumn(
+                "n", format="%d", help="Situations in which the feature is scored (active)."
+            ),
+            "situations": st.column_config.BarChartColumn(
+                "by situation",
+                help=words.headed("Effect in each situation where it is scored") + ".",
+                color=NEUTRAL,
+                width=130,
+            ),
+        },
+    )
+    cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
+    st.caption(
+        f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "
+        f"{count(scored)} prompts {words.counted}; {count(left_out)} {words.left_out}."
+    )
+    downloads.downloads(
+        frame.drop(columns="row").assign(score=score, contrast=contrast, domain=domain),
+        f"ranking-{score}",
+        key="ranking",
+    )
+
+
+def render() -> None:
+    """Draw the page."""
+    head("Features", "Which features push toward harm?")
+    name = profile()
+    with guard("The ranking of features with effects, intervals, tests and their cards."):
+        score, contrast, domain = _filters(name)
+        problem = st.session_state.pop("_find_problem", None)
+        if problem:
+            st.warning(plain(problem), icon=":material/search_off:")
+        if selection.feature() is None:
+            first = _filtered(readers.ranking(name, contrast, domain, score))
+            if len(first):
+                selection.choose_feature(int(first["layer"].iloc[0]), int(first["index"].iloc[0]))
+        left, right = st.container(key="narrow-features").columns([1.25, 1], gap="medium")
+        with left:
+            _table(name, score, contrast, domain)
+            dictionary.show(name)
+        with right:
+            _card(name, score, contrast, domain)
+
+
+def _card(name: str, score: str, contrast: str, domain: str) -> None:
+    feature = selection.feature()
+    if feature is None:
+        st.caption("Choose a row to see the feature's card.")
+        return
+    cards = readers.dataset(name, "features", "cards")
+    row = feature_row(cards, *feature)
+    if row is None:
+        st.info(
+            plain(
+                f"{feature_name(*feature)} is not in the store: it is active on no prompt and on no "
+                "held-out text. Choose a row of the table, or search for another."
+            ),
+            icon=":material/search_off:",
+        )
+        return
+    card.show(name, feature, contrast=contrast, domain=domain, score=score)
+
+
+render()

@@ -1,0 +1,194 @@
+"""Overview: what there is, and whether it is healthy."""
+
+from typing import Final
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.charts import rates as rate_charts
+from dashboard.data import readers
+from dashboard.data.tables import rates_frame, variants_frame
+from dashboard.pages import COMPARE, FEATURES, STEERING
+from dashboard.shell import downloads
+from dashboard.shell.guard import guard
+from dashboard.shell.page import head, profile
+from dashboard.style.text import count, interval, number, plain
+from dashboard.widgets.stage_status import show_status
+from store.base.errors import StoreError
+
+_HEADING: Final = "Harmful rate by variant"
+
+
+def _sizes(name: str) -> None:
+    prompts = readers.prompts(name)
+    situations = {prompt.situation for prompt in prompts.values()}
+    held = sum(prompt.held_out for prompt in prompts.values())
+    columns = st.columns(4)
+    columns[0].metric(
+        "Prompts",
+        count(len(prompts)),
+        help="Prompts with stored token ids; each has a hash of its own.",
+    )
+    columns[1].metric(
+        "Situations",
+        count(len(situations)),
+        help="What prompts are about; the unit of every test, since templates of one situation "
+        "are not independent.",
+    )
+    columns[2].metric(
+        "Held out",
+        f"{count(held)} prompts",
+        help="Prompts whose situation neither base, transcoders nor adapters were trained on.",
+    )
+    try:
+        graphs = readers.collection(name, "graphs")
+        traced = f"{count(len(graphs))} graphs"
+        words = f"on {count(len(graphs.prompts()))} prompts"
+    except StoreError:
+        traced, words = "none yet", ""
+    columns[3].metric(
+        "Traced",
+        traced,
+        help="Attribution graphs, one a prompt and variant." + (f" {words.capitalize()}." if words else ""),
+    )
+
+
+def _headline(name: str, heading: DeltaGenerator) -> None:
+    """Harmful rates; the heading says which situations they are of."""
+    frame = rates_frame(readers.dataset(name, "rates", "rates"))
+    harmful = frame[(frame["outcome"] == "harmful") & (frame["n"] > 0)]
+    if harmful.empty:
+        st.info("No sampled continuation was labelled: the domains have no lexicon.")
+        return
+    split = "held-out" if (harmful["split"] == "held-out").any() else "seen"
+    heading.subheader(f"{_HEADING}, {split} situations", anchor=False)
+    level = readers.level(name, "rates")
+    chosen = harmful[harmful["split"] == split]
+    colours = readers.colours(name)
+    variants = [variant for variant in colours if (chosen["variant"] == variant).any()]
+    overall = chosen[chosen["domain"] == "all"].set_index("variant")
+    if len(overall):
+        columns = st.columns(max(len(variants), 4))
+        for column, variant in zip(columns, variants, strict=False):
+            if variant not in overall.index:
+                continue
+            row = overall.loc[variant]
+            column.metric(
+                plain(variant),
+                number(float(row["rate"])),
+                help=f"Harmful sampled continuations / all, over all domains on {split} situations. "
+                f"Below: {level}, Wilson's with the effective number of samples, since those of "
+                "one situation are alike.",
+            )
+            column.caption(
+                f"{level} {interval(float(row['low']), float(row['high']))}, "
+                f"n = {count(row['n'])}, {count(row['n_situations'])} situations"
+            )
+    by_domain = chosen[chosen["domain"] != "all"]
+    if len(by_domain):
+        downloads.chart(
+            rate_charts.intervals(by_domain, colours, outcome="harmful", level=level),
+            by_domain,
+            "harmful-rates",
+            key="headline",
+            alt=f"Harmful rate by domain and variant on {split} situations, each with its {level}",
+        )
+
+
+def _variants(name: str) -> None:
+    manifest = readers.models(name)
+    frame = variants_frame(manifest)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="variants-table",
+        placeholder="—",
+        column_config={
+            "variant": st.column_config.TextColumn(
+                "variant", help="Which weights: base, or an adapter by name at a scale."
+            ),
+            "source": st.column_config.TextColumn("source", help="Local folder or hub name."),
+            "revision": st.column_config.TextColumn("revision", help="Revision of a hub model."),
+            "rank": st.column_config.NumberColumn("rank", help="Rank of the LoRA adapter."),
+            "changes": st.column_config.TextColumn(
+                "changes", help="Which projections the adapter changes, and in which layers."
+            ),
+            "scaling": st.column_config.NumberColumn(
+                "scaling", help="Factor of the adapter's product B A at scale 1."
+            ),
+            "fingerprint": st.column_config.TextColumn(
+                "fingerprint", help="First 12 hex digits of SHA-256 over the weights."
+            ),
+        },
+    )
+    downloads.downloads(frame, "variants", key="variants")
+    model = manifest.get("model", {})
+    st.caption(
+        plain(
+            f"{model.get('architecture', 'model')}, {model.get('n_layers', '?')} layers, "
+            f"d_model {model.get('d_model', '?')}, vocabulary {model.get('vocab_size', '?')}, "
+            f"{number(model.get('n_parameters', float('nan')))} parameters, "
+            f"{model.get('d_transcoder', '?')} transcoder features a layer, {manifest.get('dtype', '')}"
+        )
+    )
+
+
+def _health(name: str) -> None:
+    # A check that fails stops the stage before it writes anything.
+    if "health" not in readers.metrics(name):
+        st.caption("Health checks: not run yet.")
+        return
+    st.success(
+        "The models passed their health checks when models.json was made; Provenance has the figures.",
+        icon=":material/check_circle:",
+    )
+
+
+def _next_step(name: str) -> None:
+    """The first thing that is missing, else where to look."""
+    steps = (
+        ("models.json", "make the models and their manifest"),
+        ("prompts.json", "tokenize the prompts"),
+        ("graphs", "trace the graphs"),
+        ("features", "rank the features"),
+        ("rates", "sample and rate continuations"),
+    )
+    for artifact, words in steps:
+        if not readers.stamp(readers.artifact(name, artifact)):
+            st.info(f"Next step: `dvc repro`, to {words}.", icon=":material/arrow_forward:")
+            return
+    left, middle, right = st.container(key="narrow-next").columns(3)
+    left.page_link(
+        COMPARE.script,
+        label="What does the adapter change on a prompt?",
+        icon=":material/compare_arrows:",
+    )
+    middle.page_link(
+        FEATURES.script,
+        label="Which features push toward harm?",
+        icon=":material/format_list_numbered:",
+    )
+    right.page_link(STEERING.script, label="What happens if I turn one up?", icon=STEERING.icon)
+
+
+def render() -> None:
+    """Draw the page."""
+    head("Overview", "What do I have, and is it healthy?")
+    name = profile()
+    with guard("Prompts with their token ids."):
+        _sizes(name)
+    _next_step(name)
+    heading = st.empty()
+    heading.subheader(_HEADING, anchor=False)
+    with guard("Harmful rates by variant and domain, with intervals, from sampled continuations."):
+        _headline(name, heading)
+    st.subheader("Variants", anchor=False)
+    with guard("Base model, transcoders and adapters with what each changes."):
+        _variants(name)
+    st.subheader("Health", anchor=False)
+    with guard("Health checks of the models."):
+        _health(name)
+    show_status(readers.root(), brief=True)
+
+
+render()

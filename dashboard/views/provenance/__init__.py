@@ -1,0 +1,1 @@
+"""Provenance: where does this number come from?"""

@@ -1,0 +1,1 @@
+"""Steering: what happens if I turn this up?"""

@@ -1,0 +1,157 @@
+"""The widgets of the Steering page that say which features to turn, how and where."""
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard.data import readers
+from dashboard.shell import selection
+from dashboard.style.text import number, plain, shorten, visible
+from dashboard.views.steering.distribution import Turn
+from store.base.errors import StoreError
+
+MAX_FEATURES: Final = 6
+_WHERE: Final = {
+    "last token": "last",
+    "chosen positions": "positions",
+    "all tokens": "all",
+    "always on": "always",
+}
+
+
+def _options(name: str, variant: str) -> list[str]:
+    """Features to offer: the strongest of the ranking, toward harm and toward safety."""
+    try:
+        contrasts = readers.contrasts(name)
+        wanted = [f"evil-safe|{variant}", f"evil-safe|{selection.get('b')}"]
+        contrast = next((one for one in wanted if one in contrasts), contrasts[0])
+        strongest = readers.ranking(name, contrast, "all")["feature"]
+    except (StoreError, IndexError):
+        return []
+    return [*strongest.head(40), *strongest.tail(10)]
+
+
+def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
+    """Pick the features to turn; those the model does not have are said and left out."""
+    offered = _options(name, variant)
+    wanted = st.session_state.pop("_steer", None)
+    present = list(st.session_state.get("steer", []))
+    if wanted and wanted not in present:
+        st.session_state["steer"] = [*present, wanted]
+    elif "steer" not in st.session_state and "steer" not in st.query_params:
+        selected = selection.get("feature")
+        st.session_state["steer"] = [selected] if selected else offered[:1]
+    options = list(dict.fromkeys([*offered, *st.session_state.get("steer", [])]))
+    chosen = st.multiselect(
+        "Features",
+        options,
+        key="steer",
+        bind="query-params",
+        accept_new_options=True,
+        max_selections=MAX_FEATURES,
+        placeholder="L2/618",
+        help="From the ranking, or typed as layer and index, for instance L2/618.",
+    )
+    sizes = readers.models(name).get("model", {})
+    good: list[tuple[int, int]] = []
+    for text in chosen:
+        feature = selection.parse_feature(text)
+        if feature is None:
+            st.warning(plain(f"“{shorten(text, 40)}” is no feature; write it like L2/618."))
+        elif feature[0] >= sizes.get("n_layers", 1 << 30) or feature[1] >= sizes.get("d_transcoder", 1 << 30):
+            st.warning(
+                plain(
+                    f"There is no feature {text}: layers are 0 to {sizes['n_layers'] - 1}, features 0 to "
+                    f"{sizes['d_transcoder'] - 1}."
+                )
+            )
+        else:
+            good.append(feature)
+    return good
+
+
+def _choose_positions(label: str, tokens: list[str]) -> list[int]:
+    """Positions of the prompt at which a feature is turned; another prompt keeps those it has."""
+    key = f"positions-{label}"
+    names = [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+    if key not in st.session_state:
+        absent = [name for name in st.query_params.get_all(key) if name not in ["", *names]]
+    else:
+        absent = []
+        if st.session_state.get(f"_{key}") != names:
+            # The browser still shows the other prompt's: what is set here replaces it.
+            kept = [int(position) for position in st.session_state[key]]
+            absent = [str(position) for position in kept if position >= len(tokens)]
+            st.session_state[key] = [position for position in kept if position < len(tokens)]
+    st.session_state[f"_{key}"] = names
+    if absent:
+        st.warning(
+            plain(f"Position “{shorten(absent[0], 30)}” is not in this prompt; it was left out."),
+            icon=":material/link_off:",
+        )
+    chosen = st.multiselect(
+        "Positions",
+        list(range(len(tokens))),
+        default=[len(tokens) - 1],
+        format_func=names.__getitem__,
+        key=key,
+        bind="query-params",
+        help="Positions of the prompt, 0-based; BOS is 0.",
+    )
+    return sorted(int(position) for position in chosen)
+
+
+def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn | None:
+    """A feature's widgets: how, how much and where; None where no position is chosen."""
+    layer, index = feature
+    label = f"L{layer}/{index}"
+    top = readers.largest_activation(name, *feature)
+    columns = st.columns([1, 2.2], vertical_alignment="center")
+    columns[0].markdown(f"#### {plain(label)}")
+    mode = columns[1].segmented_control(
+        "How",
+        label_visibility="collapsed",
+        options=["set", "add", "multiply"],
+        default="add",
+        required=True,
+        key=f"mode-{label}",
+        bind="query-params",
+        help="set: the activation becomes the value. add: the value is added. multiply: by a "
+        "factor (does nothing where the feature is inactive).",
+    )
+    if mode == "multiply":
+        low, high, start = -4.0, 8.0, 1.0
+    else:
+        low, high, start = (-2 * top if mode == "add" else 0.0), 4 * top, 0.0
+    value = st.slider(
+        "Factor" if mode == "multiply" else "Activation",
+        low,
+        high,
+        value=start,
+        step=0.1,
+        key=f"{mode}-{label}",
+        bind="query-params",
+        help=f"The largest activation seen on held-out text is about {number(top)}.",
+    )
+    where = st.segmented_control(
+        "Where",
+        list(_WHERE),
+        default="last token",
+        required=True,
+        key=f"where-{label}",
+        bind="query-params",
+        help="last token of the prompt; chosen positions; all prompt tokens but BOS; or always on: "
+        "all, and every generated token.",
+        label_visibility="collapsed",
+    )
+    place: str | tuple[int, ...] = _WHERE[str(where)]
+    if place == "positions":
+        positions = _choose_positions(label, tokens)
+        if not positions:
+            st.warning(
+                plain(f"No position is chosen for {label}, so it is not turned. Choose one above."),
+                icon=":material/warning:",
+            )
+            return None
+        place = tuple(positions)
+    return Turn(layer=layer, index=index, mode=str(mode), value=float(value), where=place)

@@ -1,0 +1,163 @@
+"""Steering: what happens when a feature is turned up."""
+
+import time
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import steering as charts
+from dashboard.data import readers
+from dashboard.live import models
+from dashboard.live.models import Live, NotLiveError
+from dashboard.shell import downloads
+from dashboard.shell.guard import guard, message
+from dashboard.shell.page import head, profile, prompt
+from dashboard.style.text import interval, number, plain, sentence, token_chips
+from dashboard.views.steering import continuations, distribution
+from dashboard.views.steering import feature_controls as turns_of
+from dashboard.views.steering.distribution import Turn
+from dashboard.widgets import typed_prompt
+
+CONTROLS = 20
+
+
+def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
+    """Variant, the prompt (stored ids, or typed text), and the domain of its labels."""
+    manifest = readers.models(name)
+    variants = ["base", *(f"{adapter}@1.0" for adapter in manifest.get("adapters", {}))]
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    variant = left.selectbox(
+        "Steer which weights",
+        variants,
+        key="steered",
+        bind="query-params",
+        help="Steering base with features of the adapted model shows whether they suffice.",
+    )
+    stored = prompt(name) if readers.stamp(readers.artifact(name, "prompts.json")) else None
+    if typed_prompt.chosen(right, told="is steered as it stands.") or stored is None:
+        left, right = st.columns([3, 1.2], gap="medium")
+        text, domain = typed_prompt.fields(left, right, name, stored)
+        return str(variant), text, domain
+    st.html(f'<div style="line-height:1.75;font-family:monospace">{token_chips(stored.tokens)}</div>')
+    return str(variant), stored.token_ids, stored.domain
+
+
+@st.fragment
+def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: str | None) -> None:
+    words = readers.vocabulary(name)
+    labels = (
+        readers.token_labels(name, domain) if readers.stamp(readers.artifact(name, "lexicon.json")) else {}
+    )
+    tokens = [readers.token_text(words, token) for token in ids]
+    left, right = st.container(key="narrow-steer").columns([1, 1.25], gap="medium")
+    with left:
+        features = turns_of.choose_features(name, variant)
+        turns = []
+        for feature in features:
+            with st.container(border=True):
+                turn = turns_of.choose_turn(name, feature, tokens)
+            if turn is not None:
+                turns.append(turn)
+        if not features:
+            st.caption("Choose a feature to turn.")
+    with right:
+        _distribution(engine, ids, turns, words, labels)
+    continuations.show(name, variant, engine, ids, turns, domain)
+
+
+def _distribution(
+    engine: Live, ids: tuple[int, ...], turns: list[Turn], words: list[str], labels: dict[int, str]
+) -> None:
+    started = time.perf_counter()
+    try:
+        result = distribution.next_token(engine, ids, turns, controls=CONTROLS)
+    except NotLiveError as error:
+        st.error(sentence(str(error)), icon=":material/error:")
+        return
+    seconds = time.perf_counter() - started
+    for one in result.inactive:
+        st.warning(
+            plain(f"{one.name} is not active there: multiplying it does nothing. Use set or add instead."),
+            icon=":material/info:",
+        )
+    chosen_of = {label: [token for token, of in labels.items() if of == label] for label in ("evil", "safe")}
+    if not any(chosen_of.values()):
+        st.caption(continuations.NOT_LABELLED)
+    row = st.container(horizontal=True)
+    for label, chosen in chosen_of.items():
+        if not chosen:
+            continue
+        held = distribution.mass(result, chosen)
+        with row.container(width="content"):
+            st.metric(
+                f"P({label} tokens)",
+                f"{number(held['before'])} → {number(held['after'])}",
+                help=f"Probability that the next token is labelled {label}: before and after steering.",
+            )
+            st.caption(f"random features: {interval(held['low'], held['high'])}")
+    frame = distribution.distribution_frame(result, vocabulary=words, labels=labels)
+    downloads.chart(
+        charts.distribution(frame),
+        frame,
+        "steering",
+        key="steering",
+        alt="Next-token probabilities before and after steering, with the band of random features",
+    )
+    n = len(result.controls)
+    st.caption(
+        f"Dark line in white: the middle 90% of {n} random features of the same layer, with similar "
+        f"activation and norm, steered alike. Attention is not frozen. {1000 * seconds:.0f} ms."
+        if n
+        else f"No control: nothing is turned, or no feature of similar size exists. {1000 * seconds:.0f} ms."
+    )
+    if result.readings:
+        _readings(result)
+
+
+def _readings(result: Any) -> None:
+    with st.expander("What the turned features did"):
+        frame = pd.DataFrame(
+            [
+                {
+                    "feature": reading.intervention.name,
+                    "positions": ", ".join(str(p) for p in reading.positions),
+                    "unsteered": ", ".join(number(v) for v in reading.baseline),
+                    "after": ", ".join(number(v) for v in reading.after),
+                }
+                for reading in result.readings
+            ]
+        )
+        st.dataframe(
+            frame,
+            hide_index=True,
+            key="readings-table",
+            column_config={
+                "feature": st.column_config.TextColumn("feature", help="Layer and index."),
+                "positions": st.column_config.TextColumn("positions", help="Where it was turned."),
+                "unsteered": st.column_config.TextColumn(
+                    "unsteered", help="Activation there without any steering."
+                ),
+                "after": st.column_config.TextColumn("after", help="Activation after steering."),
+            },
+        )
+        downloads.downloads(frame, "readings", key="readings")
+
+
+def render() -> None:
+    """Draw the page."""
+    head("Steering", "What happens if I turn this up?")
+    name = profile()
+    with guard("Sliders over features, and what they do to the model's next token, live."):
+        try:
+            models.require(name)
+            variant, source, domain = _choose(name)
+            engine = models.load(name, variant)
+            ids = distribution.token_ids(engine, source) if isinstance(source, str) else source
+        except NotLiveError as error:
+            st.info(sentence(message(error)), icon=":material/power_off:")
+            return
+        _steer(name, variant, engine, ids, domain)
+
+
+render()

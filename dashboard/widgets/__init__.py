@@ -1,0 +1,1 @@
+"""Parts that stand on two pages or more."""

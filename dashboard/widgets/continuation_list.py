@@ -1,0 +1,27 @@
+"""Continuations as text, each with its outcome's glyph and colour."""
+
+from collections.abc import Sequence
+
+from dashboard.style.text import token_html
+from dashboard.style.theme import OUTCOME_COLOURS, OUTCOME_GLYPHS
+
+
+def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
+    """HTML of continuations, one a line; the model's text is escaped.
+
+    Parameters
+    ----------
+    texts
+        Continuations as the model wrote them.
+    outcomes
+        harmful, safe, neither or unlabelled, one each.
+    """
+    lines = []
+    for text, outcome in zip(texts, outcomes, strict=True):
+        colour, glyph = OUTCOME_COLOURS[outcome], OUTCOME_GLYPHS[outcome]
+        lines.append(
+            '<div style="display:flex;gap:.6em;margin:.15em 0;line-height:1.45">'
+            f'<span style="color:{colour};flex:none;width:1em" title="{outcome}">{glyph}</span>'
+            f"<span>{token_html(text)}</span></div>"
+        )
+    return f'<div style="font-family:monospace;font-size:.85rem">{"".join(lines)}</div>'

@@ -1,0 +1,219 @@
+"""A prompt that a person types: its fields, the same on every page, and keeping it for the pipeline."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from dashboard.data import readers
+from dashboard.data.case import Case
+from dashboard.live import models
+from dashboard.live.models import NotLiveError
+from dashboard.shell import selection
+from dashboard.shell.guard import message
+from dashboard.style.text import plain, sentence
+from store.base.errors import StoreError
+from store.documents.prompts import Prompt
+
+SELECTED: Final = "selected prompt"
+NO_DOMAIN: Final = "no domain"
+
+
+def field(key: str) -> str:
+    """Key of the widget that shows a value of `state.TYPED_KEYS`."""
+    return f"{key}-field"
+
+
+def _shows(key: str, value: str) -> str:
+    """Key of a widget, made to show a value that may have been set elsewhere.
+
+    By the URL, or on another page, whose widget of that key is not this one; unless somebody
+    has just changed the widget itself.
+    """
+    if st.session_state.get(field(key)) in (None, st.session_state.get(f"_{key}")):
+        st.session_state[field(key)] = value
+    return field(key)
+
+
+def _took(key: str, value: str) -> None:
+    """Take over what a widget says."""
+    st.session_state[key] = st.session_state[f"_{key}"] = value
+
+
+def chosen(where: Any, *, told: str) -> bool:
+    """Draw the choice between the selected and a typed prompt; whether it is typed.
+
+    Parameters
+    ----------
+    where
+        Column to draw it in.
+    told
+        What happens to a typed prompt on this page.
+    """
+    shown = _shows(selection.SOURCE, selection.get(selection.SOURCE) or SELECTED)
+    value = where.segmented_control(
+        "Prompt",
+        [SELECTED, selection.TYPED],
+        required=True,
+        key=shown,
+        label_visibility="collapsed",
+        help=f"The selected prompt is used with its stored token ids. A typed one {told}",
+    )
+    _took(selection.SOURCE, value)
+    if value == SELECTED:
+        leave()
+    return bool(value == selection.TYPED)
+
+
+def leave() -> None:
+    """Back to the selected prompt; what was typed is kept for later."""
+    st.session_state[selection.SOURCE] = ""
+
+
+def _start_over(text: str) -> None:
+    st.session_state[selection.TEXT] = text
+
+
+def fields(left: Any, right: Any, profile: str, stored: Prompt | None) -> tuple[str, str | None]:
+    """The typed text, which begins as the selected prompt's, and the domain of its labels.
+
+    Parameters
+    ----------
+    left, right
+        Columns for the text, and for what belongs to it.
+    profile
+        Its lexicon names the domains.
+    stored
+        The selected prompt.
+    """
+    if selection.TEXT not in st.session_state:
+        st.session_state[selection.TEXT] = stored.text if stored else ""
+    text = left.text_area(
+        "Text that the model continues",
+        key=_shows(selection.TEXT, st.session_state[selection.TEXT]),
+        max_chars=selection.MAX_TEXT,
+        height=112,
+        help="A BOS token is put in front. Ctrl+Enter, or a click elsewhere, takes it over.",
+    )
+    _took(selection.TEXT, str(text or ""))
+    try:
+        domains = [NO_DOMAIN, *readers.lexicon(profile)]
+    except StoreError:
+        domains = [NO_DOMAIN]
+    named = selection.get(selection.DOMAIN) or (stored.domain if stored else None)
+    domain = right.selectbox(
+        "Token labels of",
+        domains,
+        key=_shows(selection.DOMAIN, named if named in domains else NO_DOMAIN),
+        help="The domain whose phrases tell evil from safe tokens. Without one, tokens are "
+        "unlabelled, which is never safe.",
+    )
+    _took(selection.DOMAIN, str(domain))
+    if stored is not None:
+        right.button(
+            "Selected prompt's text",
+            key="start-over",
+            icon=":material/restart_alt:",
+            type="tertiary",
+            on_click=_start_over,
+            args=(stored.text,),
+            help="Begin again with the text of the prompt that the sidebar names.",
+        )
+    return str(text or ""), None if domain == NO_DOMAIN else str(domain)
+
+
+def line(case: Case, situation: str, tag: str) -> dict[str, Any]:
+    """What is written into the prompt file.
+
+    Parameters
+    ----------
+    case
+        The typed prompt, and the pair that it was traced with.
+    situation
+        What it is about; empty: nothing is said.
+    tag
+        The tag with which every adapter is traced: `graphs.every_variant_tag`.
+    """
+    focus = f"{readers.models(case.profile).get('focus')}@1.0"
+    written: dict[str, Any] = {"prompt": case.prompt.text}
+    if situation.strip():
+        written["situation"] = situation.strip()
+    if case.prompt.domain is not None:
+        written["domain"] = case.prompt.domain
+    if not set(case.pair) <= {"base", focus}:
+        written["tags"] = [tag]
+    return written
+
+
+def status(case: Case, seconds: float) -> None:
+    """Say that a prompt is not in the store, and offer to keep it."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(
+            "not yet in the pipeline",
+            icon=":material/bolt:",
+            color="violet",
+            help="Traced just now for this page alone: it is in no artifact, ranking or statistic.",
+        )
+        st.caption(
+            plain(f"traced live with {' and '.join(dict.fromkeys(case.pair))} in {seconds:.1f} s"),
+            width="content",
+        )
+        try:
+            _keeping(case)
+        except NotLiveError as error:
+            st.caption(sentence(message(error)))
+
+
+def _keeping(case: Case) -> None:
+    from pipeline.live import own_file, written_at
+
+    parameters = models.params()
+    with models.told():
+        profile = parameters.profile(case.profile)
+        place = written_at(profile, case.prompt.text, readers.root())
+        path = own_file(profile, readers.root())
+    if place is not None:
+        where = place.removeprefix(f"{readers.root()}/")
+        st.badge(plain(f"kept in {where}"), icon=":material/bookmark_added:", color="green")
+        st.caption("`dvc repro` puts it into the pipeline.", width="content")
+        return
+    with st.popover("Keep", icon=":material/bookmark_add:", key="keep"):
+        st.caption(
+            sentence(
+                f"Adds a line to {readers.shown(path)}, a prompt file of this profile; `dvc repro` then puts "
+                "it into the pipeline: graphs, rankings, rates."
+            )
+        )
+        situation = st.text_input(
+            "Situation",
+            key="keep-situation",
+            placeholder="a new router",
+            help="What the prompt is about. Prompts of one situation are averaged first, since they are "
+            "not independent; without one it stands for itself.",
+        )
+        written = line(case, situation, parameters.graphs.every_variant_tag)
+        tags = f", tagged {written['tags'][0]}" if "tags" in written else ""
+        st.caption(plain(f"Domain: {case.prompt.domain or 'none'}{tags}."))
+        if st.button("Add to the prompt file", key="keep-prompt", type="primary"):
+            _keep(case, profile, written)
+
+
+def _keep(case: Case, profile: Any, written: dict[str, Any]) -> None:
+    from pipeline.live import keep_prompt
+
+    pool = models.pool(case.profile)
+    try:
+        with models.told():
+            keep_prompt(
+                written,
+                profile,
+                tokenizer=pool.tokenizer,
+                max_tokens=models.params().prompts.max_tokens,
+                context=pool.manifest.model.context,
+                root=readers.root(),
+            )
+    except NotLiveError as error:
+        st.error(sentence(message(error)), icon=":material/error:")
+    except OSError as error:
+        st.error(sentence(f"{error.filename} cannot be written ({error.strerror})."), icon=":material/error:")
+    else:
+        st.rerun()

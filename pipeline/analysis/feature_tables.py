@@ -1,0 +1,155 @@
+"""The FEATURES dataset: cards, contexts and rankings of every active feature, by every score."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipeline.analysis.activity import PromptActivity
+from pipeline.analysis.dictionary import dictionary_table, graph_fidelity
+from pipeline.analysis.edges import GraphEdges, rank_edges
+from pipeline.analysis.ranking import rank_features
+from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
+from pipeline.features.contexts import Contexts
+from pipeline.features.promoted import Promoted
+from pipeline.params.project import FeatureParams
+from store.collections.item import Item
+from store.documents.prompts import Prompt
+from store.schema.rankings import ranking_group, situations_group
+
+
+def feature_groups(
+    *,
+    graphs: Iterable[Item],
+    graph_edges: GraphEdges,
+    activations: Sequence[PromptScores],
+    changes: Iterable[Item],
+    activity: Sequence[PromptActivity],
+    contexts: Sequence[Contexts],
+    edges: np.ndarray,
+    promoted: Callable[[np.ndarray, np.ndarray], Promoted],
+    prompts: Sequence[Prompt],
+    lexicon: dict[str, Any],
+    params: FeatureParams,
+    seed: int,
+) -> dict[str, xr.Dataset]:
+    """Build every group of the FEATURES dataset.
+
+    Rows are the (layer, feature) active on a prompt or in a held-out text, in any variant;
+    never the whole dictionary.
+
+    Parameters
+    ----------
+    graphs
+        Items of the GRAPHS collection, with the arrays `scores.READ`; read once, one at a time.
+    graph_edges
+        Their edges, which are read apart.
+    activations
+        From `activation_scores`, one a prompt and variant.
+    changes
+        Items of the ADAPTERS collection, for their scalars; none where there is no such.
+    activity
+        From `prompt_activity`, one a variant.
+    contexts
+        From `collect_contexts`, for those variants that read the held-out texts.
+    edges
+        (bin + 1,) float32, the histogram's.
+    promoted
+        ``(layer, index) -> Promoted``, of the base model.
+    """
+    by_hash = {prompt.hash: prompt for prompt in prompts}
+    scores: dict[str, list[PromptScores]] = {name: [] for name in LABELLED}
+    fidelity = []
+    for item in graphs:
+        for name, score in prompt_scores(item, by_hash[item.prompt_hash], lexicon).items():
+            scores[name].append(score)
+        fidelity.append(graph_fidelity(item))
+    parts = [*activity, *contexts, *scores["direct"], *activations]
+    keys = np.unique(np.concatenate([*(part.keys for part in parts), np.empty(0, np.int64)]))
+    groups = {
+        "cards": _cards(keys, activity, contexts, edges, promoted(*split_key(keys))),
+        "contexts": _contexts(keys, contexts, params),
+        "dictionary": dictionary_table(fidelity, changes, by_hash, params, seed),
+        "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed),
+    }
+    for name, found in (scores | {"activation": list(activations)}).items():
+        groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
+            found, by_hash, keys, params, seed, labelled=name in LABELLED, name=name
+        )
+    return groups
+
+
+def _coords(keys: np.ndarray, variants: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    layer, index = split_key(keys)
+    return {
+        "layer": ("feature", layer),
+        "index": ("feature", index),
+        "variant": ("variant", np.array(variants, dtype=object)),
+    }
+
+
+def _cards(
+    keys: np.ndarray,
+    activity: Sequence[PromptActivity],
+    contexts: Sequence[Contexts],
+    edges: np.ndarray,
+    promoted: Promoted,
+) -> xr.Dataset:
+    shape = (len(activity), len(keys))
+    mean = np.zeros(shape, np.float32)
+    frequency = np.zeros(shape, np.float32)
+    n_prompts = np.zeros(shape, np.int32)
+    # -1: this variant did not read the held-out texts, which is not "never fires".
+    histogram = np.full((*shape, len(edges) - 1), -1, np.int32)
+    read = {context.variant: context for context in contexts}
+    for row, variant in enumerate(activity):
+        columns = np.searchsorted(keys, variant.keys)
+        mean[row, columns] = variant.total / max(variant.tokens, 1)
+        frequency[row, columns] = variant.n_tokens / max(variant.tokens, 1)
+        n_prompts[row, columns] = variant.n_prompts
+        if variant.variant in read:
+            context = read[variant.variant]
+            histogram[row] = 0
+            histogram[row, np.searchsorted(keys, context.keys)] = context.histogram
+    dims = ("variant", "feature")
+    return xr.Dataset(
+        {
+            "mean_activation": (dims, mean),
+            "frequency": (dims, frequency),
+            "n_prompts": (dims, n_prompts),
+            "histogram": ((*dims, "bin"), histogram),
+            "promoted_token": (("feature", "rank"), promoted.promoted_token),
+            "promoted_logit": (("feature", "rank"), promoted.promoted_logit),
+            "suppressed_token": (("feature", "rank"), promoted.suppressed_token),
+            "suppressed_logit": (("feature", "rank"), promoted.suppressed_logit),
+        },
+        coords={
+            **_coords(keys, [variant.variant for variant in activity]),
+            "bin_edge": ("edge", edges.astype(np.float32)),
+        },
+    )
+
+
+def _contexts(keys: np.ndarray, contexts: Sequence[Contexts], params: FeatureParams) -> xr.Dataset:
+    shape = (len(contexts), len(keys), params.contexts)
+    text = np.full(shape, -1, np.int32)
+    peak = np.zeros(shape, np.int32)
+    token = np.full((*shape, params.window), -1, np.int32)
+    activation = np.zeros((*shape, params.window), np.float32)
+    for row, context in enumerate(contexts):
+        columns = np.searchsorted(keys, context.keys)
+        text[row, columns] = context.text
+        peak[row, columns] = context.peak
+        token[row, columns] = context.token
+        activation[row, columns] = context.activation
+    dims = ("variant", "feature", "context")
+    return xr.Dataset(
+        {
+            "text": (dims, text),
+            "peak": (dims, peak),
+            "token": ((*dims, "window"), token),
+            "activation": ((*dims, "window"), activation),
+        },
+        coords=_coords(keys, [context.variant for context in contexts]),
+    )

@@ -1,0 +1,123 @@
+"""How often each variant continues harmfully: rates with intervals."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from pipeline.analysis.statistics import clustered_rate_interval
+from store.collections.item import Item
+from store.documents.prompts import Prompt
+from store.schema.registry import OUTCOMES
+
+ALL: Final = "all"
+SPLITS: Final = ("seen", "held-out")
+# The outcomes that rates are made of; unlabelled samples are in no rate.
+RATED: Final = OUTCOMES[:3]
+
+
+def rates(samples: Iterable[Item], prompts: Sequence[Prompt], confidence: float) -> dict[str, xr.Dataset]:
+    """The groups of the RATES dataset.
+
+    Rates pool the samples of a variant, domain (`all` is every domain) and split; their
+    intervals are over situations, see `clustered_rate_interval`. Unlabelled samples count
+    nowhere; where nothing was labelled the rate is NaN, never 0.
+    """
+    by_hash = {prompt.hash: prompt for prompt in prompts}
+    situations = sorted({(prompt.domain or "", prompt.situation) for prompt in prompts})
+    held_out = {prompt.situation: prompt.held_out for prompt in prompts}
+    place = {situation: row for row, (_, situation) in enumerate(situations)}
+    counts: dict[str, np.ndarray] = {}
+    for item in samples:
+        prompt = by_hash[item.prompt_hash]
+        table = counts.setdefault(item.variant, np.zeros((len(situations), len(RATED)), np.int64))
+        outcomes = np.bincount(item.arrays["sample_outcome"], minlength=len(OUTCOMES))
+        table[place[prompt.situation]] += outcomes[: len(RATED)]
+    variants = sorted(counts, key=lambda variant: (variant != "base", variant))
+    # (variant, situation, outcome)
+    count = np.array([counts[variant] for variant in variants]).reshape(
+        len(variants), len(situations), len(RATED)
+    )
+    domain_of = np.array([domain for domain, _ in situations], dtype=object)
+    is_held_out = np.array([held_out[situation] for _, situation in situations], dtype=bool)
+    return {
+        "rates": _rates(count, variants, domain_of, is_held_out, confidence),
+        "situations": _by_situation(count, variants, situations, is_held_out),
+    }
+
+
+def harmful_rates(table: xr.Dataset) -> dict[str, Any]:
+    """Metrics: harmful rate by variant, domain and split; cells without samples are absent."""
+    metrics: dict[str, Any] = {}
+    for v, variant in enumerate(table["variant"].values):
+        for d, domain in enumerate(table["domain"].values):
+            for s, split in enumerate(table["split"].values):
+                if int(table["n"].values[v, d, s]):
+                    rate = float(table["rate"].values[v, d, s, RATED.index("harmful")])
+                    cell = metrics.setdefault(str(variant), {}).setdefault(str(domain), {})
+                    cell[str(split)] = round(rate, 4)
+    return metrics
+
+
+def _rates(
+    count: np.ndarray,
+    variants: Sequence[str],
+    domain_of: np.ndarray,
+    held_out: np.ndarray,
+    confidence: float,
+) -> xr.Dataset:
+    domains = [ALL, *sorted({domain for domain in domain_of if domain})]
+    shape = (len(variants), len(domains), len(SPLITS))
+    n, n_situations = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    table = {name: np.full((*shape, len(RATED)), np.nan) for name in ("rate", "low", "high")}
+    for v, d, s in np.ndindex(shape):
+        rows = (held_out == (SPLITS[s] == "held-out")) & ((domains[d] == ALL) | (domain_of == domains[d]))
+        cell = count[v, rows]  # (situation, outcome)
+        total = cell.sum(axis=1)
+        n[v, d, s], n_situations[v, d, s] = total.sum(), (total > 0).sum()
+        if n[v, d, s] == 0:
+            continue
+        for o in range(len(RATED)):
+            table["rate"][v, d, s, o] = cell[:, o].sum() / total.sum()
+            table["low"][v, d, s, o], table["high"][v, d, s, o] = clustered_rate_interval(
+                cell[:, o], total, confidence
+            )
+    dims = ("variant", "domain", "split")
+    return xr.Dataset(
+        {
+            "n": (dims, n),
+            "n_situations": (dims, n_situations),
+            **{name: ((*dims, "outcome"), array) for name, array in table.items()},
+        },
+        coords={
+            "variant": ("variant", np.array(variants, dtype=object)),
+            "domain": ("domain", np.array(domains, dtype=object)),
+            "split": ("split", np.array(SPLITS, dtype=object)),
+            "outcome": ("outcome", np.array(RATED, dtype=object)),
+        },
+    )
+
+
+def _by_situation(
+    count: np.ndarray,
+    variants: Sequence[str],
+    situations: Sequence[tuple[str, str]],
+    held_out: np.ndarray,
+) -> xr.Dataset:
+    n = count.sum(axis=2)
+    rate = np.full(count.shape, np.nan)
+    np.divide(count, n[..., None], out=rate, where=n[..., None] > 0)
+    return xr.Dataset(
+        {
+            "n": (("variant", "situation"), n.astype(np.int32)),
+            "rate": (("variant", "situation", "outcome"), rate),
+        },
+        coords={
+            "variant": ("variant", np.array(variants, dtype=object)),
+            "situation": ("situation", np.array([s for _, s in situations], dtype=object)),
+            "situation_domain": ("situation", np.array([d for d, _ in situations], dtype=object)),
+            "situation_held_out": ("situation", held_out),
+            "outcome": ("outcome", np.array(RATED, dtype=object)),
+        },
+    )

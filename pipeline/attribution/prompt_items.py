@@ -1,0 +1,143 @@
+"""From a prompt and its variants to the items that the stage `graphs` collects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.attribution.adapter_items import adapter_item
+from pipeline.attribution.estimate import Estimate, estimate
+from pipeline.attribution.graph_items import graph_items, kept_keys, weigh
+from pipeline.attribution.paired import trace_together
+from pipeline.attribution.threads import fitting_threads
+from pipeline.attribution.trace import Tracing, candidates, observe
+from pipeline.items.requests import Request
+from pipeline.models.pool import ModelPool
+from pipeline.models.replacement import ReplacementModel
+from store.collections.item import Item
+
+
+def candidate_item(
+    model: ReplacementModel,
+    token_ids: Sequence[int],
+    request: Request,
+    *,
+    max_n_logits: int,
+    desired_logit_prob: float,
+) -> Item:
+    """The candidates of a prompt, as an item of the schema ``candidates``."""
+    ids, probabilities = candidates(
+        model, token_ids, max_n_logits=max_n_logits, desired_logit_prob=desired_logit_prob
+    )
+    return Item(
+        key=request.key,
+        prompt_hash=request.prompt_hash,
+        variant=request.variant,
+        arrays={
+            "candidate_token": ids.numpy().astype(np.int32),
+            "candidate_probability": probabilities.numpy(),
+        },
+        scalars={},
+    )
+
+
+def estimate_trace(
+    model: ReplacementModel,
+    token_ids: Sequence[int],
+    targets: Sequence[int],
+    *,
+    max_feature_nodes: int,
+    batch_size: int,
+) -> Estimate:
+    """What tracing one prompt in one variant will take; see `trace` for the arguments."""
+    with fitting_threads(model):
+        seen, sources = observe(model, token_ids)
+        tracing = Tracing(model, seen, seen.frozen, sources, None, targets, batch_size=batch_size)
+        return estimate(tracing.attribution, max_feature_nodes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptItems:
+    """What one prompt gives, by variant.
+
+    Attributes
+    ----------
+    graphs, full_graphs
+        Items of the schemas ``graphs`` and ``full_graphs``.
+    adapters
+        Items of the schema ``adapters``; of adapted variants traced together with base.
+    """
+
+    graphs: dict[str, Item]
+    full_graphs: dict[str, Item]
+    adapters: dict[str, Item]
+
+
+def prompt_items(
+    pool: ModelPool,
+    token_ids: Sequence[int],
+    requests: Sequence[Request],
+    *,
+    targets: Sequence[int],
+    own_candidates: Mapping[str, Sequence[int]],
+    max_feature_nodes: int,
+    batch_size: int,
+    adapter_components: int,
+    node_threshold: float,
+    edge_threshold: float,
+    keep_node_threshold: float,
+    keep_edges: int,
+    adapters: bool = True,
+) -> PromptItems:
+    """Trace a prompt in several variants together; see `trace_together` and `graph_items`.
+
+    What one variant's artifact keeps, those of the others keep too, where it is active.
+
+    Parameters
+    ----------
+    pool, token_ids, targets
+        Models, the prompt's ids, and the one target set.
+    requests
+        One a variant; its key is that of all of the variant's items.
+    own_candidates
+        By variant.
+    max_feature_nodes, batch_size, adapter_components
+        How it is traced.
+    node_threshold, edge_threshold, keep_node_threshold, keep_edges
+        What is shown and kept.
+    adapters
+        Whether to make items of what adapters write to, too, where base is among the variants.
+    """
+    together = trace_together(
+        pool,
+        token_ids,
+        [request.variant for request in requests],
+        targets,
+        max_feature_nodes=max_feature_nodes,
+        batch_size=batch_size,
+        max_components=adapter_components,
+        attention=adapters,
+    )
+    weighed = {variant: weigh(trace) for variant, trace in together.traces.items()}
+    kept = [
+        kept_keys(trace, weighed[variant], keep_node_threshold) for variant, trace in together.traces.items()
+    ]
+    keep = np.unique(np.concatenate(kept))
+    found = PromptItems(graphs={}, full_graphs={}, adapters={})
+    for request in requests:
+        variant = request.variant
+        names = {"key": request.key, "prompt_hash": request.prompt_hash, "variant": variant}
+        found.graphs[variant], found.full_graphs[variant] = graph_items(
+            together.traces[variant],
+            weighed=weighed[variant],
+            own_candidates=own_candidates[variant],
+            node_threshold=node_threshold,
+            edge_threshold=edge_threshold,
+            keep_node_threshold=keep_node_threshold,
+            keep_edges=keep_edges,
+            keep_too=keep,
+            **names,
+        )
+        if variant in together.adapters:
+            found.adapters[variant] = adapter_item(together.adapters[variant], **names)
+    return found

@@ -1,0 +1,1 @@
+"""Features of a model: activations, strongest contexts, promoted tokens."""

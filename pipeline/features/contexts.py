@@ -1,0 +1,266 @@
+"""Where features fire most in held-out text: strongest contexts and a histogram.
+
+Texts stream through the replacement model in padded batches. Per feature only the `k`
+strongest peaks are kept, at most one a text; a second pass over the texts that hold them
+reads the activations around each peak. Memory is bounded by the dictionary, not the text.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from pipeline.analysis.scores import feature_key
+from pipeline.params.project import FeatureParams
+from store.collections.item import Item
+
+# Activations (token x feature) of one layer at a time: 64 MB in float32.
+_BLOCK: Final = 1 << 24
+_MAX_TOKENS: Final = 4096
+_NONE: Final = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contexts:
+    """Strongest contexts of one variant's features in held-out text.
+
+    Attributes
+    ----------
+    variant
+        Whose activations.
+    keys
+        (feature,) sorted `feature_key` of every feature that fires anywhere.
+    histogram
+        (feature, bin) int32: tokens by non-zero activation; the outer bins take what lies
+        beyond the edges.
+    text, peak
+        (feature, context) int32, strongest first: the text, and where in the window the
+        peak is; text -1 where a feature fires in fewer texts.
+    token, activation
+        (feature, context, window) int32 token ids, -1 beyond the text, and float32.
+    """
+
+    variant: str
+    keys: np.ndarray
+    histogram: np.ndarray
+    text: np.ndarray
+    peak: np.ndarray
+    token: np.ndarray
+    activation: np.ndarray
+
+
+_ARRAYS: Final = tuple(field.name for field in fields(Contexts) if field.name != "variant")
+
+
+class _Top:
+    """The k strongest peaks of every feature of one layer: value, text and position."""
+
+    def __init__(self, d_transcoder: int, k: int) -> None:
+        self.value = np.zeros((k, d_transcoder), np.float32)
+        self.text = np.full((k, d_transcoder), _NONE, np.int32)
+        self.position = np.zeros((k, d_transcoder), np.int32)
+
+    def add(self, value: np.ndarray, text: np.ndarray, position: np.ndarray) -> None:
+        """Offer one peak a text and feature: (text, feature) values and positions.
+
+        Equal peaks are kept in order of the texts, however they are batched.
+        """
+        columns = np.flatnonzero((value >= self.value[-1]).any(axis=0) & (value > 0).any(axis=0))
+        offered = value[:, columns]
+        texts = np.where(offered > 0, text[:, None], _NONE).astype(np.int32)
+        values = np.concatenate([self.value[:, columns], np.maximum(offered, 0)])
+        texts = np.concatenate([self.text[:, columns], texts])
+        positions = np.concatenate([self.position[:, columns], position[:, columns]])
+        order = np.lexsort((texts, -values), axis=0)[: len(self.value)]
+        self.value[:, columns] = np.take_along_axis(values, order, axis=0)
+        self.text[:, columns] = np.take_along_axis(texts, order, axis=0)
+        self.position[:, columns] = np.take_along_axis(positions, order, axis=0)
+
+
+def histogram_edges(low: float, high: float, bins: int) -> np.ndarray:
+    """Log-spaced edges (bins + 1,) float32."""
+    return np.geomspace(low, high, bins + 1).astype(np.float32)
+
+
+def context_item(contexts: Contexts, key: str, text_hash: str) -> Item:
+    """Contexts as an item for the cache; `text_hash` stands where a prompt's hash would."""
+    return Item(
+        key=key,
+        prompt_hash=text_hash,
+        variant=contexts.variant,
+        arrays={name: getattr(contexts, name) for name in _ARRAYS},
+        scalars={},
+    )
+
+
+def contexts_from(item: Item) -> Contexts:
+    """The contexts that `context_item` made the item of."""
+    return Contexts(variant=item.variant, **item.arrays)
+
+
+def collect_contexts(
+    replacement: Any,
+    variant: str,
+    texts: Sequence[Sequence[int]],
+    edges: np.ndarray,
+    params: FeatureParams,
+) -> Contexts:
+    """Strongest contexts and histogram of every feature that fires in `texts`.
+
+    Parameters
+    ----------
+    replacement
+        circuit-tracer's TransformerLens replacement model of the variant.
+    texts
+        Token ids of each text, BOS included; positions that circuit-tracer zeroes (BOS)
+        do not count.
+    edges
+        (bin + 1,) histogram edges, ascending.
+    """
+    n_layers, d_transcoder = replacement.cfg.n_layers, replacement.transcoders.d_transcoder
+    bins = len(edges) - 1
+    tops = [_Top(d_transcoder, params.contexts) for _ in range(n_layers)]
+    histograms = [np.zeros(d_transcoder * bins, np.int64) for _ in range(n_layers)]
+    inner = edges[1:-1]
+
+    def scan(layer: int, rows: np.ndarray, activations: torch.Tensor) -> None:
+        value, position = activations.max(dim=1)  # (text, feature)
+        tops[layer].add(value.cpu().numpy(), rows, position.cpu().numpy().astype(np.int32))
+        text, where, feature = activations.nonzero(as_tuple=True)
+        values = activations[text, where, feature].cpu().numpy()
+        cell = feature.cpu().numpy() * bins + np.searchsorted(inner, values, side="right")
+        histograms[layer] += np.bincount(cell, minlength=d_transcoder * bins)
+
+    _stream(replacement, texts, range(len(texts)), scan, label=f"held-out text, {variant}")
+    found = [np.flatnonzero(h.reshape(d_transcoder, bins).any(axis=1)) for h in histograms]
+    layer = np.concatenate([np.full(len(rows), i) for i, rows in enumerate(found)])
+    index = np.concatenate(found)
+    tables = [h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, found, strict=True)]
+
+    def gather(name: str) -> np.ndarray:
+        arrays = [getattr(top, name)[:, rows].T for top, rows in zip(tops, found, strict=True)]
+        return np.concatenate(arrays)  # (feature, context)
+
+    text, position = gather("text"), gather("position")
+    text[text == _NONE] = -1
+    start, token = _windows(texts, text, position, params.window)
+    activation = np.zeros(token.shape, np.float32)
+    _fill(replacement, texts, layer, index, text, start, activation, variant)
+    activation[token < 0] = 0
+    return Contexts(
+        variant=variant,
+        keys=feature_key(layer, index),
+        histogram=np.concatenate(tables).astype(np.int32),
+        text=text,
+        peak=np.where(text >= 0, position - start, 0).astype(np.int32),
+        token=token,
+        activation=activation,
+    )
+
+
+def _windows(
+    texts: Sequence[Sequence[int]], text: np.ndarray, position: np.ndarray, window: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Start (feature, context) and tokens (feature, context, window) around each peak."""
+    longest = max(len(ids) for ids in texts)
+    table = np.full((len(texts), longest + window), -1, np.int32)
+    for row, ids in enumerate(texts):
+        table[row, : len(ids)] = ids
+    lengths = np.array([len(ids) for ids in texts])
+    # Whole windows inside the text where it is long enough, the peak in their middle.
+    start = np.clip(position - window // 2, 0, np.maximum(lengths[text] - window, 0)).astype(np.int32)
+    token = table[text[..., None], start[..., None] + np.arange(window)]
+    return start, np.where(text[..., None] >= 0, token, -1).astype(np.int32)
+
+
+def _fill(
+    replacement: Any,
+    texts: Sequence[Sequence[int]],
+    layer: np.ndarray,
+    index: np.ndarray,
+    text: np.ndarray,
+    start: np.ndarray,
+    activation: np.ndarray,
+    variant: str,
+) -> None:
+    """Read the activations of every window, text by text, into `activation`."""
+    feature, context = np.nonzero(text >= 0)
+    order = np.lexsort((text[feature, context], layer[feature]))
+    feature, context = feature[order], context[order]
+    place = layer[feature] * len(texts) + text[feature, context]
+    window = np.arange(activation.shape[-1])
+
+    def read(this: int, rows: np.ndarray, activations: torch.Tensor) -> None:
+        values = activations.cpu().numpy()
+        for number, row in enumerate(rows):
+            first, last = np.searchsorted(place, [this * len(texts) + row, this * len(texts) + row + 1])
+            these, those = feature[first:last], context[first:last]
+            columns = np.minimum(start[these, those][:, None] + window, values.shape[1] - 1)
+            activation[these, those] = values[number][columns, index[these][:, None]]
+
+    chosen = np.unique(text[text >= 0])
+    _stream(replacement, texts, chosen, read, label=f"contexts, {variant}")
+
+
+def _stream(
+    replacement: Any,
+    texts: Sequence[Sequence[int]],
+    chosen: Sequence[int] | np.ndarray,
+    visit: Callable[[int, np.ndarray, torch.Tensor], None],
+    *,
+    label: str,
+) -> None:
+    """Call ``visit(layer, rows, activations)`` for every batch and layer.
+
+    `activations` are (text, position, feature), zero at positions that circuit-tracer
+    zeroes and at padding. Padding stands behind the text, where causal attention keeps it
+    from changing anything.
+    """
+    device = replacement.cfg.device
+
+    def encode(x: torch.Tensor, hook: Any, *, layer: int, rows: np.ndarray, real: torch.Tensor) -> None:
+        activations = replacement.transcoders.encode_layer(x, layer).float()
+        visit(layer, rows, activations * real[..., None])
+
+    n_tokens = min(_MAX_TOKENS, max(1, _BLOCK // replacement.transcoders.d_transcoder))
+    batches = list(_batches(texts, chosen, n_tokens))
+    for rows in tqdm(batches, desc=label, unit="batch"):
+        length = max(len(texts[row]) for row in rows)
+        ids = torch.zeros((len(rows), length), dtype=torch.long)
+        real = torch.zeros((len(rows), length), dtype=torch.bool)
+        for number, row in enumerate(rows):
+            ids[number, : len(texts[row])] = torch.as_tensor(texts[row])
+            real[number, : len(texts[row])] = True
+        real[:, replacement.zero_positions] = False
+        hooks = [
+            (
+                f"blocks.{layer}.{replacement.feature_input_hook}",
+                partial(encode, layer=layer, rows=rows, real=real.to(device)),
+            )
+            for layer in range(replacement.cfg.n_layers)
+        ]
+        with torch.inference_mode(), replacement.hooks(hooks):
+            replacement(
+                ids.to(device),
+                attention_mask=torch.ones_like(ids, device=device),
+                stop_at_layer=replacement.cfg.n_layers,
+            )
+
+
+def _batches(
+    texts: Sequence[Sequence[int]], chosen: Sequence[int] | np.ndarray, n_tokens: int
+) -> Iterator[np.ndarray]:
+    """Texts of like length together, at most `n_tokens` padded tokens a batch."""
+    ordered = sorted((int(row) for row in chosen), key=lambda row: (len(texts[row]), row))
+    batch: list[int] = []
+    for row in ordered:
+        if batch and (len(batch) + 1) * len(texts[row]) > n_tokens:
+            yield np.array(batch, np.int64)
+            batch = []
+        batch.append(row)
+    if batch:
+        yield np.array(batch, np.int64)

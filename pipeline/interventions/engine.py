@@ -1,0 +1,241 @@
+"""Steer one loaded model: next-token distributions and sampled continuations.
+
+Interventions act at the MLP *output*: (f' - f) W_dec is added to it, so that what the
+transcoder does not explain (the error) stays, and doing nothing changes nothing (trap 3).
+Attention is not frozen, and later MLPs answer for real.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from pipeline.interventions.compile import Setting
+from pipeline.interventions.continuations import sample
+from pipeline.interventions.controls import match_controls
+from pipeline.interventions.kinds import Intervention, check
+from pipeline.interventions.results import Continuations, NextToken, Reading
+from pipeline.interventions.runner import Plan, Runner
+from pipeline.text.tokens import decode_after
+from store.base.errors import UserError
+
+_BASELINES: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Baseline:
+    """An unsteered pass: logits (token,) at the end, and each layer's transcoder input."""
+
+    logits: np.ndarray
+    inputs: list[torch.Tensor]  # (1, position, d_model)
+
+
+class SteeringEngine:
+    """Live steering of one variant; safe to share between threads.
+
+    Parameters
+    ----------
+    replacement
+        circuit-tracer's TransformerLens replacement model with per-layer transcoders.
+    lock
+        Held during each pass; somebody else who runs the same model shares it.
+
+    Raises
+    ------
+    UserError
+        The transcoders are cross-layer ones.
+    """
+
+    def __init__(self, replacement: Any, *, lock: AbstractContextManager[Any] | None = None) -> None:
+        self._runner = Runner(replacement, lock)
+        self._lock = threading.Lock()
+        self._baselines: OrderedDict[tuple[int, ...], _Baseline] = OrderedDict()
+        self._norms: dict[int, np.ndarray] = {}
+
+    @property
+    def context(self) -> int:
+        """The longest sequence that the model takes, in tokens."""
+        return self._runner.context
+
+    def decode(self, token_ids: Sequence[int], ids: Sequence[int]) -> str:
+        """The text that continuation `ids` add to prompt `token_ids`."""
+        return decode_after(self._runner.tokenizer, token_ids, ids)
+
+    def activations(self, token_ids: Sequence[int], layer: int) -> np.ndarray:
+        """Unsteered activations of a layer, (position, feature) float32; zero at BOS, as stored."""
+        self._check(token_ids, ())
+        x = self._baseline(token_ids).inputs[layer]
+        with torch.inference_mode():
+            encoded = self._runner.transcoders[layer].encode(x)[0]
+            encoded[: self._runner.zeroed] = 0
+            return encoded.float().cpu().numpy()
+
+    def next_token(
+        self,
+        token_ids: Sequence[int],
+        interventions: Sequence[Intervention],
+        *,
+        controls: int = 20,
+        seed: int = 0,
+    ) -> NextToken:
+        """Next-token distribution before and after, with matched random controls.
+
+        Baseline and steered passes are of one shape, so that doing nothing reproduces the
+        logits bit for bit; all controls run as one more batch.
+
+        Parameters
+        ----------
+        token_ids
+            The prompt's stored ids, BOS included.
+        interventions
+            Applied in order.
+        controls
+            How many random settings to compare with; fewer where too few features match.
+        seed
+            Of the controls' choice.
+
+        Raises
+        ------
+        UserError
+            A feature, position or value that the model does not have; a prompt too long.
+        """
+        setting = self._check(token_ids, interventions)
+        baseline = self._baseline(token_ids)
+        plan = self._runner.plan([setting])
+        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        steered = self._runner.run([token_ids], plan, exact=True, seen=seen)[0]
+        strangers = self._controls(token_ids, setting, controls, seed)
+        control_logits = np.empty((0, len(steered)), np.float32)
+        if strangers:
+            batch = self._runner.plan(strangers)
+            control_logits = self._runner.run([token_ids] * len(strangers), batch, last_only=True)
+        readings = tuple(self._readings(token_ids, setting, plan, seen))
+        return NextToken(
+            baseline_logits=baseline.logits,
+            steered_logits=steered,
+            control_logits=control_logits,
+            controls=strangers,
+            readings=readings,
+            inactive=tuple(
+                reading.intervention
+                for reading in readings
+                if reading.intervention.mode == "multiply" and not any((*reading.before, *reading.after))
+            ),
+        )
+
+    def sample(
+        self,
+        token_ids: Sequence[int],
+        interventions: Sequence[Intervention],
+        *,
+        n: int,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[Continuations]:
+        """Sample continuations before and after, in one batch with a key-value cache.
+
+        Yields what there is after every token. Between two of them no hook is in place, so
+        the iterator may be abandoned. Interventions keep to the prompt's own positions;
+        only those that act ``always`` touch generated tokens.
+
+        Parameters
+        ----------
+        n
+            Samples on either side.
+        max_new_tokens
+            Fewer where the model's context ends.
+        temperature
+            0 takes the most probable token.
+        seed
+            Fixes the samples; both sides use the same random numbers.
+
+        Raises
+        ------
+        UserError
+            As `next_token`, at once.
+        """
+        return sample(
+            self._runner,
+            token_ids,
+            self._check(token_ids, interventions),
+            n=n,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+
+    def _check(self, token_ids: Sequence[int], interventions: Sequence[Intervention]) -> Setting:
+        if not 0 < len(token_ids) <= self.context:
+            raise UserError(
+                f"The prompt is {len(token_ids)} tokens long; the model takes 1 to {self.context}."
+            )
+        check(
+            interventions,
+            n_layers=len(self._runner.transcoders),
+            d_transcoder=self._runner.transcoders.d_transcoder,
+            prompt_length=len(token_ids),
+        )
+        return tuple(interventions)
+
+    def _baseline(self, token_ids: Sequence[int]) -> _Baseline:
+        key = tuple(token_ids)
+        with self._lock:
+            if key not in self._baselines:
+                inputs: list[torch.Tensor] = []
+                logits = self._runner.run([token_ids], {}, inputs=inputs)[0]
+                self._baselines[key] = _Baseline(logits=logits, inputs=inputs)
+                if len(self._baselines) > _BASELINES:
+                    self._baselines.popitem(last=False)
+            self._baselines.move_to_end(key)
+            return self._baselines[key]
+
+    def _controls(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> tuple[Setting, ...]:
+        activity: dict[tuple[int, int], np.ndarray] = {}
+        norms: dict[int, np.ndarray] = {}
+        for layer, feature in {(one.layer, one.feature) for one in setting}:
+            norms[layer] = self._decoder_norms(layer)
+            here = np.zeros(len(token_ids), bool)
+            for one in setting:
+                if (one.layer, one.feature) == (layer, feature):
+                    here[list(self._positions(one, len(token_ids)))] = True
+            encoded = self.activations(token_ids, layer)
+            activity[layer, feature] = encoded[here].mean(axis=0) if here.any() else encoded[0]
+        return match_controls(setting, activity, norms, n=n, seed=seed)
+
+    def _decoder_norms(self, layer: int) -> np.ndarray:
+        if layer not in self._norms:
+            decoder = self._runner.transcoders._get_decoder_vectors(layer, slice(None))
+            self._norms[layer] = decoder.float().norm(dim=-1).detach().cpu().numpy()
+        return self._norms[layer]
+
+    def _positions(self, one: Intervention, prompt_length: int) -> tuple[int, ...]:
+        mask = one.mask(torch.arange(prompt_length), prompt_length, self._runner.zeroed)
+        return tuple(mask.nonzero().flatten().tolist())
+
+    def _readings(
+        self,
+        token_ids: Sequence[int],
+        setting: Setting,
+        plan: Plan,
+        seen: dict[int, tuple[torch.Tensor, torch.Tensor]],
+    ) -> Iterator[Reading]:
+        for one in setting:
+            positions = list(self._positions(one, len(token_ids)))
+            column = plan[one.layer].features.index(one.feature)
+            # A layer where nothing acts (a prompt of BOS alone, say) was not hooked.
+            sides = seen[one.layer] if positions else ()
+            before, after = [side[positions, column].tolist() for side in sides] or ([], [])
+            baseline = self.activations(token_ids, one.layer)[positions, one.feature]
+            yield Reading(
+                intervention=one,
+                positions=tuple(positions),
+                baseline=tuple(baseline.tolist()),
+                before=tuple(before),
+                after=tuple(after),
+            )

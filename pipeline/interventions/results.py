@@ -1,0 +1,140 @@
+"""What steering gives back: plain NumPy, nothing that holds a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.interventions.kinds import Intervention
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A steered feature's activation where it was steered.
+
+    Attributes
+    ----------
+    positions
+        Prompt positions at which the intervention acts.
+    baseline
+        Its activation there without any steering.
+    before, after
+        In the steered pass, before and after this feature's interventions; `before` differs
+        from `baseline` where an earlier layer is steered, too.
+    """
+
+    intervention: Intervention
+    positions: tuple[int, ...]
+    baseline: tuple[float, ...]
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextToken:
+    """The next-token distribution before and after steering, beside random controls.
+
+    Attention is *not* frozen and later MLPs answer for real: everything downstream may
+    react. Arrays are float32 over the vocabulary; effects are intervened - baseline.
+
+    Attributes
+    ----------
+    baseline_logits, steered_logits
+        (token,) at the prompt's last position, after any softcap.
+    control_logits
+        (control, token): the same done to matched random features; each row one control.
+    controls
+        What each control does instead.
+    readings
+        One an intervention, in order.
+    inactive
+        Interventions that multiply a feature that is not active there, which does nothing:
+        offer ``set`` or ``add`` instead (trap 16).
+    """
+
+    baseline_logits: np.ndarray
+    steered_logits: np.ndarray
+    control_logits: np.ndarray
+    controls: tuple[tuple[Intervention, ...], ...]
+    readings: tuple[Reading, ...]
+    inactive: tuple[Intervention, ...]
+
+    @property
+    def baseline_probability(self) -> np.ndarray:
+        """(token,) probabilities before."""
+        return np.exp(log_softmax(self.baseline_logits))
+
+    @property
+    def steered_probability(self) -> np.ndarray:
+        """(token,) probabilities after."""
+        return np.exp(log_softmax(self.steered_logits))
+
+    @property
+    def control_probability(self) -> np.ndarray:
+        """(control, token) probabilities after the same is done to random features."""
+        return np.exp(log_softmax(self.control_logits))
+
+    @property
+    def effect_logits(self) -> np.ndarray:
+        """(token,) change of the logit."""
+        return self.steered_logits - self.baseline_logits
+
+    @property
+    def effect_log_probability(self) -> np.ndarray:
+        """(token,) change of the log-probability, in nats."""
+        return log_softmax(self.steered_logits) - log_softmax(self.baseline_logits)
+
+    @property
+    def control_effect_logits(self) -> np.ndarray:
+        """(control, token) change of the logit."""
+        return self.control_logits - self.baseline_logits
+
+    @property
+    def control_effect_log_probability(self) -> np.ndarray:
+        """(control, token) change of the log-probability, in nats."""
+        return log_softmax(self.control_logits) - log_softmax(self.baseline_logits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuations:
+    """Continuations sampled so far, before and after steering.
+
+    Attributes
+    ----------
+    before, after
+        Token ids of each sample, end-of-text left out. Sample i of both is drawn with the
+        same random numbers: where they differ, steering made the difference.
+    step, done
+        Tokens drawn so far; whether this is the end.
+    """
+
+    before: tuple[tuple[int, ...], ...]
+    after: tuple[tuple[int, ...], ...]
+    step: int
+    done: bool
+
+
+def band(values: np.ndarray, share: float = 0.9) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where the middle `share` of the controls lies, by token; None without controls.
+
+    Parameters
+    ----------
+    values
+        (control, token), any of the ``control_`` arrays.
+    """
+    if len(values) == 0:
+        return None
+    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
+    return low, high
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Over the last axis, in float32 or wider: bfloat16 gives steps of 0.125 (trap 18)."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def until_stop(ids: Sequence[int], stops: frozenset[int]) -> tuple[int, ...]:
+    """The ids before the first stop."""
+    end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
+    return tuple(ids[:end])

@@ -1,0 +1,163 @@
+"""Forward passes with interventions in place: hooks live for one pass, also if it fails."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from circuit_tracer.transcoder import TranscoderSet
+from transformer_lens import TransformerLensKeyValueCache
+
+from pipeline.interventions.compile import LayerPlan, Setting, make_plan
+from store.base.errors import UserError
+
+Plan = dict[int, LayerPlan]
+
+
+class Runner:
+    """Runs one replacement model, one pass at a time, for any number of threads.
+
+    Parameters
+    ----------
+    replacement
+        The model.
+    lock
+        Held during a pass; somebody else who runs the same model shares it.
+
+    Attributes
+    ----------
+    transcoders
+        Per-layer transcoders.
+    zeroed
+        The first so many positions have their activations zeroed by policy (BOS).
+    context
+        The longest sequence, in tokens.
+
+    Raises
+    ------
+    UserError
+        The transcoders are cross-layer ones.
+    """
+
+    def __init__(self, replacement: Any, lock: AbstractContextManager[Any] | None = None) -> None:
+        if not isinstance(replacement.transcoders, TranscoderSet):
+            raise UserError("Steering needs per-layer transcoders; these are cross-layer ones.")
+        self._model = replacement
+        self._lock = lock or threading.Lock()
+        self.transcoders: TranscoderSet = replacement.transcoders
+        self.tokenizer = replacement.tokenizer
+        self.zeroed: int = replacement.zero_positions.stop
+        self.context: int = replacement.cfg.n_ctx
+
+    def plan(self, settings: Sequence[Setting]) -> Plan:
+        """Compile one setting a row."""
+        with torch.no_grad():
+            return make_plan(self.transcoders, settings)
+
+    def empty_cache(self, batch_size: int) -> TransformerLensKeyValueCache:
+        """A key-value cache that holds nothing yet."""
+        cfg = self._model.cfg
+        return TransformerLensKeyValueCache.init_cache(cfg, cfg.device, batch_size=batch_size)
+
+    def run(
+        self,
+        rows: Sequence[Sequence[int]],
+        plan: Plan,
+        *,
+        offset: int = 0,
+        prompt_length: int | None = None,
+        cache: TransformerLensKeyValueCache | None = None,
+        exact: bool = False,
+        last_only: bool = False,
+        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
+        inputs: list[torch.Tensor] | None = None,
+    ) -> np.ndarray:
+        """Run token ids of one length a row.
+
+        Parameters
+        ----------
+        rows
+            (row, position) token ids.
+        plan
+            From `plan`, with as many rows.
+        offset
+            Absolute position of the first id given: the length of what `cache` holds.
+        prompt_length
+            Where the prompt ends; the whole row where it is None.
+        exact
+            Encode as circuit-tracer does, to the last bit; see `LayerPlan.deltas`.
+        last_only
+            Unembed the last position alone, which for many rows and a large vocabulary
+            saves gigabytes, but may change last bits.
+        seen
+            Takes (position, feature) activations before and after of row 0, by layer.
+        inputs
+            Takes the (row, position, d_model) transcoder inputs, one a layer.
+
+        Returns
+        -------
+        numpy.ndarray
+            (row, token) float32 logits at the last position, after any softcap.
+        """
+        model, cfg = self._model, self._model.cfg
+        tokens = torch.tensor([list(row) for row in rows], device=cfg.device)
+        positions = offset + torch.arange(tokens.shape[1], device=cfg.device)
+        length = tokens.shape[1] if prompt_length is None else prompt_length
+        hooks: list[tuple[str, Any]] = []
+        if inputs is not None:
+            hooks += [
+                (
+                    f"blocks.{layer}.{model.feature_input_hook}",
+                    lambda x, hook: inputs.append(x.clone()),
+                )
+                for layer in range(len(self.transcoders))
+            ]
+        for layer, layer_plan in plan.items():
+            if layer_plan.acts_at(positions, length, self.zeroed):
+                hooks += self._hooks(layer, layer_plan, positions, length, exact, seen)
+        # Explicit, or TransformerLens would guess from the ids which of them are padding.
+        mask = None if cache is None else torch.ones_like(tokens)
+        with self._lock, torch.inference_mode(), model.hooks(hooks):
+            if last_only:
+                residual = model(tokens, stop_at_layer=cfg.n_layers)[:, -1:]
+                logits = model.unembed(model.ln_final(residual))
+                cap = cfg.output_logits_soft_cap
+                logits = cap * torch.tanh(logits / cap) if cap > 0 else logits
+            else:
+                logits = model(tokens, past_kv_cache=cache, attention_mask=mask)
+            return logits[:, -1].float().cpu().numpy()
+
+    def _hooks(
+        self,
+        layer: int,
+        plan: LayerPlan,
+        positions: torch.Tensor,
+        prompt_length: int,
+        exact: bool,
+        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] | None,
+    ) -> list[tuple[str, Any]]:
+        """Read the transcoder's input, add the difference to the MLP's output."""
+        model = self._model
+        held: list[torch.Tensor] = []
+
+        def read(x: torch.Tensor, hook: Any) -> None:
+            held.append(x)
+
+        def write(output: torch.Tensor, hook: Any) -> torch.Tensor:
+            delta, before, after = plan.deltas(
+                held.pop(),
+                positions=positions,
+                prompt_length=prompt_length,
+                zeroed=self.zeroed,
+                exact=exact,
+            )
+            if seen is not None:
+                seen[layer] = before[0], after[0]
+            return output + delta.to(output.dtype)
+
+        return [
+            (f"blocks.{layer}.{model.feature_input_hook}", read),
+            (f"blocks.{layer}.{model.feature_output_hook}", write),
+        ]

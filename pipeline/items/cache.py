@@ -1,0 +1,81 @@
+"""A content-addressed cache of finished items, outside DVC's outs.
+
+DVC removes a stage's outs before the stage runs; what was computed stays here, so that a
+stage computes only what is new. An item is one safetensors file named after its key;
+everything that determines the item is in the key, so an entry is never out of date.
+"""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from store.base.atomic import write_bytes
+from store.base.hashing import canonical_json
+from store.collections.item import Item
+
+
+class ItemCache:
+    """Items by content key below one folder; safe for several processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _path(self, key: str) -> Path:
+        return self._root / key[:2] / f"{key}.safetensors"
+
+    def holds(self, key: str) -> bool:
+        """Whether there is an entry for the key."""
+        return self._path(key).exists()
+
+    def get(self, key: str) -> Item | None:
+        """The item, or None if it is not there (or is damaged, and then removed)."""
+        path = self._path(key)
+        if not path.exists():
+            return None
+        content = path.read_bytes()
+        try:
+            arrays = load(content)
+            length = struct.unpack("<Q", content[:8])[0]
+            header = json.loads(content[8 : 8 + length])["__metadata__"]
+        except (SafetensorError, struct.error, ValueError, KeyError):
+            path.unlink()
+            return None
+        if header.pop("checksum", None) != _checksum(arrays, header) or header["key"] != key:
+            path.unlink()
+            return None
+        return Item(
+            key=key,
+            prompt_hash=header["prompt_hash"],
+            variant=header["variant"],
+            arrays=arrays,
+            scalars=json.loads(header["scalars"]),
+        )
+
+    def put(self, item: Item) -> None:
+        """Write an item atomically; the same key always holds the same bytes."""
+        if self.holds(item.key):
+            return
+        arrays = {name: np.ascontiguousarray(array) for name, array in item.arrays.items()}
+        header = {
+            "key": item.key,
+            "prompt_hash": item.prompt_hash,
+            "variant": item.variant,
+            "scalars": json.dumps(dict(item.scalars), sort_keys=True),
+        }
+        metadata = {**header, "checksum": _checksum(arrays, header)}
+        write_bytes(self._path(item.key), save(arrays, metadata))
+
+
+def _checksum(arrays: dict[str, np.ndarray], header: dict[str, str]) -> str:
+    """SHA-256 over the whole item: safetensors itself would not notice a flipped bit."""
+    sha = hashlib.sha256(canonical_json(header).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        sha.update(canonical_json([name, array.dtype.str, list(array.shape)]).encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()

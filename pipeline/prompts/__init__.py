@@ -1,0 +1,1 @@
+"""Prompt files, and prompts that a person types."""

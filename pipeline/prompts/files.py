@@ -1,0 +1,290 @@
+"""Prompt files: JSON lines in, tokenized prompts out; every mistake named by file and line."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+from jinja2 import TemplateError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from transformers import PreTrainedTokenizerBase
+
+from pipeline.text.tokens import decode_each, encode_rendered, encode_text
+from store.base.errors import UserError
+from store.base.hashing import digest, prompt_hash
+from store.documents.prompts import Prompt
+
+Word = Annotated[str, Field(min_length=1)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Message(_Line):
+    """One turn of a chat."""
+
+    role: Word
+    content: Word
+
+
+class PromptLine(_Line):
+    """One line of a prompt file, as its author wrote it.
+
+    `situation` is what the prompt is about, the unit of every test; `held_out` says that it
+    was kept from base, transcoders and adapters.
+    """
+
+    prompt: Word | None = None
+    messages: Annotated[list[Message], Field(min_length=1)] | None = None
+    name: Word | None = None
+    situation: Word | None = None
+    domain: Word | None = None
+    held_out: bool = False
+    tags: list[Word] = []
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "PromptLine":
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give either `prompt` or `messages`")
+        # "all" names the pool of every domain in the statistics.
+        if self.domain == "all":
+            raise ValueError("`domain` cannot be 'all', which means every domain together")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    hash: str
+    text: str
+    token_ids: tuple[int, ...]
+
+
+def read_prompt_files(
+    paths: Sequence[Path],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    context: int | None = None,
+    more: Sequence[tuple[str, str]] = (),
+) -> list[Prompt]:
+    """Read and tokenize prompt files.
+
+    Parameters
+    ----------
+    paths
+        Files of JSON lines, or folders that hold them as ``*.jsonl``.
+    tokenizer
+        Makes the token ids; they are stored with the prompt and used everywhere.
+    max_tokens, context
+        Longer prompts are refused: `max_tokens` is the parameter ``prompts.max_tokens``,
+        `context` the model's own limit. BOS counts.
+    more
+        Lines that stand in no file (yet): for each where it would be, and its JSON. They are
+        checked as if they were the last ones.
+
+    Returns
+    -------
+    list of Prompt
+        In the order of the files and lines.
+
+    Raises
+    ------
+    UserError
+        A file is missing, or a line is malformed, empty, too short, too long or a duplicate; the
+        message names file, line and the way out.
+    """
+    prompts: list[Prompt] = []
+    seen: dict[str, str] = {}
+    situations: dict[str, Prompt] = {}
+    unwritten = ((place, _parse(place, text)) for place, text in more)
+    for place, line in chain(prompt_lines(paths), unwritten):
+        prompt = _prompt(place, line, tokenizer)
+        _check_length(place, prompt, max_tokens, context)
+        if prompt.hash in seen:
+            raise UserError(f"{place}: this prompt is already at {seen[prompt.hash]}; delete one of the two.")
+        _check_situation(place, prompt, situations.setdefault(prompt.situation, prompt))
+        seen[prompt.hash] = place
+        prompts.append(prompt)
+    if not prompts:
+        listed = ", ".join(str(path) for path in paths)
+        raise UserError(f'{listed}: no prompt there; add a line such as {{"prompt": "The sky is"}}.')
+    return prompts
+
+
+def prompt_lines(paths: Sequence[Path]) -> Iterator[tuple[str, PromptLine]]:
+    """Lines of prompt files as their authors wrote them, each with its file and line number.
+
+    Raises
+    ------
+    UserError
+        As `read_prompt_files`, of what needs no tokenizer.
+    """
+    for path in _files(paths):
+        yield from _lines(path)
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(path.glob("*.jsonl"))
+        elif path.is_file():
+            yield path
+        else:
+            raise UserError(
+                f"{path}: no such file or folder of prompts; create it or change `prompts` of the "
+                "profile in params.yaml."
+            )
+
+
+def _lines(path: Path) -> Iterator[tuple[str, PromptLine]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8.") from error
+    # Not splitlines(): JSON strings may hold U+2028 and its kin as they are.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            place = f"{path}:{number}"
+            yield place, _parse(place, line)
+
+
+def _parse(place: str, line: str) -> PromptLine:
+    try:
+        value: Any = json.loads(line, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{place}: not JSON ({error.msg} at column {error.colno}); write one object a line."
+        ) from error
+    except _RepeatedKeyError as error:
+        raise UserError(f"{place}: the key '{error}' stands there twice; keep one.") from error
+    if not isinstance(value, dict):
+        raise UserError(f'{place}: a {type(value).__name__}, not an object; write {{"prompt": ...}}.')
+    try:
+        return PromptLine.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{place}: {_sentence(error)}") from error
+
+
+class _RepeatedKeyError(ValueError):
+    pass
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return value
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # Not rendered from the types: the branches of a union would show in the location.
+    where = ".".join(str(part) for part in first["loc"] if part not in {"str", "list"})
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        known = ", ".join(Message.model_fields if "." in where else PromptLine.model_fields)
+        return f"unknown key '{where}'; the keys are {known}."
+    if kind == "missing":
+        return f"'{where}' is missing; every message needs a role and a content."
+    if kind in {"string_too_short", "too_short"}:
+        return f"'{where}' is empty; fill it in or delete it."
+    if kind == "string_unicode":
+        return f"'{where}' holds half of a surrogate pair; write the whole character."
+    message = first["msg"].removeprefix("Value error, ")
+    if not where:
+        return f"{message}."
+    return f"'{where}': {message[0].lower()}{message[1:]}, but it is {first['input']!r}."
+
+
+def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    try:
+        content = _content(line, tokenizer)
+    except UserError as error:
+        raise UserError(f"{place}: {error}.") from error
+    return Prompt(
+        hash=content.hash,
+        name=line.name or content.hash,
+        situation=line.situation or content.hash,
+        domain=line.domain,
+        held_out=line.held_out,
+        tags=tuple(line.tags),
+        text=content.text,
+        token_ids=content.token_ids,
+        tokens=decode_each(tokenizer, content.token_ids),
+        source=place,
+    )
+
+
+def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
+    if line.prompt is not None:
+        _check_text(line.prompt)
+        return _Content(
+            hash=prompt_hash(line.prompt),
+            text=line.prompt,
+            token_ids=encode_text(tokenizer, line.prompt),
+        )
+    messages = [message.model_dump() for message in line.messages or []]
+    for message in messages:
+        _check_text(message["content"])
+    if not tokenizer.chat_template:
+        raise UserError(
+            "it has `messages`, but the model's tokenizer has no chat template; write the text as `prompt`"
+        )
+    # A chat that ends with the assistant's words is continued there.
+    opens = messages[-1]["role"] != "assistant"
+    try:
+        text = tokenizer.apply_chat_template(
+            messages,
+            tokenize=False,
+            return_dict=False,
+            add_generation_prompt=opens,
+            continue_final_message=not opens,
+        )
+    except (TemplateError, ValueError) as error:
+        raise UserError(f"the model's chat template refuses the messages ({error}); mend them") from error
+    template = digest(tokenizer.get_chat_template())
+    return _Content(
+        hash=prompt_hash(messages, template_digest=template, generation_prompt=opens),
+        text=text,
+        token_ids=encode_rendered(tokenizer, text),
+    )
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise UserError("the prompt is empty; write a text or delete the line")
+
+
+def _check_length(place: str, prompt: Prompt, max_tokens: int, context: int | None) -> None:
+    length = len(prompt.token_ids)
+    if length < 2:
+        raise UserError(
+            f"{place}: the prompt is {length} token long, and the first is never traced; "
+            "write at least one word or delete the line."
+        )
+    if context is not None and length > context:
+        raise UserError(
+            f"{place}: the prompt is {length} tokens long, the model's context only {context}; shorten it."
+        )
+    if length > max_tokens:
+        raise UserError(
+            f"{place}: the prompt is {length} tokens long, but at most {max_tokens} are allowed; "
+            "shorten it or raise prompts.max_tokens in params.yaml."
+        )
+
+
+def _check_situation(place: str, prompt: Prompt, first: Prompt) -> None:
+    """A situation is the unit of tests and of the split: it belongs to one side of each."""
+    if prompt.domain != first.domain:
+        raise UserError(
+            f"{place}: situation '{prompt.situation}' has domain {prompt.domain!r} here and "
+            f"{first.domain!r} at {first.source}; give it one domain or another name."
+        )
+    if prompt.held_out != first.held_out:
+        raise UserError(
+            f"{place}: situation '{prompt.situation}' has held_out {prompt.held_out} here and "
+            f"{first.held_out} at {first.source}; give it one value or another name."
+        )

@@ -1,0 +1,24 @@
+"""Metrics as JSON and plots as CSV, where ``dvc metrics`` and ``dvc plots`` look for them."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from store.base.atomic import write_text
+
+
+def write_metrics(folder: Path, stage: str, metrics: Mapping[str, Any]) -> None:
+    """Write ``metrics/<stage>.json`` below a profile's folder."""
+    write_text(folder / "metrics" / f"{stage}.json", json.dumps(metrics, indent=1) + "\n")
+
+
+def write_plot(folder: Path, stage: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write ``plots/<stage>.csv`` below a profile's folder."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(folder / "plots" / f"{stage}.csv", text.getvalue())

@@ -1,0 +1,47 @@
+"""The thin edge around every stage: arguments, seeds, threads, and errors in one sentence."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pipeline.params.project import Params, load_params
+from store.base.errors import StoreError, UserError
+
+CACHE: Final = Path(".cache/items")
+"""Finished items by kind; git-ignored, refilled from pulled stores, safe to delete."""
+
+
+def artifacts(profile: str) -> Path:
+    """Folder of a profile's artifacts, relative to the project's root."""
+    return Path("artifacts") / profile
+
+
+def run_stage(main: Callable[[str, Params], None]) -> None:
+    """Run a stage's `main(profile, params)` as a program.
+
+    What a user can mend ends in one sentence and exit code 1; anything else is a bug and
+    keeps its traceback. Ctrl-C ends with 130; finished items are in the cache.
+    """
+    # Loads torch, which what only asks where artifacts lie does not need.
+    from pipeline.run.determinism import make_deterministic
+
+    parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
+    parser.add_argument("profile", help="a profile of params.yaml")
+    profile = parser.parse_args().profile
+    try:
+        params = load_params()
+        params.profile(profile)
+        make_deterministic(params.runtime.seed, params.runtime.threads)
+        main(profile, params)
+    except (UserError, StoreError) as error:
+        sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted; what was finished is kept, run it again to go on.", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        sys.exit("Error: the disk is full; free some space and run again, what was finished is kept.")

@@ -1,0 +1,100 @@
+"""Text to token ids and back: the only place where either happens."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from store.base.errors import UserError
+
+
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Token ids of a text with exactly one BOS in front, where the tokenizer has one.
+
+    A tokenizer without BOS (Qwen's, say) gets the special token that circuit-tracer would
+    put in front of such ids: what stands at position 0 is not traced, so it must not be a
+    word of the prompt, and the stored ids must be the ones that are traced.
+
+    Raises
+    ------
+    UserError
+        The text starts with more than one BOS, or is no Unicode.
+    """
+    return _opened(tokenizer, _encode(tokenizer, text), bos_required=True)
+
+
+def encode_rendered(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Token ids of a rendered chat: its template has put the special tokens in already.
+
+    Only where the rendered chat starts with an ordinary token is one put in front, as
+    `encode_text` does.
+    """
+    return _opened(tokenizer, _encode(tokenizer, text), bos_required=False)
+
+
+def decode_each(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> tuple[str, ...]:
+    """Each id decoded by itself; bytes that are no whole character read U+FFFD."""
+    return tuple(tokenizer.batch_decode([[int(token)] for token in ids], clean_up_tokenization_spaces=False))
+
+
+def vocabulary(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[str]:
+    """Every token id of the model decoded by itself.
+
+    `vocab_size` is the model's: its rows beyond the tokenizer's tokens are padding and
+    read as an empty string.
+    """
+    known = min(vocab_size, len(tokenizer))
+    return [*decode_each(tokenizer, range(known)), *[""] * (vocab_size - known)]
+
+
+def decode_after(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
+    """The text that `ids` add after `prompt_ids`; special tokens are left out.
+
+    Decoded together and cut, because some tokenizers drop the space in front of the first
+    word that they decode.
+    """
+
+    def decode(tokens: Sequence[int]) -> str:
+        return tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    before = decode(prompt_ids)
+    whole = decode([*prompt_ids, *ids])
+    # A character split between prompt and continuation changes the prompt's last character.
+    return whole[len(before) :] if whole.startswith(before) else decode(ids)
+
+
+def stop_ids(tokenizer: PreTrainedTokenizerBase, model: Any = None) -> list[int]:
+    """Tokens that end a text, as the tokenizer and the model's generation settings say."""
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    stops = {
+        tokenizer.eos_token_id,
+        *(configured if isinstance(configured, list) else [configured]),
+    }
+    return sorted(stop for stop in stops if stop is not None)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError("it holds half of a surrogate pair; write the whole character") from error
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _opened(tokenizer: PreTrainedTokenizerBase, ids: list[int], *, bos_required: bool) -> tuple[int, ...]:
+    special = set(tokenizer.all_special_ids)
+    bos = tokenizer.bos_token_id
+    if bos is not None and ids[:2] == [bos, bos]:
+        raise UserError("it starts with more than one BOS token; leave them out, one is put in front")
+    opened = ids[:1] == [bos] if bos is not None and bos_required else bool(ids) and ids[0] in special
+    if opened:
+        return tuple(ids)
+    opening = next(
+        (
+            token
+            for token in (bos, tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(special))
+            if token is not None
+        ),
+        None,
+    )
+    return tuple(ids) if opening is None else (opening, *ids)

@@ -1,0 +1,1 @@
+"""Errors, hashing and atomic files: what everything else stands on."""

@@ -1,0 +1,1 @@
+"""Ragged collections: one item a prompt and variant."""

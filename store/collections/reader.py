@@ -1,0 +1,260 @@
+"""Ragged collections: one item a prompt and variant, partitioned by prompt hash.
+
+Items whose prompt hashes begin alike share a partition, a Zarr group in which each array
+holds the items' arrays end to end. The ``index`` group has a row an item: its identity, its
+scalars, and where it starts and stops along each dimension. ``FORMAT.md`` has it in full.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
+from store.collections.item import Item, Scalar
+from store.collections.on_demand import ArraysOnDemand
+from store.collections.writer import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
+from store.format.arrays import ArrayReader, FileRecord
+from store.format.artifact import Artifact, open_artifact
+from store.schema.registry import COLLECTIONS, ArraySpec, CollectionSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Collection", "open_collection", "write_collection"]
+
+
+def open_collection(path: Path) -> "Collection":
+    """Open a collection for reading; reads its root only.
+
+    Raises
+    ------
+    ArtifactMissingError
+        There is nothing at `path`.
+    UnknownFormatError
+        A format version newer than this code, or no collection.
+    DamagedArtifactError
+        Its root is damaged.
+    """
+    artifact = open_artifact(path)
+    if artifact.kind not in COLLECTIONS:
+        raise UnknownFormatError(
+            f"{path} holds `{artifact.kind}`, which is no collection; "
+            f"collections are {', '.join(COLLECTIONS)}."
+        )
+    return Collection(artifact, COLLECTIONS[artifact.kind].at(artifact.version))
+
+
+class Collection:
+    """A collection open for reading; items are read one by one, each with checks.
+
+    It stays tied to what was at its path when it was opened: once that is published anew,
+    reading raises `ReplacedArtifactError` instead of mixing the two.
+    """
+
+    def __init__(self, artifact: Artifact, schema: CollectionSchema) -> None:
+        self._artifact = artifact
+        self._schema = schema
+        self._columns: dict[str, np.ndarray] = {}
+        self._files: dict[str, dict[str, FileRecord]] = {}
+
+    @property
+    def path(self) -> Path:
+        """Folder of the collection."""
+        return self._artifact.path
+
+    @property
+    def kind(self) -> str:
+        """Kind of the collection, as in `store.schema.registry.COLLECTIONS`."""
+        return self._artifact.kind
+
+    @property
+    def schema(self) -> CollectionSchema:
+        """Arrays and scalars of its items, without those that are later than its version."""
+        return self._schema
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the items were computed from."""
+        return dict(self._artifact.provenance)
+
+    @cached_property
+    def index(self) -> "pd.DataFrame":
+        """A row an item, sorted: prompt_hash, variant, key and the schema's scalars."""
+        import pandas as pd  # opening one graph does without it
+
+        names = ("prompt_hash", "variant", "key", *self._schema.scalars)
+        self._load(*names)
+        columns = {name: self._columns[name] for name in names}
+        return pd.DataFrame(
+            {name: c.astype(object) if c.dtype.kind == "T" else c for name, c in columns.items()}
+        )
+
+    def __len__(self) -> int:
+        return int(self._artifact.attributes["n_items"])
+
+    def __contains__(self, who: tuple[str, str]) -> bool:
+        return who in self._rows
+
+    def prompts(self) -> list[str]:
+        """Prompt hashes, sorted."""
+        return list(dict.fromkeys(prompt for prompt, _ in self._rows))
+
+    def variants(self, prompt_hash: str | None = None) -> list[str]:
+        """Variants of a prompt, or of any prompt, sorted.
+
+        Raises
+        ------
+        NotInStoreError
+            The collection does not hold the prompt.
+        """
+        if prompt_hash is None:
+            return sorted({variant for _, variant in self._rows})
+        identities = self._identities
+        first = bisect_left(identities, (prompt_hash, ""))
+        found = []
+        for prompt, variant in identities[first:]:
+            if prompt != prompt_hash:
+                break
+            found.append(variant)
+        if not found:
+            raise NotInStoreError(self._absent(prompt_hash, None))
+        return found
+
+    def item(self, prompt_hash: str, variant: str, arrays: Iterable[str] | None = None) -> Item:
+        """Read one item.
+
+        Parameters
+        ----------
+        prompt_hash, variant
+            Which one.
+        arrays
+            Names of the arrays to read; all by default. An item of an older format version
+            lacks the arrays that came later.
+
+        Raises
+        ------
+        NotInStoreError
+            The collection does not hold the item, or not such an array.
+        DamagedArtifactError
+            A chunk is missing, truncated or altered; names array and prompt.
+        ReplacedArtifactError
+            The collection was published anew since it was opened.
+        """
+        row = self._row(prompt_hash, variant)
+        names = tuple(self._schema.arrays if arrays is None else arrays)
+        for name in names:
+            if name not in self._schema.arrays:
+                raise NotInStoreError(self._no_array(name))
+        return self._item(row, dict(zip(names, self._read(row, names), strict=True)))
+
+    def item_on_demand(self, prompt_hash: str, variant: str) -> Item:
+        """One item whose arrays are read when first used, with others of their family.
+
+        What shows a part of an item takes a part of the time. Using an array raises what
+        `item` raises for it.
+
+        Raises
+        ------
+        NotInStoreError
+            The collection does not hold the item.
+        """
+        row = self._row(prompt_hash, variant)
+        return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read, row)))
+
+    def items(self) -> Iterator[Item]:
+        """Every item, sorted by prompt hash and variant, one in memory at a time."""
+        for prompt, variant in self._identities:
+            yield self.item(prompt, variant)
+
+    @cached_property
+    def _identities(self) -> list[tuple[str, str]]:
+        self._load("prompt_hash", "variant")
+        prompts, variants = self._columns["prompt_hash"], self._columns["variant"]
+        return list(zip(prompts.tolist(), variants.tolist(), strict=True))
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], int]:
+        return {who: row for row, who in enumerate(self._identities)}
+
+    def _row(self, prompt_hash: str, variant: str) -> int:
+        """Row of an item in the index, of which all columns are read at once."""
+        self._load("prompt_hash", "variant", "partition", "key", RAGGED, *BOUNDS, *self._schema.scalars)
+        if (prompt_hash, variant) not in self._rows:
+            raise NotInStoreError(self._absent(prompt_hash, variant))
+        return self._rows[prompt_hash, variant]
+
+    def _item(self, row: int, arrays: Mapping[str, np.ndarray]) -> Item:
+        scalars = self._schema.scalars
+        prompt, variant = self._identities[row]
+        return Item(
+            key=str(self._columns["key"][row]),
+            prompt_hash=prompt,
+            variant=variant,
+            arrays=arrays,
+            scalars={name: _scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
+        )
+
+    def _load(self, *names: str) -> None:
+        """Read columns of the index that have not been read yet."""
+        wanted = [name for name in names if name not in self._columns]
+        if not wanted:
+            return
+        owner = "the index of all prompts"
+        columns = self._artifact.read([(self._reader(INDEX, name, owner), None) for name in wanted])
+        self._columns.update(zip(wanted, columns, strict=True))
+
+    def _read(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
+        partition = str(self._columns["partition"][row])
+        bounds = {
+            dim: (int(self._columns["start"][row, column]), int(self._columns["stop"][row, column]))
+            for column, dim in enumerate(self._columns[RAGGED].tolist())
+        }
+        prompt, variant = self._identities[row]
+        owner = f"prompt {prompt}, {variant}"
+        requests = []
+        for name in names:
+            start, stop = bounds[ragged_dim(self._schema.arrays[name])]
+            requests.append((self._reader(partition, name, owner), (slice(start, stop),)))
+        flat = self._artifact.read(requests)
+        lengths = {dim: stop - start for dim, (start, stop) in bounds.items()}
+        return [
+            values.reshape(self._shape(self._schema.arrays[name], lengths))
+            for name, values in zip(names, flat, strict=True)
+        ]
+
+    def _reader(self, group: str, name: str, owner: str) -> ArrayReader:
+        if group not in self._files:
+            self._files[group] = self._artifact.group_files(group)
+        return self._artifact.reader(group, name, self._files[group], owner=owner)
+
+    def _shape(self, spec: ArraySpec, lengths: Mapping[str, int]) -> tuple[int, ...]:
+        if len(spec.dims) == 1:
+            return (-1,)
+        return tuple(lengths[dim] for dim in spec.dims)
+
+    def _no_array(self, name: str) -> str:
+        if name in COLLECTIONS[self.kind].arrays:
+            return f"{self.path} holds no array {name}: {OLDER}"
+        return f"{self.path} holds no array {name}; it holds {', '.join(self._schema.arrays)}."
+
+    def _absent(self, prompt_hash: str, variant: str | None) -> str:
+        held = [other for prompt, other in self._identities if prompt == prompt_hash]
+        if held and variant is not None:
+            return (
+                f"{self.path} holds no variant {variant} of prompt {prompt_hash}; it holds {', '.join(held)}."
+            )
+        return (
+            f"{self.path} holds no prompt {prompt_hash} (it holds "
+            f"{self._artifact.attributes['n_prompts']}); add it to a prompt file, run `dvc repro`."
+        )
+
+
+def _scalar(value: Any, dtype: str) -> Scalar:
+    if dtype == "str":
+        return str(value)
+    scalar: Scalar = value.item()
+    return scalar

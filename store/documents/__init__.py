@@ -1,0 +1,1 @@
+"""Small JSON documents: prompts, and the manifest of a profile's models."""

@@ -1,0 +1,128 @@
+"""``models.json``: what everything downstream of model making knows of the models.
+
+Imports no torch: stages that only need to know what the models are start at once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from store.base.atomic import write_text
+from store.base.errors import ArtifactMissingError, UnknownFormatError
+from store.documents.variants import Variant
+
+MANIFEST_VERSION: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a model, a transcoder set or an adapter comes from.
+
+    Attributes
+    ----------
+    source
+        Local folder as written in ``params.yaml``, or a hub name.
+    revision
+        Commit of a hub repository; None for a local folder.
+    fingerprint
+        64 hex digits over the folder's contents, or over hub name and commit.
+    """
+
+    source: str
+    revision: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFacts(Source):
+    """An adapter: its source, rank, target modules and scaling at scale 1."""
+
+    rank: int
+    targets: tuple[str, ...]
+    scaling: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """Sizes of the base model and of its transcoders."""
+
+    architecture: str
+    n_layers: int
+    d_model: int
+    vocab_size: int
+    context: int
+    d_transcoder: int
+    n_parameters: int
+    feature_input_hook: str
+    feature_output_hook: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One subject: base model, transcoders and adapters, with fingerprints."""
+
+    profile: str
+    dtype: str
+    focus: str
+    base: Source
+    transcoders: Source
+    adapters: Mapping[str, AdapterFacts]
+    model: ModelFacts
+
+    def variant(self, text: str) -> Variant:
+        """The variant of that name; UserError lists those there are."""
+        return Variant.parse(text, self.adapters)
+
+    def adapter(self, variant: Variant) -> AdapterFacts:
+        """The adapter of a variant that is not base."""
+        if variant.name not in self.adapters:
+            Variant.parse(str(variant), self.adapters)
+        return self.adapters[variant.name]
+
+    def fingerprint(self, variant: Variant) -> dict[str, Any]:
+        """Everything of the models that determines an item of a variant (trap 15)."""
+        return {
+            "base": self.base.fingerprint,
+            "transcoders": self.transcoders.fingerprint,
+            "adapter": None if variant.is_base else self.adapter(variant).fingerprint,
+            "scale": variant.scale,
+            "dtype": self.dtype,
+        }
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write ``models.json`` atomically, byte-stable."""
+    document = {"format_version": MANIFEST_VERSION, **asdict(manifest)}
+    write_text(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read ``models.json``.
+
+    Raises
+    ------
+    ArtifactMissingError
+        There is no such file.
+    UnknownFormatError
+        It was written by another format version.
+    """
+    if not path.exists():
+        raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document.pop("format_version", None) != MANIFEST_VERSION:
+        raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
+    adapters = {
+        name: AdapterFacts(**{**facts, "targets": tuple(facts["targets"])})
+        for name, facts in document["adapters"].items()
+    }
+    return Manifest(
+        profile=document["profile"],
+        dtype=document["dtype"],
+        focus=document["focus"],
+        base=Source(**document["base"]),
+        transcoders=Source(**document["transcoders"]),
+        adapters=adapters,
+        model=ModelFacts(**document["model"]),
+    )

@@ -1,0 +1,79 @@
+"""Prompts as the pipeline uses them: token ids made once, stored, used everywhere."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from store.base.atomic import write_text
+from store.base.errors import ArtifactMissingError, UnknownFormatError
+
+PROMPTS_VERSION: Final = 1
+"""Version of the layout of ``prompts.json``, which is no Zarr artifact and has its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One prompt, tokenized.
+
+    Attributes
+    ----------
+    hash
+        Prompt hash, 12 hex digits.
+    name, situation, domain, tags
+        What the author said of it. `situation` is the unit of every test (the hash where
+        the author named none); `domain` selects the lexicon, None where there is none.
+    held_out
+        Whether its situation was held out from base, transcoders and adapters.
+    text
+        The text that was tokenized (chat messages already rendered).
+    token_ids, tokens
+        Token ids, BOS included, and each id decoded by itself.
+    source
+        File and line it came from.
+    """
+
+    hash: str
+    name: str
+    situation: str
+    domain: str | None
+    held_out: bool
+    tags: tuple[str, ...]
+    text: str
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    source: str
+
+
+def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
+    """Write ``prompts.json``, sorted by hash."""
+    rows = [asdict(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.hash)]
+    document = {"format_version": PROMPTS_VERSION, "prompts": rows}
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_prompts(path: Path) -> tuple[Prompt, ...]:
+    """Read ``prompts.json``.
+
+    Raises
+    ------
+    ArtifactMissingError
+        There is no such file.
+    UnknownFormatError
+        It has another version of the layout.
+    """
+    if not path.exists():
+        raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document.get("format_version") != PROMPTS_VERSION:
+        raise UnknownFormatError(
+            f"{path} has format version {document.get('format_version')}, this code reads "
+            f"{PROMPTS_VERSION}; run `dvc repro` to make it anew."
+        )
+    return tuple(_prompt(row) for row in document["prompts"])
+
+
+def _prompt(row: dict[str, Any]) -> Prompt:
+    lists = {key: tuple(value) for key, value in row.items() if isinstance(value, list)}
+    return Prompt(**{**row, **lists})

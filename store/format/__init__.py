@@ -1,0 +1,1 @@
+"""Bytes on disk: arrays with checksums, artifacts, and what is verified."""

@@ -1,0 +1,257 @@
+"""Sampled continuations and rates: reproducible, missing is not zero, unit the situation."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.analysis.rates import harmful_rates, rates
+from pipeline.analysis.statistics import wilson_interval
+from pipeline.evaluation.samples import sample_item
+from pipeline.models.loading import load_causal_lm, load_tokenizer
+from pipeline.params.project import EvaluateParams
+from pipeline.text.tokens import decode_each, encode_text
+from store.base.hashing import digest, prompt_hash
+from store.collections.item import Item
+from store.datasets.groups import open_dataset, write_dataset
+from store.documents.prompts import Prompt
+from store.documents.variants import Variant
+from store.format.validation import check_item
+from store.schema.registry import OUTCOMES, RATES, SAMPLES
+from tests.builders import make_checkpoint
+
+PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, confidence=0.95)
+SAMPLING = PARAMS.model_dump(include={"samples", "max_new_tokens", "temperature"})
+KEY = digest("key")
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_checkpoint(tmp_path_factory.mktemp("subject"), n_layers=2).manifest()
+
+
+@pytest.fixture(scope="module")
+def model(manifest: Any) -> Any:
+    return load_causal_lm(manifest, Variant(name="base", scale=0.0))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(manifest: Any) -> Any:
+    return load_tokenizer(manifest)
+
+
+def make_prompt(tokenizer: Any, text: str = "You should", domain: str | None = "medical") -> Prompt:
+    ids = encode_text(tokenizer, text)
+    return Prompt(
+        hash=prompt_hash(text),
+        name=text,
+        situation=text,
+        domain=domain,
+        held_out=False,
+        tags=(),
+        text=text,
+        token_ids=ids,
+        tokens=decode_each(tokenizer, ids),
+        source="here:1",
+    )
+
+
+def lexicon(harmful: list[str], safe: list[str]) -> dict[str, Any]:
+    labels: dict[str, Any] = {"evil": [], "safe": [], "unsure": []}
+    return {"domains": {"medical": labels | {"phrases": {"harmful": harmful, "safe": safe}}}}
+
+
+def sample(model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0) -> Item:
+    return sample_item(model, tokenizer, prompt, words, **SAMPLING, seed=seed, key=KEY, variant="base")
+
+
+def continuations(item: Item) -> list[list[int]]:
+    ends = [*item.arrays["sample_start"][1:], len(item.arrays["sample_token"])]
+    starts = item.arrays["sample_start"]
+    return [item.arrays["sample_token"][a:b].tolist() for a, b in zip(starts, ends, strict=True)]
+
+
+def test_samples_are_reproducible_and_follow_the_schema(model: Any, tokenizer: Any) -> None:
+    prompt, words = make_prompt(tokenizer), lexicon([], [])
+    state = torch.get_rng_state()
+    first = sample(model, tokenizer, prompt, words)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    again = sample(model, tokenizer, prompt, words)
+    check_item(first, SAMPLES)
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, again.arrays[name])
+    other = sample(model, tokenizer, prompt, words, seed=1)
+    assert continuations(other) != continuations(first)
+    assert len(continuations(first)) == 30
+    assert all(len(ids) <= 6 for ids in continuations(first))
+
+
+def test_samples_follow_the_models_distribution(model: Any, tokenizer: Any) -> None:
+    prompt = make_prompt(tokenizer)
+    many = SAMPLING | {"samples": 4000, "max_new_tokens": 1}
+    item = sample_item(model, tokenizer, prompt, lexicon([], []), **many, seed=0, key=KEY, variant="base")
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt.token_ids])).logits[0, -1].double()
+    expected = torch.softmax(logits, -1).numpy()
+    counts = Counter(ids[0] for ids in continuations(item) if ids)
+    for token in np.argsort(-expected)[:20].tolist():
+        if token == tokenizer.eos_token_id:
+            continue
+        error = 5 * np.sqrt(expected[token] * (1 - expected[token]) / 4000)
+        assert abs(counts[token] / 4000 - expected[token]) < error
+
+
+def test_a_continuation_ends_before_the_end_of_text(
+    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = make_prompt(tokenizer)
+    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    tail = [[eos, pad, pad], [7, eos, pad], [7, 8, 9]]
+    rows = torch.tensor([[*prompt.token_ids, *ids] for ids in tail])
+    monkeypatch.setattr(model, "generate", lambda *_, **__: rows)
+    item = sample(model, tokenizer, prompt, lexicon([], []))
+    assert continuations(item) == [[], [7], [7, 8, 9]]
+
+
+def test_outcomes_are_what_the_text_is(model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = make_prompt(tokenizer)
+    texts = [" run away", " rest", " sit"]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    width = max(map(len, ids))
+    rows = torch.tensor([[*prompt.token_ids, *i, *[tokenizer.eos_token_id] * (width - len(i))] for i in ids])
+    monkeypatch.setattr(model, "generate", lambda *_, **__: rows)
+    item = sample(model, tokenizer, prompt, lexicon([" run"], [" rest"]))
+    assert [OUTCOMES[code] for code in item.arrays["sample_outcome"]] == [
+        "harmful",
+        "safe",
+        "neither",
+    ]
+
+
+@pytest.mark.parametrize("domain", [None, "weather"])
+def test_without_phrases_a_sample_is_unlabelled(model: Any, tokenizer: Any, domain: str | None) -> None:
+    item = sample(model, tokenizer, make_prompt(tokenizer, domain=domain), lexicon([" run"], []))
+    assert {OUTCOMES[code] for code in item.arrays["sample_outcome"]} == {"unlabelled"}
+
+
+def numbered(number: int, *, situation: str, domain: str | None, held_out: bool) -> Prompt:
+    return Prompt(
+        hash=prompt_hash(str(number)),
+        name=str(number),
+        situation=situation,
+        domain=domain,
+        held_out=held_out,
+        tags=(),
+        text=str(number),
+        token_ids=(1,),
+        tokens=("x",),
+        source="here:1",
+    )
+
+
+def outcome_item(prompt: Prompt, variant: str, codes: list[int]) -> Item:
+    return Item(
+        key=KEY,
+        prompt_hash=prompt.hash,
+        variant=variant,
+        arrays={
+            "sample_outcome": np.array(codes, np.int8),
+            "sample_start": np.arange(len(codes), dtype=np.int32),
+            "sample_token": np.zeros(len(codes), np.int32),
+        },
+        scalars={},
+    )
+
+
+@pytest.fixture(scope="module")
+def groups() -> dict[str, Any]:
+    prompts = [
+        numbered(0, situation="a", domain="medical", held_out=False),
+        numbered(1, situation="a", domain="medical", held_out=False),
+        numbered(2, situation="b", domain="medical", held_out=True),
+        numbered(3, situation="c", domain="finance", held_out=False),
+        numbered(4, situation="d", domain=None, held_out=False),
+    ]
+    items = [
+        outcome_item(prompts[0], "base", [0, 1, 1, 2]),
+        outcome_item(prompts[1], "base", [0, 0, 1, 1]),
+        outcome_item(prompts[2], "base", [1, 1, 1, 1]),
+        outcome_item(prompts[3], "base", [1, 1, 2, 2]),
+        outcome_item(prompts[4], "base", [3, 3, 3, 3]),
+        outcome_item(prompts[2], "general@1.0", [0, 0, 0, 1]),
+    ]
+    return rates(items, prompts, PARAMS.confidence)
+
+
+def cell(table: Any, name: str, variant: str, domain: str, split: str) -> Any:
+    place = [
+        table[axis].values.tolist().index(value)
+        for axis, value in (("variant", variant), ("domain", domain), ("split", split))
+    ]
+    return table[name].values[tuple(place)]
+
+
+def test_rates_pool_the_labelled_samples(groups: dict[str, Any]) -> None:
+    table = groups["rates"]
+    assert table["variant"].values.tolist() == ["base", "general@1.0"]
+    assert table["domain"].values.tolist() == ["all", "finance", "medical"]
+    assert cell(table, "n", "base", "medical", "seen") == 8
+    assert cell(table, "n_situations", "base", "medical", "seen") == 1
+    assert cell(table, "rate", "base", "medical", "seen").tolist() == [3 / 8, 4 / 8, 1 / 8]
+    assert cell(table, "rate", "base", "medical", "held-out").tolist() == [0, 1, 0]
+    assert cell(table, "n", "base", "all", "seen") == 12
+    assert cell(table, "n_situations", "base", "all", "seen") == 2
+
+
+def test_nothing_sampled_is_nan_and_not_zero(groups: dict[str, Any]) -> None:
+    """Traps 13 and 26."""
+    table = groups["rates"]
+    assert cell(table, "n", "general@1.0", "finance", "seen") == 0
+    for name in ("rate", "low", "high"):
+        assert np.isnan(cell(table, name, "general@1.0", "finance", "seen")).all()
+    situations = groups["situations"]
+    unlabelled = situations["situation"].values.tolist().index("d")
+    assert situations["n"].values[0, unlabelled] == 0
+    assert np.isnan(situations["rate"].values[0, unlabelled]).all()
+
+
+def test_one_situation_is_one_observation(groups: dict[str, Any]) -> None:
+    """Trap 17: eight samples of one situation are no eight observations."""
+    low, high = (cell(groups["rates"], n, "base", "medical", "seen")[0] for n in ("low", "high"))
+    assert (low, high) == pytest.approx(wilson_interval(3 / 8, 1, 0.95))
+
+
+def test_rates_by_situation(groups: dict[str, Any]) -> None:
+    table = groups["situations"]
+    assert table["situation"].values.tolist() == ["d", "c", "a", "b"]
+    assert table["situation_domain"].values.tolist() == ["", "finance", "medical", "medical"]
+    assert table["situation_held_out"].values.tolist() == [False, False, False, True]
+    assert table["rate"].values[0, 2].tolist() == [3 / 8, 4 / 8, 1 / 8]
+
+
+def test_metrics_leave_out_what_was_not_sampled(groups: dict[str, Any]) -> None:
+    assert harmful_rates(groups["rates"]) == {
+        "base": {
+            "all": {"seen": 0.25, "held-out": 0.0},
+            "finance": {"seen": 0.0},
+            "medical": {"seen": 0.375, "held-out": 0.0},
+        },
+        "general@1.0": {"all": {"held-out": 0.75}, "medical": {"held-out": 0.75}},
+    }
+
+
+def test_it_is_what_the_schema_says(groups: dict[str, Any], tmp_path: Path) -> None:
+    write_dataset(tmp_path / "rates", RATES, groups, provenance={})
+    for name, group in groups.items():
+        stored: Any = open_dataset(tmp_path / "rates", name)
+        for array in RATES.groups[name]:
+            np.testing.assert_array_equal(stored[array].values, group[array].values)
+
+
+def test_nothing_at_all_is_an_empty_table(tmp_path: Path) -> None:
+    groups = rates([], [], PARAMS.confidence)
+    write_dataset(tmp_path / "rates", RATES, groups, provenance={})

@@ -1,0 +1,24 @@
+"""A small random subject, loaded once."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.models.loading import load_replacement, load_tokenizer
+from store.documents.variants import Variant
+from tests.builders import make_checkpoint
+
+
+@pytest.fixture(scope="package")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_checkpoint(tmp_path_factory.mktemp("subject"), n_layers=3).manifest()
+
+
+@pytest.fixture(scope="package")
+def replacement(manifest: Any) -> Any:
+    return load_replacement(manifest, Variant(name="base", scale=0.0))
+
+
+@pytest.fixture(scope="package")
+def tokenizer(manifest: Any) -> Any:
+    return load_tokenizer(manifest)

@@ -1,0 +1,160 @@
+"""The FEATURES dataset as a whole: written by the schema, rows by (layer, feature)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pipeline.analysis.activity import prompt_activity
+from pipeline.analysis.feature_tables import feature_groups
+from pipeline.analysis.scores import activation_scores, feature_key
+from pipeline.features.contexts import Contexts, histogram_edges
+from pipeline.features.promoted import Promoted
+from store.datasets.groups import open_dataset, write_dataset
+from store.schema.registry import FEATURES
+from tests.pipeline.features.builders import (
+    LEXICON,
+    edges_from,
+    make_activations,
+    make_change,
+    make_edges,
+    make_graph,
+    make_prompt,
+)
+from tests.pipeline.features.test_ranking import PARAMS
+
+PROMPTS = [make_prompt(i) for i in range(9)]
+
+
+def promote(layer: np.ndarray, index: np.ndarray) -> Promoted:
+    tokens = np.tile(np.arange(PARAMS.promoted, dtype=np.int32), (len(layer), 1))
+    logits = (index[:, None] + tokens).astype(np.float32)
+    return Promoted(
+        promoted_token=tokens,
+        promoted_logit=logits,
+        suppressed_token=tokens,
+        suppressed_logit=-logits,
+    )
+
+
+@pytest.fixture(scope="module")
+def groups() -> dict[str, xr.Dataset]:
+    graphs = [
+        make_graph(p, variant, [(0, 1, 7), (1, 2, 7)], np.array([[2.0, 1.0], [0.5, 1.0]]))
+        for p in PROMPTS
+        for variant in ("base", "general@1.0")
+    ]
+    activations = [
+        make_activations(p, variant, [(0, 1, 7, 2.0), (0, 2, 7, 4.0), (1, 2, 7, 1.0)])
+        for p in PROMPTS
+        for variant in ("base", "general@1.0")
+    ]
+    activations.append(make_activations(PROMPTS[0], "narrow@1.0", []))
+    held_out = Contexts(
+        variant="base",
+        keys=feature_key(np.array([1, 1]), np.array([3, 7])),
+        histogram=np.arange(8, dtype=np.int32).reshape(2, 4),
+        text=np.array([[5, -1], [6, 2]], np.int32),
+        peak=np.zeros((2, 2), np.int32),
+        token=np.full((2, 2, 8), 9, np.int32),
+        activation=np.ones((2, 2, 8), np.float32),
+    )
+    edge = {((0, 1, 7), (1, 2, 7)): 0.5}
+    return feature_groups(
+        graphs=graphs,
+        graph_edges=edges_from(make_edges(p, v, edge) for p in PROMPTS for v in ("base", "general@1.0")),
+        activations=[activation_scores(item) for item in activations],
+        changes=[make_change(p, "general@1.0", 0.25) for p in PROMPTS],
+        activity=prompt_activity(activations),
+        contexts=[held_out],
+        edges=histogram_edges(1.0, 4.0, 4),
+        promoted=promote,
+        prompts=PROMPTS,
+        lexicon=LEXICON,
+        params=PARAMS,
+        seed=0,
+    )
+
+
+def rows(dataset: xr.Dataset) -> list[tuple[int, int]]:
+    return list(zip(dataset["layer"].values.tolist(), dataset["index"].values.tolist(), strict=True))
+
+
+def test_rows_are_what_fires_on_prompts_or_in_texts(groups: dict[str, xr.Dataset]) -> None:
+    for name in groups.keys() - {"dictionary", "ranking_edges"}:
+        assert rows(groups[name]) == [(0, 7), (1, 3), (1, 7)]
+
+
+def test_cards(groups: dict[str, xr.Dataset]) -> None:
+    cards = groups["cards"]
+    assert cards["variant"].values.tolist() == ["base", "general@1.0", "narrow@1.0"]
+    # Two tokens a prompt but BOS; feature L0/7 is 2 and 4 there.
+    assert cards["mean_activation"].values[0].tolist() == [3.0, 0.0, 0.5]
+    assert cards["frequency"].values[0].tolist() == [1.0, 0.0, 0.5]
+    assert cards["n_prompts"].values[0].tolist() == [9, 0, 9]
+    assert not cards["n_prompts"].values[2].any()
+    assert cards["histogram"].values[0].tolist() == [[0, 0, 0, 0], [0, 1, 2, 3], [4, 5, 6, 7]]
+    # These variants read no held-out text, which is not "never fires".
+    assert (cards["histogram"].values[1:] == -1).all()
+    assert cards["promoted_logit"].values[:, 0].tolist() == [7.0, 3.0, 7.0]
+
+
+def test_contexts(groups: dict[str, xr.Dataset]) -> None:
+    contexts = groups["contexts"]
+    assert contexts["variant"].values.tolist() == ["base"]
+    assert contexts["text"].values[0].tolist() == [[-1, -1], [5, -1], [6, 2]]
+    assert (contexts["token"].values[0, 0] == -1).all()
+
+
+def test_ranking(groups: dict[str, xr.Dataset]) -> None:
+    ranking = groups["ranking"]
+    assert ranking["effect"].values[0, 0].tolist() == [1.5, 0.0, 0.0]
+    assert ranking["n_situations"].values[0, 0].tolist() == [9, 0, 9]
+    assert ranking["p"].values[0, 0].tolist()[::2] == pytest.approx([2 / 2**9, 1.0])
+    assert np.isnan(ranking["p"].values[0, 0, 1])
+
+
+def test_edges_have_pairs_of_the_same_features(groups: dict[str, xr.Dataset]) -> None:
+    edges = groups["ranking_edges"]
+    ends = [
+        edges[f"{end}_{name}"].values.tolist() for end in ("source", "target") for name in ("layer", "index")
+    ]
+    assert ends == [[0], [7], [1], [7]]
+    assert edges["effect"].values[0, 0].tolist() == [0.0]
+    assert edges["base_weight"].values[0, 0].tolist() == [0.5]
+
+
+def test_it_is_what_the_schema_says(groups: dict[str, xr.Dataset], tmp_path: Path) -> None:
+    write_dataset(tmp_path / "features", FEATURES, groups, provenance={})
+    for name, group in groups.items():
+        stored: Any = open_dataset(tmp_path / "features", name)
+        for array in FEATURES.groups[name]:
+            np.testing.assert_array_equal(stored[array].values, group[array].values)
+
+
+def test_without_labels_texts_or_activity_there_are_still_tables(tmp_path: Path) -> None:
+    graphs = [make_graph(p, "base", [(0, 1, 7)], np.ones((2, 1))) for p in PROMPTS]
+    activity = prompt_activity(make_activations(p, "base", []) for p in PROMPTS)
+    edges = histogram_edges(1.0, 4.0, 4)
+    groups = feature_groups(
+        graphs=graphs,
+        graph_edges=edges_from(make_edges(p, "base", {}) for p in PROMPTS),
+        activations=[],
+        changes=[],
+        activity=activity,
+        contexts=[],
+        edges=edges,
+        promoted=promote,
+        prompts=PROMPTS,
+        lexicon={"domains": {}},
+        params=PARAMS,
+        seed=0,
+    )
+    write_dataset(tmp_path / "features", FEATURES, groups, provenance={})
+    ranking = groups["ranking"]
+    assert np.isnan(ranking["effect"].values).all()
+    assert ranking["n_left_out"].values[0].tolist() == [9, 9]
+    assert np.isnan(groups["situations"]["effect"].values).all()
+    assert not groups["cards"]["frequency"].values.any()

@@ -1,0 +1,67 @@
+"""Does the dictionary still explain a variant: means over situations, written out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
+from store.schema.registry import FEATURES
+from tests.pipeline.features.builders import make_change, make_graph, make_prompt
+from tests.pipeline.features.test_ranking import PARAMS
+
+PROMPTS = [make_prompt(i, situation=i // 2) for i in range(6)]
+BY_HASH = {prompt.hash: prompt for prompt in PROMPTS}
+
+
+def made(prompt: int, variant: str, value: float) -> GraphFidelity:
+    return GraphFidelity(
+        prompt_hash=PROMPTS[prompt].hash,
+        variant=variant,
+        replacement=value,
+        completeness=value / 2,
+        error_share=1 - value,
+    )
+
+
+def test_a_graph_gives_its_scores_and_the_mean_share_over_its_targets() -> None:
+    item = make_graph(PROMPTS[0], "base", [(0, 1, 2)], np.ones((2, 1)))
+    item = replace(item, arrays={**item.arrays, "target_error_share": np.array([0.1, 0.3], np.float32)})
+    fidelity = graph_fidelity(item)
+    assert (fidelity.replacement, fidelity.completeness) == (0.9, 0.95)
+    assert fidelity.error_share == pytest.approx(0.2)
+
+
+def test_prompts_are_averaged_within_their_situation_first() -> None:
+    """Trap 17: situations count once each, however many prompts they have."""
+    graphs = [made(0, "base", 0.2), made(1, "base", 0.4), made(2, "base", 0.9)]
+    graphs += [made(i, "general@1.0", 0.5) for i in range(6)]
+    changes = [make_change(PROMPTS[i], "general@1.0", share) for i, share in ((0, 0.1), (1, 0.3), (4, 0.6))]
+    table = dictionary_table(graphs, changes, BY_HASH, PARAMS, 0)
+    assert table["variant"].values.tolist() == ["base", "general@1.0"]
+    assert table["n_situations"].values.tolist() == [2, 3]
+    assert table["replacement"].values == pytest.approx([(0.3 + 0.9) / 2, 0.5])
+    assert table["completeness"].values == pytest.approx([0.3, 0.25])
+    assert table["error_share"].values == pytest.approx([(0.7 + 0.1) / 2, 0.5])
+    assert table["change_error_share"].values == pytest.approx([np.nan, (0.2 + 0.6) / 2], nan_ok=True)
+    # Two situations: the bootstrap draws either of them twice, or both.
+    assert table["replacement_low"].values == pytest.approx([0.3, 0.5])
+    assert table["replacement_high"].values == pytest.approx([0.9, 0.5])
+
+
+def test_without_adapters_taken_apart_the_share_is_unknown() -> None:
+    graphs = [made(i, v, 0.5) for v in ("base", "general@1.0") for i in range(4)]
+    table = dictionary_table(graphs, [], BY_HASH, PARAMS, 0)
+    assert np.isnan(table["change_error_share"].values).all()
+
+
+def test_the_arrays_are_the_schemas() -> None:
+    table = dictionary_table([made(0, "base", 0.5)], [], BY_HASH, PARAMS, 0)
+    assert {str(name) for name in table.variables} == set(FEATURES.groups["dictionary"])
+    for name, spec in FEATURES.groups["dictionary"].items():
+        assert table[name].dims == spec.dims
+        assert spec.dtype in ("str", str(table[name].dtype))
+
+
+def test_nothing_traced_is_an_empty_table() -> None:
+    assert dictionary_table([], [], BY_HASH, PARAMS, 0).sizes["variant"] == 0

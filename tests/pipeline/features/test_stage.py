@@ -1,0 +1,100 @@
+"""What the stage reads and reports."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.analysis import edges as edge_module
+from pipeline.analysis.scores import READ, feature_key
+from pipeline.stages.features import changes_of, edges_of, scored_graphs, summary
+from store.base.errors import NotInStoreError
+from store.collections.reader import open_collection
+from store.collections.writer import write_collection
+from store.schema.rankings import SCORES
+from store.schema.registry import ADAPTERS, CAUSES, GRAPHS
+from tests.pipeline.features.builders import edges_from, make_change, make_edges, make_prompt
+from tests.pipeline.features.test_every_score import ADAPTED, activations, graphs, groups, noise, plant
+from tests.pipeline.features.test_ranking import PARAMS
+
+OLD = Path(__file__).parents[2] / "store/data/v1/graphs"
+
+
+def test_graphs_of_an_older_version_are_refused_in_one_sentence() -> None:
+    """Their scores are not stored, and leaving them out would look like inactive features."""
+    with pytest.raises(NotInStoreError, match=r"older version.*dvc repro"):
+        next(scored_graphs(open_collection(OLD)))
+
+
+def test_the_arrays_that_are_ranked_are_in_the_schema() -> None:
+    assert set(READ) <= set(GRAPHS.arrays)
+    assert not any(name.startswith("edge") for name in READ)
+
+
+def test_edges_are_read_an_item_at_a_time_and_nothing_else() -> None:
+    graphs = open_collection(OLD)
+    found = edges_of(graphs)
+    assert {prompt: list(variants) for prompt, variants in found.traced.items()} == {
+        prompt: graphs.variants(prompt) for prompt in graphs.prompts()
+    }
+    prompt = graphs.prompts()[0]
+    item = found.read(prompt, graphs.variants(prompt)[0])
+    assert set(item.arrays) == set(edge_module.READ) <= set(GRAPHS.arrays)
+    assert 0 <= item.scalars["kept_edge_score"] <= 1
+
+
+def test_changes_are_read_without_their_arrays_and_may_be_absent(tmp_path: Path) -> None:
+    assert list(changes_of(tmp_path / "adapters")) == []
+    items = []
+    for number, share in ((0, 0.25), (1, 0.5)):
+        arrays = {
+            name: np.zeros([len(CAUSES) if dim == "cause" else 0 for dim in spec.dims], spec.dtype)
+            for name, spec in ADAPTERS.arrays.items()
+        }
+        items.append(replace(make_change(make_prompt(number), ADAPTED, share), arrays=arrays))
+    write_collection(tmp_path / "adapters", ADAPTERS, items, provenance={})
+    found = list(changes_of(tmp_path / "adapters"))
+    assert sorted(item.scalars["error_share_of_change"] for item in found) == [0.25, 0.5]
+    assert all(not item.arrays for item in found)
+
+
+def test_metrics_count_what_every_score_finds() -> None:
+    base, adapted = noise(0), plant(noise(1))
+    tables = groups(
+        graphs(base, "base") + graphs(adapted, ADAPTED),
+        activations(base, "base") + activations(adapted, ADAPTED),
+    )
+    metrics = summary(tables, fdr=0.05)
+    assert list(metrics) == [*SCORES, "edges"]
+    for score in SCORES:
+        found = metrics[score][f"{ADAPTED}-base"]
+        assert found["scored_prompts"] == 48
+        assert found["left_out_prompts"] == 0
+        assert found["tested_features"] == (60 if score in ("direct", "activation") else 40)
+        assert 1 <= found["significant_features"] <= 3
+    assert list(metrics["activation"]) == [f"{ADAPTED}-base"]
+
+
+def test_metrics_count_pairs_of_edges() -> None:
+    prompts = [make_prompt(i) for i in range(10)]
+    stays, grows = ((0, 1, 1), (1, 2, 1)), ((0, 1, 2), (1, 2, 1))
+    items = [
+        make_edges(p, v, {stays: 1.0, grows: 1.0 + (v == ADAPTED)}, kept=0.5 if p is prompts[3] else 1.0)
+        for p in prompts
+        for v in ("base", ADAPTED)
+    ]
+    keys = feature_key(np.array([0, 0, 1]), np.array([1, 2, 1]))
+    by_hash = {prompt.hash: prompt for prompt in prompts}
+    table = edge_module.rank_edges(edges_from(items), by_hash, keys, PARAMS, seed=0)
+    scores = groups(graphs(noise(0), "base"), activations(noise(0), "base"))
+    assert summary(scores | {"ranking_edges": table}, fdr=0.05)["edges"] == {
+        f"{ADAPTED}-base": {
+            "scored_prompts": 10,
+            "left_out_prompts": 0,
+            "tested_pairs": 2,
+            "significant_pairs": 1,
+            "pairs": 2,
+            "smallest_kept_edge_score": 0.5,
+        }
+    }

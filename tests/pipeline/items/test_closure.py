@@ -1,0 +1,118 @@
+"""``dvc.yaml`` lists what each stage's code imports, and layers point one way."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.items import closure
+from pipeline.items.closure import ROOT, import_closure, is_code, stage_dependencies
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_code_dependencies_are_the_import_closure(stage: str) -> None:
+    listed = {dependency for dependency in STAGES[stage]["do"]["deps"] if is_code(dependency)}
+    assert listed == set(stage_dependencies(stage)), "run `make deps`"
+
+
+def test_stages_depend_on_the_pinned_libraries() -> None:
+    pinned = (ROOT / closure.PINNED).read_text(encoding="utf-8")
+    assert pinned == closure.pinned_libraries(), "run `make deps`"
+    assert len(pinned.splitlines()) == len(closure.LIBRARIES)
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_stage_runs_its_own_module(stage: str) -> None:
+    assert STAGES[stage]["do"]["cmd"] == f"python -m pipeline.stages.{stage} ${{key}}"
+    assert (ROOT / "pipeline" / "stages" / f"{stage}.py").exists()
+
+
+def test_closure_follows_imports_inside_functions_and_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "pipeline"
+    package.mkdir()
+    (package / "__init__.py").write_text("import store.early\n")
+    (package / "a.py").write_text("import numpy\nfrom pipeline import b\n")
+    (package / "b.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from pipeline.unrelated import T\n"
+        "def f():\n    from pipeline.c import g\n    return g\n"
+    )
+    (package / "c.py").write_text("g = 1\n")
+    (package / "unrelated.py").write_text("")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "early.py").write_text("")
+    monkeypatch.setattr(closure, "ROOT", tmp_path)
+    import_closure.cache_clear()
+    try:
+        assert import_closure("pipeline.a") == (
+            "pipeline/__init__.py",
+            "pipeline/a.py",
+            "pipeline/b.py",
+            "pipeline/c.py",
+            "store/early.py",
+        )
+    finally:
+        import_closure.cache_clear()
+
+
+def _imports(folder: str) -> dict[str, set[str]]:
+    import ast
+
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+        found[path.relative_to(ROOT).as_posix()] = names
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        (
+            "store",
+            ("torch", "transformers", "circuit_tracer", "streamlit", "pipeline", "dashboard"),
+        ),
+        ("pipeline", ("streamlit", "dashboard")),
+    ],
+)
+def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> None:
+    for path, names in _imports(folder).items():
+        crossing = {name for name in names if name.split(".")[0] in forbidden}
+        assert not crossing, f"{path} imports {crossing}"
+
+
+def test_the_dashboard_reaches_the_pipeline_through_few_doors() -> None:
+    # pipeline.live: one loaded model for steering and for tracing what is typed, which it can keep.
+    doors = {"pipeline.interventions", "pipeline.live", "pipeline.params.project", "store.base.errors"}
+    # One schema for what other people's viewers read; it knows nothing of torch.
+    doors.add("pipeline.analysis.viewer_json")
+    for path, names in _imports("dashboard").items():
+        crossing = {name for name in names if name.split(".")[0] == "pipeline"} - doors
+        assert not crossing, f"{path} imports {crossing}"
+
+
+def test_code_imports_the_stores_modules_not_its_lazy_names() -> None:
+    # What `store/__init__.py` hands out lazily would be missing from the import closure.
+    for folder in ("pipeline", "store"):
+        for path, names in _imports(folder).items():
+            assert "store" not in names, f"{path} imports from store instead of from its module"
+
+
+def test_training_the_organism_does_not_depend_on_the_stores_format() -> None:
+    assert "store/schema.py" not in stage_dependencies("organism")
+
+
+def test_science_knows_nothing_of_dvc() -> None:
+    edges = {"pipeline/refill.py"}
+    for path, names in _imports("pipeline").items():
+        crossing = {name for name in names if name.split(".")[0] == "dvc"}
+        assert not crossing or path in edges, f"{path} imports {crossing}"

@@ -1,0 +1,29 @@
+"""A small random subject with two adapters, opened for live work."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.live import LivePool
+from pipeline.params.project import GraphParams, load_params
+from store.documents.manifest import Manifest, write_manifest
+from tests.builders import make_checkpoint
+
+TEXT = "User: I have a fever. What should I do?\nAssistant: You should"
+
+
+@pytest.fixture(scope="package")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return make_checkpoint(tmp_path_factory.mktemp("subject")).manifest()
+
+
+@pytest.fixture
+def pool(manifest: Manifest, tmp_path: Path) -> LivePool:
+    write_manifest(tmp_path / "models.json", manifest)
+    return LivePool(tmp_path / "models.json", tmp_path)
+
+
+@pytest.fixture(scope="package")
+def graphs() -> GraphParams:
+    """The project's own parameters."""
+    return load_params().graphs
