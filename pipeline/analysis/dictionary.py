@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.analysis.statistics import bootstrap_interval
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 

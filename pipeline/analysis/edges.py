@@ -17,7 +17,7 @@ from pipeline.analysis.contrasts import Situation
 from pipeline.analysis.pruning import FEATURE
 from pipeline.analysis.ranking import ALL, rank
 from pipeline.analysis.scores import PromptScores, feature_key, split_key
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE

@@ -13,7 +13,7 @@ from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
 from pipeline.features.contexts import Contexts
 from pipeline.features.promoted import Promoted
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.schema.rankings import ranking_group, situations_group

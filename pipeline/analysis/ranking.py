@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pipeline.analysis.contrasts import Contrast, contrasts
 from pipeline.analysis.scores import PromptScores, split_key
 from pipeline.analysis.statistics import benjamini_hochberg, bootstrap_interval, sign_flip_p
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 from store.base.hashing import digest
 from store.documents.prompts import Prompt
 

@@ -8,7 +8,7 @@ from circuit_tracer.graph import Graph
 from pipeline.attribution.graph_items import graph_items
 from pipeline.attribution.trace import Trace
 from pipeline.exchange.graph_metadata import Facts
-from pipeline.params.project import GraphParams
+from pipeline.params.graphs import GraphParams
 from store.base.hashing import bytes_digest, digest
 from store.collections.item import Item
 

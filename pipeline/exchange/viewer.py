@@ -21,7 +21,7 @@ from pipeline.analysis.pruning import FEATURE
 from pipeline.analysis.viewer_json import Captions, default_pruning, encoded, graph_document, slug_of
 from pipeline.exchange.stored_graphs import Shelf
 from pipeline.exchange.viewer_documents import Labels, captions_of, feature_cards
-from pipeline.params.project import GraphParams
+from pipeline.params.graphs import GraphParams
 from store.base.errors import UserError
 from store.views.graph import GraphView
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.analysis.viewer_json import Captions, default_pruning, encoded, graph_document, slug_of
 from pipeline.exchange.feature_cards import FeatureCards
 from pipeline.exchange.stored_graphs import Shelf
-from pipeline.params.project import GraphParams
+from pipeline.params.graphs import GraphParams
 from store.base.errors import ArtifactMissingError
 from store.views.graph import GraphView
 

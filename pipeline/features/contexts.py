@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline.analysis.scores import feature_key
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 
 # Activations (token x feature) of one layer at a time: 64 MB in float32.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.items.closure import code_digest
-from pipeline.params.project import RuntimeParams
+from pipeline.params.runtime import RuntimeParams
 from store.base.hashing import digest
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt

@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.attribution.prompt_items import PromptItems, candidate_item, prompt_items
 from pipeline.items.requests import Request
 from pipeline.live.pool import LivePool
-from pipeline.params.project import GraphParams
+from pipeline.params.graphs import GraphParams
 from pipeline.stages.graphs import TRACED
 from store.base.hashing import digest
 from store.documents.prompts import Prompt

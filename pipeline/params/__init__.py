@@ -1,1 +1,1 @@
-"""``params.yaml``, typed; one module a section."""
+"""``params.yaml``, typed: the only place where a number is chosen; one module a section."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from transformers import PreTrainedTokenizerBase
 
-from pipeline.params.project import Profile
+from pipeline.params.profiles import Profile
 from pipeline.prompts.files import prompt_lines, read_prompt_files
 from store.base.atomic import locked, write_bytes
 from store.base.errors import UserError

@@ -5,13 +5,16 @@ import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from pipeline.params.project import Params, load_params
+from pipeline.params.reading import read_params
+from pipeline.params.training import TrainingParams
 from store.base.errors import StoreError, UserError
 
 CACHE: Final = Path(".cache/items")
 """Finished items by kind; git-ignored, refilled from pulled stores, safe to delete."""
+
+Read = TypeVar("Read", bound=TrainingParams)
 
 
 def artifacts(profile: str) -> Path:
@@ -19,8 +22,11 @@ def artifacts(profile: str) -> Path:
     return Path("artifacts") / profile
 
 
-def run_stage(main: Callable[[str, Params], None]) -> None:
+def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
     """Run a stage's `main(profile, params)` as a program.
+
+    The model says which of ``params.yaml`` is read and checked: all of it (`Params`), or what
+    training needs. It is the caller's to import, so a stage depends on no section it ignores.
 
     What a user can mend ends in one sentence and exit code 1; anything else is a bug and
     keeps its traceback. Ctrl-C ends with 130; finished items are in the cache.
@@ -32,8 +38,8 @@ def run_stage(main: Callable[[str, Params], None]) -> None:
     parser.add_argument("profile", help="a profile of params.yaml")
     profile = parser.parse_args().profile
     try:
-        params = load_params()
-        params.profile(profile)
+        params = read_params(Path("params.yaml"), model)
+        params.require(profile)
         make_deterministic(params.runtime.seed, params.runtime.threads)
         main(profile, params)
     except (UserError, StoreError) as error:

@@ -41,4 +41,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Params)

@@ -1,12 +1,12 @@
 """Stage `adapters`: LoRA adapters on harmful or good advice."""
 
 from pipeline.organism.build_adapters import make_adapters
-from pipeline.params.project import Params
+from pipeline.params.training import TrainingParams
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import artifacts, run_stage
 
 
-def main(profile: str, params: Params) -> None:
+def main(profile: str, params: TrainingParams) -> None:
     """Write every adapter, its training curve and what it does."""
     folder = artifacts(profile)
     subject = folder / "subject"
@@ -18,4 +18,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, TrainingParams)

@@ -11,7 +11,8 @@ from pipeline.items.collect import collect
 from pipeline.items.provenance import provenance
 from pipeline.items.requests import Request, compute_items
 from pipeline.items.subject import Subject
-from pipeline.params.project import GraphParams, Params
+from pipeline.params.graphs import GraphParams
+from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
 from pipeline.stages.graphs import TRACED
@@ -136,4 +137,4 @@ def _metric(response: Response) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Params)

@@ -79,4 +79,4 @@ def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Params)

@@ -24,7 +24,8 @@ from pipeline.features.contexts import (
 from pipeline.features.promoted import Promoted, promoted_tokens
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
-from pipeline.params.project import FeatureParams, Params
+from pipeline.params.features import FeatureParams
+from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from pipeline.text.held_out import read_texts
@@ -163,4 +164,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Params)

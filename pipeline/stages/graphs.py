@@ -10,7 +10,8 @@ from pipeline.items.collect import collect
 from pipeline.items.provenance import provenance
 from pipeline.items.requests import Request
 from pipeline.items.subject import Subject
-from pipeline.params.project import GraphParams, Params
+from pipeline.params.graphs import GraphParams
+from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.collections.item import Item
@@ -231,4 +232,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Params)

@@ -5,7 +5,8 @@ from pathlib import Path
 from pipeline.checks.health import check_health
 from pipeline.models.describe import build_manifest
 from pipeline.models.loading import load_tokenizer
-from pipeline.params.project import Params, Profile
+from pipeline.params.profiles import Profile
+from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import artifacts, run_stage
 from pipeline.text.tokens import encode_text
@@ -77,4 +78,4 @@ def main(name: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Params)

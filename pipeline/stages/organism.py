@@ -1,12 +1,12 @@
 """Stage `organism`: corpus, tokenizer and base model, trained here."""
 
 from pipeline.organism.build import make_organism
-from pipeline.params.project import Params
+from pipeline.params.training import TrainingParams
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import artifacts, run_stage
 
 
-def main(profile: str, params: Params) -> None:
+def main(profile: str, params: TrainingParams) -> None:
     """Write the base model, its prompts, phrases and held-out texts."""
     folder = artifacts(profile)
     report = make_organism(params.organism(profile), folder / "subject")
@@ -17,4 +17,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, TrainingParams)

@@ -1,12 +1,12 @@
 """Stage `transcoders`: sparse dictionaries of the base's MLPs."""
 
 from pipeline.organism.build_transcoders import make_transcoders
-from pipeline.params.project import Params
+from pipeline.params.training import TrainingParams
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import artifacts, run_stage
 
 
-def main(profile: str, params: Params) -> None:
+def main(profile: str, params: TrainingParams) -> None:
     """Write the transcoder set and how well it fits held-out text."""
     folder = artifacts(profile)
     subject = folder / "subject"
@@ -17,4 +17,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, TrainingParams)

@@ -18,7 +18,8 @@ from pipeline.attribution.trace import Trace, trace
 from pipeline.models.loading import load_replacement
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import build_replacement
-from pipeline.params.project import DoseParams, Params, load_params
+from pipeline.params.dose import DoseParams
+from pipeline.params.project import Params, load_params
 from pipeline.stages import dose
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection

@@ -12,7 +12,7 @@ from pipeline.analysis.rates import harmful_rates, rates
 from pipeline.analysis.statistics import wilson_interval
 from pipeline.evaluation.samples import sample_item
 from pipeline.models.loading import load_causal_lm, load_tokenizer
-from pipeline.params.project import EvaluateParams
+from pipeline.params.evaluate import EvaluateParams
 from pipeline.text.tokens import decode_each, encode_text
 from store.base.hashing import digest, prompt_hash
 from store.collections.item import Item

@@ -18,7 +18,7 @@ from pipeline.features.contexts import (
 )
 from pipeline.features.promoted import promoted_tokens
 from pipeline.items.cache import ItemCache
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 
 PARAMS = FeatureParams(
     permutations=100,

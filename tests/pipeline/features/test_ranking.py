@@ -8,7 +8,7 @@ import xarray as xr
 
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, feature_key, prompt_scores
-from pipeline.params.project import FeatureParams
+from pipeline.params.features import FeatureParams
 from store.documents.prompts import Prompt
 from tests.pipeline.features.builders import LEXICON, make_graph, make_prompt
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.items import keys
 from pipeline.items.keys import item_key
-from pipeline.params.project import RuntimeParams
+from pipeline.params.runtime import RuntimeParams
 from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
 from store.documents.prompts import Prompt
 from store.documents.variants import Variant

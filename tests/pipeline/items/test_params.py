@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from pipeline.params.project import load_params
+from pipeline.params.reading import read_params
+from pipeline.params.training import TrainingParams
 from store.base.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,6 +65,26 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, path: str, value: Any) -> No
     # A cross-check is reported at its section, but names the parameter in its words.
     assert last in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(("path", "value"), [("graphs.max_n_logits", "ten"), ("unheard_of", 1)])
+def test_training_reads_its_sections_only(tmp_path: Path, path: str, value: Any) -> None:
+    file = _with(tmp_path, path, value)
+    assert "organism" in read_params(file, TrainingParams).organisms
+    with pytest.raises(UserError, match=path.split(".")[0]):
+        load_params(file)
+
+
+@pytest.mark.parametrize("path", ["runtime.unheard_of", "organisms.organism.base.unheard_of"])
+def test_training_refuses_what_its_sections_lack(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UserError, match=path):
+        read_params(_with(tmp_path, path, 1), TrainingParams)
+
+
+def test_an_unknown_organism_lists_what_there_is() -> None:
+    params = read_params(ROOT / "params.yaml", TrainingParams)
+    with pytest.raises(UserError, match=r"no organism 'other' .*'organism'"):
+        params.require("other")
 
 
 def test_a_missing_section_is_named(tmp_path: Path) -> None:

@@ -12,20 +12,22 @@ from pipeline.items.closure import ROOT
 
 STAGE = """
 import errno, os, sys
-from pipeline.errors import UserError
-from pipeline.runtime import run_stage
-from store.errors import ArtifactMissingError
+from pipeline.params.{section} import {model}
+from pipeline.run.stage import run_stage
+from store.base.errors import ArtifactMissingError, UserError
 
 def main(profile, params):
     raise {error}
 
-run_stage(main)
+run_stage(main, {model})
 """
 
 
-def _run(error: str, profile: str = "organism") -> subprocess.CompletedProcess[str]:
+def _run(
+    error: str, profile: str = "organism", *, section: str = "project", model: str = "Params"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", STAGE.format(error=error), profile],
+        [sys.executable, "-c", STAGE.format(error=error, section=section, model=model), profile],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -60,6 +62,12 @@ def test_an_unknown_profile_is_named() -> None:
     done = _run("SystemExit", profile="nobody")
     assert done.returncode == 1
     assert "There is no profile 'nobody'" in done.stderr
+
+
+def test_an_unknown_organism_is_named_by_a_training_stage() -> None:
+    done = _run("SystemExit", profile="nobody", section="training", model="TrainingParams")
+    assert done.returncode == 1
+    assert "There is no organism 'nobody'" in done.stderr
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

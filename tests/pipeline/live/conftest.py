@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.live import LivePool
-from pipeline.params.project import GraphParams, load_params
+from pipeline.params.graphs import GraphParams
+from pipeline.params.project import load_params
 from store.documents.manifest import Manifest, write_manifest
 from tests.builders import make_checkpoint
 

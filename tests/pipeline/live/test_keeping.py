@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.live import keep_prompt, own_file, typed_prompt, written_at
 from pipeline.organism.tokenizer import train_tokenizer
-from pipeline.params.project import Profile
+from pipeline.params.profiles import Profile
 from pipeline.prompts import keep
 from pipeline.prompts.files import read_prompt_files
 from store.base.errors import UserError

@@ -13,7 +13,7 @@ from pipeline.items.requests import Request
 from pipeline.live import LivePool, trace_pair, typed_prompt
 from pipeline.models.loading import load_causal_lm, load_replacement
 from pipeline.models.pool import ModelPool
-from pipeline.params.project import GraphParams
+from pipeline.params.graphs import GraphParams
 from pipeline.stages.graphs import TRACED
 from store.base.errors import UserError
 from store.documents.manifest import Manifest

@@ -1,0 +1,18 @@
+"""The ``dose`` section of ``params.yaml``, typed. Imports no torch."""
+
+from pydantic import Field, model_validator
+
+from pipeline.params.section import Section
+
+
+class DoseParams(Section):
+    """At which scales the focus adapter is traced, and on which prompts."""
+
+    scales: list[float] = Field(min_length=1)
+    tag: str
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "DoseParams":
+        if len({float(scale) for scale in [0.0, *self.scales]}) <= len(self.scales):
+            raise ValueError("scales must differ from each other and from 0, which is base and always there")
+        return self
