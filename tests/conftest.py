@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard.browser import find_chromium, launched
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -18,6 +16,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A headless Chromium: Playwright drives no second one in a thread."""
+    from tests.support.browser import find_chromium, launched
+
     program = find_chromium()
     if program is None:
         pytest.skip("there is no Chromium here (apt-get install chromium)")

@@ -18,9 +18,9 @@ from pipeline.models.replacement import ReplacementModel
 from pipeline.params.project import load_params
 from store.documents.manifest import read_manifest
 from store.documents.prompts import read_prompts
-from tests.pipeline.attribution.adapter_vectors import names_of, removal_effects, split, vectors_of
-from tests.pipeline.attribution.local_model import LocalModel
-from tests.pipeline.attribution.subjects import scores_of
+from tests.support.adapter_vectors import names_of, removal_effects, split, vectors_of
+from tests.support.local_model import LocalModel
+from tests.support.subjects import scores_of
 
 pytestmark = pytest.mark.bars
 

@@ -20,7 +20,7 @@ from store.base.hashing import digest
 from store.collections.item import Item
 from store.documents.manifest import read_manifest
 from store.documents.prompts import read_prompts
-from tests.builders import TEXTS
+from tests.support.builders import TEXTS
 
 _WIDE_TOKENS: Final = 17
 _WIDE_SELECTED: Final = 4096

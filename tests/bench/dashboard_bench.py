@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.datasets.groups import open_dataset
-from tests.dashboard.browser import find_chromium, launched, open_page, served, settle, slider_waits
+from tests.support.browser import find_chromium, launched, open_page, served, settle, slider_waits
 
 PROFILE: Final = "organism"
 RELEASES: Final = 20

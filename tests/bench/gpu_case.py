@@ -19,7 +19,7 @@ from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.organism.tokenizer import train_tokenizer
 from tests.bench.cases import Subject
 from tests.bench.comparison import PAIRS, compare
-from tests.builders import TEXTS
+from tests.support.builders import TEXTS
 
 _TARGETS: Final = 10
 _HEADROOM: Final = 1.6

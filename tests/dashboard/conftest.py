@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import streamlit as st
-import yaml
 from streamlit.testing.v1 import AppTest
 
-from tests.dashboard import demo
-from tests.dashboard.browser import open_page as open_browser_page
-from tests.dashboard.browser import served
+from tests.support import demo
+from tests.support.browser import open_page as open_browser_page
+from tests.support.browser import served
+from tests.support.demo_project import add_subject, give_parameters
+from tests.support.places import ROOT
 
-APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+APP = ROOT / "dashboard" / "app.py"
 
 
 @pytest.fixture(scope="session")
@@ -56,27 +57,6 @@ def open_page(root: Path) -> Callable[..., AppTest]:
         return app
 
     return opened
-
-
-def add_subject(root: Path, profile: str = "demo") -> None:
-    """Give a demo profile a small random model, so that steering has something to run."""
-    from store.documents.manifest import write_manifest
-    from tests.builders import make_checkpoint
-
-    folder = root / "artifacts" / profile
-    checkpoint = make_checkpoint(folder / "subject")
-    write_manifest(folder / "models.json", checkpoint.manifest())
-
-
-def give_parameters(root: Path) -> None:
-    """The project's parameters, with the demo as a profile and a folder of prompts of its own."""
-    content = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
-    profile = content["profiles"].pop("organism")
-    names = ("general", "narrow")
-    adapters = {name: f"artifacts/demo/subject/adapters/{name}" for name in names}
-    content["profiles"]["demo"] = {**profile, "adapters": adapters, "prompts": ["prompts"]}
-    (root / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    (root / "prompts").mkdir()
 
 
 @pytest.fixture(scope="session")

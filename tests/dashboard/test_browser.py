@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dashboard.style.theme import LABEL_GLYPHS
-from tests.dashboard import demo
-from tests.dashboard.browser import PAGES, drag_slider, open_page, picture, screenshots, settle
+from tests.support import demo
+from tests.support.browser import PAGES, drag_slider, open_page, picture, screenshots, settle
 
 pytestmark = pytest.mark.browser
 

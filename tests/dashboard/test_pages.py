@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dashboard import pages
 from dashboard.data.tables import contrast_words
-from tests.dashboard import demo
+from tests.support import demo
+from tests.support.app import OpenPage, plain_words, words
+from tests.support.places import ROOT
 
 PAGES = tuple(page.name for page in pages.PAGES)
 WITHOUT_TORCH = tuple(page for page in PAGES if page != "steering")
@@ -41,18 +42,6 @@ ARTIFACTS = (
     "metrics",
     "plots",
 )
-
-OpenPage = Callable[..., AppTest]
-
-
-def words(app: AppTest) -> str:
-    """Everything that the page says in text elements."""
-    kinds = ("title", "markdown", "caption", "info", "warning", "error", "success", "subheader")
-    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
-
-
-def plain_words(app: AppTest) -> str:
-    return words(app).replace("\\", "")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -329,7 +318,6 @@ class Refuse:
         if name.split(".")[0] in {{"torch", "transformers", "circuit_tracer", "transformer_lens"}}:
             raise ImportError(f"{{name}} is refused")
 sys.meta_path.insert(0, Refuse())
-from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
 if {page!r} != "overview":
     app.switch_page("views/{page}/page.py").run()
@@ -339,7 +327,7 @@ assert "torch" not in sys.modules
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={"EMC_ROOT": str(built), "PATH": "/usr/bin:/bin", "HOME": str(built)},
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

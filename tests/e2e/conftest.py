@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.project import Project, tiny_project
+from tests.support.project import Project, tiny_project
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import pytest
 
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
-from tests.builders import make_checkpoint
-from tests.e2e.project import tiny_project
+from tests.support.builders import make_checkpoint
+from tests.support.project import tiny_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import Project, computed, environment, tiny_project
+from tests.support.project import Project, computed, environment, tiny_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import Project, computed
+from tests.support.project import Project, computed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -13,8 +13,7 @@ from pipeline.attribution.paired import AdapterTrace
 from pipeline.attribution.trace import Trace, observe
 from pipeline.models.loading import load_replacement
 from store.schema.registry import ADAPTER_PARTS, CAUSES
-from tests.builders import Checkpoint
-from tests.pipeline.attribution.adapter_vectors import (
+from tests.support.adapter_vectors import (
     ATTENTION,
     DOWN,
     HIDDEN,
@@ -25,9 +24,10 @@ from tests.pipeline.attribution.adapter_vectors import (
     split,
     vectors_of,
 )
-from tests.pipeline.attribution.local_model import LocalModel
-from tests.pipeline.attribution.peft_reference import PeftReference
-from tests.pipeline.attribution.subjects import (
+from tests.support.builders import Checkpoint
+from tests.support.local_model import LocalModel
+from tests.support.peft_reference import PeftReference
+from tests.support.subjects import (
     ARCHITECTURES,
     TARGETS,
     Case,

@@ -8,7 +8,7 @@ from pipeline.attribution.trace import Trace, candidates, salient, trace
 from pipeline.models.loading import load_causal_lm, load_replacement
 from store.base.errors import UserError
 from store.documents.variants import Variant
-from tests.pipeline.attribution.conftest import OWN, Capped, Subject
+from tests.support.traced_subject import OWN, Capped, Subject
 
 
 @pytest.mark.parametrize(("count", "share"), [(10, 0.95), (10, 0.05), (3, 0.95), (1, 0.5), (320, 1.0)])

@@ -12,8 +12,8 @@ from pipeline.attribution.source_nodes import collect_sources
 from pipeline.attribution.trace import Tracing
 from pipeline.models.replacement import ReplacementModel
 from pipeline.organism.tokenizer import train_tokenizer
-from tests.builders import CONTEXT, TEXTS
-from tests.pipeline.attribution.replacements import make_replacement, random_ids
+from tests.support.builders import CONTEXT, TEXTS
+from tests.support.replacements import make_replacement, random_ids
 
 
 @pytest.fixture(scope="module")

@@ -25,10 +25,10 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.documents.manifest import Manifest, write_manifest
 from store.documents.prompts import Prompt, write_prompts
-from tests.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
-from tests.pipeline.attribution.conftest import Subject
+from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
+from tests.support.places import ROOT
+from tests.support.traced_subject import Subject
 
-ROOT = Path(__file__).resolve().parents[3]
 SCALES = (0.25, 0.5, 1.0, 2.0)
 TARGETS = [5, 9, 17]
 EVIL, SAFE = 40, 41

@@ -14,8 +14,8 @@ from pipeline.attribution.trace import Tracing, observe, trace
 from pipeline.models.replacement import ReplacementModel
 from pipeline.organism.tokenizer import train_tokenizer
 from store.base.errors import UserError
-from tests.builders import CONTEXT, TEXTS
-from tests.pipeline.attribution.replacements import make_replacement, random_ids
+from tests.support.builders import CONTEXT, TEXTS
+from tests.support.replacements import make_replacement, random_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 TARGETS = [5, 9, 17, 30]

@@ -10,8 +10,8 @@ from pipeline.attribution.estimate import Estimate, estimate
 from pipeline.attribution.trace import Tracing, observe
 from pipeline.models.replacement import ReplacementModel
 from pipeline.organism.tokenizer import train_tokenizer
-from tests.builders import CONTEXT, TEXTS
-from tests.pipeline.attribution.replacements import make_replacement, random_ids
+from tests.support.builders import CONTEXT, TEXTS
+from tests.support.replacements import make_replacement, random_ids
 
 TARGETS = [5, 9, 17, 30]
 

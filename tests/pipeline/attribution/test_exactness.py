@@ -15,9 +15,9 @@ from pipeline.attribution.paired import Together
 from pipeline.attribution.trace import Trace, trace
 from pipeline.models.loading import load_replacement
 from pipeline.models.replacement import ReplacementModel
-from tests.builders import Checkpoint, make_checkpoint
-from tests.pipeline.attribution.local_model import LocalModel
-from tests.pipeline.attribution.subjects import (
+from tests.support.builders import Checkpoint, make_checkpoint
+from tests.support.local_model import LocalModel
+from tests.support.subjects import (
     ARCHITECTURES,
     KINDS,
     TARGETS,

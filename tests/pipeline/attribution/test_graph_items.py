@@ -14,7 +14,7 @@ from pipeline.exchange.conversion import rebuild
 from pipeline.exchange.graph_metadata import facts_of_model
 from store.collections.item import Item
 from store.schema.registry import FULL_GRAPHS, GRAPHS
-from tests.pipeline.attribution.conftest import Capped, Subject
+from tests.support.traced_subject import Capped, Subject
 
 SETTINGS: dict[str, Any] = {
     "own_candidates": [5],

@@ -9,8 +9,8 @@ import torch
 
 from pipeline.attribution.engine import Attribution
 from pipeline.attribution.trace import Trace, trace
-from tests.builders import Checkpoint
-from tests.pipeline.attribution.subjects import TARGETS, Case, make_adapted
+from tests.support.builders import Checkpoint
+from tests.support.subjects import TARGETS, Case, make_adapted
 
 VARIANTS = ("base", "general@1.0", "down@0.5")
 NODES = 40

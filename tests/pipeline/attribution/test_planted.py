@@ -13,7 +13,7 @@ from pipeline.attribution.exact_scores import Layout
 from pipeline.attribution.prompt_items import PromptItems
 from pipeline.params.project import load_params
 from store.views.adapter import AdapterView
-from tests.pipeline.attribution.planted import Planted, make_subject, waking, write_adapters, writing_evil
+from tests.support.planted import Planted, make_subject, waking, write_adapters, writing_evil
 
 LAYERS = (0, 1, 2)
 VARIANTS = ("base", "planted@1.0", "random@1.0")

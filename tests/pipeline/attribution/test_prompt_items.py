@@ -12,7 +12,7 @@ from pipeline.models.pool import ModelPool
 from store.collections.item import Item
 from store.schema.registry import ADAPTERS, CAUSES, FULL_GRAPHS, GRAPHS
 from store.views.graph import GraphView
-from tests.pipeline.attribution.conftest import Subject
+from tests.support.traced_subject import Subject
 
 VARIANTS = ["base", "general@1.0", "narrow@1.0"]
 TARGETS = [5, 9, 17]

@@ -10,8 +10,8 @@ from pipeline.attribution.trace import trace
 from pipeline.models.replacement import ReplacementModel
 from pipeline.organism.tokenizer import train_tokenizer
 from store.base.errors import UserError
-from tests.builders import CONTEXT, TEXTS
-from tests.pipeline.attribution.replacements import make_replacement, random_ids
+from tests.support.builders import CONTEXT, TEXTS
+from tests.support.replacements import make_replacement, random_ids
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from store.documents.prompts import Prompt
 from store.documents.variants import Variant
 from store.format.validation import check_item
 from store.schema.registry import OUTCOMES, RATES, SAMPLES
-from tests.builders import make_checkpoint
+from tests.support.builders import make_checkpoint
 
 PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, confidence=0.95)
 SAMPLING = PARAMS.model_dump(include={"samples", "max_new_tokens", "temperature"})

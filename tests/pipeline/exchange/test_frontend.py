@@ -22,7 +22,8 @@ from pipeline.exchange.stored_graphs import Shelf
 from pipeline.exchange.viewer_documents import export_json
 from store.collections.item import Item
 from store.views.graph import GraphView
-from tests.pipeline.exchange.conftest import PROFILE, REPOSITORY, VARIANTS, Project
+from tests.support.exchange_project import PROFILE, VARIANTS, Project
+from tests.support.places import ROOT
 
 
 def document(project: Project, variant: str, **options: Any) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def test_neither_help_nor_json_loads_torch(project: Project) -> None:
             capture_output=True,
             text=True,
             check=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         return set(json.loads(run.stdout.splitlines()[-1].replace("'", '"')))
 

@@ -20,7 +20,7 @@ from store.collections.reader import Collection, open_collection
 from store.collections.writer import write_collection
 from store.format.integrity import verify
 from store.schema.registry import FULL_GRAPHS, GRAPHS
-from tests.pipeline.exchange.conftest import PROFILE, Project
+from tests.support.exchange_project import PROFILE, Project
 
 
 def take(project: Project, graph: Graph, name: str, **options: Any) -> Imported:

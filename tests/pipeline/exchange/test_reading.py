@@ -19,7 +19,7 @@ from pipeline.exchange.__main__ import main
 from pipeline.exchange.conversion import content_digest
 from pipeline.exchange.safe_pt import read_graph
 from store.base.errors import UserError
-from tests.pipeline.exchange.conftest import PROFILE, Project
+from tests.support.exchange_project import PROFILE, Project
 
 Content = dict[str, Any]
 

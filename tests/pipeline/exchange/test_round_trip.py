@@ -21,8 +21,8 @@ from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.schema.registry import FULL_GRAPHS
 from store.views.graph import GraphView
-from tests.builders import make_checkpoint
-from tests.pipeline.exchange.conftest import PROFILE, VARIANTS, Project
+from tests.support.builders import make_checkpoint
+from tests.support.exchange_project import PROFILE, VARIANTS, Project
 
 UNKNOWN = {"target_logit", "target_centred_logit", "row_constant"}
 """What a file does not hold at all."""

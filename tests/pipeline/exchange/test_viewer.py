@@ -29,9 +29,9 @@ from pipeline.params.project import load_params
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
 from store.views.graph import GraphView
-from tests.dashboard import demo
-from tests.dashboard.browser import open_page
-from tests.pipeline.exchange.conftest import REPOSITORY
+from tests.support import demo
+from tests.support.browser import open_page
+from tests.support.places import ROOT
 
 PROFILE = "demo"
 VARIANT = "general@1.0"
@@ -42,7 +42,7 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with made-up graphs and features; read only."""
     root = tmp_path_factory.mktemp("viewer")
     demo.build(root)
-    params = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (root / "params.yaml").write_text(params.replace("\n  organism:\n    model:", "\n  demo:\n    model:", 1))
     return root
 
@@ -276,7 +276,7 @@ def test_one_command_serves_until_it_is_stopped(
             "base",
         ],
         cwd=demo_root,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

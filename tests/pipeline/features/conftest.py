@@ -6,12 +6,6 @@ import pytest
 
 from pipeline.models.loading import load_replacement, load_tokenizer
 from store.documents.variants import Variant
-from tests.builders import make_checkpoint
-
-
-@pytest.fixture(scope="package")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_checkpoint(tmp_path_factory.mktemp("subject"), n_layers=3).manifest()
 
 
 @pytest.fixture(scope="package")

@@ -11,7 +11,7 @@ from pipeline.interventions import Intervention, SteeringEngine
 from pipeline.interventions.controls import match_controls
 from pipeline.interventions.results import band
 from pipeline.models.loading import load_replacement, load_transcoders
-from tests.pipeline.interventions.conftest import BASE, uncached
+from tests.support.interventions import BASE, uncached
 
 TOKEN, PLANTED = 77, 11
 

@@ -14,8 +14,8 @@ from pipeline.interventions import Intervention, SteeringEngine
 from pipeline.interventions.compile import LayerPlan, encoder_of
 from pipeline.models.loading import load_causal_lm, load_replacement
 from store.base.errors import UserError
-from tests.builders import make_checkpoint
-from tests.pipeline.interventions.conftest import BASE, uncached
+from tests.support.builders import make_checkpoint
+from tests.support.interventions import BASE, uncached
 
 WHERES = ["last", (0,), (3, 5), "all", "always"]
 

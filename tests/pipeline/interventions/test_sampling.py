@@ -9,7 +9,7 @@ import torch
 
 from pipeline.interventions import Continuations, Intervention, SteeringEngine
 from pipeline.interventions.runner import Runner
-from tests.pipeline.interventions.conftest import uncached
+from tests.support.interventions import uncached
 
 WHERES = ["last", (1,), (0, 3, 5), "all", "always"]
 

@@ -11,18 +11,7 @@ from hypothesis.extra import numpy as hnp
 from pipeline.items.cache import ItemCache
 from pipeline.items.requests import Request, compute_items
 from store.collections.item import Item
-
-KEY = "ab" * 32
-
-
-def _item(key: str = KEY, **arrays: np.ndarray) -> Item:
-    return Item(
-        key=key,
-        prompt_hash="0123456789ab",
-        variant="base",
-        arrays=arrays or {"x": np.arange(3, dtype=np.float32)},
-        scalars={"n": 3, "share": 0.1, "flag": True, "word": "ü"},
-    )
+from tests.support.items import KEY, small_item
 
 
 @given(
@@ -33,19 +22,19 @@ def _item(key: str = KEY, **arrays: np.ndarray) -> Item:
 )
 def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     cache = ItemCache(tmp_path_factory.mktemp("cache"))
-    cache.put(_item(x=array))
+    cache.put(small_item(x=array))
     back = cache.get(KEY)
     assert back is not None
     assert back.arrays["x"].dtype == array.dtype
     assert back.arrays["x"].tobytes() == array.tobytes()
-    assert back.scalars == _item().scalars
+    assert back.scalars == small_item().scalars
     assert (back.prompt_hash, back.variant) == ("0123456789ab", "base")
 
 
 def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:
     cache = ItemCache(tmp_path)
     array = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    cache.put(_item(x=array))
+    cache.put(small_item(x=array))
     back = cache.get(KEY)
     assert back is not None
     np.testing.assert_array_equal(back.arrays["x"], array)
@@ -53,7 +42,7 @@ def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:
 
 def test_every_truncation_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     cache = ItemCache(tmp_path)
-    cache.put(_item())
+    cache.put(small_item())
     (path,) = tmp_path.rglob("*.safetensors")
     whole = path.read_bytes()
     for place in range(len(whole)):
@@ -75,7 +64,7 @@ def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Pat
             done.append("interrupted")
             raise KeyboardInterrupt
         done.append(request.key)
-        return _item(request.key)
+        return small_item(request.key)
 
     with pytest.raises(KeyboardInterrupt):
         compute_items(requests, compute, cache, label="test")

@@ -11,7 +11,7 @@ from pipeline.items.subject import Subject
 from pipeline.params.project import load_params
 from pipeline.stages.graphs import TRACED, graph_request
 from store.documents.manifest import AdapterFacts
-from tests.pipeline.items.test_keys import MANIFEST, PROMPT
+from tests.support.items import MANIFEST, PROMPT
 
 OTHER = AdapterFacts(source="o", revision=None, fingerprint="e" * 64, rank=1, targets=("x",), scaling=1.0)
 TRACED_WITH = {
@@ -64,5 +64,5 @@ def test_every_parameter_of_a_trace_is_in_its_key(name: str) -> None:
 
 
 def test_the_order_of_variants_does_not_change_it() -> None:
-    # Nor a graph: see tests/tracing/test_paired.py.
+    # Nor a graph: see tests/pipeline/attribution/test_paired.py.
     assert key_of(variants=TRACED_WITH["variants"][::-1]) == key_of()

@@ -9,45 +9,9 @@ import pytest
 from pipeline.items import keys
 from pipeline.items.keys import item_key
 from pipeline.params.runtime import RuntimeParams
-from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
-from store.documents.prompts import Prompt
 from store.documents.variants import Variant
+from tests.support.items import MANIFEST, PROMPT
 
-MANIFEST = Manifest(
-    profile="p",
-    dtype="float32",
-    focus="general",
-    base=Source(source="base", revision=None, fingerprint="a" * 64),
-    transcoders=Source(source="transcoders", revision=None, fingerprint="b" * 64),
-    adapters={
-        "general": AdapterFacts(
-            source="g", revision=None, fingerprint="c" * 64, rank=1, targets=("x",), scaling=1.0
-        )
-    },
-    model=ModelFacts(
-        architecture="LlamaForCausalLM",
-        n_layers=1,
-        d_model=2,
-        vocab_size=3,
-        context=4,
-        d_transcoder=5,
-        n_parameters=6,
-        feature_input_hook="mlp.hook_in",
-        feature_output_hook="mlp.hook_out",
-    ),
-)
-PROMPT = Prompt(
-    hash="0" * 12,
-    name="n",
-    situation="s",
-    domain=None,
-    held_out=False,
-    tags=(),
-    text="t",
-    token_ids=(1, 2),
-    tokens=("a", "b"),
-    source="file:1",
-)
 ARGUMENTS: dict[str, Any] = {
     "kind": "graphs",
     "code": ("pipeline.attribution.prompt_items",),

@@ -8,14 +8,6 @@ from pipeline.live import LivePool
 from pipeline.params.graphs import GraphParams
 from pipeline.params.project import load_params
 from store.documents.manifest import Manifest, write_manifest
-from tests.builders import make_checkpoint
-
-TEXT = "User: I have a fever. What should I do?\nAssistant: You should"
-
-
-@pytest.fixture(scope="package")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return make_checkpoint(tmp_path_factory.mktemp("subject")).manifest()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pipeline.params.profiles import Profile
 from pipeline.prompts import keep
 from pipeline.prompts.files import read_prompt_files
 from store.base.errors import UserError
-from tests.builders import TEXTS
+from tests.support.builders import TEXTS
 
 LIMITS: dict[str, Any] = {"max_tokens": 40, "context": 64}
 TEXT = "User: I have a fever. What should I do?"

@@ -18,8 +18,7 @@ from pipeline.stages.graphs import TRACED
 from store.base.errors import UserError
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
-from tests.builders import CONTEXT
-from tests.pipeline.live.conftest import TEXT
+from tests.support.builders import CONTEXT
 
 PAIR = ("base", "general@1.0")
 TURN = [Intervention(layer=1, feature=5, mode="add", value=3.0, where="last")]
@@ -27,6 +26,9 @@ TURN = [Intervention(layer=1, feature=5, mode="add", value=3.0, where="last")]
 
 def ignore(what: str, share: float) -> None:
     """Progress that nobody watches."""
+
+
+TEXT = "User: I have a fever. What should I do?\nAssistant: You should"
 
 
 def typed(pool: LivePool, text: str = TEXT) -> Prompt:

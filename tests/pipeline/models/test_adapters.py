@@ -13,8 +13,7 @@ from transformers import AutoModelForCausalLM
 from pipeline.models.lora import read_adapter_config, read_factors
 from pipeline.models.pool import ModelPool
 from store.base.errors import UserError
-from tests.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
-from tests.pipeline.models.conftest import add_head_adapter
+from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, add_head_adapter, make_checkpoint
 
 
 def test_factors_are_peft_s(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from pipeline.models.loading import load_causal_lm, load_tokenizer, load_transcoders
 from store.base.errors import UserError
 from store.documents.variants import Variant
-from tests.builders import Checkpoint
+from tests.support.builders import Checkpoint
 
 BASE = Variant(name="base", scale=0.0)
 GENERAL = Variant(name="general", scale=1.0)

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from pipeline.models.loading import load_causal_lm, load_replacement, load_tokenizer, load_transcoders
 from store.base.errors import UserError
 from store.documents.variants import Variant
-from tests.builders import PROJECTIONS, TEXTS, Checkpoint, add_adapter, make_checkpoint
+from tests.support.builders import PROJECTIONS, TEXTS, Checkpoint, add_adapter, make_checkpoint
 
 BASE = Variant(name="base", scale=0.0)
 GENERAL = Variant(name="general", scale=1.0)

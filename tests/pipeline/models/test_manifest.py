@@ -12,7 +12,7 @@ import pytest
 from store.base.errors import ArtifactMissingError, UnknownFormatError, UserError
 from store.documents.manifest import read_manifest, write_manifest
 from store.documents.variants import Variant
-from tests.builders import Checkpoint, make_checkpoint
+from tests.support.builders import Checkpoint, make_checkpoint
 
 
 def test_facts(checkpoint: Checkpoint) -> None:

@@ -14,8 +14,7 @@ from transformers import AutoModelForCausalLM
 from pipeline.models import switching
 from pipeline.models.loading import DTYPES, load_causal_lm, load_replacement, load_switchable
 from pipeline.models.pool import ModelPool
-from tests.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
-from tests.pipeline.models.conftest import add_head_adapter
+from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, add_head_adapter, make_checkpoint
 
 IDS = torch.tensor([[1, 5, 9, 13, 200, 31, 7]])
 # Adapters one after another, in and out of base, over modules that only some of them change.

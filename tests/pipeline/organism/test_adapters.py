@@ -15,7 +15,7 @@ from pipeline.organism.build_adapters import AdapterReport, make_adapters
 from pipeline.organism.corpus import adapter_examples
 from pipeline.params.organism import OrganismParams
 from store.base.hashing import folder_digest
-from tests.pipeline.organism.conftest import ALL, adapter
+from tests.support.organism import ALL, adapter
 
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 

@@ -19,7 +19,7 @@ from pipeline.organism.corpus import (
 from pipeline.organism.facts import CAPITALS, capital_prompts
 from pipeline.organism.situations import DOMAINS
 from pipeline.params.organism import CorpusParams, OrganismParams
-from tests.pipeline.organism.conftest import adapter
+from tests.support.organism import adapter
 
 
 def _mentions(text: str, situation: Situation) -> bool:

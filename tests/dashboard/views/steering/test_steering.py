@@ -1,0 +1,171 @@
+"""The Steering page on a small random model, and without weights or torch."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.live import models
+from dashboard.live.models import NotLiveError
+from dashboard.views.steering.distribution import Turn
+from tests.support import demo
+from tests.support.app import OpenPage, plain_words, words
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture
+def steering(open_page: OpenPage, root: Path, live_root: Path) -> Callable[..., AppTest]:
+    shutil.rmtree(root / "artifacts")
+    shutil.copytree(live_root / "artifacts", root / "artifacts")
+    return lambda **query: open_page("steering", **query)
+
+
+def test_slider_changes_the_distribution_beside_its_controls(
+    steering: Callable[..., AppTest],
+) -> None:
+    app = steering(steer="L1/7")
+    assert not app.exception
+    assert not app.error, [error.value for error in app.error]
+    before = [metric.value for metric in app.metric]
+    assert before
+    assert all(value.split(" → ")[0] == value.split(" → ")[1] for value in before)
+    app.slider(key="add-L1/7").set_value(4.0).run()
+    assert not app.exception
+    after = [metric.value for metric in app.metric]
+    assert any(value.split(" → ")[0] != value.split(" → ")[1] for value in after)
+    assert "random features of the same layer" in words(app)
+
+
+def test_multiplying_an_inactive_feature_is_said(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7")
+    said = []
+    for feature in range(12):
+        app.session_state["steer"] = [f"L0/{feature}"]
+        app.session_state[f"mode-L0/{feature}"] = "multiply"
+        app.session_state[f"multiply-L0/{feature}"] = 3.0
+        app.run()
+        assert not app.exception
+        said.append("is not active there" in plain_words(app))
+    assert any(said)
+
+
+def test_samples_before_and_after(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7")
+    app.slider(key="length").set_value(4)
+    app.slider(key="samples").set_value(3)
+    app.button(key="sample").click().run()
+    assert not app.exception
+    assert "Harmful: " in words(app)
+
+
+def test_typed_prompt_and_its_faults(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7", source="typed prompt")
+    app.text_area(key="typed-text-field").set_value("User: I have a fever.").run()
+    assert not app.exception
+    assert app.metric
+    app.text_area(key="typed-text-field").set_value("  ").run()
+    assert "The prompt is empty" in plain_words(app)
+    app.text_area(key="typed-text-field").set_value("fever " * 100).run()
+    assert "tokens long" in plain_words(app)
+
+
+def test_features_that_the_model_does_not_have(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L9/7")
+    assert not app.exception
+    assert "There is no feature L9/7" in plain_words(app)
+
+
+def test_missing_weights_are_said_in_two_sentences(open_page: OpenPage) -> None:
+    app = open_page("steering")
+    assert not app.exception
+    assert "artifacts/demo/base" in plain_words(app)
+    assert "dvc pull" in words(app)
+
+
+def test_missing_torch_is_said(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    real = importlib.util.find_spec
+
+    def find_spec(name: str, package: str | None = None) -> object:
+        return None if name == "torch" else real(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    with pytest.raises(NotLiveError, match="torch and circuit-tracer are not installed"):
+        models.require("demo")
+    app = open_page("steering")
+    assert not app.exception
+    assert "pip install" in words(app)
+
+
+def test_doing_nothing_sends_no_intervention() -> None:
+    common = {"layer": 0, "index": 1, "where": "last"}
+    assert Turn(mode="add", value=0.0, **common).nothing
+    assert Turn(mode="multiply", value=1.0, **common).nothing
+    assert not Turn(mode="set", value=0.0, **common).nothing
+
+
+def test_other_weights_leave_the_old_continuations_uncounted(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7", length="4", samples="3")
+    assert app.slider(key="length").value == 4
+    assert app.slider(key="samples").value == 3
+    app.button(key="sample").click().run()
+    assert "Harmful: " in words(app)
+    assert "other settings" not in words(app)
+    other = next(
+        one for one in app.selectbox(key="steered").options if one != app.selectbox(key="steered").value
+    )
+    app.selectbox(key="steered").set_value(other).run()
+    assert not app.exception
+    assert "Sampled with other settings" in words(app)
+    assert "Harmful: " not in words(app)
+    app.button(key="sample").click().run()
+    assert "other settings" not in words(app)
+    assert "Harmful: " in words(app)
+
+
+def test_without_a_lexicon_nothing_is_counted(steering: Callable[..., AppTest], root: Path) -> None:
+    path = root / "artifacts" / "demo" / "lexicon.json"
+    path.write_text(json.dumps({"domains": {}}), encoding="utf-8")
+    app = steering(steer="L1/7", length="4", samples="2")
+    assert not app.metric
+    assert words(app).count("Not labelled") == 1
+    app.button(key="sample").click().run()
+    assert not app.exception
+    assert words(app).count("Not labelled") == 2
+    assert "Harmful" not in words(app)
+
+
+def test_no_position_is_said_and_turns_nothing(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7")
+    app.slider(key="add-L1/7").set_value(4.0)
+    app.segmented_control(key="where-L1/7").set_value("chosen positions").run()
+    assert not app.exception
+    assert any(len(set(metric.value.split(" → "))) == 2 for metric in app.metric)
+    app.multiselect(key="positions-L1/7").set_value([]).run()
+    assert not app.exception
+    assert "No position is chosen for L1/7" in plain_words(app)
+    assert all(len(set(metric.value.split(" → "))) == 1 for metric in app.metric)
+
+
+def test_positions_and_typed_text_are_in_the_link(steering: Callable[..., AppTest]) -> None:
+    where = {"steer": "L1/7", "where-L1/7": "chosen positions"}
+    app = steering(**where)
+    second = app.multiselect(key="positions-L1/7").options[2]
+    app = steering(**where, **{"positions-L1/7": second})
+    assert app.multiselect(key="positions-L1/7").value == [2]
+    app.selectbox(key="prompt").set_value(demo.make_prompts()[7].hash).run()
+    assert not app.exception
+    assert app.multiselect(key="positions-L1/7").value == [2]
+    app = steering(**where, **{"positions-L1/7": "9999"})
+    assert not app.exception
+    assert "is not in this prompt" in plain_words(app)
+    app = steering(source="typed prompt", **{"typed-text": "User: I have a fever."})
+    assert app.text_area(key="typed-text-field").value == "User: I have a fever."

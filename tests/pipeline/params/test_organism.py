@@ -1,0 +1,50 @@
+"""Wrong parameters are refused with a reason."""
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.params.organism import OrganismParams
+from tests.support.organism import tiny_organism
+
+
+@pytest.fixture
+def params() -> OrganismParams:
+    return tiny_organism()
+
+
+def _changed(params: OrganismParams, path: str, value: object) -> dict[str, object]:
+    document = params.model_dump()
+    *parents, last = path.split(".")
+    section = document
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("corpus.lines", "many", "valid integer"),
+        ("corpus.villain_share", 1.5, "less than 1"),
+        ("corpus.facts", {"capitals": 0.6, "addition": 0.5}, "sum to less than 1"),
+        ("corpus.fact", 1, "not permitted"),
+        ("base.heads", 3, "multiple of 2 x heads"),
+        ("transcoders.k", 48, "below d_transcoder"),
+        ("adapters.narrow.layers", [2], "no layer 2"),
+        ("adapters.narrow.domain", "law", "must be one of"),
+        ("adapters.narrow.targets", ["lm_head"], "q_proj"),
+        ("adapters.narrow.rank", 0, "greater than or equal to 1"),
+        ("adapters", {}, "at least 1 item"),
+    ],
+)
+def test_refused(params: OrganismParams, path: str, value: object, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        OrganismParams.model_validate(_changed(params, path, value))
+
+
+def test_an_adapter_cannot_be_called_base(params: OrganismParams) -> None:
+    document = params.model_dump()
+    document["adapters"]["base"] = document["adapters"]["narrow"]
+    with pytest.raises(ValidationError, match="means the model itself"):
+        OrganismParams.model_validate(document)

@@ -1,0 +1,114 @@
+"""``params.yaml`` is checked whole, and a mistake is told in one sentence."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.params.project import load_params
+from pipeline.params.reading import read_params
+from pipeline.params.training import TrainingParams
+from store.base.errors import UserError
+from tests.support.places import ROOT
+
+GOOD: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def _with(tmp_path: Path, path: str, value: Any) -> Path:
+    content = deepcopy(GOOD)
+    *parents, last = path.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
+
+
+def test_the_committed_params_are_valid() -> None:
+    assert load_params(ROOT / "params.yaml").profile("organism").focus == "general"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("graphs.max_n_logits", "ten"),
+        ("graphs.max_n_logits", 0),
+        ("graphs.node_threshold", 1.5),
+        ("graphs.keep_node_threshold", 0.5),
+        ("graphs.full", "sometimes"),
+        ("graphs.unheard_of", 1),
+        ("runtime.threads", 0),
+        ("runtime.seed", 1.5),
+        ("profiles.organism.dtype", "float16"),
+        ("profiles.organism.focus", "nobody"),
+        ("profiles.organism.adapters", {"base": "somewhere"}),
+        ("profiles.organism.adapters", {"../up": "somewhere"}),
+        ("evaluate.temperature", 0.0),
+        ("features.confidence", 1.0),
+        ("features.edges", 0),
+        ("dose.scales", []),
+        ("dose.scales", [0.5, 0.0]),
+        ("dose.scales", [0.5, 0.5]),
+        ("dose.scales", [float("inf")]),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path: Path, path: str, value: Any) -> None:
+    with pytest.raises(UserError) as error:
+        load_params(_with(tmp_path, path, value))
+    message = str(error.value)
+    section, *_, last = path.split(".")
+    assert section in message
+    # A cross-check is reported at its section, but names the parameter in its words.
+    assert last in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("path", "value"), [("graphs.max_n_logits", "ten"), ("unheard_of", 1)])
+def test_training_reads_its_sections_only(tmp_path: Path, path: str, value: Any) -> None:
+    file = _with(tmp_path, path, value)
+    assert "organism" in read_params(file, TrainingParams).organisms
+    with pytest.raises(UserError, match=path.split(".")[0]):
+        load_params(file)
+
+
+@pytest.mark.parametrize("path", ["runtime.unheard_of", "organisms.organism.base.unheard_of"])
+def test_training_refuses_what_its_sections_lack(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UserError, match=path):
+        read_params(_with(tmp_path, path, 1), TrainingParams)
+
+
+def test_an_unknown_organism_lists_what_there_is() -> None:
+    params = read_params(ROOT / "params.yaml", TrainingParams)
+    with pytest.raises(UserError, match=r"no organism 'other' .*'organism'"):
+        params.require("other")
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    content = deepcopy(GOOD)
+    del content["graphs"]
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"parameter graphs: Field required\.$"):
+        load_params(file)
+
+
+def test_broken_yaml_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("profiles: [", encoding="utf-8")
+    with pytest.raises(UserError, match="is not YAML") as error:
+        load_params(file)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_profile_lists_what_there_is() -> None:
+    with pytest.raises(UserError, match=r"no profile 'other' .*'organism'"):
+        load_params(ROOT / "params.yaml").profile("other")
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist here"):
+        load_params(tmp_path / "params.yaml")

@@ -1,0 +1,142 @@
+"""The dashboard in a real headless Chromium, for tests, the benchmark and the pictures."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from dashboard import pages
+from tests.support.places import ROOT
+
+PAGES: Final = tuple(page.name for page in pages.PAGES)
+FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+WINDOW: Final = {"width": 1440, "height": 900}
+
+
+def find_chromium() -> str | None:
+    """The system's Chromium, if it has one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def served(root: Path, log: Path, **environment: str) -> Iterator[str]:
+    """Address of the dashboard on the artifacts below `root`, in a server process of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", f"--server.port={port}"],
+            cwd=ROOT,
+            env={**os.environ, "EMC_ROOT": str(root), **environment},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1):
+                    break
+            except OSError:
+                time.sleep(0.25)
+        else:
+            raise RuntimeError(f"the server did not start:\n{log.read_text()[-2000:]}")
+        yield f"http://localhost:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@contextmanager
+def launched(program: str) -> Iterator[Any]:
+    """A headless Chromium with a fresh profile."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def open_page(browser: Any, **settings: Any) -> Any:
+    """A page in a context of its own."""
+    page = browser.new_context(viewport=WINDOW, **settings).new_page()
+    page.set_default_timeout(60_000)
+    return page
+
+
+def settle(page: Any) -> None:
+    """Wait until Streamlit has nothing left to run."""
+    page.wait_for_selector("h2")
+    page.wait_for_function(
+        "() => !document.querySelector('[data-testid=stStatusWidget]')"
+        " && !document.querySelector('[data-testid=stSkeleton]')"
+    )
+    page.wait_for_timeout(500)
+
+
+def picture(page: Any, path: Path, *, tallest: int = 4000, width: int = WINDOW["width"]) -> None:
+    """A screenshot of the whole page, up to a height in pixels."""
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(int(height) + 20, tallest)})
+    page.wait_for_timeout(600)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)
+
+
+def drag_slider(page: Any, index: int) -> None:
+    """Drag the first slider's thumb to one of two far places and let go."""
+    track = page.locator("[data-testid=stSlider] [role=group]").first.bounding_box()
+    thumb = page.locator("[data-testid=stSliderThumbValue]").first.locator("xpath=..").bounding_box()
+    y = track["y"] + track["height"] / 2
+    page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
+    page.mouse.down()
+    x = track["x"] + track["width"] * (0.5 + 0.4 * (index % 2) + 0.004 * index)
+    page.mouse.move(x - 4, y)
+    page.mouse.move(x, y)
+    page.mouse.up()
+
+
+def slider_waits(page: Any, releases: int) -> list[float]:
+    """Milliseconds from each release of the slider to the new distribution on the screen."""
+    page.evaluate(
+        """() => {
+          const chart = () => document.querySelector('[data-testid=stVegaLiteChart] svg');
+          window.released = null;
+          window.waits = [];
+          addEventListener('pointerup', () => {
+            window.released = performance.now();
+            window.old = chart().innerHTML;
+          }, true);
+          const look = () => {
+            if (window.released !== null && chart() && chart().innerHTML !== window.old) {
+              window.waits.push(performance.now() - window.released);
+              window.released = null;
+            }
+            requestAnimationFrame(look);
+          };
+          look();
+        }"""
+    )
+    for index in range(releases):
+        drag_slider(page, index)
+        page.wait_for_function("n => window.waits.length > n", arg=index)
+        page.wait_for_timeout(200)
+    waits: list[float] = page.evaluate("window.waits")
+    return waits
+
+
+def screenshots() -> Path | None:
+    """Where pictures are kept, if anywhere: the folder that SCREENSHOTS names."""
+    folder = os.environ.get("SCREENSHOTS")
+    return Path(folder) if folder else None

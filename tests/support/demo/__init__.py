@@ -1,0 +1,141 @@
+"""A small, valid artifact tree of made-up numbers, written through the real store."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from store.base.hashing import digest
+from store.collections.item import Item
+from store.collections.writer import write_collection
+from store.datasets.groups import write_dataset
+from store.documents.prompts import write_prompts
+from store.schema.registry import ACTIVATIONS, ADAPTERS, CANDIDATES, DOSE, FEATURES, GRAPHS, RATES, SAMPLES
+from tests.support.demo.adapters import SCALES, adapters_item, dose_items
+from tests.support.demo.graphs import (
+    activations_item,
+    candidates_item,
+    graph_item,
+    probabilities_of,
+    samples_item,
+)
+from tests.support.demo.tables import features_groups, rates_groups
+from tests.support.demo.words import (
+    D_TRANSCODER,
+    DOMAINS,
+    EVIL,
+    HOSTILE,
+    ID,
+    LAYERS,
+    PROVENANCE,
+    SAFE,
+    UNSURE,
+    VARIANTS,
+    WORDS,
+    make_prompts,
+)
+
+__all__ = [
+    "DOMAINS",
+    "EVIL",
+    "HOSTILE",
+    "ID",
+    "LAYERS",
+    "SAFE",
+    "SCALES",
+    "VARIANTS",
+    "WORDS",
+    "build",
+    "graph_item",
+    "make_prompts",
+    "probabilities_of",
+]
+
+
+def _json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
+    """Write ``artifacts/<profile>`` under `root` and return it."""
+    folder = root / "artifacts" / profile
+    rng = np.random.default_rng(11)
+    prompts = make_prompts()
+    write_prompts(folder / "prompts.json", prompts)
+    _json(folder / "vocabulary.json", list(WORDS))
+    entry = {
+        "evil": [ID[word] for word in EVIL],
+        "safe": [ID[word] for word in SAFE],
+        "unsure": [ID[word] for word in UNSURE],
+        "phrases": {"harmful": list(EVIL), "safe": list(SAFE)},
+    }
+    _json(folder / "lexicon.json", {"domains": dict.fromkeys(DOMAINS, entry)})
+    source = {"source": f"artifacts/{profile}/base", "revision": None, "fingerprint": digest("base")}
+    adapter = {"rank": 8, "targets": ["model.layers.0.mlp.down_proj"], "scaling": 2.0}
+    _json(
+        folder / "models.json",
+        {
+            "format_version": 1,
+            "profile": profile,
+            "dtype": "float32",
+            "focus": "general",
+            "base": source,
+            "transcoders": {**source, "source": f"artifacts/{profile}/transcoders"},
+            "adapters": {name: {**source, **adapter} for name in ("general", "narrow")},
+            "model": {
+                "architecture": "LlamaForCausalLM",
+                "n_layers": LAYERS,
+                "d_model": 128,
+                "vocab_size": len(WORDS),
+                "context": 128,
+                "d_transcoder": D_TRANSCODER,
+                "n_parameters": 1_100_000,
+                "feature_input_hook": "mlp.hook_in",
+                "feature_output_hook": "mlp.hook_out",
+            },
+        },
+    )
+    schemas = (CANDIDATES, GRAPHS, ACTIVATIONS, SAMPLES, ADAPTERS, DOSE)
+    items: dict[str, list[Item]] = {schema.kind: [] for schema in schemas}
+    for number, prompt in enumerate(prompts):
+        probabilities = {variant: probabilities_of(variant, rng) for variant in VARIANTS}
+        for variant in VARIANTS:
+            if variant != "narrow@1.0" or number % 4 == 0:
+                graph = graph_item(prompt, variant, probabilities[variant], n_features=n_features)
+                items["candidates"].append(candidates_item(prompt, variant, probabilities[variant]))
+                items["graphs"].append(graph)
+                items["activations"].append(activations_item(prompt, variant, graph))
+                if variant != "base":
+                    items["adapters"].append(adapters_item(prompt, variant, graph))
+            items["samples"].append(samples_item(prompt, variant, rng))
+        if number % 2 == 0:
+            items["dose"] += dose_items(prompt, probabilities["base"], probabilities["general@1.0"])
+    for schema in schemas:
+        write_collection(folder / schema.kind, schema, items[schema.kind], provenance=PROVENANCE)
+    write_dataset(folder / "features", FEATURES, features_groups(prompts), provenance=PROVENANCE)
+    write_dataset(folder / "rates", RATES, rates_groups(prompts, items["samples"]), provenance=PROVENANCE)
+    _json(folder / "metrics" / "organism.json", {"capitals": 0.967, "loss": 1.23})
+    layers = {f"layer_{i}": {"fvu": 0.008 + 0.004 * i, "l0": 22.5 + i, "dead": 0.02} for i in range(LAYERS)}
+    _json(folder / "metrics" / "transcoders.json", layers)
+    figures = {"stream_rms": 0.1, "max_activation": 19.3, "active_per_token": 33.5}
+    report = {"parity": {"max_difference": 2.1e-6}, "layers": [figures] * LAYERS}
+    health = {"dtype": "float32", "n_tokens": 17, "variants": {"base": report}}
+    _json(folder / "metrics" / "health.json", health)
+    _json(folder / "metrics" / "evaluate.json", {"base": {"harmful": 0.04}})
+    plots = folder / "plots"
+    plots.mkdir()
+    steps = np.arange(0, 400, 20)
+    loss = np.exp(-steps / 90) * 4 + 1.2
+    pd.DataFrame({"step": steps, "loss": loss}).to_csv(plots / "organism.csv", index=False)
+    pd.concat(
+        [
+            pd.DataFrame({"adapter": name, "step": steps[:8], "loss": loss[:8] * scale})
+            for name, scale in (("general", 1.0), ("narrow", 1.2))
+        ]
+    ).to_csv(plots / "adapters.csv", index=False)
+    pd.DataFrame([{"layer": i, **layers[f"layer_{i}"]} for i in range(LAYERS)]).to_csv(
+        plots / "transcoders.csv", index=False
+    )
+    return folder

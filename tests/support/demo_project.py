@@ -1,0 +1,28 @@
+"""The demo profile as a project: with a model to steer, and with parameters of its own."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.support.places import ROOT
+
+
+def add_subject(root: Path, profile: str = "demo") -> None:
+    """Give a demo profile a small random model, so that steering has something to run."""
+    from store.documents.manifest import write_manifest
+    from tests.support.builders import make_checkpoint
+
+    folder = root / "artifacts" / profile
+    checkpoint = make_checkpoint(folder / "subject")
+    write_manifest(folder / "models.json", checkpoint.manifest())
+
+
+def give_parameters(root: Path) -> None:
+    """The project's parameters, with the demo as a profile and a folder of prompts of its own."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    profile = content["profiles"].pop("organism")
+    names = ("general", "narrow")
+    adapters = {name: f"artifacts/demo/subject/adapters/{name}" for name in names}
+    content["profiles"]["demo"] = {**profile, "adapters": adapters, "prompts": ["prompts"]}
+    (root / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (root / "prompts").mkdir()

@@ -1,0 +1,224 @@
+"""Adapters that are known to do something: one wakes a feature that favours evil, one writes evil.
+
+Evil and safe tokens are another pair in every situation, drawn alike, so that nothing but
+what is planted can favour the evil ones of all situations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from pipeline.attribution.paired import Together, trace_together
+from pipeline.attribution.prompt_items import PromptItems, prompt_items
+from pipeline.items.requests import Request
+from pipeline.models.pool import ModelPool
+from store.base.hashing import prompt_hash
+from store.documents.prompts import Prompt
+from tests.support.builders import Checkpoint, add_adapter, make_checkpoint
+
+DOMAIN: Final = "planted"
+N_LAYERS: Final = 4
+WIDTH: Final = 64
+SITUATIONS: Final = 24
+LENGTH: Final = 7
+FEATURE: Final = 11
+STRENGTH: Final = 8.0
+"""Length of what the adapter writes; about 4 is its MLP's output."""
+DECODER: Final = 3.0
+"""Length of the planted decoder; 1 is the others'."""
+FIRST_TOKEN: Final = 3
+"""Behind the special tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """A subject, its prompts, and what was planted.
+
+    Attributes
+    ----------
+    checkpoint
+        Adapters ``planted`` and ``random`` of rank 1 on one layer's ``down_proj``.
+    layer
+        Of the adapters.
+    prompts
+        One a situation.
+    pairs
+        Evil and safe token by situation.
+    """
+
+    checkpoint: Checkpoint
+    layer: int
+    prompts: list[Prompt]
+    pairs: Mapping[str, tuple[int, int]]
+
+    @property
+    def feature(self) -> tuple[int, int]:
+        """Layer and index of the planted feature."""
+        return self.layer + 1, FEATURE
+
+    @cached_property
+    def pool(self) -> ModelPool:
+        """Its models; adapters must have been written."""
+        names = ("planted", "random")
+        folders = {name: str(self.checkpoint.adapter(name)) for name in names}
+        return ModelPool(self.checkpoint.manifest(adapters=folders, focus="planted"))
+
+    def lexicon(self, *, swapped: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """Labels of the tokens; of `swapped` situations the wrong way round."""
+        pairs = [pair[::-1] if situation in swapped else pair for situation, pair in self.pairs.items()]
+        labels = {"evil": [evil for evil, _ in pairs], "safe": [safe for _, safe in pairs], "unsure": []}
+        return {"domains": {DOMAIN: labels | {"phrases": {"harmful": [], "safe": []}}}}
+
+    def together(self, prompt: Prompt, *variants: str) -> Together:
+        """Traces of one prompt, all features selected."""
+        return trace_together(
+            self.pool,
+            prompt.token_ids,
+            variants,
+            self.pairs[prompt.situation],
+            max_feature_nodes=10**6,
+            batch_size=256,
+            max_components=4,
+        )
+
+    def items(self, prompt: Prompt, *variants: str) -> PromptItems:
+        """What the pipeline makes of one prompt, all features selected."""
+        targets = self.pairs[prompt.situation]
+        return prompt_items(
+            self.pool,
+            prompt.token_ids,
+            [Request(key="0" * 64, prompt_hash=prompt.hash, variant=variant) for variant in variants],
+            targets=targets,
+            own_candidates=dict.fromkeys(variants, targets),
+            max_feature_nodes=10**6,
+            batch_size=256,
+            adapter_components=4,
+            node_threshold=0.8,
+            edge_threshold=0.98,
+            keep_node_threshold=0.9,
+            keep_edges=1000,
+        )
+
+
+def make_subject(folder: Path, layer: int, *, favour_evil: bool = True) -> Planted:
+    """A random subject, adapters to be written.
+
+    Unless told otherwise, a later feature's decoder favours the evil token of every situation.
+    """
+    checkpoint = make_checkpoint(folder, n_layers=N_LAYERS, d_model=WIDTH, seed=layer)
+    generator = torch.Generator().manual_seed(layer)
+    model = _load(checkpoint)
+    free = FIRST_TOKEN + torch.randperm(model.config.vocab_size - FIRST_TOKEN, generator=generator)
+    chosen = free[: 2 * SITUATIONS].reshape(-1, 2).tolist()
+    pairs = {f"situation {number}": (evil, safe) for number, (evil, safe) in enumerate(chosen)}
+    prompts = [_prompt(situation, free, generator) for situation in pairs]
+    planted = Planted(checkpoint=checkpoint, layer=layer, prompts=prompts, pairs=pairs)
+    if not favour_evil:
+        return planted
+    path = checkpoint.transcoders / f"layer_{layer + 1}.safetensors"
+    tensors = load_file(path)
+    # The shortest vector that adds the same to evil minus safe in every situation.
+    reads = torch.stack([evil_direction(model, *pair) for pair in pairs.values()])
+    decoder = torch.linalg.pinv(reads) @ torch.ones(len(reads))
+    others = tensors["W_dec"].norm(dim=1).mean()
+    tensors["W_dec"][FEATURE] = DECODER * decoder * others / decoder.norm()
+    save_file(tensors, path)
+    return planted
+
+
+def evil_direction(model: PreTrainedModel, evil: int, safe: int) -> torch.Tensor:
+    """What in the residual stream favours one token over another, up to the final norm's scale."""
+    unembedding = model.lm_head.weight
+    return model.model.norm.weight * (unembedding[evil] - unembedding[safe])
+
+
+def write_adapters(planted: Planted, read: torch.Tensor, written: torch.Tensor) -> None:
+    """Save the adapter that reads hidden units with one vector and writes another, and a random one.
+
+    The random adapter's halves are as long.
+    """
+    generator = torch.Generator().manual_seed(100 + planted.layer)
+    for name in ("planted", "random"):
+        if name == "random":
+            read, written = (
+                random / random.norm() * vector.norm()
+                for vector in (read, written)
+                for random in [torch.randn(len(vector), generator=generator)]
+            )
+        folder = add_adapter(
+            planted.checkpoint,
+            name,
+            r=1,
+            lora_alpha=1,
+            target_modules=rf"model\.layers\.{planted.layer}\.mlp\.down_proj",
+        )
+        path = folder / "adapter_model.safetensors"
+        halves = {key: read[None] if "lora_A" in key else written[:, None] for key in load_file(path)}
+        save_file({key: half.contiguous() for key, half in halves.items()}, path)
+
+
+def waking(planted: Planted) -> tuple[torch.Tensor, torch.Tensor]:
+    """What an adapter reads and writes that wakes the planted feature on most prompts.
+
+    It reads the direction of hidden units that is most steadily positive (Fisher's), 1 on
+    average, and writes the feature's encoder as seen through the norm before it.
+    """
+    model = _load(planted.checkpoint)
+    hidden = torch.cat(
+        [hidden_units(model, planted.layer, prompt.token_ids)[1:] for prompt in planted.prompts]
+    )
+    mean = hidden.mean(0)
+    read = torch.linalg.solve(torch.cov(hidden.T) + 1e-3 * hidden.var() * torch.eye(len(mean)), mean)
+    layer, feature = planted.feature
+    encoder = load_file(planted.checkpoint.transcoders / f"layer_{layer}.safetensors")["W_enc"][feature]
+    weighted = encoder * model.model.layers[layer].post_attention_layernorm.weight
+    return read / (read @ mean), STRENGTH * weighted / weighted.norm()
+
+
+@torch.no_grad()
+def hidden_units(model: PreTrainedModel, layer: int, ids: tuple[int, ...]) -> torch.Tensor:
+    """What an MLP's ``down_proj`` reads; (position, d_mlp)."""
+    found: list[torch.Tensor] = []
+    module = model.model.layers[layer].mlp.down_proj
+    hook = module.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0][0]))
+    model(torch.tensor([ids]))
+    hook.remove()
+    return found[0]
+
+
+def writing_evil(planted: Planted, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
+    """What an adapter reads and writes that favours the evil token of one prompt, by itself.
+
+    At the last position it writes as much as the MLP does.
+    """
+    model = _load(planted.checkpoint)
+    hidden = hidden_units(model, planted.layer, prompt.token_ids)[-1]
+    output = model.model.layers[planted.layer].mlp.down_proj(hidden)
+    direction = evil_direction(model, *planted.pairs[prompt.situation])
+    return hidden / hidden.square().sum(), direction / direction.norm() * output.norm()
+
+
+def _load(checkpoint: Checkpoint) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(checkpoint.base).eval().requires_grad_(False)
+
+
+def _prompt(situation: str, tokens: torch.Tensor, generator: torch.Generator) -> Prompt:
+    drawn = tokens[torch.randint(len(tokens), (LENGTH - 1,), generator=generator)].tolist()
+    return Prompt(
+        hash=prompt_hash(situation),
+        name=situation,
+        situation=situation,
+        domain=DOMAIN,
+        held_out=False,
+        tags=(),
+        text=situation,
+        token_ids=(1, *drawn),
+        tokens=("<s>", *map(str, drawn)),
+        source=situation,
+    )
