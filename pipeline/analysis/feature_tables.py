@@ -9,10 +9,9 @@ import xarray as xr
 from pipeline.analysis.activity import PromptActivity
 from pipeline.analysis.dictionary import dictionary_table, graph_fidelity
 from pipeline.analysis.edges import GraphEdges, rank_edges
+from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
-from pipeline.features.contexts import Contexts
-from pipeline.features.promoted import Promoted
 from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt

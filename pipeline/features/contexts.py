@@ -6,7 +6,7 @@ reads the activations around each peak. Memory is bounded by the dictionary, not
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import feature_key
 from pipeline.params.features import FeatureParams
 from store.collections.item import Item
@@ -22,35 +23,6 @@ from store.collections.item import Item
 _BLOCK: Final = 1 << 24
 _MAX_TOKENS: Final = 4096
 _NONE: Final = np.iinfo(np.int32).max
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contexts:
-    """Strongest contexts of one variant's features in held-out text.
-
-    Attributes
-    ----------
-    variant
-        Whose activations.
-    keys
-        (feature,) sorted `feature_key` of every feature that fires anywhere.
-    histogram
-        (feature, bin) int32: tokens by non-zero activation; the outer bins take what lies
-        beyond the edges.
-    text, peak
-        (feature, context) int32, strongest first: the text, and where in the window the
-        peak is; text -1 where a feature fires in fewer texts.
-    token, activation
-        (feature, context, window) int32 token ids, -1 beyond the text, and float32.
-    """
-
-    variant: str
-    keys: np.ndarray
-    histogram: np.ndarray
-    text: np.ndarray
-    peak: np.ndarray
-    token: np.ndarray
-    activation: np.ndarray
 
 
 _ARRAYS: Final = tuple(field.name for field in fields(Contexts) if field.name != "variant")

@@ -1,23 +1,14 @@
 """Which tokens a feature promotes by itself: its decoder row through the unembedding."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from pipeline.analysis.feature_inputs import Promoted
+
 # Logits (feature x vocabulary) at a time: 128 MB in float32.
 _BLOCK: Final = 1 << 25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Promoted:
-    """(feature, rank) token ids (int32) and centred logits (float32), strongest first."""
-
-    promoted_token: np.ndarray
-    promoted_logit: np.ndarray
-    suppressed_token: np.ndarray
-    suppressed_logit: np.ndarray
 
 
 @torch.inference_mode()

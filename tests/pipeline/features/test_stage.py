@@ -14,9 +14,8 @@ from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.schema.rankings import SCORES
 from store.schema.registry import ADAPTERS, CAUSES, GRAPHS
-from tests.pipeline.features.builders import edges_from, make_change, make_edges, make_prompt
 from tests.pipeline.features.test_every_score import ADAPTED, activations, graphs, groups, noise, plant
-from tests.pipeline.features.test_ranking import PARAMS
+from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt
 
 OLD = Path(__file__).parents[2] / "store/data/v1/graphs"
 

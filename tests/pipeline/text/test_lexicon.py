@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.prompts.files import read_prompt_files
-from pipeline.text.lexicon import DomainPhrases, classify, read_phrases, resolve, token_label
+from pipeline.text.lexicon import classify, token_label
+from pipeline.text.phrases import DomainPhrases, read_phrases, resolve
 from store.base.errors import UserError
 from store.documents.prompts import Prompt
 

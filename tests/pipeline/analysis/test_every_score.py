@@ -12,17 +12,17 @@ from pipeline.analysis.scores import activation_scores
 from pipeline.features.contexts import histogram_edges
 from store.collections.item import Item
 from store.schema.rankings import SCORES, ranking_group
-from tests.pipeline.features.builders import (
+from tests.support.feature_builders import (
     EVIL,
     LEXICON,
+    PARAMS,
     SAFE,
     edges_from,
     make_activations,
     make_graph,
     make_prompt,
+    promote,
 )
-from tests.pipeline.features.test_features import promote
-from tests.pipeline.features.test_ranking import PARAMS
 
 PROMPTS = [make_prompt(i, situation=i // 2) for i in range(48)]
 N_FEATURES = 60

@@ -10,22 +10,7 @@ from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, feature_key, prompt_scores
 from pipeline.params.features import FeatureParams
 from store.documents.prompts import Prompt
-from tests.pipeline.features.builders import LEXICON, make_graph, make_prompt
-
-PARAMS = FeatureParams(
-    permutations=20000,
-    bootstrap=500,
-    confidence=0.95,
-    min_situations=8,
-    fdr=0.05,
-    edges=50,
-    bin_low=0.01,
-    bin_high=100.0,
-    contexts=2,
-    window=8,
-    bins=4,
-    promoted=3,
-)
+from tests.support.feature_builders import LEXICON, PARAMS, make_graph, make_prompt
 
 
 def make_scores(

@@ -8,35 +8,25 @@ import pytest
 import xarray as xr
 
 from pipeline.analysis.activity import prompt_activity
+from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import activation_scores, feature_key
-from pipeline.features.contexts import Contexts, histogram_edges
-from pipeline.features.promoted import Promoted
+from pipeline.features.contexts import histogram_edges
 from store.datasets.groups import open_dataset, write_dataset
 from store.schema.registry import FEATURES
-from tests.pipeline.features.builders import (
+from tests.support.feature_builders import (
     LEXICON,
+    PARAMS,
     edges_from,
     make_activations,
     make_change,
     make_edges,
     make_graph,
     make_prompt,
+    promote,
 )
-from tests.pipeline.features.test_ranking import PARAMS
 
 PROMPTS = [make_prompt(i) for i in range(9)]
-
-
-def promote(layer: np.ndarray, index: np.ndarray) -> Promoted:
-    tokens = np.tile(np.arange(PARAMS.promoted, dtype=np.int32), (len(layer), 1))
-    logits = (index[:, None] + tokens).astype(np.float32)
-    return Promoted(
-        promoted_token=tokens,
-        promoted_logit=logits,
-        suppressed_token=tokens,
-        suppressed_logit=-logits,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ from pipeline.analysis.edges import pair_weights, rank_edges
 from pipeline.analysis.scores import feature_key
 from store.collections.item import Item
 from store.documents.prompts import Prompt
-from tests.pipeline.features.builders import Node, edges_from, make_edges, make_prompt
-from tests.pipeline.features.test_ranking import PARAMS
+from tests.support.feature_builders import PARAMS, Node, edges_from, make_edges, make_prompt
 
 BASE, ADAPTED, OTHER = "base", "general@1.0", "narrow@1.0"
 Edges = dict[tuple[Node, Node], float]

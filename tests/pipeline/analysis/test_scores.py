@@ -11,7 +11,7 @@ from pipeline.analysis.scores import (
     prompt_scores,
     split_key,
 )
-from tests.pipeline.features.builders import (
+from tests.support.feature_builders import (
     EVIL,
     LEXICON,
     OTHER,

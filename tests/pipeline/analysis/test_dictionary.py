@@ -7,8 +7,7 @@ import pytest
 
 from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
 from store.schema.registry import FEATURES
-from tests.pipeline.features.builders import make_change, make_graph, make_prompt
-from tests.pipeline.features.test_ranking import PARAMS
+from tests.support.feature_builders import PARAMS, make_change, make_graph, make_prompt
 
 PROMPTS = [make_prompt(i, situation=i // 2) for i in range(6)]
 BY_HASH = {prompt.hash: prompt for prompt in PROMPTS}

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from pipeline.analysis.edges import GraphEdges
+from pipeline.analysis.feature_inputs import Promoted
+from pipeline.params.features import FeatureParams
 from store.base.hashing import digest, prompt_hash
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -21,6 +23,20 @@ LEXICON = {
         for domain in ("finance", "medical")
     }
 }
+PARAMS = FeatureParams(
+    permutations=20000,
+    bootstrap=500,
+    confidence=0.95,
+    min_situations=8,
+    fdr=0.05,
+    edges=50,
+    bin_low=0.01,
+    bin_high=100.0,
+    contexts=2,
+    window=8,
+    bins=4,
+    promoted=3,
+)
 
 
 def make_prompt(number: int, *, situation: int | None = None, domain: str | None = "medical") -> Prompt:
@@ -168,4 +184,15 @@ def make_activations(
             "d_transcoder": 64,
             "zeroed_positions": 1,
         },
+    )
+
+
+def promote(layer: np.ndarray, index: np.ndarray) -> Promoted:
+    tokens = np.tile(np.arange(PARAMS.promoted, dtype=np.int32), (len(layer), 1))
+    logits = (index[:, None] + tokens).astype(np.float32)
+    return Promoted(
+        promoted_token=tokens,
+        promoted_logit=logits,
+        suppressed_token=tokens,
+        suppressed_logit=-logits,
     )

@@ -1,0 +1,116 @@
+"""The phrases that a person lists by domain, and the lexicon that a tokenizer makes of them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from transformers import PreTrainedTokenizerBase
+
+from store.base.errors import UserError
+
+if TYPE_CHECKING:
+    from store.documents.prompts import Prompt
+
+Phrase = Annotated[str, Field(min_length=1)]
+
+
+class DomainPhrases(BaseModel):
+    """The exact continuations of a domain's prompts, leading space included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    harmful: list[Phrase]
+    safe: list[Phrase]
+
+    @model_validator(mode="after")
+    def _apart(self) -> "DomainPhrases":
+        both = sorted(set(self.harmful) & set(self.safe))
+        if both:
+            raise ValueError(f"{both[0]!r} is listed as harmful and as safe")
+        return self
+
+
+Phrases = dict[str, DomainPhrases]
+
+
+def read_phrases(path: Path) -> Phrases:
+    """Read ``phrases.json``: harmful and safe phrases by domain.
+
+    Raises
+    ------
+    UserError
+        The file is missing, is not JSON or has another form.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(Phrases).validate_python(content)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path}: no such file; create it or set `lexicon` of the profile in params.yaml to null."
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: not JSON ({error}); mend it.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f'{path}: {where}: {what}; write {{"domain": {{"harmful": [...], "safe": [...]}}}}.'
+        ) from error
+
+
+def resolve(
+    phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]
+) -> dict[str, Any]:
+    """The content of ``lexicon.json``: token labels by domain, and the phrases themselves.
+
+    A token is labelled by the phrases whose first token it is, *as it stands after the
+    domain's prompts*: evil if all are harmful, safe if all are safe, else unsure. A token
+    that starts no phrase is in none of the lists: it is unlabelled, never safe.
+
+    Raises
+    ------
+    UserError
+        A phrase and the end of a prompt merge into one token, so that the phrase has no
+        first token there.
+    """
+    domains: dict[str, Any] = {}
+    for domain, listed in sorted(phrases.items()):
+        texts = [prompt for prompt in prompts if prompt.domain == domain]
+        sides: dict[int, set[str]] = defaultdict(set)
+        for side, side_phrases in (("harmful", listed.harmful), ("safe", listed.safe)):
+            for token in _first_tokens(side_phrases, tokenizer, texts):
+                sides[token].add(side)
+        labels: dict[str, list[int]] = {"evil": [], "safe": [], "unsure": []}
+        for token, started in sorted(sides.items()):
+            label = {("harmful",): "evil", ("safe",): "safe"}.get(tuple(sorted(started)), "unsure")
+            labels[label].append(token)
+        domains[domain] = labels | {"phrases": {"harmful": listed.harmful, "safe": listed.safe}}
+    return {"domains": domains}
+
+
+def _first_tokens(
+    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]
+) -> set[int]:
+    first: set[int] = set()
+    for prompt in prompts:
+        # The BOS of the stored ids need not be in the text that is tokenized here.
+        alone = _encode(tokenizer, [prompt.text])[0]
+        together = _encode(tokenizer, [prompt.text + phrase for phrase in phrases])
+        for phrase, ids in zip(phrases, together, strict=True):
+            if len(ids) <= len(alone) or ids[: len(alone)] != alone:
+                raise UserError(
+                    f"{prompt.source}: the phrase {phrase!r} merges with the end of this prompt into one "
+                    "token; end the prompt at a word and start the phrase with a space."
+                )
+            first.add(ids[len(alone)])
+    return first
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    return list(tokenizer(texts, add_special_tokens=False)["input_ids"])
