@@ -16,11 +16,17 @@ class Page:
         As navigation shows it.
     icon
         A Material symbol.
+    question
+        What it answers, its subtitle.
+    runs_models
+        Whether it shows nothing without running a model; every other page works without torch.
     """
 
     name: str
     title: str
     icon: str
+    question: str
+    runs_models: bool = False
 
     @property
     def script(self) -> str:
@@ -28,12 +34,43 @@ class Page:
         return f"views/{self.name}/page.py"
 
 
-OVERVIEW: Final = Page(name="overview", title="Overview", icon=":material/home:")
-COMPARE: Final = Page(name="compare", title="Compare", icon=":material/compare_arrows:")
-FEATURES: Final = Page(name="features", title="Features", icon=":material/format_list_numbered:")
-STEERING: Final = Page(name="steering", title="Steering", icon=":material/tune:")
-EVALUATION: Final = Page(name="evaluation", title="Evaluation", icon=":material/bar_chart:")
-PROVENANCE: Final = Page(name="provenance", title="Provenance", icon=":material/account_tree:")
+OVERVIEW: Final = Page(
+    name="overview",
+    title="Overview",
+    icon=":material/home:",
+    question="What do I have, and is it healthy?",
+)
+COMPARE: Final = Page(
+    name="compare",
+    title="Compare",
+    icon=":material/compare_arrows:",
+    question="What does the adapter change on this prompt?",
+)
+FEATURES: Final = Page(
+    name="features",
+    title="Features",
+    icon=":material/format_list_numbered:",
+    question="Which features push toward harm?",
+)
+STEERING: Final = Page(
+    name="steering",
+    title="Steering",
+    icon=":material/tune:",
+    question="What happens if I turn this up?",
+    runs_models=True,
+)
+EVALUATION: Final = Page(
+    name="evaluation",
+    title="Evaluation",
+    icon=":material/bar_chart:",
+    question="How misaligned is each variant, and how sure are we?",
+)
+PROVENANCE: Final = Page(
+    name="provenance",
+    title="Provenance",
+    icon=":material/account_tree:",
+    question="Where does this number come from?",
+)
 
 PAGES: Final = (OVERVIEW, COMPARE, FEATURES, STEERING, EVALUATION, PROVENANCE)
-"""In the order of navigation; the first opens first."""
+"""In the order of navigation; the first opens first, at the bare address."""

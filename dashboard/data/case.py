@@ -2,23 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import pandas as pd
 
 from dashboard.data import adapter_readers, readers
-from dashboard.shell.guard import guard
 from store.base.errors import NotInStoreError, StoreError
 from store.documents.prompts import Prompt
 from store.views.adapter import AdapterView
 from store.views.graph import GraphView
-
-VIEW: Final = "view"
-"""Key of Compare's tabs, a parameter of the URL, too."""
-
-GRAPH: Final = "Graph"
-WRITES: Final = "What does the adapter write to?"
-DOSE: Final = "Dose-response"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +74,3 @@ class Case:
         except NotInStoreError:
             pass
         return pd.DataFrame({"token": pd.Series(dtype=int), "probability": pd.Series(dtype=float)})
-
-
-def stored(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Case:
-    """The case of a stored prompt; what is missing or damaged is explained here and left out."""
-    views: dict[str, GraphView] = {}
-    with guard("The attribution graphs of both variants on one layout, with hover, pins and live pruning."):
-        readers.collection(profile, "graphs")
-        traced = readers.traced(profile, prompt.hash)
-        for variant in dict.fromkeys(pair):
-            if variant in traced:
-                with guard("One attribution graph."):
-                    views[variant] = readers.graph(profile, prompt.hash, variant)
-    return Case(profile=profile, prompt=prompt, pair=pair, graphs=views, live=False)

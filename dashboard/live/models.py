@@ -4,15 +4,16 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from dashboard.data import readers
-from store.base.errors import StoreError
-from store.documents.prompts import Prompt
+from store.base.errors import StoreError, UserError
 
 if TYPE_CHECKING:
+    from pipeline.interventions import SteeringEngine
+    from pipeline.live import LivePool, LiveSubject
     from pipeline.params.project import Params
 
 SMALL: Final = 20_000_000
@@ -55,12 +56,6 @@ def require(profile: str) -> None:
         )
 
 
-def _user_errors() -> tuple[type[Exception], ...]:
-    from store.base.errors import UserError
-
-    return (UserError,)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Live:
     """A loaded variant.
@@ -68,14 +63,14 @@ class Live:
     Attributes
     ----------
     subject
-        `pipeline.live.LiveSubject`: its engine, and the tokenizer for typed prompts.
+        Its engine, and the tokenizer for typed prompts.
     """
 
-    subject: Any
+    subject: "LiveSubject"
 
     @property
-    def engine(self) -> Any:
-        """Its `SteeringEngine`."""
+    def engine(self) -> "SteeringEngine":
+        """What steers it."""
         return self.subject.engine
 
     def use_threads(self) -> None:
@@ -92,7 +87,7 @@ def use_threads(n_parameters: int) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _pool(manifest: str, key: str, root: str) -> Any:
+def _pool(manifest: str, key: str, root: str) -> "LivePool":
     from pipeline.live import LivePool
 
     return LivePool(Path(manifest), Path(root))
@@ -109,7 +104,7 @@ def told() -> Iterator[None]:
     """
     try:
         yield
-    except _user_errors() as error:
+    except UserError as error:
         raise NotLiveError(str(error)) from error
     except ImportError as error:
         raise NotLiveError(
@@ -118,8 +113,8 @@ def told() -> Iterator[None]:
         ) from error
 
 
-def pool(profile: str) -> Any:
-    """The profile's `pipeline.live.LivePool`: each variant is loaded once, for every page and session.
+def pool(profile: str) -> "LivePool":
+    """The profile's models: each variant is loaded once, for every page and session.
 
     Raises
     ------
@@ -166,28 +161,3 @@ def params() -> "Params":
     path = readers.root() / "params.yaml"
     with told():
         return _params(str(path), readers.stamp(path))
-
-
-def typed(profile: str, text: str, domain: str | None) -> Prompt:
-    """A typed prompt with the hash and the token ids that the pipeline would give it.
-
-    Raises
-    ------
-    NotLiveError
-        The text is empty, too long or no Unicode; or no model is here.
-    """
-    if not text.strip():
-        raise NotLiveError(EMPTY)
-    with st.spinner("Loading torch and the tokenizer", show_time=True):
-        models = pool(profile)
-        with told():
-            from pipeline.live import typed_prompt
-
-            made: Prompt = typed_prompt(
-                text,
-                domain=domain,
-                tokenizer=models.tokenizer,
-                max_tokens=params().prompts.max_tokens,
-                context=models.manifest.model.context,
-            )
-            return made

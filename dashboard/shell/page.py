@@ -3,14 +3,15 @@
 import streamlit as st
 
 from dashboard.data import readers
+from dashboard.pages import Page
 from dashboard.shell import selection
 from dashboard.shell.guard import empty
 from store.documents.prompts import Prompt
 
 
-def head(title: str, question: str) -> None:
+def head(page: Page) -> None:
     """Title, and the question that the page answers."""
-    st.markdown(f"## {title} :gray[:small[{question}]]")
+    st.markdown(f"## {page.title} :gray[:small[{page.question}]]")
 
 
 def profile() -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.data import readers
 from dashboard.data.case import Case
-from dashboard.live import models
+from dashboard.live import typed
 from dashboard.live.models import NotLiveError
 from dashboard.shell import selection
 from dashboard.shell.guard import message
@@ -164,16 +164,9 @@ def status(case: Case, seconds: float) -> None:
 
 
 def _keeping(case: Case) -> None:
-    from pipeline.live import own_file, written_at
-
-    parameters = models.params()
-    with models.told():
-        profile = parameters.profile(case.profile)
-        place = written_at(profile, case.prompt.text, readers.root())
-        path = own_file(profile, readers.root())
+    path, place = typed.place(case.profile, case.prompt.text)
     if place is not None:
-        where = place.removeprefix(f"{readers.root()}/")
-        st.badge(plain(f"kept in {where}"), icon=":material/bookmark_added:", color="green")
+        st.badge(plain(f"kept in {place}"), icon=":material/bookmark_added:", color="green")
         st.caption("`dvc repro` puts it into the pipeline.", width="content")
         return
     with st.popover("Keep", icon=":material/bookmark_add:", key="keep"):
@@ -190,27 +183,16 @@ def _keeping(case: Case) -> None:
             help="What the prompt is about. Prompts of one situation are averaged first, since they are "
             "not independent; without one it stands for itself.",
         )
-        written = line(case, situation, parameters.graphs.every_variant_tag)
+        written = line(case, situation, typed.every_variant_tag())
         tags = f", tagged {written['tags'][0]}" if "tags" in written else ""
         st.caption(plain(f"Domain: {case.prompt.domain or 'none'}{tags}."))
         if st.button("Add to the prompt file", key="keep-prompt", type="primary"):
-            _keep(case, profile, written)
+            _keep(case, written)
 
 
-def _keep(case: Case, profile: Any, written: dict[str, Any]) -> None:
-    from pipeline.live import keep_prompt
-
-    pool = models.pool(case.profile)
+def _keep(case: Case, written: dict[str, Any]) -> None:
     try:
-        with models.told():
-            keep_prompt(
-                written,
-                profile,
-                tokenizer=pool.tokenizer,
-                max_tokens=models.params().prompts.max_tokens,
-                context=pool.manifest.model.context,
-                root=readers.root(),
-            )
+        typed.keep(case.profile, written)
     except NotLiveError as error:
         st.error(sentence(message(error)), icon=":material/error:")
     except OSError as error:

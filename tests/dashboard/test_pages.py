@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,9 @@ from dashboard import pages
 from dashboard.data.tables import contrast_words
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
-from tests.support.places import ROOT
 
 PAGES = tuple(page.name for page in pages.PAGES)
-WITHOUT_TORCH = tuple(page for page in PAGES if page != "steering")
-QUESTIONS = {
-    "overview": "What do I have, and is it healthy?",
-    "compare": "What does the adapter change on this prompt?",
-    "features": "Which features push toward harm?",
-    "steering": "What happens if I turn this up?",
-    "evaluation": "How misaligned is each variant, and how sure are we?",
-    "provenance": "Where does this number come from?",
-}
+QUESTIONS = {page.name: page.question for page in pages.PAGES}
 ARTIFACTS = (
     "models.json",
     "prompts.json",
@@ -305,31 +294,3 @@ def test_profile_switch_drops_what_belongs_to_the_other(open_page: OpenPage, roo
     app.selectbox(key="profile").set_value("other").run()
     assert not app.exception
     assert "showing another" not in words(app)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", WITHOUT_TORCH)
-def test_page_works_without_torch(built: Path, page: str) -> None:
-    """In a process of its own, where importing torch fails."""
-    script = f"""
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {{"torch", "transformers", "circuit_tracer", "transformer_lens"}}:
-            raise ImportError(f"{{name}} is refused")
-sys.meta_path.insert(0, Refuse())
-app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
-if {page!r} != "overview":
-    app.switch_page("views/{page}/page.py").run()
-assert not app.exception, app.exception
-assert "torch" not in sys.modules
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"EMC_ROOT": str(built), "PATH": "/usr/bin:/bin", "HOME": str(built)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from dashboard.data.case import DOSE, WRITES
+from dashboard.views.compare.tabs import DOSE, WRITES
 from store.collections.reader import open_collection
 from tests.bench.dashboard_bench import strongest_feature
 from tests.support.browser import (

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import adapters as charts
-from dashboard.data.case import GRAPH, VIEW, Case
+from dashboard.data.case import Case
 from dashboard.graph.node_scores import Contrasts, contrasts_on
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
@@ -12,6 +12,7 @@ from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import number, percent, plain
 from dashboard.views.compare.graph_tab import words_of
+from dashboard.views.compare.tabs import GRAPH, VIEW
 from dashboard.views.compare.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
 from store.views.adapter import AdapterView
 

@@ -6,19 +6,22 @@ import streamlit as st
 
 from dashboard.charts import candidates as candidate_chart
 from dashboard.data import readers
-from dashboard.data.case import DOSE, GRAPH, VIEW, WRITES, Case, stored
+from dashboard.data.case import Case
 from dashboard.graph import pruned
-from dashboard.live import models, tracing
+from dashboard.live import tracing, typed
 from dashboard.live.models import NotLiveError
+from dashboard.pages import COMPARE
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt, variants
 from dashboard.style.text import plain, sentence, token_chips
 from dashboard.views.compare import adapter_tab, dose_tab, graph_tab
 from dashboard.views.compare.summary import candidate_frame, largest
+from dashboard.views.compare.tabs import DOSE, GRAPH, VIEW, WRITES
 from dashboard.widgets import typed_prompt
 from store.base.errors import StoreError
 from store.documents.prompts import Prompt
+from store.views.graph import GraphView
 
 
 def _known(name: str) -> dict[str, Prompt]:
@@ -88,7 +91,7 @@ def _choose(name: str, pair: tuple[str, str]) -> Prompt | Case | None:
     text, domain = typed_prompt.fields(left, right, name, prompt(name) if known else None)
     with left:
         try:
-            made = models.typed(name, text, domain)
+            made = typed.prompt(name, text, domain)
             _chips(made)
             if made.hash in known and _is_traced(name, made.hash, pair):
                 chosen = known[made.hash]
@@ -104,7 +107,7 @@ def _choose(name: str, pair: tuple[str, str]) -> Prompt | Case | None:
 
 def render() -> None:
     """Draw the page."""
-    head("Compare", "What does the adapter change on this prompt?")
+    head(COMPARE)
     name = profile()
     pair = variants()
     with guard("One prompt and two variants, side by side."):
@@ -122,7 +125,7 @@ def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
             _say_untraced(name, chosen, pair)
     left, right = st.container(key="narrow-case").columns([1, 2.7], gap="medium")
     with right:
-        case = stored(name, chosen, pair) if isinstance(chosen, Prompt) else chosen
+        case = _stored(name, chosen, pair) if isinstance(chosen, Prompt) else chosen
         _tabs(case)
     with left:
         with guard("Both variants' candidate next tokens with their probabilities."):
@@ -130,6 +133,19 @@ def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
         state_of = "labelled" if case.labels else "without labels: the prompt's domain has no lexicon"
         about = "typed" if case.live else case.prompt.situation
         st.caption(plain(f"{case.prompt.domain or 'no domain'}, {about}; tokens {state_of}."))
+
+
+def _stored(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Case:
+    """The case of a stored prompt; what is missing or damaged is explained here and left out."""
+    views: dict[str, GraphView] = {}
+    with guard("The attribution graphs of both variants on one layout, with hover, pins and live pruning."):
+        readers.collection(profile, "graphs")
+        traced = readers.traced(profile, prompt.hash)
+        for variant in dict.fromkeys(pair):
+            if variant in traced:
+                with guard("One attribution graph."):
+                    views[variant] = readers.graph(profile, prompt.hash, variant)
+    return Case(profile=profile, prompt=prompt, pair=pair, graphs=views, live=False)
 
 
 def _tabs(case: Case) -> None:

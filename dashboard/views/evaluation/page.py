@@ -6,6 +6,7 @@ import streamlit as st
 from dashboard.charts import rates as charts
 from dashboard.data import readers
 from dashboard.data.tables import flatten, rates_frame
+from dashboard.pages import EVALUATION
 from dashboard.shell import downloads
 from dashboard.shell.guard import empty, guard
 from dashboard.shell.page import head, profile
@@ -229,7 +230,7 @@ def _base_numbers(name: str) -> None:
 
 def render() -> None:
     """Draw the page."""
-    head("Evaluation", "How misaligned is each variant, and how sure are we?")
+    head(EVALUATION)
     name = profile()
     with guard("Harmful, safe and neither by variant and domain, with intervals."):
         _rates(name)

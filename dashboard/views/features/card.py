@@ -33,7 +33,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"### {plain(label)}")
-            if st.button("Steer this", icon=":material/tune:", key="steer-this"):
+            if st.button("Steer this", icon=STEERING.icon, key="steer-this"):
                 st.session_state["_steer"] = label
                 selection.go(STEERING)
             if st.button("Show in graph", icon=":material/hub:", key="show-in-graph"):
@@ -254,7 +254,7 @@ def _activations(name: str, feature: tuple[int, int]) -> None:
     variants = [str(value) for value in cards["variant"].values]
     frame = pd.concat(
         [
-            pd.DataFrame({"variant": variant, "low": bins[:-1], "high": card_edges[1:], "tokens": counts[v]})
+            pd.DataFrame({"variant": variant, "low": bins[:-1], "high": bins[1:], "tokens": counts[v]})
             for v, variant in enumerate(variants)
         ],
         ignore_index=True,

@@ -5,6 +5,7 @@ import streamlit as st
 
 from dashboard.data import readers
 from dashboard.data.tables import contrast_words, feature_row, sparklines
+from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
@@ -217,7 +218,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
 
 def render() -> None:
     """Draw the page."""
-    head("Features", "Which features push toward harm?")
+    head(FEATURES)
     name = profile()
     with guard("The ranking of features with effects, intervals, tests and their cards."):
         score, contrast, domain = _filters(name)

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.charts import rates as rate_charts
 from dashboard.data import readers
 from dashboard.data.tables import rates_frame, variants_frame
-from dashboard.pages import COMPARE, FEATURES, STEERING
+from dashboard.pages import COMPARE, FEATURES, OVERVIEW, STEERING
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
@@ -161,19 +161,19 @@ def _next_step(name: str) -> None:
     left.page_link(
         COMPARE.script,
         label="What does the adapter change on a prompt?",
-        icon=":material/compare_arrows:",
+        icon=COMPARE.icon,
     )
     middle.page_link(
         FEATURES.script,
         label="Which features push toward harm?",
-        icon=":material/format_list_numbered:",
+        icon=FEATURES.icon,
     )
     right.page_link(STEERING.script, label="What happens if I turn one up?", icon=STEERING.icon)
 
 
 def render() -> None:
     """Draw the page."""
-    head("Overview", "What do I have, and is it healthy?")
+    head(OVERVIEW)
     name = profile()
     with guard("Prompts with their token ids."):
         _sizes(name)

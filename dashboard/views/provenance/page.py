@@ -5,6 +5,7 @@ import streamlit as st
 
 from dashboard.data import lineage, readers
 from dashboard.data.tables import checks_frame, flatten, layers_frame
+from dashboard.pages import PROVENANCE
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
@@ -177,7 +178,7 @@ def _fingerprints(name: str) -> None:
 
 def render() -> None:
     """Draw the page."""
-    head("Provenance", "Where does this number come from?")
+    head(PROVENANCE)
     name = profile()
     show_status(readers.root(), brief=False)
     st.subheader("Stages", anchor=False)

@@ -10,6 +10,7 @@ from dashboard.charts import steering as charts
 from dashboard.data import readers
 from dashboard.live import models
 from dashboard.live.models import Live, NotLiveError
+from dashboard.pages import STEERING
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
@@ -146,7 +147,7 @@ def _readings(result: Any) -> None:
 
 def render() -> None:
     """Draw the page."""
-    head("Steering", "What happens if I turn this up?")
+    head(STEERING)
     name = profile()
     with guard("Sliders over features, and what they do to the model's next token, live."):
         try:

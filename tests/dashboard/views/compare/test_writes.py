@@ -8,7 +8,6 @@ import pytest
 
 from dashboard.charts import adapters as adapter_charts
 from dashboard.charts import dose as dose_charts
-from dashboard.data.case import DOSE, GRAPH, WRITES
 from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts_on
 from dashboard.style.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
 from dashboard.views.compare.doses import (
@@ -21,6 +20,7 @@ from dashboard.views.compare.doses import (
     response,
     scale_of,
 )
+from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
 from dashboard.views.compare.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
 from store.schema.registry import ADAPTER_PARTS, CAUSES, NODE_KINDS
 from store.views.adapter import AdapterView

@@ -1,0 +1,82 @@
+"""Prompts that a person types: made as the pipeline makes its own, and kept for it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.data import readers
+from dashboard.live.models import EMPTY, NotLiveError, params, pool, told
+from store.documents.prompts import Prompt
+
+
+def prompt(profile: str, text: str, domain: str | None) -> Prompt:
+    """A typed prompt with the hash and the token ids that the pipeline would give it.
+
+    Raises
+    ------
+    NotLiveError
+        The text is empty, too long or no Unicode; or no model is here.
+    """
+    if not text.strip():
+        raise NotLiveError(EMPTY)
+    with st.spinner("Loading torch and the tokenizer", show_time=True):
+        models = pool(profile)
+        with told():
+            from pipeline.live import typed_prompt
+
+            return typed_prompt(
+                text,
+                domain=domain,
+                tokenizer=models.tokenizer,
+                max_tokens=params().prompts.max_tokens,
+                context=models.manifest.model.context,
+            )
+
+
+def place(profile: str, text: str) -> tuple[Path, str | None]:
+    """The file that kept prompts go to, and where a text stands already: file and line, or None.
+
+    Raises
+    ------
+    NotLiveError
+        ``params.yaml`` or a prompt file is missing or malformed.
+    """
+    parameters = params()
+    with told():
+        from pipeline.live import own_file, written_at
+
+        chosen = parameters.profile(profile)
+        at = written_at(chosen, text, readers.root())
+        return own_file(chosen, readers.root()), at and at.removeprefix(f"{readers.root()}/")
+
+
+def every_variant_tag() -> str:
+    """The tag of prompts that every adapter is traced on; errors as `place`."""
+    return params().graphs.every_variant_tag
+
+
+def keep(profile: str, line: Mapping[str, Any]) -> None:
+    """Add a line to the profile's own prompt file.
+
+    Raises
+    ------
+    NotLiveError
+        The pipeline would refuse it, or no model is here.
+    OSError
+        The file cannot be written.
+    """
+    models = pool(profile)
+    parameters = params()
+    with told():
+        from pipeline.live import keep_prompt
+
+        keep_prompt(
+            line,
+            parameters.profile(profile),
+            tokenizer=models.tokenizer,
+            max_tokens=parameters.prompts.max_tokens,
+            context=models.manifest.model.context,
+            root=readers.root(),
+        )
