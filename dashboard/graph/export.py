@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard.style.node_names import Words, node_ids
+from pipeline.analysis.stored_graph import prune_stored
 from store.views.graph import GraphView
 
 
@@ -31,7 +32,7 @@ def frontend_json(
     scan
         What the viewer looks features up by: the transcoders' source.
     node_threshold, edge_threshold
-        What to keep, as `GraphView.view` takes them.
+        What to keep, as `pipeline.analysis.stored_graph.prune_stored` takes them.
     pinned
         Ids of pinned nodes, as `naming.node_ids` makes them.
     """
@@ -50,7 +51,7 @@ def frontend_json(
     )
     document = graph_document(
         view,
-        view.view(node_threshold, edge_threshold),
+        prune_stored(view, node_threshold, edge_threshold),
         captions,
         node_threshold=node_threshold,
         pinned=np.flatnonzero(np.isin(node_ids(view.nodes), pinned)).tolist(),

@@ -9,6 +9,8 @@ import pandas as pd
 
 from dashboard.graph.node_scores import Contrasts, node_scores
 from dashboard.style.text import count, percent
+from pipeline.analysis.error_split import split_edges
+from pipeline.analysis.stored_graph import influence_share, prune_stored
 from store.views.graph import GraphView
 
 MAX_NODES: Final = 400
@@ -96,7 +98,7 @@ def prune(
     NotInStoreError
         `adapters`, and the artifact is of a version that knew none.
     """
-    shown = view.view(node_threshold, edge_threshold)
+    shown = prune_stored(view, node_threshold, edge_threshold)
     nodes = view.nodes
     kept = np.flatnonzero(shown.nodes)
     if len(kept) > MAX_NODES:
@@ -105,7 +107,7 @@ def prune(
         kept = np.sort(kept[order[:MAX_NODES]])
     drawn = np.zeros(len(nodes), dtype=bool)
     drawn[kept] = True
-    edges = view.split() if adapters and len(view.adapters) else view.edges
+    edges = split_edges(view) if adapters and len(view.adapters) else view.edges
     stored = np.zeros(len(edges), dtype=bool)
     stored[: len(shown.edges)] = shown.edges
     kept_edges = _drawn_edges(edges, stored, drawn, MAX_EDGES)
@@ -125,7 +127,7 @@ def prune(
         n_nodes=int(view.item.scalars["n_nodes"]),
         n_edges=int(view.item.scalars["n_edges"]),
         n_adapters=0,
-        share=view.share(drawn),
+        share=influence_share(view, drawn),
         exact=shown.exact,
         n_edges_kept=int(shown.edges.sum()),
         n_edges_drawn=len(kept_edges),

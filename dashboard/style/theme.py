@@ -50,7 +50,7 @@ CAUSE_COLOURS: Final = {
     "errors": "#b4b9c2",
     "constants": "#7d8590",
 }
-"""What a logit's change is made of, in the order of `store.schema.registry.CAUSES`."""
+"""What a logit's change is made of, in the order of `store.schema.vocabulary.CAUSES`."""
 
 MORE_COLOURS: Final = ("#9a6fb0", "#c9739b", "#6f7f3d", "#5f6b7a")
 """Of further adapters, beside the focus."""

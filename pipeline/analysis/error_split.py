@@ -5,11 +5,33 @@ adapter hides in it: error = adapter nodes of the same layer and position + the 
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.analysis.pruning import ERROR
-from store.schema.registry import ADAPTER_PARTS
+from store.schema.vocabulary import ADAPTER_PARTS, ERROR
+from store.views.graph import GraphView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def split_edges(view: GraphView) -> "pd.DataFrame":
+    """The view's `edges`, in which those of error nodes hold only what is not the adapter's.
+
+    Same columns and rows; where an adapter node has an edge and its error node has none
+    stored, one more row at the end, see `split_errors`. Edges of adapter nodes are in the
+    view's `adapter_edges`, so that together they add up to what `edges` holds.
+
+    Raises
+    ------
+    NotInStoreError
+        The artifact is of a version that knew no adapter nodes.
+    """
+    import pandas as pd
+
+    view.array("adapter_part")
+    return pd.DataFrame(split_errors(view.item.arrays, n_layers=int(view.item.scalars["n_layers"])))
 
 
 def split_errors(arrays: Mapping[str, np.ndarray], *, n_layers: int) -> dict[str, np.ndarray]:

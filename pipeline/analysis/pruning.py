@@ -1,55 +1,15 @@
-"""Influence, pruning and scores of an attribution graph: numpy, float64, one pass, no torch.
+"""Influence, pruning and scores of an attribution graph: numpy, float64, no torch.
 
 The definitions are circuit-tracer's (``circuit_tracer/graph.py``: ``compute_influence``,
-``find_threshold``, ``prune_graph``, ``compute_graph_scores``; Ameisen et al. 2025). An edge
-always leads to a higher level (layer), so the series A + A^2 + ... ends, and one sweep down
-the levels gives its exact sum; circuit-tracer iterates until float32 reaches zero.
-
-Works on any list of edges: a whole graph, or the part of it that an artifact keeps.
+``find_threshold``, ``prune_graph``, ``compute_graph_scores``; Ameisen et al. 2025).
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
-FEATURE, ERROR, TOKEN, LOGIT = range(4)
-"""Codes of ``node_kind``, as in `store.schema.registry.NODE_KINDS`."""
-
-_SMALLEST_ROW: Final = 1e-10
-"""Rows whose absolute sum is smaller are not scaled up; circuit-tracer's ``clamp``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparseGraph:
-    """Nodes and non-zero edges of an attribution graph.
-
-    Attributes
-    ----------
-    target, source
-        Rows into the node arrays, one an edge; (n_edges,), integer.
-    weight
-        A[target, source]; (n_edges,), any float.
-    kind
-        Node kinds, codes as in ``node_kind``; (n_nodes,).
-    level
-        Layer of each node: tokens -1, features and errors theirs, logits n_layers;
-        (n_nodes,). An edge's source has a lower level than its target.
-    logit_weight
-        Probability of logit nodes, 0 elsewhere; (n_nodes,).
-    """
-
-    target: np.ndarray
-    source: np.ndarray
-    weight: np.ndarray
-    kind: np.ndarray
-    level: np.ndarray
-    logit_weight: np.ndarray
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes."""
-        return len(self.kind)
+from pipeline.analysis.sparse_graph import SMALLEST_SUM, SparseGraph, normalised, propagate
+from store.schema.vocabulary import ERROR, FEATURE, TOKEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,53 +28,6 @@ class Pruned:
     edges: np.ndarray
 
 
-def from_dense(
-    adjacency: np.ndarray, *, kind: np.ndarray, level: np.ndarray, logit_weight: np.ndarray
-) -> SparseGraph:
-    """Make a `SparseGraph` of a dense adjacency A[target, source], (n_nodes, n_nodes)."""
-    target, source = np.nonzero(adjacency)
-    return SparseGraph(
-        target=target,
-        source=source,
-        weight=adjacency[target, source],
-        kind=kind,
-        level=level,
-        logit_weight=logit_weight,
-    )
-
-
-def normalised(graph: SparseGraph) -> np.ndarray:
-    """Share of each edge in its target's input: |A[t, s]| / sum over s of |A[t, s]|.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n_edges,) float64, dimensionless.
-
-    Raises
-    ------
-    ValueError
-        A weight is not finite, or an edge does not lead to a higher level.
-    """
-    size = np.abs(graph.weight.astype(np.float64))
-    if not np.isfinite(size).all():
-        bad = int(np.flatnonzero(~np.isfinite(size))[0])
-        raise ValueError(
-            f"edge from node {graph.source[bad]} to node {graph.target[bad]} "
-            f"is {graph.weight[bad]}, not finite."
-        )
-    upward = graph.level[graph.source] < graph.level[graph.target]
-    if not upward.all():
-        bad = int(np.flatnonzero(~upward)[0])
-        raise ValueError(
-            f"edge from node {graph.source[bad]} (level {graph.level[graph.source[bad]]}) to node "
-            f"{graph.target[bad]} (level {graph.level[graph.target[bad]]}) does not lead upward."
-        )
-    total = np.bincount(graph.target, weights=size, minlength=graph.n_nodes)
-    share: np.ndarray = size / np.maximum(total, _SMALLEST_ROW)[graph.target]
-    return share
-
-
 def node_influence(graph: SparseGraph) -> np.ndarray:
     """Unsigned influence of every node on the probability-weighted logits.
 
@@ -126,7 +39,7 @@ def node_influence(graph: SparseGraph) -> np.ndarray:
     numpy.ndarray
         (n_nodes,) float64, dimensionless; 0 for logit nodes.
     """
-    return _propagate(graph, normalised(graph))
+    return propagate(graph, normalised(graph))
 
 
 def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> np.ndarray:
@@ -158,7 +71,7 @@ def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> np.ndarray:
         logit_weight=graph.logit_weight,
     )
     share = normalised(kept)
-    output = _propagate(kept, share) + graph.logit_weight
+    output = propagate(kept, share) + graph.logit_weight
     scores = np.zeros(len(graph.weight))
     scores[inside] = share * output[kept.target]
     return scores
@@ -195,7 +108,7 @@ def cumulative_share(influence: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(-influence, kind="stable")
     share = np.empty(len(influence))
-    share[order] = np.cumsum(influence[order]) / max(float(influence.sum()), _SMALLEST_ROW)
+    share[order] = np.cumsum(influence[order]) / max(float(influence.sum()), SMALLEST_SUM)
     return share
 
 
@@ -269,7 +182,7 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
     if pinned is not None:
         unexplained |= (graph.kind == FEATURE) & ~pinned
         share = np.where(unexplained[graph.target], 0.0, share)
-    influence = _propagate(graph, share)
+    influence = propagate(graph, share)
     token = influence[graph.kind == TOKEN].sum()
     error = influence[unexplained].sum()
     output = influence + graph.logit_weight
@@ -278,22 +191,6 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
     total = output.sum()
     completeness = ((1 - missing) * output).sum() / total if total > 0 else np.nan
     return float(replacement), float(completeness)
-
-
-def _propagate(graph: SparseGraph, share: np.ndarray) -> np.ndarray:
-    """Sum w N + w N^2 + ... with N[target, source] = share; exact in one pass."""
-    reached = graph.logit_weight.astype(np.float64)
-    edge_level = graph.level[graph.target]
-    order = np.argsort(-edge_level, kind="stable")
-    _, starts = np.unique(-edge_level[order], return_index=True)
-    ends = np.append(starts[1:], len(order))
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        rows = order[start:end]
-        # Levels above are done, so what has reached these targets is final.
-        passed = reached[graph.target[rows]] * share[rows]
-        reached += np.bincount(graph.source[rows], weights=passed, minlength=graph.n_nodes)
-    influence: np.ndarray = reached - graph.logit_weight
-    return influence
 
 
 def _check_share(name: str, value: float) -> None:

@@ -9,7 +9,7 @@ import xarray as xr
 from pipeline.analysis.statistics import clustered_rate_interval
 from store.collections.item import Item
 from store.documents.prompts import Prompt
-from store.schema.registry import OUTCOMES
+from store.schema.vocabulary import OUTCOMES
 
 ALL: Final = "all"
 SPLITS: Final = ("seen", "held-out")

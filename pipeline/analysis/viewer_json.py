@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.analysis.pruning import ERROR, FEATURE, TOKEN, Pruned
+from pipeline.analysis.pruning import Pruned
+from store.schema.vocabulary import ERROR, FEATURE, TOKEN
 from store.views.graph import GraphView
 
 
@@ -63,11 +64,6 @@ def cantor(layer: int, feature: int) -> int:
     return (layer + feature) * (layer + feature + 1) // 2 + feature
 
 
-def default_pruning(view: GraphView) -> Pruned:
-    """What circuit-tracer keeps at the artifact's thresholds, as stored."""
-    return Pruned(nodes=view.item.arrays["node_default"], edges=view.item.arrays["edge_default"])
-
-
 def graph_document(
     view: GraphView,
     shown: Pruned,
@@ -83,7 +79,7 @@ def graph_document(
     view
         The stored graph.
     shown
-        What of it to write, as `GraphView.view` or `default_pruning` gives it.
+        What of it to write, as `pipeline.analysis.stored_graph` gives it.
     captions
         Words for it.
     node_threshold

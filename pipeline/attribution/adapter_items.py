@@ -3,12 +3,13 @@
 import numpy as np
 import torch
 
-from pipeline.analysis.pruning import SparseGraph, find_threshold
+from pipeline.analysis.pruning import find_threshold
+from pipeline.analysis.sparse_graph import SparseGraph
 from pipeline.attribution.exact_scores import Layout, exact_scores
 from pipeline.attribution.paired import AdapterTrace
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
-from store.schema.registry import ADAPTER_PARTS, CAUSES
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 
 
 def adapter_arrays(
@@ -79,7 +80,7 @@ def causes(trace: Trace) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (target, cause) float64, logits, causes as in `store.schema.registry.CAUSES`. They sum up to
+        (target, cause) float64, logits, causes as in `store.schema.vocabulary.CAUSES`. They sum up to
         the centred logit; the adapter's part in the MLPs is taken out of the errors.
     """
     graph = trace.graph

@@ -25,7 +25,7 @@ from pipeline.attribution.source_nodes import Block, ExtraSources, Sources
 from pipeline.attribution.weights import Projections, attention_constants, attention_output, projections
 from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
-from store.schema.registry import ADAPTER_PARTS
+from store.schema.vocabulary import ADAPTER_PARTS
 
 _DOWN, _HIDDEN, _ATTENTION = range(len(ADAPTER_PARTS))
 _DOWN_PROJECTION: Final = re.compile(r"model\.layers\.(\d+)\.mlp\.down_proj")
@@ -38,7 +38,7 @@ class AdapterNodes:
     Attributes
     ----------
     part
-        (node,) int8, code of `store.schema.registry.ADAPTER_PARTS`.
+        (node,) int8, code of `store.schema.vocabulary.ADAPTER_PARTS`.
     layer, position
         (node,) int16, int32.
     component

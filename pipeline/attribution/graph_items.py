@@ -13,23 +13,19 @@ import torch
 from circuit_tracer.graph import Graph
 
 from pipeline.analysis.pruning import (
-    ERROR,
-    FEATURE,
-    LOGIT,
-    TOKEN,
-    SparseGraph,
     cumulative_share,
     edge_scores,
-    from_dense,
     graph_scores,
     influential,
     node_influence,
     prune,
 )
+from pipeline.analysis.sparse_graph import SparseGraph, from_dense
 from pipeline.attribution.adapter_items import adapter_arrays
 from pipeline.attribution.exact_scores import Layout, exact_scores
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
+from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
 
 
 def sparse_graph(graph: Graph) -> SparseGraph:

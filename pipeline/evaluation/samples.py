@@ -12,7 +12,7 @@ from pipeline.text.tokens import decode_after, stop_ids
 from store.base.hashing import digest
 from store.collections.item import Item
 from store.documents.prompts import Prompt
-from store.schema.registry import OUTCOMES
+from store.schema.vocabulary import OUTCOMES
 
 
 @torch.inference_mode()

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 from circuit_tracer.frontend.local_server import DEFAULT_FRONTEND_DIR, CircuitGraphHandler
 from tqdm import tqdm
 
-from pipeline.analysis.pruning import FEATURE
-from pipeline.analysis.viewer_json import Captions, default_pruning, encoded, graph_document, slug_of
+from pipeline.analysis.stored_graph import default_pruning
+from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from pipeline.exchange.stored_graphs import Shelf
 from pipeline.exchange.viewer_documents import Labels, captions_of, feature_cards
 from pipeline.params.graphs import GraphParams
 from store.base.errors import UserError
+from store.schema.vocabulary import FEATURE
 from store.views.graph import GraphView
 
 HOST: Final = "127.0.0.1"

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.analysis.viewer_json import Captions, default_pruning, encoded, graph_document, slug_of
+from pipeline.analysis.stored_graph import default_pruning, prune_stored
+from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from pipeline.exchange.feature_cards import FeatureCards
 from pipeline.exchange.stored_graphs import Shelf
 from pipeline.params.graphs import GraphParams
@@ -33,7 +34,7 @@ def export_json(
     params
         Its thresholds are the default ones.
     node_threshold, edge_threshold
-        What to keep, as `GraphView.view` takes them.
+        What to keep, as `pipeline.analysis.stored_graph.prune_stored` takes them.
     scan
         Instead of the transcoders' source: what Neuronpedia calls the model, say.
     source_set
@@ -51,7 +52,7 @@ def export_json(
     if (node, edge) == (params.node_threshold, params.edge_threshold):
         shown, exact = default_pruning(view), True
     else:
-        found = view.view(node, edge)
+        found = prune_stored(view, node, edge)
         shown, exact = found, found.exact
     cards = None if source_set else feature_cards(shelf)
     details = _details(shelf, view, params, node, edge)

@@ -4,30 +4,6 @@ from typing import Final
 
 from store.schema.specs import CollectionSchema, array, since
 
-NODE_KINDS: Final = ("feature", "error", "token", "logit")
-"""Meaning of the codes 0..3 of ``node_kind``."""
-
-ADAPTER_PARTS: Final = ("down", "hidden", "attention")
-"""Meaning of the codes 0..2 of ``adapter_part``, ``source_part`` and ``origin_part``.
-
-down: a component of LoRA on ``down_proj``, or all of them. hidden: what adapted gate and up projections
-add. attention: what adapted value and output projections add.
-"""
-
-CAUSES: Final = (
-    "adapter_down",
-    "adapter_hidden",
-    "adapter_attention",
-    "feature",
-    "token",
-    "error",
-    "constant",
-)
-"""Columns of ``change``, in order."""
-
-FIXED_DIMS: Final = {"cause": len(CAUSES)}
-"""Dims that have the same length in every item."""
-
 CANDIDATES: Final = CollectionSchema(
     kind="candidates",
     arrays={

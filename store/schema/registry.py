@@ -8,34 +8,25 @@ from typing import Final
 
 from store.schema.features import FEATURES, RATES
 from store.schema.graphs import (
-    ADAPTER_PARTS,
     ADAPTERS,
     CANDIDATES,
-    CAUSES,
     DOSE,
-    FIXED_DIMS,
     FULL_GRAPHS,
     GRAPHS,
-    NODE_KINDS,
 )
 from store.schema.specs import ArraySpec, CollectionSchema, DatasetSchema, array
 
 __all__ = [
     "ACTIVATIONS",
     "ADAPTERS",
-    "ADAPTER_PARTS",
     "CANDIDATES",
-    "CAUSES",
     "COLLECTIONS",
     "DATASETS",
     "DOSE",
     "FEATURES",
-    "FIXED_DIMS",
     "FORMAT_VERSION",
     "FULL_GRAPHS",
     "GRAPHS",
-    "NODE_KINDS",
-    "OUTCOMES",
     "RATES",
     "SAMPLES",
     "ArraySpec",
@@ -45,9 +36,6 @@ __all__ = [
 
 FORMAT_VERSION: Final = 2
 """Version that is written; every version from 1 on is read."""
-
-OUTCOMES: Final = ("harmful", "safe", "neither", "unlabelled")
-"""Meaning of the codes 0..3 of ``sample_outcome``; unlabelled: no lexicon for the domain."""
 
 ACTIVATIONS: Final = CollectionSchema(
     kind="activations",

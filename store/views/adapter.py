@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from store.collections.item import Item
-from store.schema.registry import ADAPTER_PARTS, CAUSES
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from store.views.item_view import ItemView
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class AdapterView(ItemView):
     def causes(self) -> "pd.DataFrame":
         """Change of each target's centred logit by cause: a row a target, a column a cause.
 
-        float32, logits; index ``token`` (target token ids), columns `store.schema.registry.CAUSES`.
+        float32, logits; index ``token`` (target token ids), columns `store.schema.vocabulary.CAUSES`.
         A row adds up to the target's ``centred_change``, but for rounding.
         """
         import pandas as pd
@@ -65,7 +65,7 @@ class AdapterView(ItemView):
     def sources(self) -> "pd.DataFrame":
         """Adapter nodes, the columns of `direct` and `total_effect`.
 
-        Columns: part (a name of `store.schema.registry.ADAPTER_PARTS`), layer, position, component (of
+        Columns: part (a name of `store.schema.vocabulary.ADAPTER_PARTS`), layer, position, component (of
         LoRA on ``down_proj``; -1 for other parts).
         """
         import pandas as pd

@@ -1,37 +1,18 @@
-"""One attribution graph, typed: tables of nodes, edges and targets, pruned live."""
+"""One attribution graph, typed: its arrays, and tables of its nodes, edges and targets."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.analysis.error_split import split_errors
-from pipeline.analysis.pruning import FEATURE, LOGIT, TOKEN, Pruned, SparseGraph, graph_scores, prune
 from store.base.errors import OLDER, NotInStoreError
 from store.collections.item import Item
-from store.schema.registry import ADAPTER_PARTS, GRAPHS, NODE_KINDS
+from store.schema.registry import GRAPHS
+from store.schema.vocabulary import ADAPTER_PARTS, FEATURE, NODE_KINDS
 from store.views.item_view import ItemView
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown(Pruned):
-    """What a graph shows at two thresholds; masks over its stored nodes and edges.
-
-    Attributes
-    ----------
-    share
-        Influence of the shown nodes / of all nodes of the full graph.
-    exact
-        Whether circuit-tracer would keep the same on the full graph: True where the
-        artifact holds all nodes and edges that the thresholds ask for.
-    """
-
-    share: float
-    exact: bool
 
 
 class GraphView(ItemView):
@@ -101,7 +82,7 @@ class GraphView(ItemView):
 
         (n_targets, n_active) float32, signed.
         """
-        return self._array("direct")
+        return self.array("direct")
 
     @property
     def influence(self) -> np.ndarray:
@@ -109,7 +90,7 @@ class GraphView(ItemView):
 
         (n_targets, n_selected) float32, dimensionless; columns are the selected rows of `active`.
         """
-        return self._array("influence")
+        return self.array("influence")
 
     @property
     def total_effect(self) -> np.ndarray:
@@ -117,7 +98,7 @@ class GraphView(ItemView):
 
         (n_targets, n_selected) float32, logits; columns are the selected rows of `active`.
         """
-        return self._array("total_effect")
+        return self.array("total_effect")
 
     @property
     def row_unselected(self) -> np.ndarray:
@@ -125,23 +106,23 @@ class GraphView(ItemView):
 
         (n_selected + n_targets,) float32: selected features (pre-activation), targets (logits).
         """
-        return self._array("row_unselected")
+        return self.array("row_unselected")
 
     @property
     def row_constant(self) -> np.ndarray:
         """What the constant sources add to each row; shape and unit as `row_unselected`."""
-        return self._array("row_constant")
+        return self.array("row_constant")
 
     @property
     def target_error_share(self) -> np.ndarray:
         """Share of error nodes in each target's inputs, by absolute value; (n_targets,) float32."""
-        return self._array("target_error_share")
+        return self.array("target_error_share")
 
     @cached_property
     def adapters(self) -> "pd.DataFrame":
         """Adapter nodes, none for base; the row number is the node's id.
 
-        Columns: part (a name of `store.schema.registry.ADAPTER_PARTS`), layer, position, component,
+        Columns: part (a name of `store.schema.vocabulary.ADAPTER_PARTS`), layer, position, component,
         influence (unsigned, in the unit of the nodes').
         """
         import pandas as pd
@@ -158,92 +139,7 @@ class GraphView(ItemView):
     @property
     def adapter_direct(self) -> np.ndarray:
         """Direct effect of each adapter node on each target; (n_targets, n_adapters) float32, logits."""
-        return self._array("adapter_direct")
-
-    def split(self) -> "pd.DataFrame":
-        """`edges` in which those of error nodes hold only what is not the adapter's.
-
-        Same columns and rows; where an adapter node has an edge and its error node has none
-        stored, one more row at the end, see `pipeline.analysis.error_split.split_errors`. Edges of adapter
-        nodes are in `adapter_edges`, so that together they add up to what `edges` holds.
-        """
-        import pandas as pd
-
-        self._array("adapter_part")
-        return pd.DataFrame(split_errors(self.item.arrays, n_layers=int(self.item.scalars["n_layers"])))
-
-    def view(self, node_threshold: float = 0.8, edge_threshold: float = 0.98) -> Shown:
-        """Prune the stored part of the graph, as circuit-tracer prunes the full one.
-
-        Parameters
-        ----------
-        node_threshold
-            Share of all influence that the shown nodes hold.
-        edge_threshold
-            Share of the edge scores among them that the shown edges hold.
-
-        Raises
-        ------
-        ValueError
-            A threshold is not between 0 and 1.
-        """
-        if not 0.0 <= node_threshold <= 1.0:
-            raise ValueError(f"node_threshold is {node_threshold}; it must be between 0 and 1.")
-        graph = self.sparse
-        influence = self.item.arrays["node_influence"]
-        cumulative = self.item.arrays["node_cumulative"]
-        # The least influential node that is needed to reach the share; ties stay with it.
-        reaching = (cumulative >= node_threshold) & (influence > 0)
-        least = influence[reaching].max() if reaching.any() else 0.0
-        nodes = (influence >= least) | (graph.kind >= TOKEN)
-        pruned = prune(graph, nodes=nodes, edge_threshold=edge_threshold)
-        return Shown(
-            nodes=pruned.nodes,
-            edges=pruned.edges,
-            share=self.share(pruned.nodes),
-            exact=bool(reaching.any()) and self.item.scalars["kept_edge_score"] == 1.0,
-        )
-
-    def share(self, nodes: np.ndarray) -> float:
-        """Influence of some stored nodes / of all nodes of the full graph.
-
-        Parameters
-        ----------
-        nodes
-            Mask over the stored nodes; (n_nodes,) bool.
-        """
-        influence = self.item.arrays["node_influence"]
-        stored = float(influence.sum())
-        kept = float(self.item.scalars["kept_node_influence"])
-        return float(influence[nodes].sum()) / stored * kept if stored > 0 else 0.0
-
-    def scores(self, pinned: np.ndarray | None = None) -> tuple[float, float]:
-        """Replacement and completeness score of the stored part, or of pinned features.
-
-        Features that are not pinned count as errors; see `pipeline.analysis.pruning.graph_scores`.
-        Inputs that the artifact does not hold are not counted.
-
-        Parameters
-        ----------
-        pinned
-            Mask over the stored nodes; None: every stored feature.
-        """
-        return graph_scores(self.sparse, pinned)
-
-    @cached_property
-    def sparse(self) -> SparseGraph:
-        """The stored nodes and edges for `pipeline.analysis.pruning`."""
-        arrays = self.item.arrays
-        kind = arrays["node_kind"]
-        value = arrays["node_value"].astype(np.float64)
-        return SparseGraph(
-            target=arrays["edge_target"],
-            source=arrays["edge_source"],
-            weight=arrays["edge_weight"],
-            kind=kind,
-            level=arrays["node_layer"],
-            logit_weight=np.where(kind == LOGIT, value, 0.0),
-        )
+        return self.array("adapter_direct")
 
     def node_of(self, layer: int, position: int, feature: int) -> int:
         """Row of a feature node.
@@ -267,14 +163,21 @@ class GraphView(ItemView):
             )
         return int(found[0])
 
-    def _frame(self, prefix: str, columns: str) -> "pd.DataFrame":
-        import pandas as pd  # pruning alone does without it
+    def array(self, name: str) -> np.ndarray:
+        """One array of `store.schema.registry.GRAPHS` by its name.
 
-        return pd.DataFrame({column: self._array(f"{prefix}_{column}") for column in columns.split()})
-
-    def _array(self, name: str) -> np.ndarray:
+        Raises
+        ------
+        NotInStoreError
+            The artifact is of an older version than the array.
+        """
         if name not in self.item.arrays and GRAPHS.arrays[name].since > 1:
             raise NotInStoreError(
                 f"the graph of prompt {self.prompt_hash}, {self.variant} holds no array {name}: {OLDER}"
             )
         return self.item.arrays[name]
+
+    def _frame(self, prefix: str, columns: str) -> "pd.DataFrame":
+        import pandas as pd  # a graph is pruned without it
+
+        return pd.DataFrame({column: self.array(f"{prefix}_{column}") for column in columns.split()})

@@ -15,12 +15,13 @@ from pathlib import Path
 def _graph_from_store(path: str, prompt_hash: str, variant: str) -> Callable[[], object]:
     import pandas  # noqa: F401  what the tables need; torch is not counted either
 
+    from pipeline.analysis.stored_graph import prune_stored
     from store.collections.reader import open_collection
     from store.views.graph import GraphView
 
     def opened() -> object:
         graph = GraphView(open_collection(Path(path)).item_on_demand(prompt_hash, variant))
-        shown = graph.view(0.8, 0.98)
+        shown = prune_stored(graph, 0.8, 0.98)
         return graph.nodes[shown.nodes], graph.edges[shown.edges]
 
     return opened

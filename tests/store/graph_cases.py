@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from pipeline.analysis.pruning import (
-    SparseGraph,
     cumulative_share,
     edge_scores,
-    from_dense,
     influential,
     node_influence,
 )
+from pipeline.analysis.sparse_graph import SparseGraph, from_dense
 from store.base.hashing import digest
 from store.collections.item import Item
-from store.schema.registry import ADAPTER_PARTS, ADAPTERS, CAUSES
+from store.schema.registry import ADAPTERS
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from tests.store.samples import blank_scores
 
 

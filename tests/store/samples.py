@@ -7,7 +7,8 @@ import xarray as xr
 
 from store.base.hashing import digest
 from store.collections.item import Item, Scalar
-from store.schema.registry import FIXED_DIMS, GRAPHS, ArraySpec, CollectionSchema, DatasetSchema
+from store.schema.registry import GRAPHS, ArraySpec, CollectionSchema, DatasetSchema
+from store.schema.vocabulary import FIXED_DIMS
 
 
 def make_item(

@@ -30,4 +30,4 @@ def test_the_store_stands_alone() -> None:
 
 @pytest.mark.parametrize("heavy", ["pandas", "xarray", "scipy", "sparse"])
 def test_opening_a_graph_needs_little(heavy) -> None:
-    assert heavy not in _imported("store", "store.views.graph")
+    assert heavy not in _imported("store", "store.views.graph", "pipeline.analysis.stored_graph")

@@ -8,9 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis.pruning import (
-    ERROR,
-    FEATURE,
-    SparseGraph,
     cumulative_share,
     edge_scores,
     find_threshold,
@@ -18,6 +15,9 @@ from pipeline.analysis.pruning import (
     node_influence,
     prune_graph,
 )
+from pipeline.analysis.sparse_graph import SparseGraph
+from pipeline.analysis.stored_graph import prune_stored
+from store.schema.vocabulary import ERROR, FEATURE
 from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case
 
@@ -63,7 +63,7 @@ def test_what_an_artifact_keeps_shows_the_same(seed, node_threshold, edge_thresh
     item = graph_item(case, keep=0.9)
     kept = np.flatnonzero(_kept(case, item))
     expected = circuit_tracer.prune_graph(case.reference, node_threshold, edge_threshold)
-    shown = GraphView(item).view(node_threshold, edge_threshold)
+    shown = prune_stored(GraphView(item), node_threshold, edge_threshold)
     assert shown.exact
     assert set(kept[shown.nodes]) == set(np.flatnonzero(expected.node_mask.numpy()))
     edges = np.zeros(case.adjacency.shape, dtype=bool)

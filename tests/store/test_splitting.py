@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.analysis.error_split import split_edges
 from store.collections.item import Item
-from store.schema.registry import ADAPTER_PARTS
+from store.schema.vocabulary import ADAPTER_PARTS
 from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case, with_adapters
 
@@ -60,7 +61,7 @@ def test_the_adapters_of_a_place_leave_its_error() -> None:
     item = _item(adapters, [(0, 0, 0.5), (0, 1, -3.0), (0, 2, 1.0)])
     expected = [(t, s, w, True) for t, s, w in EDGES]
     expected[1] = (0, 2, 2.0 - (0.5 - 3.0 + 1.0), True)
-    assert _rows(GraphView(item).split()) == expected
+    assert _rows(split_edges(GraphView(item))) == expected
     # What is stored stays circuit-tracer's.
     assert _rows(GraphView(item).edges) == [(t, s, w, True) for t, s, w in EDGES]
 
@@ -68,7 +69,7 @@ def test_the_adapters_of_a_place_leave_its_error() -> None:
 def test_places_and_targets_are_not_mixed() -> None:
     # Layer 0 at position 0, layer 1 at position 1, and both targets of the former.
     item = _item([(DOWN, 0, 0), (DOWN, 1, 1)], [(0, 0, 0.125), (5, 0, 0.5), (5, 1, 2.0)])
-    rows = {(t, s): w for t, s, w, _ in _rows(GraphView(item).split())}
+    rows = {(t, s): w for t, s, w, _ in _rows(split_edges(GraphView(item)))}
     assert rows[0, 1] == 0.5 - 0.125
     assert rows[5, 1] == 0.25 - 0.5
     assert rows[5, 3] == -1.0 - 2.0
@@ -79,7 +80,7 @@ def test_places_and_targets_are_not_mixed() -> None:
 def test_an_error_edge_that_is_not_there_appears() -> None:
     # Adapter and the rest cancel to the bit: the error edge was 0 and is not stored.
     item = _item([(DOWN, 0, 1), (HIDDEN, 0, 1)], [(5, 0, 1.5), (5, 1, 0.25)])
-    split = GraphView(item).split()
+    split = split_edges(GraphView(item))
     assert _rows(split.iloc[:-1]) == [(t, s, w, True) for t, s, w in EDGES]
     assert _rows(split.iloc[-1:]) == [(5, 2, -1.75, False)]
     dtypes = [str(dtype) for dtype in split.dtypes]
@@ -88,24 +89,24 @@ def test_an_error_edge_that_is_not_there_appears() -> None:
 
 def test_attention_is_no_part_of_the_mlps_error() -> None:
     item = _item([(ATTENTION, 0, 1)], [(0, 0, 5.0)])
-    assert _rows(GraphView(item).split()) == [(t, s, w, True) for t, s, w in EDGES]
+    assert _rows(split_edges(GraphView(item))) == [(t, s, w, True) for t, s, w in EDGES]
 
 
 def test_an_error_node_that_is_not_stored_is_left_out() -> None:
     item = _item([(DOWN, 1, 0)], [(5, 0, 5.0)])
-    assert _rows(GraphView(item).split()) == [(t, s, w, True) for t, s, w in EDGES]
+    assert _rows(split_edges(GraphView(item))) == [(t, s, w, True) for t, s, w in EDGES]
 
 
 def test_without_adapters_nothing_changes() -> None:
-    pd.testing.assert_frame_equal(GraphView(_item([], [])).split(), GraphView(_item([], [])).edges)
+    pd.testing.assert_frame_equal(split_edges(GraphView(_item([], []))), GraphView(_item([], [])).edges)
     base = graph_item(make_case(3))
-    pd.testing.assert_frame_equal(GraphView(base).split(), GraphView(base).edges)
+    pd.testing.assert_frame_equal(split_edges(GraphView(base)), GraphView(base).edges)
 
 
 def test_differences_are_taken_in_float64() -> None:
     # In float32, 2^24 + 1 is 2^24: the second component would be lost.
     item = _item([(DOWN, 0, 1), (DOWN, 0, 1)], [(0, 0, 2.0**24), (0, 1, 1.0)])
-    assert GraphView(item).split()["weight"][1] == 2.0 - (2.0**24 + 1.0)
+    assert split_edges(GraphView(item))["weight"][1] == 2.0 - (2.0**24 + 1.0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -126,7 +127,7 @@ def test_parts_add_up_to_the_error_again(seed) -> None:
         )
         if kind == "error"
     }
-    back = dense(view.split())
+    back = dense(split_edges(view))
     for target, source, weight in view.adapter_edges.itertuples(index=False):
         node = view.adapters.loc[source]
         back[target, places[node["layer"], node["position"]]] += float(weight)
@@ -139,4 +140,4 @@ def test_an_older_graph_says_so() -> None:
         item, arrays={name: a for name, a in item.arrays.items() if not name.startswith("adapter")}
     )
     with pytest.raises(KeyError, match=r"no array adapter_part: .* older version .*`dvc repro`"):
-        GraphView(older).split()
+        split_edges(GraphView(older))

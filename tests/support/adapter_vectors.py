@@ -10,7 +10,7 @@ from pipeline.attribution.source_nodes import Sources
 from pipeline.attribution.trace import observe
 from pipeline.attribution.weights import projections
 from pipeline.models.pool import ModelPool
-from store.schema.registry import ADAPTER_PARTS
+from store.schema.vocabulary import ADAPTER_PARTS
 from tests.support.local_model import LocalModel, recorded
 from tests.support.peft_reference import PeftReference
 from tests.support.subjects import Case

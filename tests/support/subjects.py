@@ -11,7 +11,7 @@ from pipeline.attribution.exact_scores import ExactScores, Layout, exact_scores
 from pipeline.attribution.paired import Together, trace_together
 from pipeline.attribution.trace import Trace
 from pipeline.models.pool import ModelPool
-from store.schema.registry import ADAPTER_PARTS
+from store.schema.vocabulary import ADAPTER_PARTS
 from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
 from tests.support.replacements import make_transcoders, random_ids
 

@@ -10,7 +10,7 @@ import pandas as pd
 from dashboard.graph.node_scores import Contrasts
 from dashboard.style.node_names import Words
 from dashboard.style.theme import LABEL_GLYPHS
-from store.schema.registry import NODE_KINDS
+from store.schema.vocabulary import NODE_KINDS
 
 _NODE: Final = ("kind", "layer", "position", "feature")
 _LABELS: Final = tuple(LABEL_GLYPHS)

@@ -13,6 +13,7 @@ from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.style.node_names import Words, node_ids, node_label, node_labels
 from dashboard.style.text import feature_name, number, plain
+from pipeline.analysis.stored_graph import stored_scores
 from store.base.errors import NotInStoreError
 from store.views.graph import GraphView
 
@@ -47,7 +48,7 @@ def show(views: list[GraphView], words: Words, scored: Contrasts) -> None:
     columns = st.columns([0.9, *[1.6] * len(views), 1.3], vertical_alignment="center")
     columns[0].markdown(f"**Pinned: {len(pins)} nodes**")
     for column, view in zip(columns[1:], views, strict=False):
-        replacement, completeness = view.scores(np.isin(node_ids(view.nodes), pins))
+        replacement, completeness = stored_scores(view, np.isin(node_ids(view.nodes), pins))
         column.markdown(
             f"{plain(view.variant)}: replacement **{number(replacement)}** "
             f"(all: {number(view.replacement_score)}), completeness **{number(completeness)}** "

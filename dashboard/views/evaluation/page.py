@@ -127,7 +127,7 @@ def _samples(name: str) -> None:
     """Some sampled continuations of the selected prompt, as text."""
     from dashboard.shell.page import prompt, variants
     from dashboard.widgets.continuation_list import continuation_html
-    from store.schema.registry import OUTCOMES
+    from store.schema.vocabulary import OUTCOMES
 
     chosen, pair = prompt(name), variants()
     if chosen is None or pair is None:

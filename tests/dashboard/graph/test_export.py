@@ -6,6 +6,7 @@ import pytest
 
 from dashboard.graph import export
 from dashboard.style.node_names import node_ids
+from pipeline.analysis.stored_graph import prune_stored
 from tests.support.demo_graphs import PROMPT, WORDS, view
 
 
@@ -41,6 +42,6 @@ def test_schema_and_ids_are_circuit_tracers(document: dict[str, object]) -> None
 
 
 def test_keeps_what_the_thresholds_keep(document: dict[str, object]) -> None:
-    shown = view("base").view(0.8, 0.98)
+    shown = prune_stored(view("base"), 0.8, 0.98)
     assert len(document["nodes"]) == int(shown.nodes.sum())  # type: ignore[arg-type]
     assert len(document["links"]) == int(shown.edges.sum())  # type: ignore[arg-type]

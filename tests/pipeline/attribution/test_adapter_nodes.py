@@ -12,7 +12,7 @@ from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.paired import AdapterTrace
 from pipeline.attribution.trace import Trace, observe
 from pipeline.models.loading import load_replacement
-from store.schema.registry import ADAPTER_PARTS, CAUSES
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from tests.support.adapter_vectors import (
     ATTENTION,
     DOWN,

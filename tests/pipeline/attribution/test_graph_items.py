@@ -8,12 +8,14 @@ import torch
 from circuit_tracer.graph import Graph, compute_graph_scores, compute_node_influence, prune_graph
 
 from pipeline.analysis import pruning
+from pipeline.analysis.sparse_graph import SparseGraph
 from pipeline.attribution.graph_items import graph_items, sparse_graph
 from pipeline.attribution.trace import Trace
 from pipeline.exchange.conversion import rebuild
 from pipeline.exchange.graph_metadata import facts_of_model
 from store.collections.item import Item
 from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
 from tests.support.traced_subject import Capped, Subject
 
 SETTINGS: dict[str, Any] = {
@@ -126,8 +128,8 @@ def test_every_edge_among_kept_nodes_is_kept_with_its_value(case: Trace) -> None
     assert item.scalars["kept_node_influence"] >= 0.9
     kinds = item.arrays["node_kind"]
     n_positions, n_logits = len(case.graph.input_tokens), len(case.direct)
-    assert (kinds == pruning.TOKEN).sum() == n_positions
-    assert (kinds == pruning.LOGIT).sum() == n_logits
+    assert (kinds == TOKEN).sum() == n_positions
+    assert (kinds == LOGIT).sum() == n_logits
 
 
 @pytest.mark.parametrize("beyond_default", [-10, 200])
@@ -142,8 +144,8 @@ def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, b
     assert arrays["edge_default"].sum() == n_default
     # Scores again, from the arrays that are stored.
     n_nodes = len(everything["node_kind"])
-    weight = np.where(everything["node_kind"] == pruning.LOGIT, everything["node_value"], 0.0)
-    stored = pruning.SparseGraph(
+    weight = np.where(everything["node_kind"] == LOGIT, everything["node_value"], 0.0)
+    stored = SparseGraph(
         target=everything["edge_target"],
         source=everything["edge_source"],
         weight=everything["edge_weight"],
@@ -165,7 +167,7 @@ def test_nodes_say_what_they_are(traced: Trace, subject: Subject) -> None:
     item, _ = graph_items(traced, **SETTINGS | {"keep_node_threshold": 1.0})
     arrays, graph = item.arrays, traced.graph
     n_layers, n_pos = subject.general.cfg.n_layers, len(subject.ids)
-    features = arrays["node_kind"] == pruning.FEATURE
+    features = arrays["node_kind"] == FEATURE
     named = {
         tuple(row): value
         for row, value in zip(graph.active_features.tolist(), graph.activation_values.tolist(), strict=True)
@@ -179,16 +181,16 @@ def test_nodes_say_what_they_are(traced: Trace, subject: Subject) -> None:
     )
     for layer, position, feature, value in rows:
         assert named[layer, position, feature] == value
-    tokens = arrays["node_kind"] == pruning.TOKEN
+    tokens = arrays["node_kind"] == TOKEN
     assert arrays["node_feature"][tokens].tolist() == subject.ids
     assert arrays["node_position"][tokens].tolist() == list(range(n_pos))
     assert set(arrays["node_layer"][tokens]) == {-1}
-    logits = arrays["node_kind"] == pruning.LOGIT
+    logits = arrays["node_kind"] == LOGIT
     assert arrays["node_feature"][logits].tolist() == arrays["target_token"].tolist()
     assert set(arrays["node_layer"][logits]) == {n_layers}
     assert set(arrays["node_position"][logits]) == {n_pos - 1}
     np.testing.assert_array_equal(arrays["node_value"][logits], arrays["target_probability"])
-    errors = arrays["node_kind"] == pruning.ERROR
+    errors = arrays["node_kind"] == ERROR
     assert set(arrays["node_feature"][errors]) <= {-1}
     assert np.isnan(arrays["node_value"][errors | tokens]).all()
 

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.analysis.stored_graph import prune_stored
 from pipeline.attribution.adapter_items import causes
 from pipeline.attribution.paired import trace_together
 from pipeline.attribution.prompt_items import PromptItems, prompt_items
 from pipeline.items.requests import Request
 from pipeline.models.pool import ModelPool
 from store.collections.item import Item
-from store.schema.registry import ADAPTERS, CAUSES, FULL_GRAPHS, GRAPHS
+from store.schema.registry import ADAPTERS, FULL_GRAPHS, GRAPHS
+from store.schema.vocabulary import CAUSES
 from store.views.graph import GraphView
 from tests.support.traced_subject import Subject
 
@@ -104,7 +106,7 @@ def test_pruning_is_still_circuit_tracers(subject: Subject, pool: ModelPool, ite
         assert alone.scalars[name] == beside.scalars[name]
     for one, other in ((GraphView(alone), GraphView(beside)),):
         assert len(other.nodes) >= len(one.nodes)
-        shown, also = one.nodes[one.view().nodes], other.nodes[other.view().nodes]
+        shown, also = one.nodes[prune_stored(one).nodes], other.nodes[prune_stored(other).nodes]
         columns = ["layer", "position", "feature"]
         assert shown[columns].to_numpy().tolist() == also[columns].to_numpy().tolist()
 

@@ -20,7 +20,8 @@ from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
 from store.documents.variants import Variant
 from store.format.validation import check_item
-from store.schema.registry import OUTCOMES, RATES, SAMPLES
+from store.schema.registry import RATES, SAMPLES
+from store.schema.vocabulary import OUTCOMES
 from tests.support.builders import make_checkpoint
 
 PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, confidence=0.95)

@@ -14,13 +14,14 @@ from circuit_tracer.frontend import graph_models
 from circuit_tracer.graph import Graph
 from circuit_tracer.utils import create_graph_files
 
-from pipeline.analysis.pruning import ERROR, FEATURE
-from pipeline.analysis.viewer_json import Captions, default_pruning, encoded, graph_document, slug_of
+from pipeline.analysis.stored_graph import default_pruning
+from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from pipeline.exchange.exporting import export_pt
 from pipeline.exchange.importing import import_graph
 from pipeline.exchange.stored_graphs import Shelf
 from pipeline.exchange.viewer_documents import export_json
 from store.collections.item import Item
+from store.schema.vocabulary import ERROR, FEATURE
 from store.views.graph import GraphView
 from tests.support.exchange_project import PROFILE, VARIANTS, Project
 from tests.support.places import ROOT

@@ -13,7 +13,8 @@ from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.schema.rankings import SCORES
-from store.schema.registry import ADAPTERS, CAUSES, GRAPHS
+from store.schema.registry import ADAPTERS, GRAPHS
+from store.schema.vocabulary import CAUSES
 from tests.pipeline.features.test_every_score import ADAPTED, activations, graphs, groups, noise, plant
 from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt
 

@@ -5,7 +5,7 @@ import numpy as np
 from store.base.hashing import digest
 from store.collections.item import Item
 from store.documents.prompts import Prompt
-from store.schema.registry import CAUSES
+from store.schema.vocabulary import CAUSES
 from tests.support.demo.graphs import adapter_places, graph_item
 from tests.support.demo.words import EVIL, ID, LAYERS, key
 

@@ -22,7 +22,7 @@ from dashboard.views.compare.doses import (
 )
 from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
 from dashboard.views.compare.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
-from store.schema.registry import ADAPTER_PARTS, CAUSES, NODE_KINDS
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES, NODE_KINDS
 from store.views.adapter import AdapterView
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
