@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard.data import readers
+from dashboard.data import documents, project, readers
 from dashboard.pages import PAGES
 from dashboard.shell import selection
 from dashboard.shell.guard import message
@@ -46,7 +46,7 @@ def prompt_label(prompt: Prompt) -> str:
 def _focus(profile: str) -> str:
     """The adapter that is traced on every prompt, '' where the manifest is not there yet."""
     try:
-        return f"{readers.models(profile).get('focus')}@1.0"
+        return documents.focus(profile)
     except (StoreError, OSError):
         return ""
 
@@ -89,7 +89,7 @@ def _traced(profile: str, prompts: list[str]) -> set[str]:
 
 def _prompt_picker(profile: str, problems: list[str]) -> None:
     try:
-        prompts = readers.prompts(profile)
+        prompts = documents.prompts(profile)
     except (StoreError, OSError) as error:
         st.caption(sentence(message(error)))
         return
@@ -161,7 +161,7 @@ def _copy_link() -> None:
 
 
 def _sidebar(problems: list[str]) -> None:
-    profiles = readers.profiles()
+    profiles = project.profiles()
     chosen = selection.get("profile")
     if chosen is not None and chosen not in profiles:
         problems.append(f"There is no profile “{chosen}” under artifacts/.")

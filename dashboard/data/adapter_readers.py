@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import project, readers
 from dashboard.views.compare.doses import READ, Dose, scale_of
 from store.base.errors import NotInStoreError
 from store.schema.registry import ADAPTERS, DOSE
@@ -24,7 +24,7 @@ def adapter(profile: str, prompt_hash: str, variant: str) -> AdapterView:
     NotInStoreError
         It does not hold this prompt and variant.
     """
-    return _adapter(profile, readers.stamp(readers.artifact(profile, ADAPTERS.kind)), prompt_hash, variant)
+    return _adapter(profile, project.stamp(project.artifact(profile, ADAPTERS.kind)), prompt_hash, variant)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -38,7 +38,7 @@ def _doses(profile: str, key: str, prompt_hash: str) -> list[Dose]:
 
 def doses(profile: str, prompt_hash: str) -> list[Dose]:
     """Graphs of a prompt at every scale, ascending; errors as `adapter`."""
-    return _doses(profile, readers.stamp(readers.artifact(profile, DOSE.kind)), prompt_hash)
+    return _doses(profile, project.stamp(project.artifact(profile, DOSE.kind)), prompt_hash)
 
 
 def dosed(profile: str) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from dashboard.data import adapter_readers, readers
+from dashboard.data import adapter_readers, documents, readers
 from store.base.errors import NotInStoreError, StoreError
 from store.documents.prompts import Prompt
 from store.views.adapter import AdapterView
@@ -48,7 +48,7 @@ class Case:
     def labels(self) -> dict[int, str]:
         """Labels of tokens, by the prompt's domain; empty where there is no lexicon."""
         try:
-            return readers.token_labels(self.profile, self.prompt.domain)
+            return documents.token_labels(self.profile, self.prompt.domain)
         except StoreError:
             return {}
 

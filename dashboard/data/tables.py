@@ -1,6 +1,6 @@
 """From the store's datasets to the frames that pages show; no Streamlit here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from dashboard.style.text import feature_name, number, percent
+from store.documents.manifest import Manifest
 
 _PROJECTIONS: Final = frozenset(f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down"))
 
@@ -122,37 +123,36 @@ def flatten(value: Any, *, prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def variants_frame(manifest: dict[str, Any]) -> pd.DataFrame:
+def variants_frame(manifest: Manifest) -> pd.DataFrame:
     """What differs between variants: source, revision, rank, targets, scaling, fingerprint."""
-    base = manifest.get("base", {})
+    base = manifest.base
     rows = [
         {
             "variant": "base",
-            "source": base.get("source"),
-            "revision": base.get("revision"),
+            "source": base.source,
+            "revision": base.revision,
             "rank": None,
             "changes": "nothing: the model itself",
             "scaling": None,
-            "fingerprint": str(base.get("fingerprint", ""))[:12],
-        }
-    ]
-    for name, adapter in manifest.get("adapters", {}).items():
-        targets = [str(target) for target in adapter.get("targets", [])]
-        rows.append(
+            "fingerprint": base.fingerprint[:12],
+        },
+        *(
             {
                 "variant": f"{name}@1.0",
-                "source": adapter.get("source"),
-                "revision": adapter.get("revision"),
-                "rank": adapter.get("rank"),
-                "changes": targets_words(targets),
-                "scaling": adapter.get("scaling"),
-                "fingerprint": str(adapter.get("fingerprint", ""))[:12],
+                "source": adapter.source,
+                "revision": adapter.revision,
+                "rank": adapter.rank,
+                "changes": targets_words(adapter.targets),
+                "scaling": adapter.scaling,
+                "fingerprint": adapter.fingerprint[:12],
             }
-        )
+            for name, adapter in manifest.adapters.items()
+        ),
+    ]
     return pd.DataFrame(rows)
 
 
-def targets_words(targets: list[str]) -> str:
+def targets_words(targets: Sequence[str]) -> str:
     """Module names as projections and layers: ``down_proj in layer 2``.
 
     >>> targets_words(["model.layers.2.mlp.down_proj"])

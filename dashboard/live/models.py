@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import documents, project
 from store.base.errors import StoreError, UserError
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ def require(profile: str) -> None:
             "torch and circuit-tracer are not installed here, and this runs the model live. "
             "`pip install -r requirements.txt` installs both; every other page works without them."
         )
-    manifest = readers.models(profile)
+    manifest = documents.models(profile)
     missing = [
-        str(part["source"])
-        for part in (manifest.get("base", {}), manifest.get("transcoders", {}))
-        if str(part.get("source", "")).startswith("artifacts/")
-        and not (readers.root() / str(part["source"])).is_dir()
+        part.source
+        for part in (manifest.base, manifest.transcoders)
+        if part.source.startswith("artifacts/") and not (project.root() / part.source).is_dir()
     ]
     if missing:
         raise NotLiveError(
@@ -122,9 +121,9 @@ def pool(profile: str) -> "LivePool":
         Models cannot run here.
     """
     require(profile)
-    path = readers.artifact(profile, "models.json")
+    path = project.artifact(profile, "models.json")
     with told():
-        return _pool(str(path), readers.stamp(path), str(readers.root()))
+        return _pool(str(path), project.stamp(path), str(project.root()))
 
 
 def load(profile: str, variant: str) -> Live:
@@ -158,6 +157,6 @@ def params() -> "Params":
     NotLiveError
         It is missing or malformed.
     """
-    path = readers.root() / "params.yaml"
+    path = project.root() / "params.yaml"
     with told():
-        return _params(str(path), readers.stamp(path))
+        return _params(str(path), project.stamp(path))

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import project
 from dashboard.data.case import Case
 from dashboard.live import models as live
 from dashboard.live.jobs import Job, Jobs
@@ -40,10 +40,10 @@ def _jobs() -> Jobs:
 def _start(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Job:
     models = live.pool(profile)
     graphs = live.params().graphs
-    manifest = readers.artifact(profile, "models.json")
+    manifest = project.artifact(profile, "models.json")
     key = canonical_json(
         {
-            "models": [str(manifest), readers.stamp(manifest)],
+            "models": [str(manifest), project.stamp(manifest)],
             "prompt": [prompt.hash, *prompt.token_ids],
             "pair": sorted(set(pair)),
             "parameters": graphs.model_dump(),

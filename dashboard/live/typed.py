@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import project
 from dashboard.live.models import EMPTY, NotLiveError, params, pool, told
 from store.documents.prompts import Prompt
 
@@ -48,8 +48,8 @@ def place(profile: str, text: str) -> tuple[Path, str | None]:
         from pipeline.live import own_file, written_at
 
         chosen = parameters.profile(profile)
-        at = written_at(chosen, text, readers.root())
-        return own_file(chosen, readers.root()), at and at.removeprefix(f"{readers.root()}/")
+        at = written_at(chosen, text, project.root())
+        return own_file(chosen, project.root()), at and at.removeprefix(f"{project.root()}/")
 
 
 def every_variant_tag() -> str:
@@ -78,5 +78,5 @@ def keep(profile: str, line: Mapping[str, Any]) -> None:
             tokenizer=models.tokenizer,
             max_tokens=parameters.prompts.max_tokens,
             context=models.manifest.model.context,
-            root=readers.root(),
+            root=project.root(),
         )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from dashboard.data.readers import root
+from dashboard.data.project import root
 from dashboard.style.text import plain, sentence
 from store.base.errors import ArtifactMissingError, NotInStoreError, StoreError
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import documents
 from dashboard.pages import Page
 from dashboard.shell import selection
 from dashboard.shell.guard import empty
@@ -31,6 +31,6 @@ def variants() -> tuple[str, str] | None:
 
 def prompt(profile_name: str) -> Prompt | None:
     """The selected prompt, None where there are none."""
-    known = readers.prompts(profile_name)
+    known = documents.prompts(profile_name)
     chosen = selection.get("prompt")
     return known.get(chosen) if chosen else None

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import documents, project
 from dashboard.data.case import Case
 from dashboard.live import typed
 from dashboard.live.models import NotLiveError
@@ -96,7 +96,7 @@ def fields(left: Any, right: Any, profile: str, stored: Prompt | None) -> tuple[
     )
     _took(selection.TEXT, str(text or ""))
     try:
-        domains = [NO_DOMAIN, *readers.lexicon(profile)]
+        domains = [NO_DOMAIN, *documents.lexicon(profile)]
     except StoreError:
         domains = [NO_DOMAIN]
     named = selection.get(selection.DOMAIN) or (stored.domain if stored else None)
@@ -133,7 +133,7 @@ def line(case: Case, situation: str, tag: str) -> dict[str, Any]:
     tag
         The tag with which every adapter is traced: `graphs.every_variant_tag`.
     """
-    focus = f"{readers.models(case.profile).get('focus')}@1.0"
+    focus = documents.focus(case.profile)
     written: dict[str, Any] = {"prompt": case.prompt.text}
     if situation.strip():
         written["situation"] = situation.strip()
@@ -172,7 +172,7 @@ def _keeping(case: Case) -> None:
     with st.popover("Keep", icon=":material/bookmark_add:", key="keep"):
         st.caption(
             sentence(
-                f"Adds a line to {readers.shown(path)}, a prompt file of this profile; `dvc repro` then puts "
+                f"Adds a line to {project.shown(path)}, a prompt file of this profile; `dvc repro` then puts "
                 "it into the pipeline: graphs, rankings, rates."
             )
         )

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import dose as charts
-from dashboard.data import adapter_readers, readers
+from dashboard.data import adapter_readers, project, readers
 from dashboard.data.case import Case
 from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts_on
 from dashboard.pages import FEATURES
@@ -51,7 +51,7 @@ def show(case: Case) -> None:
 
 def _tag(profile: str) -> str:
     """The tag of prompts that are traced at several scales, as the artifact was made with it."""
-    if not readers.stamp(readers.artifact(profile, "dose")):
+    if not project.made(profile, "dose"):
         return "dose"
     return str(readers.provenance(profile, "dose").get("parameters", {}).get("dose", {}).get("tag", "dose"))
 

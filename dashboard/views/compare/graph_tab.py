@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import documents, readers
 from dashboard.data.case import Case
 from dashboard.graph import difference as differences
 from dashboard.graph import export, panels, pruned
@@ -35,7 +35,7 @@ def show(case: Case) -> None:
 
 def words_of(case: Case) -> Words:
     """What a case's nodes are written with."""
-    return Words(tokens=case.prompt.tokens, vocabulary=readers.vocabulary(case.profile), labels=case.labels)
+    return Words(tokens=case.prompt.tokens, vocabulary=documents.vocabulary(case.profile), labels=case.labels)
 
 
 def _default(case: Case, parameter: str) -> float:
@@ -185,7 +185,7 @@ def _take_away(case: Case, sides: list[pruned.Side], words: Words, asked: _Asked
 def _scan(name: str) -> str:
     """What circuit-tracer looks features up by: the transcoders' source."""
     try:
-        return str(readers.models(name).get("transcoders", {}).get("source", ""))
+        return documents.models(name).transcoders.source
     except StoreError:
         return ""
 

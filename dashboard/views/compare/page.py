@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.charts import candidates as candidate_chart
-from dashboard.data import readers
+from dashboard.data import documents, project, readers
 from dashboard.data.case import Case
 from dashboard.graph import pruned
 from dashboard.live import tracing, typed
@@ -27,7 +27,7 @@ from store.views.graph import GraphView
 def _known(name: str) -> dict[str, Prompt]:
     """Stored prompts; none where there are none yet."""
     try:
-        return readers.prompts(name)
+        return documents.prompts(name)
     except StoreError:
         return {}
 
@@ -38,7 +38,7 @@ def _say_untraced(name: str, chosen: Prompt, pair: tuple[str, str]) -> None:
     absent = [variant for variant in dict.fromkeys(pair) if variant not in traced]
     if not absent:
         return
-    focus = f"{readers.models(name).get('focus')}@1.0"
+    focus = documents.focus(name)
     if set(absent) <= {"base", focus}:
         way_out = "`dvc repro` traces every prompt of the prompt files with them."
     else:
@@ -120,7 +120,7 @@ def render() -> None:
 
 
 def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
-    if isinstance(chosen, Prompt) and readers.stamp(readers.artifact(name, "graphs")):
+    if isinstance(chosen, Prompt) and project.made(name, "graphs"):
         with guard("Which variants this prompt is traced with."):
             _say_untraced(name, chosen, pair)
     left, right = st.container(key="narrow-case").columns([1, 2.7], gap="medium")

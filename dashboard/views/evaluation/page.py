@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import rates as charts
-from dashboard.data import readers
+from dashboard.data import documents, readers
 from dashboard.data.tables import flatten, rates_frame
 from dashboard.pages import EVALUATION
 from dashboard.shell import downloads
@@ -132,17 +132,19 @@ def _samples(name: str) -> None:
     chosen, pair = prompt(name), variants()
     if chosen is None or pair is None:
         return
-    words = readers.vocabulary(name)
+    words = documents.vocabulary(name)
     collection = readers.collection(name, "samples")
     columns = st.columns(2)
     for side, (column, variant) in enumerate(zip(columns, pair, strict=True)):
         with column, guard("Sampled continuations of this prompt."):
             item = collection.item(chosen.hash, variant)
             starts = item.arrays["sample_start"].tolist()
-            ends = [*starts[1:], len(item.arrays["sample_token"])]
+            tokens = item.arrays["sample_token"]
+            ends = [*starts[1:], len(tokens)]
             texts = [
                 "".join(
-                    readers.token_text(words, int(token)) for token in item.arrays["sample_token"][start:end]
+                    documents.token_text(words, int(token))
+                    for token in item.arrays["sample_token"][start:end]
                 )
                 for start, end in zip(starts, ends, strict=True)
             ]
@@ -157,7 +159,7 @@ def _samples(name: str) -> None:
 
 
 def _training(name: str) -> None:
-    plots = {stem: frame for stem, frame in readers.plots(name).items() if stem in _MEASURED}
+    plots = {stem: frame for stem, frame in documents.plots(name).items() if stem in _MEASURED}
     if not plots:
         empty("Training curves of base, transcoders and adapters.", "dvc repro")
         return
@@ -194,7 +196,7 @@ def _training(name: str) -> None:
 
 
 def _base_numbers(name: str) -> None:
-    found = readers.metrics(name)
+    found = documents.metrics(name)
     rows = [
         {
             "stage": stage,

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import features as charts
-from dashboard.data import readers
+from dashboard.data import documents, readers
 from dashboard.data.tables import contrast_words, feature_row
 from dashboard.pages import COMPARE, STEERING
 from dashboard.shell import downloads, selection
@@ -148,7 +148,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
         help="Activations of which weights on the held-out text.",
     )
     v = variants.index(str(variant))
-    words = readers.vocabulary(name)
+    words = documents.vocabulary(name)
     tokens = contexts["token"][v, row].values
     activations = contexts["activation"][v, row].values.astype(float)
     lines = contexts["text"][v, row].values
@@ -161,7 +161,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
         if line < 0:
             continue
         kept = token_row >= 0
-        text = [readers.token_text(words, int(token)) for token in token_row[kept]]
+        text = [documents.token_text(words, int(token)) for token in token_row[kept]]
         top = float(values[kept].max(initial=0.0))
         shaded = shaded_tokens(text, values[kept].tolist(), maximum=maximum, colour=colour, peak=int(peak))
         parts.append(
@@ -184,14 +184,14 @@ def _tokens(name: str, feature: tuple[int, int]) -> None:
     row = feature_row(cards, *feature)
     if row is None:
         return
-    words = readers.vocabulary(name)
+    words = documents.vocabulary(name)
     frames = []
     for kind in ("promoted", "suppressed"):
         tokens = cards[f"{kind}_token"][row].values
         frame = pd.DataFrame(
             {
                 "token": tokens.astype(int),
-                "text": [readers.token_text(words, int(token)) for token in tokens],
+                "text": [documents.token_text(words, int(token)) for token in tokens],
                 "logit": cards[f"{kind}_logit"][row].values.astype(float),
             }
         )

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.charts import rates as rate_charts
-from dashboard.data import readers
+from dashboard.data import documents, project, readers
 from dashboard.data.tables import rates_frame, variants_frame
 from dashboard.pages import COMPARE, FEATURES, OVERVIEW, STEERING
 from dashboard.shell import downloads
@@ -20,7 +20,7 @@ _HEADING: Final = "Harmful rate by variant"
 
 
 def _sizes(name: str) -> None:
-    prompts = readers.prompts(name)
+    prompts = documents.prompts(name)
     situations = {prompt.situation for prompt in prompts.values()}
     held = sum(prompt.held_out for prompt in prompts.values())
     columns = st.columns(4)
@@ -96,7 +96,7 @@ def _headline(name: str, heading: DeltaGenerator) -> None:
 
 
 def _variants(name: str) -> None:
-    manifest = readers.models(name)
+    manifest = documents.models(name)
     frame = variants_frame(manifest)
     st.dataframe(
         frame,
@@ -122,20 +122,19 @@ def _variants(name: str) -> None:
         },
     )
     downloads.downloads(frame, "variants", key="variants")
-    model = manifest.get("model", {})
+    model = manifest.model
     st.caption(
         plain(
-            f"{model.get('architecture', 'model')}, {model.get('n_layers', '?')} layers, "
-            f"d_model {model.get('d_model', '?')}, vocabulary {model.get('vocab_size', '?')}, "
-            f"{number(model.get('n_parameters', float('nan')))} parameters, "
-            f"{model.get('d_transcoder', '?')} transcoder features a layer, {manifest.get('dtype', '')}"
+            f"{model.architecture}, {model.n_layers} layers, d_model {model.d_model}, vocabulary "
+            f"{model.vocab_size}, {number(model.n_parameters)} parameters, {model.d_transcoder} transcoder "
+            f"features a layer, {manifest.dtype}"
         )
     )
 
 
 def _health(name: str) -> None:
     # A check that fails stops the stage before it writes anything.
-    if "health" not in readers.metrics(name):
+    if "health" not in documents.metrics(name):
         st.caption("Health checks: not run yet.")
         return
     st.success(
@@ -154,7 +153,7 @@ def _next_step(name: str) -> None:
         ("rates", "sample and rate continuations"),
     )
     for artifact, words in steps:
-        if not readers.stamp(readers.artifact(name, artifact)):
+        if not project.made(name, artifact):
             st.info(f"Next step: `dvc repro`, to {words}.", icon=":material/arrow_forward:")
             return
     left, middle, right = st.container(key="narrow-next").columns(3)
@@ -188,7 +187,7 @@ def render() -> None:
     st.subheader("Health", anchor=False)
     with guard("Health checks of the models."):
         _health(name)
-    show_status(readers.root(), brief=True)
+    show_status(project.root(), brief=True)
 
 
 render()

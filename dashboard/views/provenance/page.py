@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import lineage, readers
+from dashboard.data import documents, lineage, project, readers
 from dashboard.data.tables import checks_frame, flatten, layers_frame
 from dashboard.pages import PROVENANCE
 from dashboard.shell import downloads
@@ -29,11 +29,11 @@ _FIGURES = {
 
 def _stages(name: str) -> None:
     try:
-        stages = lineage.read_stages(readers.root(), name)
+        stages = lineage.read_stages(project.root(), name)
     except ArtifactMissingError:
         st.caption("There is no dvc.yaml in this project's root: the pipeline's stages are not known.")
         return
-    stale = set(known(readers.root()).stages)
+    stale = set(known(project.root()).stages)
     st.graphviz_chart(lineage.dot(stages, stale, profile=name))
     frame = lineage.frame(stages, stale)
     with st.expander("Stages as a table"):
@@ -60,8 +60,7 @@ def _stages(name: str) -> None:
 def _stores(name: str) -> None:
     rows = []
     for store in _STORES:
-        path = readers.artifact(name, store)
-        if not readers.stamp(path):
+        if not project.made(name, store):
             rows.append({"artifact": store, "property": "state", "value": "not there"})
             continue
         try:
@@ -102,7 +101,7 @@ def _stores(name: str) -> None:
 
 
 def _health(name: str) -> None:
-    report = readers.metrics(name).get("health")
+    report = documents.metrics(name).get("health")
     if report is None:
         raise ArtifactMissingError("health.json does not exist yet.")
     layers = layers_frame(report)
@@ -145,18 +144,17 @@ def _health(name: str) -> None:
 
 
 def _fingerprints(name: str) -> None:
-    manifest = readers.models(name)
-    parts = {"base": manifest.get("base", {}), "transcoders": manifest.get("transcoders", {})}
-    parts |= manifest.get("adapters", {})
+    manifest = documents.models(name)
+    parts = {"base": manifest.base, "transcoders": manifest.transcoders, **manifest.adapters}
     frame = pd.DataFrame(
         [
             {
                 "part": part,
-                "source": entry.get("source"),
-                "revision": entry.get("revision"),
-                "fingerprint": entry.get("fingerprint"),
+                "source": source.source,
+                "revision": source.revision,
+                "fingerprint": source.fingerprint,
             }
-            for part, entry in parts.items()
+            for part, source in parts.items()
         ]
     )
     st.dataframe(
@@ -180,7 +178,7 @@ def render() -> None:
     """Draw the page."""
     head(PROVENANCE)
     name = profile()
-    show_status(readers.root(), brief=False)
+    show_status(project.root(), brief=False)
     st.subheader("Stages", anchor=False)
     with guard("Stages of the pipeline and what each was made from."):
         _stages(name)

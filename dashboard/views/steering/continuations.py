@@ -5,7 +5,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import documents, project
 from dashboard.live.models import Live, NotLiveError
 from dashboard.shell import downloads
 from dashboard.style.text import plain, sentence
@@ -49,8 +49,8 @@ def show(
     )
     setting = (name, variant, ids, tuple(turns), n, length, temperature)
     phrases = None
-    if readers.stamp(readers.artifact(name, "lexicon.json")):
-        phrases = readers.lexicon(name).get(domain or "", {}).get("phrases")
+    if project.made(name, "lexicon.json"):
+        phrases = documents.lexicon(name).get(domain or "", {}).get("phrases")
     stale = not go and "_sampled" in st.session_state and st.session_state["_sampled"][0] != setting
     if stale:
         st.info(

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import documents, readers
 from dashboard.shell import selection
 from dashboard.style.text import number, plain, shorten, visible
 from dashboard.views.steering.distribution import Turn
@@ -52,17 +52,17 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
         placeholder="L2/618",
         help="From the ranking, or typed as layer and index, for instance L2/618.",
     )
-    sizes = readers.models(name).get("model", {})
+    sizes = documents.models(name).model
     good: list[tuple[int, int]] = []
     for text in chosen:
         feature = selection.parse_feature(text)
         if feature is None:
             st.warning(plain(f"“{shorten(text, 40)}” is no feature; write it like L2/618."))
-        elif feature[0] >= sizes.get("n_layers", 1 << 30) or feature[1] >= sizes.get("d_transcoder", 1 << 30):
+        elif feature[0] >= sizes.n_layers or feature[1] >= sizes.d_transcoder:
             st.warning(
                 plain(
-                    f"There is no feature {text}: layers are 0 to {sizes['n_layers'] - 1}, features 0 to "
-                    f"{sizes['d_transcoder'] - 1}."
+                    f"There is no feature {text}: layers are 0 to {sizes.n_layers - 1}, features 0 to "
+                    f"{sizes.d_transcoder - 1}."
                 )
             )
         else:

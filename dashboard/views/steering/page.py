@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import steering as charts
-from dashboard.data import readers
+from dashboard.data import documents, project
 from dashboard.live import models
 from dashboard.live.models import Live, NotLiveError
 from dashboard.pages import STEERING
@@ -25,8 +25,7 @@ CONTROLS = 20
 
 def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
     """Variant, the prompt (stored ids, or typed text), and the domain of its labels."""
-    manifest = readers.models(name)
-    variants = ["base", *(f"{adapter}@1.0" for adapter in manifest.get("adapters", {}))]
+    variants = ["base", *(f"{adapter}@1.0" for adapter in documents.models(name).adapters)]
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     variant = left.selectbox(
         "Steer which weights",
@@ -35,7 +34,7 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
         bind="query-params",
         help="Steering base with features of the adapted model shows whether they suffice.",
     )
-    stored = prompt(name) if readers.stamp(readers.artifact(name, "prompts.json")) else None
+    stored = prompt(name) if project.made(name, "prompts.json") else None
     if typed_prompt.chosen(right, told="is steered as it stands.") or stored is None:
         left, right = st.columns([3, 1.2], gap="medium")
         text, domain = typed_prompt.fields(left, right, name, stored)
@@ -46,11 +45,9 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
 
 @st.fragment
 def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: str | None) -> None:
-    words = readers.vocabulary(name)
-    labels = (
-        readers.token_labels(name, domain) if readers.stamp(readers.artifact(name, "lexicon.json")) else {}
-    )
-    tokens = [readers.token_text(words, token) for token in ids]
+    words = documents.vocabulary(name)
+    labels = documents.token_labels(name, domain) if project.made(name, "lexicon.json") else {}
+    tokens = [documents.token_text(words, token) for token in ids]
     left, right = st.container(key="narrow-steer").columns([1, 1.25], gap="medium")
     with left:
         features = turns_of.choose_features(name, variant)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.data import readers, tables
+from dashboard.data import documents, readers, tables
 from dashboard.graph import difference, panels, pruned
 from dashboard.style.node_names import node_ids
 from tests.support import demo
@@ -67,7 +67,7 @@ def test_header_counts_what_was_cut() -> None:
 
 
 def _untraced(root: Path) -> str:
-    prompts = readers.prompts("demo")
+    prompts = documents.prompts("demo")
     return next(prompt for prompt in prompts if "narrow@1.0" not in readers.traced("demo", prompt))
 
 
