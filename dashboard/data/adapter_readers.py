@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.data import project, readers
-from dashboard.views.compare.doses import READ, Dose, scale_of
+from pipeline.analysis.dose_prompt import READ, Dose, scale_of
 from store.base.errors import NotInStoreError
 from store.schema.registry import ADAPTERS, DOSE
 from store.views.adapter import AdapterView

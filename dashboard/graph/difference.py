@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from dashboard.graph.layout import Mark, place
-from dashboard.graph.node_scores import change_table
 from dashboard.graph.panels import SHAPES, frame, radius, strongest
 from dashboard.graph.pruned import MAX_EDGES, MAX_NODES, Side
+from dashboard.graph.score_tables import change_table
 from dashboard.style.node_names import PARTS, Words, node_ids, node_labels
 from dashboard.style.text import count, number
 from dashboard.style.theme import LABEL_COLOURS, NEUTRAL

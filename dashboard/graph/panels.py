@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from dashboard.graph.layout import Layout, Mark, place
-from dashboard.graph.node_scores import SCORES, table
 from dashboard.graph.pruned import Side, said
+from dashboard.graph.score_tables import table
 from dashboard.style.node_names import PARTS, Words, node_ids, node_labels
+from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import number, shorten
 from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS
 
@@ -154,7 +155,7 @@ def frame(layout: Layout, words: Words, panels: list[dict[str, Any]], pins: Sequ
     """Component data of panels on one layout."""
     return {
         "panels": panels,
-        "scores": [[name, meaning] for name, meaning in SCORES.items()],
+        "scores": [[name, meaning] for name, meaning in NODE_SCORES.items()],
         "rows": layout.rows,
         "columns": [
             {"x0": x0, "x1": x1, "text": shorten(words.at(i), 14), "full": words.at(i), "position": i}

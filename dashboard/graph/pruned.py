@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from dashboard.graph.node_scores import Contrasts, node_scores
 from dashboard.style.text import count, percent
 from pipeline.analysis.error_split import split_edges
+from pipeline.analysis.node_scores import TargetContrasts, node_scores
 from pipeline.analysis.stored_graph import influence_share, prune_stored
 from store.views.graph import GraphView
 
@@ -75,7 +75,7 @@ def prune(
     node_threshold: float,
     edge_threshold: float,
     adapters: bool = False,
-    asked: Contrasts | None = None,
+    asked: TargetContrasts | None = None,
 ) -> Side:
     """Prune a stored graph for display, and cap what is drawn.
 

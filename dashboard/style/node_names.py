@@ -21,6 +21,10 @@ class Words:
         """The prompt's token at a position, white space visible."""
         return visible(self.tokens[position]) if 0 <= position < len(self.tokens) else "?"
 
+    def label(self, token: int) -> str:
+        """A token id's label; one without is unlabelled, which is never safe."""
+        return self.labels.get(token, "unlabelled")
+
     def of(self, token: int) -> str:
         """A token id's text, white space visible."""
         return visible(self.vocabulary[token]) if 0 <= token < len(self.vocabulary) else f"#{token}"

@@ -1,5 +1,6 @@
-"""What the scores mean that features are ranked by: name, unit and one sentence each."""
+"""What the scores mean, of features that are ranked and of nodes: name, unit and a definition each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +49,7 @@ class Score:
 
 _SELECTED: Final = "Missing, not 0, where the feature is active but not a node of the graph."
 
-_WORDS: Final = {
+_SCORES: Final = {
     "direct": Score(
         label="direct",
         unit="logits",
@@ -78,11 +79,24 @@ _WORDS: Final = {
 }
 
 
+NODE_SCORES: Final[Mapping[str, str]] = {
+    _SCORES["direct"].label: "Direct effect A[target, node] on the target's centred logit, signed; logits.",
+    _SCORES[
+        "influence"
+    ].label: "Signed influence along all paths, [(I - N)^-1 - I][target, node], where N is "
+    "A with each row divided by its sum of absolute values; dimensionless. Known for selected features.",
+    _SCORES["total_effect"].label: "Direct effects composed along all paths through active features of the "
+    "local replacement model, D (I - M)^-1; logits. Known for selected features. Ablating the node is "
+    "predicted to change the logit by minus this.",
+}
+"""Names of a node's scores for one target, each with its definition; order of `scores.LABELLED`."""
+
+
 def describe(score: str) -> Score:
     """A score in words."""
-    return _WORDS[score]
+    return _SCORES[score]
 
 
 def guide() -> str:
     """All scores, a line each, as Markdown."""
-    return "\n".join(f"- **{words.named}**: {words.meaning}" for words in map(describe, SCORES))
+    return "\n".join(f"- **{score.named}**: {score.meaning}" for score in map(describe, SCORES))

@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from pipeline.analysis.evil_safe import label_mass, target_labels
 from pipeline.text.lexicon import token_label
 from store.collections.item import Item
 from store.documents.manifest import Manifest
@@ -63,20 +65,19 @@ def responses(
         The subject; it tells a variant's scale.
     """
     known = {prompt.hash: prompt for prompt in prompts}
-    found: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    masses: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
         prompt = known[item.prompt_hash]
         if prompt.domain in lexicon["domains"]:
-            found[item.variant][prompt.situation].append(_masses(item, prompt, lexicon))
-    by_scale = sorted(found.items(), key=lambda entry: manifest.variant(entry[0]).scale)
+            masses[item.variant][prompt.situation].append(_masses(item, prompt, lexicon))
+    by_scale = sorted(masses.items(), key=lambda entry: manifest.variant(entry[0]).scale)
     return {variant: _response(manifest.variant(variant).scale, groups) for variant, groups in by_scale}
 
 
 def _masses(item: Item, prompt: Prompt, lexicon: Mapping[str, Any]) -> tuple[float, float]:
     """Probability of the evil and of the safe targets together."""
-    labels = np.array([token_label(lexicon, prompt.domain, int(t)) for t in item.arrays["target_token"]])
-    probability = item.arrays["target_probability"].astype(np.float64)
-    evil, safe = (float(probability[labels == label].sum()) for label in LABELS)
+    labels = target_labels(item.arrays["target_token"], partial(token_label, lexicon, prompt.domain))
+    evil, safe = (label_mass(item.arrays["target_probability"], labels, label) for label in LABELS)
     return evil, safe
 
 

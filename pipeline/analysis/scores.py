@@ -1,10 +1,12 @@
 """What every active feature of one prompt does: its scores, evil against safe, and its activation."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from pipeline.analysis.evil_safe import evil_minus_safe, has_both, target_labels
 from pipeline.text.lexicon import token_label
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -90,9 +92,8 @@ def prompt_scores(item: Item, prompt: Prompt, lexicon: dict[str, Any]) -> dict[s
         raise ValueError(f"the graph of {item.prompt_hash} is not of prompt {prompt.hash}")
     arrays = item.arrays
     targets = arrays["target_token"]
-    labels = np.array([token_label(lexicon, prompt.domain, int(token)) for token in targets], dtype="U10")
-    evil, safe = labels == "evil", labels == "safe"
-    scored = bool(evil.any() and safe.any())
+    labels = target_labels(targets, partial(token_label, lexicon, prompt.domain))
+    scored = has_both(labels)
     keys, place = np.unique(
         feature_key(arrays["active_layer"], arrays["active_feature"]), return_inverse=True
     )
@@ -102,7 +103,7 @@ def prompt_scores(item: Item, prompt: Prompt, lexicon: dict[str, Any]) -> dict[s
         if not scored:
             return np.full(len(keys), np.nan)
         values = arrays[name].astype(np.float64)  # (target, active), or (target, selected)
-        difference = values[evil].mean(axis=0) - values[safe].mean(axis=0)
+        difference = evil_minus_safe(values, labels)
         if name == "direct":
             by_node = difference
         else:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.graph import difference, pruned
-from dashboard.graph.node_scores import contrasts
+from dashboard.graph.score_tables import contrasts
 from dashboard.style.node_names import Words
 from dashboard.style.theme import ADAPTED, BASE
 from store.views.graph import GraphView

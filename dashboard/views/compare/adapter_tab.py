@@ -5,7 +5,7 @@ import streamlit as st
 
 from dashboard.charts import adapters as charts
 from dashboard.data.case import Case
-from dashboard.graph.node_scores import Contrasts, contrasts_on
+from dashboard.graph.score_tables import contrasts_on
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.shell.guard import guard
@@ -13,7 +13,9 @@ from dashboard.style.node_names import Words
 from dashboard.style.text import number, percent, plain
 from dashboard.views.compare.graph_tab import words_of
 from dashboard.views.compare.tabs import GRAPH, VIEW
-from dashboard.views.compare.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
+from dashboard.views.compare.write_words import cause_frame, feature_frame
+from pipeline.analysis.adapter_writes import change_on, layer_writes, logit_writes
+from pipeline.analysis.node_scores import TargetContrasts
 from store.views.adapter import AdapterView
 
 _SCORES = {"direct": "direct", "total effect": "total_effect"}
@@ -47,7 +49,7 @@ def show(case: Case) -> None:
     selection.write_url()
 
 
-def _overview(view: AdapterView, asked: Contrasts) -> Contrasts:
+def _overview(view: AdapterView, asked: TargetContrasts) -> TargetContrasts:
     """Headline figures of a contrast, and the contrast that is chosen."""
     columns = st.columns([1.15, 1, 1, 1], vertical_alignment="top")
     name = columns[0].selectbox(
@@ -57,8 +59,7 @@ def _overview(view: AdapterView, asked: Contrasts) -> Contrasts:
         bind="query-params",
         help="The mean over evil minus the mean over safe candidates' centred logits, or one candidate's.",
     )
-    row = asked.names.index(name)
-    one = Contrasts(names=[str(name)], tokens=asked.tokens, weights=asked.weights[row : row + 1])
+    one = asked.only(str(name))
     whole, pattern = change_on(view, one)
     columns[1].metric(
         "Change (logits)",
@@ -114,7 +115,7 @@ def _by_layer(case: Case, features: pd.DataFrame) -> None:
     if features.empty:
         st.caption("It writes on no active feature: only on logits.")
         return
-    frame = layer_frame(features)
+    frame = layer_writes(features)
     downloads.chart(
         charts.layers(frame),
         frame,
@@ -124,7 +125,7 @@ def _by_layer(case: Case, features: pd.DataFrame) -> None:
     )
 
 
-def _on_logits(case: Case, view: AdapterView, one: Contrasts) -> None:
+def _on_logits(case: Case, view: AdapterView, one: TargetContrasts) -> None:
     st.markdown(
         f"**On logits: {plain(one.names[0])}**",
         help="What all adapter nodes of a part and layer do to the centred logits, summed over positions and "
@@ -139,7 +140,7 @@ def _on_logits(case: Case, view: AdapterView, one: Contrasts) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    frame = logit_frame(view, one)
+    frame = logit_writes(view, one)
     column = _SCORES[str(score)]
     downloads.chart(
         charts.logits(frame.assign(effect=frame[column]), title=f"{score} (logits)"),

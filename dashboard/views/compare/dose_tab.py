@@ -6,23 +6,24 @@ import streamlit as st
 from dashboard.charts import dose as charts
 from dashboard.data import adapter_readers, project, readers
 from dashboard.data.case import Case
-from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts_on
+from dashboard.graph.score_tables import contrasts_on
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words, node_labels
 from dashboard.style.text import count, feature_name, plain, sentence
 from dashboard.style.theme import ADAPTED
-from dashboard.views.compare.doses import (
+from dashboard.views.compare.dose_words import candidate_frame
+from dashboard.views.compare.graph_tab import words_of
+from pipeline.analysis.dose_prompt import (
     Dose,
-    candidate_responses,
     edge_responses,
     end_nodes,
     feature_responses,
     most_changed,
     response,
 )
-from dashboard.views.compare.graph_tab import words_of
+from pipeline.analysis.node_scores import EVIL_SAFE, TargetContrasts
 
 OFFERED = 20
 CANDIDATES = 16
@@ -116,7 +117,7 @@ def _draw(case: Case, doses: list[Dose]) -> None:
 
 
 def _candidates(case: Case, doses: list[Dose], words: Words) -> None:
-    frame = candidate_responses(doses, words, CANDIDATES)
+    frame = candidate_frame(doses, words, CANDIDATES)
     st.markdown(
         "**Candidates**",
         help=f"The probability of each traced target at every scale; at most {CANDIDATES}, those that are "
@@ -170,7 +171,7 @@ def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words
     downloads.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
 
 
-def _feature(case: Case, doses: list[Dose], one: Contrasts) -> tuple[int, int] | None:
+def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, int] | None:
     """Draw the chosen feature's responses; None where no feature is active."""
     responses = feature_responses(doses, one)
     offered = most_changed(responses, OFFERED)

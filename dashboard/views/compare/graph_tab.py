@@ -12,7 +12,7 @@ from dashboard.data.case import Case
 from dashboard.graph import difference as differences
 from dashboard.graph import export, panels, pruned
 from dashboard.graph.component import graph as component
-from dashboard.graph.node_scores import LIMIT, contrasts
+from dashboard.graph.score_tables import LIMIT, contrasts
 from dashboard.live import models
 from dashboard.shell import downloads, selection
 from dashboard.shell.guard import guard

@@ -8,11 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.graph.component import graph as component
-from dashboard.graph.node_scores import SCORES, Contrasts, node_scores
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.style.node_names import Words, node_ids, node_label, node_labels
+from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import feature_name, number, plain
+from pipeline.analysis.node_scores import TargetContrasts, node_scores
 from pipeline.analysis.stored_graph import stored_scores
 from store.base.errors import NotInStoreError
 from store.views.graph import GraphView
@@ -30,7 +31,7 @@ def _unpin() -> None:
     selection.choose_pins([])
 
 
-def show(views: list[GraphView], words: Words, scored: Contrasts) -> None:
+def show(views: list[GraphView], words: Words, scored: TargetContrasts) -> None:
     """The pinned subgraph: its scores in each graph, its nodes, and their cards.
 
     Parameters
@@ -65,8 +66,7 @@ def show(views: list[GraphView], words: Words, scored: Contrasts) -> None:
         help="What the table's scores are read on: the mean over evil minus the mean over safe candidates, "
         "or one candidate's centred logit.",
     )
-    row = scored.names.index(name)
-    one = Contrasts(names=[str(name)], tokens=scored.tokens, weights=scored.weights[row : row + 1])
+    one = scored.only(str(name))
     frame = pinned_frame(views, pins, words, one)
     if frame.empty:
         st.caption("None of the pinned nodes is in these graphs.")
@@ -96,18 +96,20 @@ _COLUMNS: Final = {
     ),
     **{
         name: st.column_config.NumberColumn(name, format="%.3g", help=meaning)
-        for name, meaning in SCORES.items()
+        for name, meaning in NODE_SCORES.items()
     },
 }
 
 
-def pinned_frame(views: list[GraphView], pins: Sequence[str], words: Words, one: Contrasts) -> pd.DataFrame:
+def pinned_frame(
+    views: list[GraphView], pins: Sequence[str], words: Words, one: TargetContrasts
+) -> pd.DataFrame:
     """Pinned nodes in every graph, also where they are inactive or not stored.
 
     Parameters
     ----------
     views, pins
-        Graphs, and ids as `naming.node_ids` makes them.
+        Graphs, and ids as `node_ids` makes them.
     words
         What nodes are written with.
     one
@@ -116,7 +118,7 @@ def pinned_frame(views: list[GraphView], pins: Sequence[str], words: Words, one:
     Returns
     -------
     pd.DataFrame
-        Columns node, variant, here, node_influence, value, and `nodescores.SCORES`; a row a pin and
+        Columns node, variant, here, node_influence, value, and `NODE_SCORES`; a row a pin and
         graph, by pin.
     """
     tables = [_nodes_of(view, one) for view in views]
@@ -136,11 +138,11 @@ def pinned_frame(views: list[GraphView], pins: Sequence[str], words: Words, one:
         for view, table in zip(views, tables, strict=True):
             found = table.loc[pin].to_dict() if pin in table.index else _elsewhere(view, pin)
             rows.append({"node": labels[pin], "variant": view.variant, **found})
-    columns = ["node", "variant", "here", "node_influence", "value", *SCORES]
+    columns = ["node", "variant", "here", "node_influence", "value", *NODE_SCORES]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _nodes_of(view: GraphView, one: Contrasts) -> pd.DataFrame:
+def _nodes_of(view: GraphView, one: TargetContrasts) -> pd.DataFrame:
     """A graph's nodes and adapter nodes by id, with their scores."""
     nodes = view.nodes.assign(kind=view.nodes["kind"].astype(str), part="")
     try:
@@ -149,7 +151,7 @@ def _nodes_of(view: GraphView, one: Contrasts) -> pd.DataFrame:
     except NotInStoreError:
         pass  # an artifact that knew no adapter nodes
     scores = node_scores(view, one)[:, 0]
-    named = {name: scores[:, place] for place, name in enumerate(SCORES)}
+    named = {name: scores[:, place] for place, name in enumerate(NODE_SCORES)}
     renamed = nodes.rename(columns={"influence": "node_influence"})
     return renamed.assign(here="in the graph", **named).set_index(pd.Index(node_ids(nodes)))
 
@@ -166,7 +168,7 @@ def _elsewhere(view: GraphView, pin: str) -> dict[str, Any]:
         (active["layer"] == layer) & (active["feature"] == feature) & (active["position"] == position)
     ]
     if found.empty:
-        return {"here": "inactive", "value": 0.0, "node_influence": 0.0, **dict.fromkeys(SCORES, 0.0)}
+        return {"here": "inactive", "value": 0.0, "node_influence": 0.0, **dict.fromkeys(NODE_SCORES, 0.0)}
     return {"here": "active, not stored", "value": float(found["value"].iloc[0])}
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dashboard.graph import difference, panels, pruned
-from dashboard.graph.node_scores import EVIL_SAFE
 from dashboard.shell.selection import parse_pins
 from dashboard.style.node_names import node_ids
 from dashboard.style.text import number
 from dashboard.style.theme import ADAPTED, BASE
+from pipeline.analysis.node_scores import EVIL_SAFE
 from tests.support import demo
 from tests.support.demo_graphs import WORDS, drawn_difference, pair, side, view
 

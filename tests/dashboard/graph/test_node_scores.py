@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dashboard.graph import pruned
-from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts, node_scores
-from dashboard.style.node_names import Words, node_ids
+from dashboard.graph.score_tables import contrasts
+from dashboard.style.node_names import node_ids
 from dashboard.style.theme import ADAPTED
 from dashboard.views.compare.pinned import pinned_frame
+from pipeline.analysis.node_scores import node_scores
 from store.base.errors import NotInStoreError
 from store.collections.item import Item
 from store.schema.registry import GRAPHS
@@ -18,72 +19,11 @@ from store.views.graph import GraphView
 from tests.support import demo
 from tests.support.demo_graphs import PROBABILITIES, PROMPT, WORDS, drawn_difference, pair, view
 
-NO_LABELS = Words(tokens=PROMPT.tokens, vocabulary=demo.WORDS, labels={})
-
 
 def older(found: GraphView) -> GraphView:
     """The same graph as an artifact of the first format version has it."""
     kept = {name: values for name, values in found.item.arrays.items() if GRAPHS.arrays[name].since == 1}
     return GraphView(replace(found.item, arrays=kept))
-
-
-def by_hand(found: GraphView, name: str, contrast: dict[int, float]) -> dict[str, dict[str, float]]:
-    """Scores of every feature node, looked up one by one."""
-    arrays = found.item.arrays
-    selected = np.flatnonzero(arrays["active_selected"]).tolist()
-    out = {}
-    for place in range(len(arrays["active_layer"])):
-        layer, position, feature = (
-            int(arrays[f"active_{n}"][place]) for n in ("layer", "position", "feature")
-        )
-        values = {}
-        for score, array in (
-            ("direct", "direct"),
-            ("influence", "influence"),
-            ("total effect", "total_effect"),
-        ):
-            column = place if array == "direct" else selected.index(place)
-            values[score] = sum(
-                weight * float(arrays[array][row, column])
-                for row, token in enumerate(arrays["target_token"].tolist())
-                if (weight := contrast.get(token, 0.0))
-            )
-        out[f"F{layer}.{feature}.{position}"] = values
-    return out
-
-
-def test_scores_are_those_of_the_store() -> None:
-    found = view("general@1.0")
-    tokens = found.item.arrays["target_token"].tolist()
-    evil = [token for token in tokens if WORDS.labels.get(token) == "evil"]
-    safe = [token for token in tokens if WORDS.labels.get(token) == "safe"]
-    contrast = dict.fromkeys(evil, 1 / len(evil)) | dict.fromkeys(safe, -1 / len(safe))
-    expected = by_hand(found, EVIL_SAFE, contrast)
-    asked = contrasts(found, WORDS)
-    assert asked.names[0] == EVIL_SAFE
-    best = tokens[int(np.argmax(found.item.arrays["target_probability"]))]
-    assert asked.names[1].endswith(WORDS.of(best))
-    scores = node_scores(found, asked)
-    ids = node_ids(found.nodes)
-    for row, name in enumerate(ids):
-        if name.startswith("F"):
-            np.testing.assert_allclose(scores[row, 0], list(expected[name].values()), atol=1e-6)
-        else:
-            assert np.isnan(scores[row]).all()
-    direct = found.adapter_direct[tokens.index(best)]
-    np.testing.assert_allclose(scores[len(ids) :, 1, 0], direct, atol=1e-6)
-    assert np.isnan(scores[len(ids) :, :, 1:]).all()
-
-
-def test_without_both_labels_there_is_no_evil_against_safe() -> None:
-    asked = contrasts(view("base"), NO_LABELS)
-    assert EVIL_SAFE not in asked.names
-    assert len(asked.names) == len(view("base").targets)
-
-
-def test_targets_of_another_graph_are_found_by_token() -> None:
-    one = Contrasts(names=["x"], tokens=[5, 7], weights=np.array([[1.0, -1.0]]))
-    np.testing.assert_array_equal(one.on(np.array([7, 9, 5])), [[-1.0, 0.0, 1.0]])
 
 
 def test_an_older_artifact_has_direct_effects_alone() -> None:

@@ -8,45 +8,32 @@ import pytest
 
 from dashboard.charts import adapters as adapter_charts
 from dashboard.charts import dose as dose_charts
-from dashboard.graph.node_scores import EVIL_SAFE, Contrasts, contrasts_on
 from dashboard.style.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
-from dashboard.views.compare.doses import (
-    READ,
-    Dose,
-    candidate_responses,
-    edge_responses,
-    feature_responses,
-    most_changed,
-    response,
-    scale_of,
-)
+from dashboard.views.compare.dose_words import candidate_frame
 from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
-from dashboard.views.compare.writes import cause_frame, change_on, feature_frame, layer_frame, logit_frame
-from store.schema.vocabulary import ADAPTER_PARTS, CAUSES, NODE_KINDS
+from dashboard.views.compare.write_words import cause_frame, feature_frame
+from pipeline.analysis.adapter_writes import cause_changes, layer_writes, logit_writes
+from pipeline.analysis.dose_prompt import Dose, feature_responses, response
+from pipeline.analysis.node_scores import EVIL_SAFE
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from store.views.adapter import AdapterView
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
-from tests.support.demo.adapters import adapters_item, dose_items
-from tests.support.demo_graphs import PROBABILITIES, PROMPT, WORDS, view
+from tests.support.demo.adapters import adapters_item
+from tests.support.demo_graphs import PROMPT, WORDS, view
+from tests.support.demo_writes import adapter_view, asked_of, prompt_doses
 
 ADAPTED = "general@1.0"
-NODE = ("kind", "layer", "position", "feature")
 
 
 @pytest.fixture(scope="module")
 def written() -> AdapterView:
-    return AdapterView(adapters_item(PROMPT, ADAPTED, view(ADAPTED).item))
+    return adapter_view()
 
 
 @pytest.fixture(scope="module")
 def doses() -> list[Dose]:
-    items = dose_items(PROMPT, PROBABILITIES["base"], PROBABILITIES[ADAPTED])
-    return [Dose(variant=item.variant, arrays={name: item.arrays[name] for name in READ}) for item in items]
-
-
-def asked(written: AdapterView) -> Contrasts:
-    arrays = written.item.arrays
-    return contrasts_on(arrays["target_token"], np.abs(arrays["target_centred_change"]), WORDS)
+    return prompt_doses()
 
 
 def test_causes_have_a_colour_each_in_the_stores_order() -> None:
@@ -69,112 +56,15 @@ def test_causes_add_up_to_the_change(written: AdapterView) -> None:
             assert change == pytest.approx(float(arrays["change"][tokens.index(token), column]))
     totals = frame.drop_duplicates("row")["total"].to_list()
     assert totals == sorted(totals, reverse=True)
+    numbers = cause_changes(written, len(tokens))
+    assert list(dict.fromkeys(numbers["cause"])) == list(CAUSES)
     few = cause_frame(written, WORDS, limit=3)
     most = np.sort(np.abs(arrays["target_centred_change"]))[-3:]
     np.testing.assert_allclose(np.sort(few.drop_duplicates("row")["total"].abs()), most)
 
 
-def test_change_and_the_share_of_patterns(written: AdapterView) -> None:
-    arrays = written.item.arrays
-    labels = [WORDS.labels.get(int(token)) for token in arrays["target_token"]]
-    one = asked(written).first(1)
-    assert one.names == [EVIL_SAFE]
-    for value, name in zip(change_on(written, one), ("centred", "pattern"), strict=True):
-        changes = arrays[f"target_{name}_change"]
-        sides = [
-            np.mean([c for c, of in zip(changes, labels, strict=True) if of == label])
-            for label in ("evil", "safe")
-        ]
-        assert value == pytest.approx(sides[0] - sides[1], abs=1e-5)
-
-
-@pytest.mark.parametrize("row", [0, 2])
-def test_writes_on_logits_are_sums_over_nodes(written: AdapterView, row: int) -> None:
-    every = asked(written)
-    one = Contrasts(
-        names=every.names[row : row + 1], tokens=every.tokens, weights=every.weights[row : row + 1]
-    )
-    arrays = written.item.arrays
-    weights = one.on(arrays["target_token"])[0]
-    frame = logit_frame(written, one)
-    assert len(frame) == len(
-        {*zip(arrays["source_part"].tolist(), arrays["source_layer"].tolist(), strict=True)}
-    )
-    for part, layer, direct, total in frame[["part", "layer", "direct", "total_effect"]].itertuples(
-        index=False
-    ):
-        mine = (arrays["source_part"] == ADAPTER_PARTS.index(part)) & (arrays["source_layer"] == layer)
-        assert direct == pytest.approx(float(weights @ arrays["source_direct"][:, mine].sum(1)), abs=1e-5)
-        assert total == pytest.approx(
-            float(weights @ arrays["source_total_effect"][:, mine].sum(1)), abs=1e-5
-        )
-
-
-def test_writes_on_features_are_sums_over_positions(written: AdapterView) -> None:
-    arrays = written.item.arrays
-    frame = feature_frame(written)
-    sizes = frame["write"].abs().to_list()
-    assert sizes == sorted(sizes, reverse=True)
-    for row in frame.head(20).itertuples(index=False):
-        mine = (arrays["write_layer"] == row.layer) & (arrays["write_feature"] == row.index)
-        origin = (arrays["origin_part"] == ADAPTER_PARTS.index(row.part)) & (
-            arrays["origin_layer"] == row.origin_layer
-        )
-        assert row.write == pytest.approx(float(arrays["write"][origin][:, mine].sum()), abs=1e-5)
-        assert row.activation == pytest.approx(float(arrays["write_value"][mine].sum()), abs=1e-5)
-        assert row.feature == f"L{row.layer}/{row.index}"
-    by_layer = layer_frame(frame)
-    assert by_layer["size"].sum() == pytest.approx(frame["write"].abs().sum())
-    assert by_layer["n"].sum() == len(frame)
-    first = by_layer.iloc[0]
-    assert first["origin"] == "down L0"
-
-
-def test_scales_are_read_from_names_and_ascend(doses: list[Dose]) -> None:
-    assert scale_of("base") == 0
-    assert scale_of("a-b@-1.5") == -1.5
-    assert [dose.scale for dose in doses] == [0.0, *demo.SCALES]
-
-
-def test_response_is_the_probability_of_the_labelled_targets(doses: list[Dose]) -> None:
-    frame = response(doses, WORDS.labels)
-    assert len(frame) == 2 * len(doses)
-    for scale, label, probability, n in frame[["scale", "label", "probability", "n"]].itertuples(index=False):
-        dose = next(dose for dose in doses if dose.scale == scale)
-        mine = [
-            float(p)
-            for token, p in zip(dose.arrays["target_token"], dose.arrays["target_probability"], strict=True)
-            if WORDS.labels.get(int(token)) == label
-        ]
-        assert (probability, n) == (pytest.approx(sum(mine)), len(mine))
-    assert response(doses, {}).empty, "an unlabelled token is neither evil nor safe"
-
-
-def test_feature_responses_are_zero_where_inactive(doses: list[Dose]) -> None:
-    last = doses[-1].arrays
-    one = contrasts_on(last["target_token"], last["target_probability"], WORDS).first(1)
-    frame = feature_responses(doses, one)
-    pairs = {tuple(pair) for pair in frame[["layer", "feature"]].to_numpy().tolist()}
-    assert len(frame) == len(pairs) * len(doses)
-    seen_zero = False
-    for layer, feature in sorted(pairs)[:25]:
-        rows = frame[(frame["layer"] == layer) & (frame["feature"] == feature)]
-        assert rows["scale"].to_list() == [dose.scale for dose in doses]
-        for dose, activation, direct in zip(doses, rows["activation"], rows["direct"], strict=True):
-            arrays = dose.arrays
-            mine = (arrays["active_layer"] == layer) & (arrays["active_feature"] == feature)
-            weights = one.on(arrays["target_token"])[0]
-            seen_zero |= not mine.any()
-            assert activation == pytest.approx(float(arrays["active_value"][mine].sum()), abs=1e-5)
-            assert direct == pytest.approx(float((weights @ arrays["direct"][:, mine]).sum()), abs=1e-5)
-    assert seen_zero
-    layer, feature = most_changed(frame, 5)[0]
-    spread = frame.groupby(["layer", "feature"])["direct"].agg(np.ptp)
-    assert spread[layer, feature] == spread.max()
-
-
 def test_candidates_of_every_scale_most_probable_first(doses: list[Dose]) -> None:
-    frame = candidate_responses(doses, WORDS, 3)
+    frame = candidate_frame(doses, WORDS, 3)
     most = {}
     for dose in doses:
         for token, p in zip(dose.arrays["target_token"], dose.arrays["target_probability"], strict=True):
@@ -189,62 +79,22 @@ def test_candidates_of_every_scale_most_probable_first(doses: list[Dose]) -> Non
     assert dict(zip(frame["token"], frame["label"], strict=True)) == labels
 
 
-def test_edges_by_scale_are_stored_ones_or_zero_or_unknown(doses: list[Dose]) -> None:
-    last = doses[-1].arrays
-    features = last["node_kind"] == NODE_KINDS.index("feature")
-    seen: set[str] = set()
-    for layer, feature in set(
-        zip(last["node_layer"][features].tolist(), last["node_feature"][features].tolist(), strict=True)
-    ):
-        frame = edge_responses(doses, layer, feature)
-        for dose in doses:
-            stored = edges_of(dose, layer, feature)
-            active = set(zip(*(dose.arrays[f"active_{name}"].tolist() for name in NODE[1:]), strict=True))
-            for row in frame.to_dict("records"):
-                source, target = (
-                    tuple(row[f"{end}_{name}"] for name in NODE) for end in ("source", "target")
-                )
-                if (source, target) in stored:
-                    seen.add("stored")
-                    assert row[dose.scale] == stored.pop((source, target))
-                elif any(kind == 0 and tuple(where) not in active for kind, *where in (source, target)):
-                    seen.add("inactive")
-                    assert row[dose.scale] == 0
-                else:
-                    seen.add("unknown")
-                    assert np.isnan(row[dose.scale])
-            assert not stored, "every stored edge is in the table"
-        weights = frame[[dose.scale for dose in doses]].to_numpy()
-        spread = np.nanmax(weights, axis=1) - np.nanmin(weights, axis=1)
-        assert (np.diff(spread) <= 0).all()
-    assert seen == {"stored", "inactive", "unknown"}
-    assert edge_responses(doses, 0, 10**6).empty
-
-
-def edges_of(dose: Dose, layer: int, feature: int) -> dict[tuple[tuple[int, ...], tuple[int, ...]], float]:
-    """Edges that have a feature at an end, by both ends."""
-    arrays = dose.arrays
-    nodes = list(zip(*(arrays[f"node_{name}"].tolist() for name in NODE), strict=True))
-    return {
-        (nodes[source], nodes[target]): float(weight)
-        for source, target, weight in zip(
-            arrays["edge_source"], arrays["edge_target"], arrays["edge_weight"], strict=True
-        )
-        if (0, layer, feature) in {(kind, at, of) for kind, at, _, of in (nodes[source], nodes[target])}
-    }
+def test_features_are_named(written: AdapterView) -> None:
+    for row in feature_frame(written).head(20).itertuples(index=False):
+        assert row.feature == f"L{row.layer}/{row.index}"
 
 
 def test_charts_are_valid_vega_lite(written: AdapterView, doses: list[Dose]) -> None:
-    one = asked(written).first(1)
-    logits = logit_frame(written, one)
+    one = asked_of(written).first(1)
+    logits = logit_writes(written, one)
     frame = feature_responses(doses, one)
     features = feature_frame(written)
     for chart in (
         adapter_charts.causes(cause_frame(written, WORDS)),
-        adapter_charts.layers(layer_frame(features)),
+        adapter_charts.layers(layer_writes(features)),
         adapter_charts.logits(logits.assign(effect=logits["direct"]), title="direct (logits)"),
         dose_charts.response(response(doses, WORDS.labels)),
-        dose_charts.candidates(candidate_responses(doses, WORDS, 16)),
+        dose_charts.candidates(candidate_frame(doses, WORDS, 16)),
         dose_charts.response(response(doses, {demo.ID[" open"]: "evil"})),
         dose_charts.feature(frame[frame["feature"] == frame["feature"].iloc[0]], "direct", title="direct"),
     ):

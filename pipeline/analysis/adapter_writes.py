@@ -1,28 +1,27 @@
-"""From what an adapter writes to, as the store has it, to the frames that Compare shows."""
-
-from typing import Final
+"""What an adapter writes to on one prompt: changes by cause, and writes by part, layer and feature."""
 
 import numpy as np
 import pandas as pd
 
-from dashboard.graph.node_scores import Contrasts
-from dashboard.style.node_names import Words
-from dashboard.style.text import feature_name
-from dashboard.style.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
+from pipeline.analysis.node_scores import TargetContrasts
+from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from store.views.adapter import AdapterView
 
-CANDIDATES: Final = 14
-"""At most so many candidates in a chart: those whose logit changes most."""
 
+def cause_changes(view: AdapterView, limit: int) -> pd.DataFrame:
+    """The change of targets' centred logits by cause, in long form, largest rise first.
 
-def cause_frame(view: AdapterView, words: Words, limit: int = CANDIDATES) -> pd.DataFrame:
-    """The change of each candidate's centred logit by cause, in long form, largest rise first.
+    Parameters
+    ----------
+    view
+        What the adapter writes to on a prompt.
+    limit
+        At most so many targets: those whose logit changes most.
 
     Returns
     -------
     pd.DataFrame
-        Columns row (glyph and text), token, label, cause (a name of `CAUSE_COLOURS`), change,
-        total (logits).
+        Columns token, cause (a name of `CAUSES`), change, total (float64, logits).
     """
     targets = view.targets
     change = targets["centred_change"].to_numpy(dtype=np.float64)
@@ -30,24 +29,20 @@ def cause_frame(view: AdapterView, words: Words, limit: int = CANDIDATES) -> pd.
     kept = kept[np.argsort(-change[kept], kind="stable")]
     by_cause = view.causes.to_numpy(dtype=np.float64)
     tokens = targets["token"].astype(int).to_list()
-    shown = [f"{LABEL_GLYPHS[words.labels.get(token, 'unlabelled')]} {words.of(token)}" for token in tokens]
     rows = [
         {
-            # Different tokens can look alike; the id keeps them apart.
-            "row": shown[target] if shown.count(shown[target]) == 1 else f"{shown[target]} #{tokens[target]}",
             "token": tokens[target],
-            "label": words.labels.get(tokens[target], "unlabelled"),
             "cause": cause,
             "change": float(by_cause[target, place]),
             "total": float(change[target]),
         }
         for target in kept
-        for place, cause in enumerate(CAUSE_COLOURS)
+        for place, cause in enumerate(CAUSES)
     ]
-    return pd.DataFrame(rows, columns=["row", "token", "label", "cause", "change", "total"])
+    return pd.DataFrame(rows, columns=["token", "cause", "change", "total"])
 
 
-def change_on(view: AdapterView, one: Contrasts) -> tuple[float, float]:
+def change_on(view: AdapterView, one: TargetContrasts) -> tuple[float, float]:
     """Change of one contrast's centred logits, and what of it the pattern (q and k) accounts for; logits."""
     weights = one.on(view.item.arrays["target_token"])[0]
     targets = view.targets
@@ -58,7 +53,7 @@ def change_on(view: AdapterView, one: Contrasts) -> tuple[float, float]:
     return whole, pattern
 
 
-def logit_frame(view: AdapterView, one: Contrasts) -> pd.DataFrame:
+def logit_writes(view: AdapterView, one: TargetContrasts) -> pd.DataFrame:
     """What each part and layer does to one contrast: columns part, layer, direct, total_effect (logits)."""
     writes = view.writes_on_logits()
     weights = dict(
@@ -76,13 +71,13 @@ def logit_frame(view: AdapterView, one: Contrasts) -> pd.DataFrame:
     return summed
 
 
-def feature_frame(view: AdapterView) -> pd.DataFrame:
+def feature_writes(view: AdapterView) -> pd.DataFrame:
     """Strongest writes on features first.
 
     Returns
     -------
     pd.DataFrame
-        Columns feature (name), layer, index, part, origin_layer, write (pre-activation, signed,
+        Columns layer, index, part, origin_layer, write (pre-activation, signed,
         summed over positions), activation (summed over positions).
     """
     writes = view.writes_on_features()
@@ -100,18 +95,16 @@ def feature_frame(view: AdapterView) -> pd.DataFrame:
     frame = frame.rename(columns={"feature": "index"}).astype(
         {"layer": int, "index": int, "origin_layer": int}
     )
-    names = [feature_name(layer, index) for layer, index in zip(frame["layer"], frame["index"], strict=True)]
-    frame.insert(0, "feature", names)
-    return frame[["feature", "layer", "index", "part", "origin_layer", "write", "activation"]]
+    return frame[["layer", "index", "part", "origin_layer", "write", "activation"]]
 
 
-def layer_frame(features: pd.DataFrame) -> pd.DataFrame:
+def layer_writes(features: pd.DataFrame) -> pd.DataFrame:
     """Writes on features by origin and layer.
 
     Parameters
     ----------
     features
-        As `feature_frame` gives it.
+        As `feature_writes` gives it.
 
     Returns
     -------
@@ -120,7 +113,7 @@ def layer_frame(features: pd.DataFrame) -> pd.DataFrame:
     """
     origins = zip(features["part"], features["origin_layer"], strict=True)
     sized = features.assign(
-        part=pd.Categorical(features["part"], categories=list(PART_COLOURS)),
+        part=pd.Categorical(features["part"], categories=list(ADAPTER_PARTS)),
         origin=[f"{part} L{layer}" for part, layer in origins],
         size=features["write"].abs(),
     )

@@ -1,4 +1,4 @@
-"""How probabilities and features answer to the adapter's scale; no Streamlit here."""
+"""One prompt at every scale of the adapter: probabilities, features and edges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from dashboard.graph.node_scores import Contrasts
-from dashboard.style.node_names import Words
-from dashboard.style.theme import LABEL_GLYPHS
-from store.schema.vocabulary import NODE_KINDS
+from pipeline.analysis.dose import LABELS
+from pipeline.analysis.evil_safe import label_mass, target_labels
+from pipeline.analysis.node_scores import TargetContrasts
+from store.documents.variants import Variant
+from store.schema.vocabulary import FEATURE, NODE_KINDS
 
 _NODE: Final = ("kind", "layer", "position", "feature")
-_LABELS: Final = tuple(LABEL_GLYPHS)
-_FEATURE: Final = NODE_KINDS.index("feature")
 
 READ: Final = (
     "target_token",
@@ -51,8 +50,7 @@ def scale_of(variant: str) -> float:
     >>> scale_of("general@0.25"), scale_of("base")
     (0.25, 0.0)
     """
-    _, at, scale = variant.partition("@")
-    return float(scale) if at else 0.0
+    return Variant.parse(variant, [variant.partition("@")[0]]).scale
 
 
 def response(doses: Sequence[Dose], labels: Mapping[int, str]) -> pd.DataFrame:
@@ -66,30 +64,28 @@ def response(doses: Sequence[Dose], labels: Mapping[int, str]) -> pd.DataFrame:
     """
     rows = []
     for dose in doses:
-        tokens = dose.arrays["target_token"].tolist()
-        probability = dose.arrays["target_probability"].astype(np.float64)
-        of = np.array([labels.get(token, "unlabelled") for token in tokens])
+        of = target_labels(dose.arrays["target_token"], lambda token: labels.get(token, "unlabelled"))
         rows += [
             {
                 "scale": dose.scale,
                 "variant": dose.variant,
                 "label": label,
-                "probability": float(probability[of == label].sum()),
+                "probability": label_mass(dose.arrays["target_probability"], of, label),
                 "n": int((of == label).sum()),
             }
-            for label in ("evil", "safe")
+            for label in LABELS
             if (of == label).any()
         ]
     return pd.DataFrame(rows, columns=["scale", "variant", "label", "probability", "n"])
 
 
-def candidate_responses(doses: Sequence[Dose], words: Words, limit: int) -> pd.DataFrame:
-    """Probability by scale of the targets that are most probable at some scale: by label, most first.
+def candidate_responses(doses: Sequence[Dose], limit: int) -> pd.DataFrame:
+    """Probability by scale of the targets that are most probable at some scale, most first.
 
     Returns
     -------
     pd.DataFrame
-        Columns token (id), text, label, scale, probability; a row a target and scale.
+        Columns token (id), scale, probability; a row a target and scale.
     """
     every = pd.concat(
         pd.DataFrame(
@@ -102,13 +98,10 @@ def candidate_responses(doses: Sequence[Dose], words: Words, limit: int) -> pd.D
         for dose in doses
     )
     most = every.groupby("token")["probability"].max().sort_values(ascending=False, kind="stable")
-    shown = every.set_index("token").loc[most.index[:limit].to_list()].reset_index()
-    shown.insert(1, "text", shown["token"].map(words.of))
-    shown.insert(2, "label", [words.labels.get(token, "unlabelled") for token in shown["token"]])
-    return shown.sort_values("label", key=lambda labels: labels.map(_LABELS.index), kind="stable")
+    return every.set_index("token").loc[most.index[:limit].to_list()].reset_index()
 
 
-def feature_responses(doses: Sequence[Dose], one: Contrasts) -> pd.DataFrame:
+def feature_responses(doses: Sequence[Dose], one: TargetContrasts) -> pd.DataFrame:
     """Activation and direct effect of every feature by scale, each summed over positions.
 
     Parameters
@@ -184,7 +177,7 @@ def _edges(dose: Dose, layer: int, feature: int) -> pd.DataFrame:
     """The edges of one scale that have the feature at an end, in long form."""
     arrays = dose.arrays
     nodes = pd.DataFrame({name: arrays[f"node_{name}"].astype(int) for name in _NODE})
-    is_it = (nodes["kind"] == _FEATURE) & (nodes["layer"] == layer) & (nodes["feature"] == feature)
+    is_it = (nodes["kind"] == FEATURE) & (nodes["layer"] == layer) & (nodes["feature"] == feature)
     mine = is_it.to_numpy()
     kept = mine[arrays["edge_source"]] | mine[arrays["edge_target"]]
     ends = [
@@ -200,5 +193,5 @@ def _inactive(dose: Dose, edges: pd.DataFrame, end: str) -> np.ndarray:
     keys = ("layer", "position", "feature")
     active = pd.MultiIndex.from_arrays([dose.arrays[f"active_{key}"].astype(int) for key in keys])
     known = pd.MultiIndex.from_frame(edges[[f"{end}_{key}" for key in keys]]).isin(active)
-    gone: np.ndarray = (edges[f"{end}_kind"] == _FEATURE).to_numpy() & ~known
+    gone: np.ndarray = (edges[f"{end}_kind"] == FEATURE).to_numpy() & ~known
     return gone
