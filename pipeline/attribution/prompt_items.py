@@ -1,7 +1,8 @@
-"""From a prompt and its variants to the items that the stage `graphs` collects."""
+"""From a prompt and its variants to items: candidates, graphs, and what adapters write to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,16 +12,62 @@ from pipeline.attribution.graph_items import graph_items, kept_keys, weigh
 from pipeline.attribution.paired import trace_together
 from pipeline.attribution.threads import fitting_threads
 from pipeline.attribution.trace import Tracing, candidates, observe
-from pipeline.items.requests import Request
+from pipeline.items.units import ItemName, Unit
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
 from store.collections.item import Item
+
+CANDIDATE_PARAMS: Final = frozenset({"max_n_logits", "desired_logit_prob"})
+"""Parameters of `candidate_item`, as params.yaml calls them."""
+
+GRAPH_PARAMS: Final = frozenset(
+    {
+        "max_feature_nodes",
+        "batch_size",
+        "adapter_components",
+        "node_threshold",
+        "edge_threshold",
+        "keep_node_threshold",
+        "keep_edges",
+    }
+)
+"""Parameters of `prompt_items`, as params.yaml calls them."""
+
+
+def compute_candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Candidates of a unit's one variant; its arguments are those of `candidate_item`."""
+    (variant,) = unit.variants
+    model = models.replacement(variant)
+    yield "candidates", candidate_item(model, unit.token_ids, unit.item(variant), **unit.arguments)
+
+
+def compute_graphs(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Graphs, full graphs and what adapters write to, of all variants of a unit.
+
+    Its arguments are those of `prompt_items`.
+    """
+    items = prompt_items(
+        models, unit.token_ids, [unit.item(variant) for variant in unit.variants], **unit.arguments
+    )
+    for variant in unit.variants:
+        yield "graphs", items.graphs[variant]
+        yield "full_graphs", items.full_graphs[variant]
+        if variant in items.adapters:
+            yield "adapters", items.adapters[variant]
+
+
+def compute_dose(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Graphs of one adapter at several scales, traced together; arguments as `compute_graphs`."""
+    names = [unit.item(variant) for variant in unit.variants]
+    items = prompt_items(models, unit.token_ids, names, **unit.arguments, adapters=False)
+    for variant in unit.variants:
+        yield "dose", items.graphs[variant]
 
 
 def candidate_item(
     model: ReplacementModel,
     token_ids: Sequence[int],
-    request: Request,
+    name: ItemName,
     *,
     max_n_logits: int,
     desired_logit_prob: float,
@@ -30,9 +77,9 @@ def candidate_item(
         model, token_ids, max_n_logits=max_n_logits, desired_logit_prob=desired_logit_prob
     )
     return Item(
-        key=request.key,
-        prompt_hash=request.prompt_hash,
-        variant=request.variant,
+        key=name.key,
+        prompt_hash=name.prompt_hash,
+        variant=name.variant,
         arrays={
             "candidate_token": ids.numpy().astype(np.int32),
             "candidate_probability": probabilities.numpy(),
@@ -76,7 +123,7 @@ class PromptItems:
 def prompt_items(
     pool: ModelPool,
     token_ids: Sequence[int],
-    requests: Sequence[Request],
+    names: Sequence[ItemName],
     *,
     targets: Sequence[int],
     own_candidates: Mapping[str, Sequence[int]],
@@ -97,8 +144,8 @@ def prompt_items(
     ----------
     pool, token_ids, targets
         Models, the prompt's ids, and the one target set.
-    requests
-        One a variant; its key is that of all of the variant's items.
+    names
+        One a variant, for all of the variant's items.
     own_candidates
         By variant.
     max_feature_nodes, batch_size, adapter_components
@@ -111,7 +158,7 @@ def prompt_items(
     together = trace_together(
         pool,
         token_ids,
-        [request.variant for request in requests],
+        [name.variant for name in names],
         targets,
         max_feature_nodes=max_feature_nodes,
         batch_size=batch_size,
@@ -124,9 +171,9 @@ def prompt_items(
     ]
     keep = np.unique(np.concatenate(kept))
     found = PromptItems(graphs={}, full_graphs={}, adapters={})
-    for request in requests:
-        variant = request.variant
-        names = {"key": request.key, "prompt_hash": request.prompt_hash, "variant": variant}
+    for name in names:
+        variant = name.variant
+        called = {"key": name.key, "prompt_hash": name.prompt_hash, "variant": variant}
         found.graphs[variant], found.full_graphs[variant] = graph_items(
             together.traces[variant],
             weighed=weighed[variant],
@@ -136,8 +183,8 @@ def prompt_items(
             keep_node_threshold=keep_node_threshold,
             keep_edges=keep_edges,
             keep_too=keep,
-            **names,
+            **called,
         )
         if variant in together.adapters:
-            found.adapters[variant] = adapter_item(together.adapters[variant], **names)
+            found.adapters[variant] = adapter_item(together.adapters[variant], **called)
     return found

@@ -4,7 +4,7 @@ Positions that circuit-tracer zeroes (BOS) are zeroed here, too, and the policy 
 with the arrays (trap 9): the same prompt gives the same values as its graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ import torch
 
 from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
+from pipeline.items.units import Unit
+from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
 from store.collections.item import Item
 
@@ -50,6 +52,22 @@ def feature_activations(model: ReplacementModel, token_ids: Sequence[int]) -> Ac
         position=position.astype(np.int32),
         feature=feature.astype(np.int32),
         value=sources.activations.float().cpu().numpy(),
+    )
+
+
+def compute_activations(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Activations of a unit's one variant; it has no arguments."""
+    (variant,) = unit.variants
+    name = unit.item(variant)
+    yield (
+        "activations",
+        activation_item(
+            models.replacement(variant),
+            unit.token_ids,
+            key=name.key,
+            prompt_hash=name.prompt_hash,
+            variant=variant,
+        ),
     )
 
 

@@ -16,7 +16,9 @@ from tqdm import tqdm
 
 from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import feature_key
-from pipeline.params.features import FeatureParams
+from pipeline.items.units import Unit
+from pipeline.models.pool import ModelPool
+from pipeline.models.replacement import ReplacementModel
 from store.collections.item import Item
 
 # Activations (token x feature) of one layer at a time: 64 MB in float32.
@@ -74,12 +76,25 @@ def contexts_from(item: Item) -> Contexts:
     return Contexts(variant=item.variant, **item.arrays)
 
 
+def compute_contexts(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Contexts of a unit's one variant; its arguments are those of `collect_contexts`.
+
+    `edges` is a list here, and the unit's prompt hash is one of the texts.
+    """
+    (variant,) = unit.variants
+    arguments = {**unit.arguments, "edges": np.asarray(unit.arguments["edges"], np.float32)}
+    contexts = collect_contexts(models.replacement(variant), variant, **arguments)
+    yield "contexts", context_item(contexts, unit.item(variant).key, unit.prompt_hash)
+
+
 def collect_contexts(
-    replacement: Any,
+    replacement: ReplacementModel,
     variant: str,
+    *,
     texts: Sequence[Sequence[int]],
     edges: np.ndarray,
-    params: FeatureParams,
+    contexts: int,
+    window: int,
 ) -> Contexts:
     """Strongest contexts and histogram of every feature that fires in `texts`.
 
@@ -92,10 +107,14 @@ def collect_contexts(
         do not count.
     edges
         (bin + 1,) histogram edges, ascending.
+    contexts
+        So many a feature are kept.
+    window
+        Tokens around a peak.
     """
     n_layers, d_transcoder = replacement.cfg.n_layers, replacement.transcoders.d_transcoder
     bins = len(edges) - 1
-    tops = [_Top(d_transcoder, params.contexts) for _ in range(n_layers)]
+    tops = [_Top(d_transcoder, contexts) for _ in range(n_layers)]
     histograms = [np.zeros(d_transcoder * bins, np.int64) for _ in range(n_layers)]
     inner = edges[1:-1]
 
@@ -119,7 +138,7 @@ def collect_contexts(
 
     text, position = gather("text"), gather("position")
     text[text == _NONE] = -1
-    start, token = _windows(texts, text, position, params.window)
+    start, token = _windows(texts, text, position, window)
     activation = np.zeros(token.shape, np.float32)
     _fill(replacement, texts, layer, index, text, start, activation, variant)
     activation[token < 0] = 0

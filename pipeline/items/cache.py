@@ -20,21 +20,27 @@ from store.collections.item import Item
 
 
 class ItemCache:
-    """Items by content key below one folder; safe for several processes at once."""
+    """Items by kind and content key below one folder; safe for several processes at once.
+
+    Parameters
+    ----------
+    root
+        The folder; made when the first item is put.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
-    def _path(self, key: str) -> Path:
-        return self._root / key[:2] / f"{key}.safetensors"
+    def _path(self, kind: str, key: str) -> Path:
+        return self.root / kind / key[:2] / f"{key}.safetensors"
 
-    def holds(self, key: str) -> bool:
+    def holds(self, kind: str, key: str) -> bool:
         """Whether there is an entry for the key."""
-        return self._path(key).exists()
+        return self._path(kind, key).exists()
 
-    def get(self, key: str) -> Item | None:
+    def get(self, kind: str, key: str) -> Item | None:
         """The item, or None if it is not there (or is damaged, and then removed)."""
-        path = self._path(key)
+        path = self._path(kind, key)
         if not path.exists():
             return None
         content = path.read_bytes()
@@ -56,9 +62,9 @@ class ItemCache:
             scalars=json.loads(header["scalars"]),
         )
 
-    def put(self, item: Item) -> None:
+    def put(self, kind: str, item: Item) -> None:
         """Write an item atomically; the same key always holds the same bytes."""
-        if self.holds(item.key):
+        if self.holds(kind, item.key):
             return
         arrays = {name: np.ascontiguousarray(array) for name, array in item.arrays.items()}
         header = {
@@ -68,7 +74,7 @@ class ItemCache:
             "scalars": json.dumps(dict(item.scalars), sort_keys=True),
         }
         metadata = {**header, "checksum": _checksum(arrays, header)}
-        write_bytes(self._path(item.key), save(arrays, metadata))
+        write_bytes(self._path(kind, item.key), save(arrays, metadata))
 
 
 def _checksum(arrays: dict[str, np.ndarray], header: dict[str, str]) -> str:

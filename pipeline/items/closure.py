@@ -1,8 +1,8 @@
-"""The first-party import closure of a module: what a change of code can affect.
+"""What a stage may run: the first-party import closure of a module, and the libraries.
 
-DVC reruns a stage when a module of its closure changes (``dvc.yaml`` lists them, kept true
-by a test), and an item's content key holds the closure's digest, so a change of code never
-reuses an old item and an unrelated edit never recomputes one.
+DVC reruns a stage when a file below its folders in ``dvc.yaml`` changes; a test shows that the
+stage's import closure lies inside of them. A rerun takes from the item cache what an edit did
+not touch: that is decided exactly, by `pipeline.items.code`.
 """
 
 import ast
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from store.base.atomic import write_text
-from store.base.hashing import digest, file_digest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("pipeline", "store")
@@ -32,8 +31,9 @@ PINNED: Final = "pipeline/items/libraries.txt"
 """Their pinned versions, kept true by a test."""
 
 
-def _file_of(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
+def file_of(module: str, root: Path = ROOT) -> Path | None:
+    """The file of a first-party module or package below a root, None if there is none."""
+    path = root.joinpath(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.exists():
             return candidate
@@ -67,7 +67,7 @@ def import_closure(module: str) -> tuple[str, ...]:
     pending, seen = [module], set[Path]()
     while pending:
         name = pending.pop()
-        path = _file_of(name)
+        path = file_of(name)
         if path is None or path in seen:
             continue
         seen.add(path)
@@ -82,13 +82,6 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
-@cache
-def code_digest(module: str) -> str:
-    """Digest of a module's closure and of the library versions, for content keys."""
-    files = {name: file_digest(ROOT / name) for name in import_closure(module)}
-    return digest({"files": files, "libraries": library_versions()})
-
-
 def pinned_libraries() -> str:
     """The lines of ``requirements.txt`` that pin `LIBRARIES`: content of ``libraries.txt``.
 
@@ -99,33 +92,5 @@ def pinned_libraries() -> str:
     return "".join(f"{line}\n" for line in sorted(lines) if line.split("==")[0] in LIBRARIES)
 
 
-def stage_dependencies(stage: str) -> tuple[str, ...]:
-    """The files that ``dvc.yaml`` must list as code dependencies of a stage."""
-    return (*import_closure(f"pipeline.stages.{stage}"), PINNED)
-
-
-def is_code(dependency: str) -> bool:
-    """Whether a dependency in ``dvc.yaml`` is first-party code."""
-    return dependency == PINNED or (dependency.endswith(".py") and dependency.split("/")[0] in PACKAGES)
-
-
-def rewrite(pipeline_file: Path) -> None:
-    """Bring the code dependencies in ``dvc.yaml`` up to date, keeping its comments."""
-    # Installed with DVC, which edits its own files with it.
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 100
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(pipeline_file)
-    for name, stage in document["stages"].items():
-        deps = stage["do"]["deps"]
-        data = [dependency for dependency in deps if not is_code(dependency)]
-        deps[:] = [*data, *stage_dependencies(name)]
-    with pipeline_file.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
-
-
 if __name__ == "__main__":
     write_text(ROOT / PINNED, pinned_libraries())
-    rewrite(ROOT / "dvc.yaml")

@@ -1,41 +1,121 @@
-"""From requests to a published collection: refill the cache, compute the rest, assemble."""
+"""From units to published collections: refill the cache, compute the rest, assemble."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.items.cache import ItemCache
+from pipeline.items.executor import Executor, compute_unit, in_this_process, lacks
 from pipeline.items.refill import refill
-from pipeline.items.requests import Request, compute_items
+from pipeline.items.units import ItemName, Unit
+from pipeline.models.pool import ModelPool
+from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.writer import write_collection
-from store.schema.registry import CollectionSchema
+from store.documents.failures import Failure
+from store.schema.specs import CollectionSchema
 
 
 def collect(
-    requests: Sequence[Request],
-    compute: Callable[[Request], Item],
+    units: Sequence[Unit],
+    schemas: Sequence[CollectionSchema],
     *,
-    schema: CollectionSchema,
-    out: Path,
-    provenance: dict[str, Any],
+    folder: Path,
+    provenance: Mapping[str, Any],
+    models: ModelPool,
     cache: ItemCache,
-) -> None:
-    """Compute what the cache and the previous out lack, and publish the collection at `out`.
+    executor: Executor = in_this_process,
+) -> list[Failure]:
+    """Compute what the cache and the previous stores lack, and publish the collections.
 
-    A store is assembled afresh from exactly the requested items, so that a removed prompt
-    leaves nothing behind.
+    Stores are assembled afresh from exactly the wanted items, so that a removed prompt leaves
+    nothing behind.
+
+    Parameters
+    ----------
+    units
+        What is to be computed; each says which items are wanted of it.
+    schemas
+        The collections to publish, each as ``folder/<kind>``.
+    folder
+        The profile's folder of artifacts.
+    provenance
+        Written into every collection.
+    models, cache
+        What units are computed with, and where finished items are.
+    executor
+        Who computes.
+
+    Returns
+    -------
+    list of Failure
+        Prompts that could not be computed; what they would have given is in no collection.
+
+    Raises
+    ------
+    UserError
+        None could be computed.
     """
-    if refilled := refill(cache, requests, out):
-        print(f"{schema.kind}: {refilled} taken over from the previous store")
-    compute_items(requests, compute, cache, label=schema.kind)
-    write_collection(out, schema, _cached(requests, compute, cache), provenance=provenance)
+    failures = compute(units, models=models, cache=cache, folder=folder, executor=executor)
+    failed = {(each.prompt_hash, each.variants) for each in failures}
+    done = [unit for unit in units if (unit.prompt_hash, unit.variants) not in failed]
+    for schema in schemas:
+        write_collection(
+            folder / schema.kind,
+            schema,
+            _items(done, schema.kind, models, cache),
+            provenance=dict(provenance),
+        )
+    return failures
 
 
-def _cached(
-    requests: Sequence[Request], compute: Callable[[Request], Item], cache: ItemCache
-) -> Iterator[Item]:
+def compute(
+    units: Sequence[Unit],
+    *,
+    models: ModelPool,
+    cache: ItemCache,
+    folder: Path | None = None,
+    label: str = "",
+    executor: Executor = in_this_process,
+) -> list[Failure]:
+    """Put the wanted items into the cache, from previous stores below `folder` where they are there.
+
+    Says by kind how many were computed, or as `label` where items stay in the cache. Returns
+    and raises as `collect`.
+    """
+    kinds = list(dict.fromkeys(kind for unit in units for kind, _ in unit.outputs))
+    if folder is not None:
+        for kind in kinds:
+            if refilled := refill(cache, kind, _names(units, kind), folder / kind):
+                print(f"{kind}: {refilled} taken over from the previous store")
+    missing = [(kind, unit) for unit in units for kind, _ in lacks(cache, unit)]
+    failures = executor(units, models, cache, label or " and ".join(kinds))
+    failed = {(each.prompt_hash, each.variants) for each in failures}
+    for kind in kinds:
+        wanted = len(_names(units, kind))
+        new = [unit for each, unit in missing if each == kind]
+        lost = sum((unit.prompt_hash, unit.variants) in failed for unit in new)
+        print(f"{label or kind}: {len(new) - lost} computed, {wanted - len(new)} from the cache")
+    if failures:
+        print(f"{label or kinds[0]}: {len(failures)} of {len(units)} failed; the first: {failures[0].reason}")
+    if units and len(failures) == len(units):
+        raise UserError(f"None of {len(units)} prompts could be computed. {failures[0].reason}")
+    return failures
+
+
+def _names(units: Sequence[Unit], kind: str) -> list[ItemName]:
+    return [unit.item(variant) for unit in units for each, variant in unit.outputs if each == kind]
+
+
+def _items(units: Sequence[Unit], kind: str, models: ModelPool, cache: ItemCache) -> Iterator[Item]:
     """The items one by one, so that memory does not grow with the number of prompts."""
-    for request in requests:
-        item = cache.get(request.key)
-        yield compute(request) if item is None else item
+    for unit in units:
+        for name in _names([unit], kind):
+            item = cache.get(kind, name.key)
+            if item is None:  # damaged, or removed since
+                failure = compute_unit(unit, models, cache)
+                item = cache.get(kind, name.key)
+                if item is None:
+                    reason = "something removes its items" if failure is None else failure.reason
+                    raise UserError(f"{kind} of prompt {name.prompt_hash} cannot be computed: {reason}")
+            yield item

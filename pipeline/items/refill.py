@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.items.cache import ItemCache
-from pipeline.items.requests import Request
+from pipeline.items.units import ItemName
 from store.base.errors import StoreError
 from store.collections.reader import open_collection
 
 
-def refill(cache: ItemCache, requests: Sequence[Request], out: Path) -> int:
+def refill(cache: ItemCache, kind: str, names: Sequence[ItemName], out: Path) -> int:
     """Put what the previous version of the collection at `out` holds into the cache.
 
-    Only when a requested item is not in the cache. A damaged or older store is no source;
+    Only when one of the named items is not in the cache. A damaged or older store is no source;
     its items are then computed again. Returns the number of items put.
     """
-    wanted = {request.key for request in requests if not cache.holds(request.key)}
+    wanted = {name.key for name in names if not cache.holds(kind, name.key)}
     if not wanted:
         return 0
     with _previous(out) as folder:
@@ -32,7 +32,7 @@ def refill(cache: ItemCache, requests: Sequence[Request], out: Path) -> int:
             collection = open_collection(folder)
             found = collection.index[collection.index["key"].isin(wanted)]
             for row in found.itertuples():
-                cache.put(collection.item(row.prompt_hash, row.variant))
+                cache.put(kind, collection.item(row.prompt_hash, row.variant))
         except StoreError:
             return 0
     return len(found)

@@ -1,36 +1,43 @@
-"""What every stage downstream of `models` works on: manifest, prompts, models, cache."""
+"""What every stage downstream of `models` works on: manifest, prompts, models, cache, failures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipeline.items.cache import ItemCache
-from pipeline.items.keys import content_key, item_key
-from pipeline.items.requests import Request
+from pipeline.items.collect import collect
+from pipeline.items.provenance import provenance
+from pipeline.items.units import Compute, Unit, make_unit
 from pipeline.models.pool import ModelPool
-from pipeline.params.project import Params
+from pipeline.params.runtime import RuntimeParams
 from pipeline.run.stage import CACHE, artifacts
+from store.documents.failures import Failure, write_failures
 from store.documents.manifest import read_manifest
 from store.documents.prompts import Prompt, read_prompts
 from store.documents.variants import BASE
-
-ALWAYS: Final = ("pipeline.models.pool", "pipeline.run.determinism")
-"""Modules that take part in every item: which weights, and what fixes their last bit."""
+from store.schema.specs import CollectionSchema
 
 
 class Subject:
-    """A profile's models and prompts, and how its items are requested."""
+    """A profile's models and prompts, and how its items are computed.
 
-    def __init__(self, profile: str, params: Params, code: tuple[str, ...]) -> None:
-        """`code`: the modules whose import closures determine this stage's items."""
+    Parameters
+    ----------
+    profile
+        Name of the profile.
+    runtime
+        Seed and threads; part of every key.
+    """
+
+    def __init__(self, profile: str, runtime: RuntimeParams) -> None:
         self.folder: Path = artifacts(profile)
-        self.runtime = params.runtime
+        self.runtime = runtime
         self.manifest = read_manifest(self.folder / "models.json")
         self.prompts: dict[str, Prompt] = {
             prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")
         }
         self.models = ModelPool(self.manifest)
-        self._code = (*code, *ALWAYS)
+        self.cache = ItemCache(CACHE)
 
     @property
     def variants(self) -> list[str]:
@@ -43,23 +50,53 @@ class Subject:
         """The variant that is compared with base on every prompt."""
         return str(self.manifest.variant(self.manifest.focus))
 
-    def cache(self, kind: str) -> ItemCache:
-        """Finished items of one kind."""
-        return ItemCache(CACHE / kind)
+    def unit(
+        self,
+        compute: Compute,
+        prompt: Prompt,
+        variants: Sequence[str],
+        outputs: Sequence[tuple[str, str]],
+        arguments: Mapping[str, Any],
+    ) -> Unit:
+        """A unit of work on one prompt; see `pipeline.items.units.Unit`."""
+        return make_unit(
+            compute,
+            prompt_hash=prompt.hash,
+            token_ids=prompt.token_ids,
+            variants=variants,
+            outputs=outputs,
+            arguments=arguments,
+            manifest=self.manifest,
+            runtime=self.runtime,
+        )
 
-    def request(self, kind: str, variant: str, prompt: Prompt, parameters: Mapping[str, Any]) -> Request:
-        """The request for one item: everything that determines it is in its key."""
-        key = item_key(kind, prompt=prompt, parameters=parameters, **self._which(variant))
-        return Request(key=key, prompt_hash=prompt.hash, variant=variant)
+    def publish(
+        self,
+        stage: str,
+        units: Sequence[Unit],
+        schemas: Sequence[CollectionSchema],
+        parameters: Mapping[str, Mapping[str, Any]],
+    ) -> list[Failure]:
+        """Compute units and publish their collections; see `pipeline.items.collect.collect`.
 
-    def key(self, kind: str, variant: str, parameters: Mapping[str, Any]) -> str:
-        """Content key of what a variant gives that depends on no prompt."""
-        return content_key(kind, parameters=parameters, **self._which(variant))
+        Parameters
+        ----------
+        stage
+            The stage that asks; written into the provenance.
+        units, schemas
+            What is computed, and what is published of it.
+        parameters
+            Sections of ``params.yaml`` that the stage reads, by name.
+        """
+        return collect(
+            units,
+            schemas,
+            folder=self.folder,
+            provenance=provenance(stage, self.manifest, parameters),
+            models=self.models,
+            cache=self.cache,
+        )
 
-    def _which(self, variant: str) -> dict[str, Any]:
-        return {
-            "code": self._code,
-            "manifest": self.manifest,
-            "variant": self.manifest.variant(variant),
-            "runtime": self.runtime,
-        }
+    def write_failures(self, stage: str, failures: Sequence[Failure]) -> None:
+        """Write ``failures/<stage>.json``, which pages show."""
+        write_failures(self.folder / "failures" / f"{stage}.json", failures)

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from pipeline.attribution.prompt_items import PromptItems, candidate_item, prompt_items
-from pipeline.items.requests import Request
+from pipeline.attribution.prompt_items import (
+    CANDIDATE_PARAMS,
+    GRAPH_PARAMS,
+    PromptItems,
+    candidate_item,
+    prompt_items,
+)
+from pipeline.attribution.targets import in_order, target_set
+from pipeline.items.units import ItemName
 from pipeline.live.pool import LivePool
 from pipeline.params.graphs import GraphParams
-from pipeline.stages.graphs import TRACED
 from store.base.hashing import digest
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
@@ -43,36 +49,34 @@ def trace_pair(
     UserError
         A model cannot be loaded, or something is not finite (the message says where).
     """
-    # Base first, then by name: the stage's order, which the targets keep.
-    names = sorted({BASE, *(pool.name(variant) for variant in pair)}, key=lambda name: (name != BASE, name))
-    requests = [
-        Request(key=_key(pool, prompt, name, graphs), prompt_hash=prompt.hash, variant=name) for name in names
+    variants = in_order([BASE, *(pool.name(variant) for variant in pair)])
+    names = [
+        ItemName(key=_key(pool, prompt, variant, graphs), prompt_hash=prompt.hash, variant=variant)
+        for variant in variants
     ]
     with pool.lock:
-        for step, name in enumerate(names):
-            progress(f"loading {name}", _LOADED * step / len(names))
-            pool.replacement(name)
+        for step, variant in enumerate(variants):
+            progress(f"loading {variant}", _LOADED * step / len(variants))
+            pool.replacement(variant)
         with pool.alone() as models:
             own = {}
-            for step, request in enumerate(requests):
-                progress(
-                    f"candidates of {request.variant}", _LOADED + (_CHOSEN - _LOADED) * step / len(names)
-                )
+            for step, name in enumerate(names):
+                progress(f"candidates of {name.variant}", _LOADED + (_CHOSEN - _LOADED) * step / len(names))
                 item = candidate_item(
-                    models.replacement(request.variant),
+                    models.replacement(name.variant),
                     prompt.token_ids,
-                    request,
-                    **graphs.model_dump(include={"max_n_logits", "desired_logit_prob"}),
+                    name,
+                    **graphs.model_dump(include=set(CANDIDATE_PARAMS)),
                 )
-                own[request.variant] = item.arrays["candidate_token"].tolist()
-            progress(f"tracing {' and '.join(names)}", _CHOSEN)
+                own[name.variant] = item.arrays["candidate_token"].tolist()
+            progress(f"tracing {' and '.join(variants)}", _CHOSEN)
             return prompt_items(
                 models,
                 prompt.token_ids,
-                requests,
-                targets=list(dict.fromkeys(token for tokens in own.values() for token in tokens)),
+                names,
+                targets=target_set(own),
                 own_candidates=own,
-                **graphs.model_dump(include=TRACED),
+                **graphs.model_dump(include=set(GRAPH_PARAMS)),
             )
 
 

@@ -16,14 +16,15 @@ from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.ranking import ALL
 from pipeline.analysis.scores import READ, activation_scores
 from pipeline.features.contexts import (
-    collect_contexts,
-    context_item,
+    compute_contexts,
     contexts_from,
     histogram_edges,
 )
 from pipeline.features.promoted import promoted_tokens
+from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
+from pipeline.items.units import make_unit
 from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
@@ -33,10 +34,9 @@ from store.base.hashing import PROMPT_HASH_DIGITS, digest
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
+from store.documents.variants import BASE
 from store.schema.rankings import SCORES, ranking_group
 from store.schema.registry import FEATURES
-
-CODE = ("pipeline.features.contexts",)
 
 
 def contexts_of(
@@ -50,19 +50,28 @@ def contexts_of(
     if texts is None:
         return []
     lines = read_texts(Path(texts), subject.models.tokenizer, subject.manifest.model.context)
-    rule = params.model_dump(include={"contexts", "window"}) | {"edges": edges.tolist()}
-    cache = subject.cache("contexts")
-    found = []
-    for variant in (subject.variants[0], subject.focus):
-        key = subject.key("contexts", variant, {**rule, "texts": lines})
-        item = cache.get(key)
-        if item is None:
-            model = subject.models.replacement(variant)
-            contexts = collect_contexts(model, variant, lines, edges, params)
-            item = context_item(contexts, key, digest(lines)[:PROMPT_HASH_DIGITS])
-            cache.put(item)
-        found.append(contexts_from(item))
-    return found
+    arguments = {
+        "texts": [list(line) for line in lines],
+        "edges": edges.tolist(),
+        "contexts": params.contexts,
+        "window": params.window,
+    }
+    units = [
+        make_unit(
+            compute_contexts,
+            prompt_hash=digest(lines)[:PROMPT_HASH_DIGITS],
+            token_ids=(),
+            variants=[variant],
+            outputs=[("contexts", variant)],
+            arguments=arguments,
+            manifest=subject.manifest,
+            runtime=subject.runtime,
+        )
+        for variant in (BASE, subject.focus)
+    ]
+    compute(units, models=subject.models, cache=subject.cache)
+    items = [subject.cache.get("contexts", unit.item(unit.variants[0]).key) for unit in units]
+    return [contexts_from(item) for item in items if item is not None]
 
 
 def scored_graphs(found: Collection) -> Iterator[Item]:
@@ -131,14 +140,13 @@ def _counts(table: xr.Dataset, what: str, fdr: float) -> dict[str, dict[str, int
 
 def main(profile: str, params: Params) -> None:
     """Write the features dataset of a profile."""
-    subject = Subject(profile, params, CODE)
+    subject = Subject(profile, params.runtime)
     activations = open_collection(subject.folder / "activations")
     chosen = params.features
     edges = histogram_edges(chosen.bin_low, chosen.bin_high, chosen.bins)
-    base = subject.variants[0]
 
     def promoted(layer: np.ndarray, index: np.ndarray) -> Promoted:
-        model = subject.models.replacement(base)
+        model = subject.models.replacement(BASE)
         return promoted_tokens(model, layer, index, params.features.promoted)
 
     graphs = open_collection(subject.folder / "graphs")

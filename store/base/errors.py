@@ -13,6 +13,21 @@ class UserError(Exception):
     """
 
 
+class PromptError(UserError):
+    """A prompt that cannot be computed, though others may.
+
+    Attributes
+    ----------
+    layer, position
+        Where it goes wrong, 0-based; None where it is no matter of one place.
+    """
+
+    def __init__(self, message: str, *, layer: int | None = None, position: int | None = None) -> None:
+        super().__init__(message)
+        self.layer = layer
+        self.position = position
+
+
 class StoreError(Exception):
     """Something is wrong with an artifact; the message names it and the way out."""
 

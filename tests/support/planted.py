@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from pipeline.attribution.paired import Together, trace_together
 from pipeline.attribution.prompt_items import PromptItems, prompt_items
-from pipeline.items.requests import Request
+from pipeline.items.units import ItemName
 from pipeline.models.pool import ModelPool
 from store.base.hashing import prompt_hash
 from store.documents.prompts import Prompt
@@ -93,7 +93,7 @@ class Planted:
         return prompt_items(
             self.pool,
             prompt.token_ids,
-            [Request(key="0" * 64, prompt_hash=prompt.hash, variant=variant) for variant in variants],
+            [ItemName(key="0" * 64, prompt_hash=prompt.hash, variant=variant) for variant in variants],
             targets=targets,
             own_candidates=dict.fromkeys(variants, targets),
             max_feature_nodes=10**6,

@@ -8,7 +8,7 @@ from pipeline.analysis.stored_graph import prune_stored
 from pipeline.attribution.adapter_items import causes
 from pipeline.attribution.paired import trace_together
 from pipeline.attribution.prompt_items import PromptItems, prompt_items
-from pipeline.items.requests import Request
+from pipeline.items.units import ItemName
 from pipeline.models.pool import ModelPool
 from store.collections.item import Item
 from store.schema.registry import ADAPTERS, FULL_GRAPHS, GRAPHS
@@ -29,8 +29,8 @@ RULE = {
 }
 
 
-def requests(variants: list[str]) -> list[Request]:
-    return [Request(key=f"{i:064x}", prompt_hash="0" * 12, variant=v) for i, v in enumerate(variants)]
+def requests(variants: list[str]) -> list[ItemName]:
+    return [ItemName(key=f"{i:064x}", prompt_hash="0" * 12, variant=v) for i, v in enumerate(variants)]
 
 
 @pytest.fixture(scope="module")

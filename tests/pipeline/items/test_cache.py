@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pipeline.items.requests import Request, compute_items
 
 from pipeline.items.cache import ItemCache
-from pipeline.items.requests import Request, compute_items
 from store.collections.item import Item
 from tests.support.items import KEY, small_item
 

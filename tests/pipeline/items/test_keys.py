@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pipeline.items.keys import item_key
 
 from pipeline.items import keys
-from pipeline.items.keys import item_key
 from pipeline.params.runtime import RuntimeParams
 from store.documents.variants import Variant
 from tests.support.items import MANIFEST, PROMPT

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.attribution.prompt_items import prompt_items
+from pipeline.attribution.prompt_items import GRAPH_PARAMS, prompt_items
 from pipeline.interventions import Intervention, SteeringEngine
-from pipeline.items.requests import Request
+from pipeline.items.units import ItemName
 from pipeline.live import LivePool, trace_pair, typed_prompt
 from pipeline.models.loading import load_causal_lm, load_replacement
 from pipeline.models.pool import ModelPool
 from pipeline.params.graphs import GraphParams
-from pipeline.stages.graphs import TRACED
 from store.base.errors import UserError
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
@@ -53,10 +52,10 @@ def test_items_are_those_of_the_pipeline(pool: LivePool, manifest: Manifest, gra
     reference = prompt_items(
         ModelPool(manifest),
         prompt.token_ids,
-        [Request(key="0" * 64, prompt_hash=prompt.hash, variant=variant) for variant in PAIR],
+        [ItemName(key="0" * 64, prompt_hash=prompt.hash, variant=variant) for variant in PAIR],
         targets=targets,
         own_candidates=own,
-        **graphs.model_dump(include=TRACED),
+        **graphs.model_dump(include=set(GRAPH_PARAMS)),
     )
     assert set(found.graphs) == set(PAIR)
     assert set(found.adapters) == {"general@1.0"}

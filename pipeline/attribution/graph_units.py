@@ -1,0 +1,92 @@
+"""Units of work of attribution graphs: candidates first, then all variants on one target set."""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.attribution.prompt_items import (
+    CANDIDATE_PARAMS,
+    GRAPH_PARAMS,
+    compute_candidates,
+    compute_dose,
+    compute_graphs,
+)
+from pipeline.attribution.targets import in_order, target_set
+from pipeline.items.cache import ItemCache
+from pipeline.items.subject import Subject
+from pipeline.items.units import Unit
+from pipeline.params.graphs import GraphParams
+from store.documents.prompts import Prompt
+from store.documents.variants import BASE
+
+Candidates = Mapping[str, Sequence[int]]
+"""Candidate token ids of a prompt by variant, most probable first."""
+
+
+def candidate_units(
+    subject: Subject, prompts: Mapping[str, Sequence[str]], graphs: GraphParams
+) -> list[Unit]:
+    """Candidates of every variant of every prompt.
+
+    Parameters
+    ----------
+    subject
+        The profile.
+    prompts
+        The variants of each prompt, by prompt hash.
+    graphs
+        How candidates are chosen.
+    """
+    arguments = graphs.model_dump(include=set(CANDIDATE_PARAMS))
+    return [
+        subject.unit(
+            compute_candidates, subject.prompts[prompt], [variant], [("candidates", variant)], arguments
+        )
+        for prompt, variants in prompts.items()
+        for variant in variants
+    ]
+
+
+def candidates_of(units: Sequence[Unit], cache: ItemCache) -> dict[str, dict[str, list[int]]]:
+    """What `candidate_units` gave, of the prompts whose candidates are all in the cache."""
+    found: dict[str, dict[str, list[int]]] = {}
+    incomplete: set[str] = set()
+    for unit in units:
+        (variant,) = unit.variants
+        item = cache.get("candidates", unit.item(variant).key)
+        if item is None:
+            incomplete.add(unit.prompt_hash)
+        else:
+            own = item.arrays["candidate_token"].tolist()
+            found.setdefault(unit.prompt_hash, {})[variant] = own
+    return {prompt: own for prompt, own in found.items() if prompt not in incomplete}
+
+
+def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:
+    """Graphs of a prompt's variants, what adapters write to, and by policy full adjacencies.
+
+    Parameters
+    ----------
+    subject, prompt
+        Whose graphs.
+    own
+        Candidates by variant: the target set is their union.
+    graphs
+        How they are traced, and what of them is kept.
+    """
+    variants = in_order(list(own))
+    adapted = [variant for variant in variants if variant != BASE]
+    outputs = [("graphs", variant) for variant in variants] + [("adapters", variant) for variant in adapted]
+    if graphs.full == "always" or (graphs.full == "tagged" and graphs.full_tag in prompt.tags):
+        outputs += [("full_graphs", variant) for variant in variants]
+    return subject.unit(compute_graphs, prompt, variants, outputs, _arguments(own, graphs))
+
+
+def dose_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:
+    """Graphs of a prompt at several scales of an adapter; arguments as of `graph_unit`."""
+    outputs = [("dose", variant) for variant in own]
+    return subject.unit(compute_dose, prompt, list(own), outputs, _arguments(own, graphs))
+
+
+def _arguments(own: Candidates, graphs: GraphParams) -> dict[str, object]:
+    traced = graphs.model_dump(include=set(GRAPH_PARAMS))
+    by_variant = {variant: list(tokens) for variant, tokens in own.items()}
+    return {**traced, "targets": target_set(own), "own_candidates": by_variant}

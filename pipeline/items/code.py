@@ -1,0 +1,283 @@
+"""Exactly which code computes an item: definitions that it reaches, by their syntax trees.
+
+An item's content key holds the digest of what its computation reaches: function by function,
+class by class and constant by constant, without comments, docstrings and annotations. So a
+comment or an unrelated edit recomputes nothing, and a change of code never reuses an old item.
+
+Reached is every definition that a reached one names, in its body, its decorators or its
+annotations: an object that a function works on comes from a parameter (its class is in the
+annotation), from a call (the callee is named) or from a constant. Annotations lead on but are
+not hashed. What is called by a name that is made at run time (`getattr`, `import_module`) is
+not seen; computations of items use neither for code of this project.
+"""
+
+import ast
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.items.closure import PACKAGES, ROOT, file_of
+
+Definition = ast.stmt
+"""A statement at the top of a module that binds names: a function, a class, an assignment."""
+
+
+class Name(NamedTuple):
+    """A name at the top of a module; an empty one is the module itself, whole."""
+
+    module: str
+    name: str
+
+
+def root_of(function: Callable[..., Any] | type) -> Name:
+    """The name under which a module-level function or class stands in its module."""
+    if "<" in function.__qualname__ or "." in function.__qualname__:
+        raise ValueError(f"{function.__qualname__} is not at the top of its module, so no key can name it")
+    return Name(function.__module__, function.__qualname__)
+
+
+class _Module:
+    """A first-party module: its definitions, its imports, and what runs when it is imported."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.definitions: dict[str, list[Definition]] = {}
+        self.imports: dict[str, Name] = {}
+        self.effects: list[ast.stmt] = []
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            self._add(statement)
+
+    def _add(self, statement: ast.stmt) -> None:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            self.imports |= _bindings(statement)
+        elif isinstance(statement, ast.If) and _is_type_checking(statement):
+            for inner in statement.body:
+                self._add(inner)
+        elif isinstance(statement, ast.If) and ast.unparse(statement.test).startswith("__name__"):
+            pass  # what a program does, not what importing it does
+        elif bound := _bound(statement):
+            for name in bound:
+                self.definitions.setdefault(name, []).append(statement)
+        elif not _is_docstring(statement):
+            self.effects.append(statement)
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    self.imports |= _bindings(node)
+
+
+class CodeBase:
+    """The first-party code below a root, parsed once.
+
+    Parameters
+    ----------
+    root
+        The folder that holds the packages `pipeline` and `store`.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._modules: dict[str, _Module | None] = {}
+        self._texts: dict[Name, str] = {}
+        self._leads: dict[Name, list[Name]] = {}
+        self._digests: dict[frozenset[Name], str] = {}
+
+    def digest(self, roots: Iterable[Name]) -> str:
+        """SHA-256 over all that the roots reach, 64 hex digits."""
+        key = frozenset(roots)
+        if key not in self._digests:
+            sha = hashlib.sha256()
+            for name, text in sorted(self.reached(key).items()):
+                sha.update(f"{name.module}:{name.name}\n{text}\n".encode())
+            self._digests[key] = sha.hexdigest()
+        return self._digests[key]
+
+    def reached(self, roots: Iterable[Name]) -> dict[Name, str]:
+        """Every definition that the roots reach, with its syntax tree as text.
+
+        Raises
+        ------
+        LookupError
+            A root is not defined where it should be.
+        """
+        found: dict[Name, str] = {}
+        pending = list(roots)
+        for root in pending:
+            if self._resolve(root) is None:
+                raise LookupError(f"{root.module} defines no {root.name}")
+        while pending:
+            name = self._resolve(pending.pop())
+            if name is None or name in found:
+                continue
+            self._read(name)
+            found[name] = self._texts[name]
+            pending += self._leads[name]
+        return {name: text for name, text in found.items() if name.name or text}
+
+    def _read(self, name: Name) -> None:
+        """Note a definition's text, and what it leads to; `name` is resolved."""
+        module = self._module(name.module)
+        if name in self._texts or module is None:
+            return
+        statements = module.definitions[name.name] if name.name else module.effects
+        self._texts[name] = "\n".join(_text(statement) for statement in statements)
+        leads = [Name(package, "") for package in _with_packages(name.module)]
+        for statement in statements:
+            leads += self._named(module, statement)
+        self._leads[name] = leads
+
+    def _module(self, name: str) -> _Module | None:
+        if name not in self._modules:
+            path = file_of(name, self._root) if name.split(".")[0] in PACKAGES else None
+            self._modules[name] = None if path is None else _Module(name, path)
+        return self._modules[name]
+
+    def _resolve(self, name: Name) -> Name | None:
+        """Where a name is defined, behind re-exports; None outside of this project."""
+        module = self._module(name.module)
+        if module is None:
+            return None
+        if not name.name or name.name in module.definitions:
+            return name
+        if name.name in module.imports:
+            return self._resolve(module.imports[name.name])
+        # `from package import module`
+        return Name(f"{name.module}.{name.name}", "") if self._module(f"{name.module}.{name.name}") else None
+
+    def _named(self, module: _Module, statement: ast.stmt) -> Iterator[Name]:
+        """What a definition names: of its own module, or imported at the top or inside of it."""
+        bindings = dict(module.imports)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                bindings |= _bindings(node)
+        for path in _paths(statement):
+            first, *rest = path
+            if first in bindings:
+                yield from self._through(bindings[first], rest)
+            elif first in module.definitions:
+                yield Name(module.name, first)
+
+    def _through(self, name: Name, attributes: list[str]) -> Iterator[Name]:
+        """What `name.attribute...` is, where name is a module; else what name itself is."""
+        target = self._resolve(name)
+        if target is None:
+            return
+        if target.name:
+            yield target
+        elif attributes:
+            yield from self._through(Name(target.module, attributes[0]), attributes[1:])
+        elif found := self._module(target.module):
+            # The module as an object: whatever is in it may be used.
+            yield from (Name(target.module, each) for each in found.definitions)
+
+
+@cache
+def code_base() -> CodeBase:
+    """This project's code."""
+    return CodeBase()
+
+
+def _with_packages(module: str) -> list[str]:
+    """A module and the packages around it: Python runs them all."""
+    parts = module.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _bindings(statement: ast.Import | ast.ImportFrom) -> dict[str, Name]:
+    if isinstance(statement, ast.ImportFrom):
+        if statement.level or statement.module is None:
+            return {}
+        return {alias.asname or alias.name: Name(statement.module, alias.name) for alias in statement.names}
+    # `import a.b` binds a; `import a.b as c` binds a.b.
+    return {
+        alias.asname or alias.name.split(".")[0]: Name(alias.name.split(".")[0], "")
+        if alias.asname is None
+        else Name(alias.name, "")
+        for alias in statement.names
+    }
+
+
+def _bound(statement: ast.stmt) -> list[str]:
+    """Names that a definition binds; none for any other statement."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Assign):
+        targets = [node for target in statement.targets for node in ast.walk(target)]
+    elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
+        targets = [statement.target]
+    else:
+        return []
+    return [node.id for node in targets if isinstance(node, ast.Name)]
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _is_type_checking(statement: ast.If) -> bool:
+    return ast.unparse(statement.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def _paths(statement: ast.stmt) -> Iterator[list[str]]:
+    """Dotted names that a statement loads, those in quoted annotations included."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Attribute | ast.Name):
+            path: list[str] = []
+            inner: ast.AST = node
+            while isinstance(inner, ast.Attribute):
+                path.append(inner.attr)
+                inner = inner.value
+            if isinstance(inner, ast.Name):
+                yield [inner.id, *reversed(path)]
+            else:
+                pending.append(inner)
+            continue
+        pending += [
+            ast.parse(quoted.value, mode="eval").body
+            for quoted in _annotations(node)
+            if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str)
+        ]
+        pending += ast.iter_child_nodes(node)
+
+
+def _annotations(node: ast.AST) -> list[ast.expr]:
+    """Annotations that stand at a node, and the parts of them that may be quoted."""
+    given = [getattr(node, name, None) for name in ("annotation", "returns")]
+    whole = [annotation for annotation in given if isinstance(annotation, ast.expr)]
+    return [part for annotation in whole for part in ast.walk(annotation) if isinstance(part, ast.expr)]
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes docstrings and annotations away; comments are in no syntax tree."""
+
+    def visit(self, node: ast.AST) -> Any:
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = [statement for statement in body if not _is_docstring(statement)]
+            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+        return super().visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        # A field's name stays, with its default: both shape what a dataclass does.
+        node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+
+def _text(statement: ast.stmt) -> str:
+    copy = ast.parse(ast.unparse(statement)).body[0]
+    return ast.dump(_Bare().visit(copy))

@@ -1,0 +1,113 @@
+"""Units of work: what is computed together, once, by a pure function of its content key.
+
+A stage says units and collections; an executor computes the units that the cache lacks. A unit
+gives items of several kinds for several variants of one prompt, because they share a forward
+pass, a target set or a node set.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.items.closure import library_versions
+from pipeline.items.code import Name, code_base, root_of
+from store.base.hashing import digest
+from store.collections.item import Item
+
+if TYPE_CHECKING:
+    from pipeline.models.pool import ModelPool
+    from pipeline.params.runtime import RuntimeParams
+    from store.documents.manifest import Manifest
+
+Compute = Callable[["ModelPool", "Unit"], Iterator[tuple[str, Item]]]
+"""A function at the top of a module: from models and a unit to (kind, item), one by one."""
+
+ALWAYS: Final = (
+    Name("pipeline.models.pool", "ModelPool"),
+    Name("pipeline.run.determinism", "make_deterministic"),
+)
+"""Code that takes part in every item: which weights, and what fixes their last bit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemName:
+    """What an item is called: its content key, and for which prompt and variant it is."""
+
+    key: str
+    prompt_hash: str
+    variant: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What is computed together.
+
+    Attributes
+    ----------
+    key
+        Content key, 64 hex digits over everything that determines the items (trap 15).
+    compute
+        Gives the items; at the top of its module, so that another process can find it.
+    prompt_hash, token_ids
+        The prompt. What depends on no prompt has the hash of what it depends on, and no ids.
+    variants
+        Which weights take part.
+    arguments
+        Whatever else the computation reads, as JSON.
+    outputs
+        Kind and variant of the items that are wanted of it.
+    """
+
+    key: str
+    compute: Compute
+    prompt_hash: str
+    token_ids: tuple[int, ...]
+    variants: tuple[str, ...]
+    arguments: Mapping[str, Any]
+    outputs: tuple[tuple[str, str], ...]
+
+    def item(self, variant: str) -> ItemName:
+        """What its items of a variant are called; those of several kinds share the name."""
+        return ItemName(key=digest([self.key, variant]), prompt_hash=self.prompt_hash, variant=variant)
+
+
+def make_unit(
+    compute: Compute,
+    *,
+    prompt_hash: str,
+    token_ids: Sequence[int],
+    variants: Sequence[str],
+    outputs: Sequence[tuple[str, str]],
+    arguments: Mapping[str, Any],
+    manifest: "Manifest",
+    runtime: "RuntimeParams",
+) -> Unit:
+    """A unit with its content key: code, libraries, weights, seed, threads, prompt, arguments.
+
+    Which of its items are wanted, and the order of the variants, are not in the key.
+
+    Raises
+    ------
+    UserError
+        There is no such variant.
+    """
+    models = {name: manifest.fingerprint(manifest.variant(name)) for name in variants}
+    key = digest(
+        {
+            "code": code_base().digest([root_of(compute), *ALWAYS]),
+            "libraries": library_versions(),
+            "models": models,
+            "runtime": runtime.model_dump(),
+            "prompt": {"hash": prompt_hash, "token_ids": list(token_ids)},
+            "arguments": dict(arguments),
+        }
+    )
+    return Unit(
+        key=key,
+        compute=compute,
+        prompt_hash=prompt_hash,
+        token_ids=tuple(token_ids),
+        variants=tuple(variants),
+        arguments=arguments,
+        outputs=tuple(outputs),
+    )
