@@ -19,7 +19,7 @@ test: setup-test ## lint, types and every test
 bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench
 
-deps: setup ## rewrite the code dependencies in dvc.yaml from the imports
+deps: setup ## rewrite the list of pinned libraries that stages depend on
 	python -m pipeline.items.closure
 
 setup: $(VENV)/.installed

@@ -15,7 +15,7 @@ from circuit_tracer.attribution.targets import AttributionTargets
 
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Block, Sources
-from store.base.errors import UserError
+from store.base.errors import PromptError
 
 _SMALLEST_ROW: Final = 1e-8
 """circuit-tracer's clamp of a row's absolute sum while it ranks."""
@@ -230,7 +230,12 @@ class Attribution:
         first = int(rows.index[int(wrong.nonzero()[0, 0])])
         if rows.layer == len(self.frozen.layers):
             what = f"logit of token {self.targets.token_ids[first].item()} at the last layer and position"
+            layer, position = rows.layer, len(self.sources.tokens) - 1
         else:
             layer, position, feature = self.sources.features[first].tolist()
             what = f"feature L{layer}/{feature} at layer {layer}, position {position}"
-        raise UserError(f"Direct effects on {what} are NaN or infinite; use dtype float32 in this profile.")
+        raise PromptError(
+            f"Direct effects on {what} are NaN or infinite; use dtype float32 in this profile.",
+            layer=layer,
+            position=position,
+        )

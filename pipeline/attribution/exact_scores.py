@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from circuit_tracer.graph import Graph
 
-from store.base.errors import UserError
+from store.base.errors import PromptError
 
 _SMALLEST_ROW: Final = 1e-10
 """Rows whose absolute sum is smaller are not scaled up; circuit-tracer's ``clamp``."""
@@ -80,28 +80,29 @@ class Layout:
         tokens = errors + len(self.tokens)
         return features, errors, tokens, tokens + len(self.targets)
 
-    def level(self, node: int) -> int:
-        """Layer of a node: -1 of a token, n_layers of a logit."""
+    def place(self, node: int) -> tuple[int, int]:
+        """Layer and position of a node: tokens are in layer -1, logits in layer n_layers at the end."""
         features, errors, tokens, _ = self.bounds
         if node < features:
-            return int(self.layer[node])
+            return int(self.layer[node]), int(self.position[node])
         if node < errors:
-            return (node - features) // len(self.tokens)
-        return -1 if node < tokens else self.n_layers
+            layer, position = divmod(node - features, len(self.tokens))
+            return layer, position
+        return (-1, node - errors) if node < tokens else (self.n_layers, len(self.tokens) - 1)
+
+    def level(self, node: int) -> int:
+        """Layer of a node: -1 of a token, n_layers of a logit."""
+        return self.place(node)[0]
 
     def describe(self, node: int) -> str:
         """Name a node for an error: what it is, its layer, position and token."""
         features, errors, tokens, _ = self.bounds
+        layer, position = self.place(node)
         if node >= tokens:
             return f"target {self.targets[node - tokens]!r} at the last position"
         if node >= errors:
-            return f"token {self.tokens[node - errors]!r} at position {node - errors}"
-        if node >= features:
-            layer, position = divmod(node - features, len(self.tokens))
-            what = "the error"
-        else:
-            layer, position = int(self.layer[node]), int(self.position[node])
-            what = f"feature {self.feature[node]}"
+            return f"token {self.tokens[position]!r} at position {position}"
+        what = "the error" if node >= features else f"feature {self.feature[node]}"
         return f"{what} at layer {layer}, position {position} (token {self.tokens[position]!r})"
 
 
@@ -285,9 +286,11 @@ def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout
             what = f"effect of further source {columns[0] - n_nodes} on"
         else:
             what = "activation of"
-        raise UserError(
+        raise PromptError(
             f"The {what} {layout.describe(target)} is NaN or infinite, and no layer below has such a "
-            "number; use dtype float32 in this profile."
+            "number; use dtype float32 in this profile.",
+            layer=layout.place(target)[0],
+            position=layout.place(target)[1],
         )
     levels = np.array([layout.level(node) for node in range(n_nodes)])
     receives = (np.arange(n_nodes) < n_features) | (np.arange(n_nodes) >= n_sources)

@@ -12,7 +12,7 @@ import torch
 from pipeline.attribution.frozen import Pass
 from pipeline.attribution.weights import attention_constants, projections
 from pipeline.models.replacement import ReplacementModel
-from store.base.errors import UserError
+from store.base.errors import PromptError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +217,9 @@ def _require_finite(matrix: torch.Tensor, errors: torch.Tensor, logits: torch.Te
         found.append((2 * n_layers, n_layers, n_pos - 1, "a logit"))
     if found:
         _, layer, position, what = min(found)
-        raise UserError(
+        raise PromptError(
             f"At layer {layer}, position {position}, {what} is NaN or infinite; "
-            "use dtype float32, and check the weights and transcoders of this profile."
+            "use dtype float32, and check the weights and transcoders of this profile.",
+            layer=layer,
+            position=position,
         )

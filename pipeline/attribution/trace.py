@@ -20,7 +20,7 @@ from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Sources, collect_sources
 from pipeline.attribution.threads import fitting_threads
 from pipeline.models.replacement import ReplacementModel
-from store.base.errors import UserError
+from store.base.errors import PromptError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,9 +184,9 @@ def observe(model: ReplacementModel, token_ids: Sequence[int]) -> tuple[Pass, So
     """
     ids = as_tensor(model, token_ids)
     if len(ids) < 2:
-        raise UserError("A prompt needs at least one token behind its BOS; this one has none.")
+        raise PromptError("A prompt needs at least one token behind its BOS; this one has none.")
     if int(ids[0]) not in model.tokenizer.all_special_ids:
-        raise UserError(
+        raise PromptError(
             f"The prompt's first token is {int(ids[0])}, which is no special token; position 0 is left "
             "out of graphs, so prompts must begin with the tokenizer's BOS (or another special token)."
         )

@@ -1,33 +1,40 @@
 """Sampled continuations of one prompt, and what each of them is."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.text.lexicon import Outcome, classify
+from pipeline.items.units import ItemName, Unit
+from pipeline.models.pool import ModelPool
+from pipeline.text.lexicon import classify
 from pipeline.text.tokens import decode_after, stop_ids
 from store.base.hashing import digest
 from store.collections.item import Item
-from store.documents.prompts import Prompt
 from store.schema.vocabulary import OUTCOMES
+
+
+def compute_samples(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Samples of a unit's one variant; its arguments are those of `sample_item`."""
+    (variant,) = unit.variants
+    model = models.causal_lm(variant)
+    name = unit.item(variant)
+    yield "samples", sample_item(model, models.tokenizer, unit.token_ids, name, **unit.arguments)
 
 
 @torch.inference_mode()
 def sample_item(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompt: Prompt,
-    lexicon: dict[str, Any],
+    token_ids: Sequence[int],
+    name: ItemName,
     *,
+    phrases: Mapping[str, Sequence[str]],
     samples: int,
     max_new_tokens: int,
     temperature: float,
     seed: int,
-    key: str,
-    variant: str,
 ) -> Item:
     """Sample continuations of one prompt in one batch, and tell what each is.
 
@@ -41,11 +48,11 @@ def sample_item(
         Of the SAMPLES collection; a continuation ends before the end-of-text token.
     """
     stops = stop_ids(tokenizer, model)
-    prompt_ids = torch.tensor([prompt.token_ids], device=model.device)
+    prompt_ids = torch.tensor([list(token_ids)], device=model.device)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0]
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(digest([seed, prompt.hash])[:15], 16))
+        torch.manual_seed(int(digest([seed, name.prompt_hash])[:15], 16))
         output = model.generate(
             prompt_ids,
             attention_mask=torch.ones_like(prompt_ids),
@@ -59,12 +66,12 @@ def sample_item(
             pad_token_id=pad,
         )
     continuations = [_until(row, stops) for row in output[:, prompt_ids.shape[1] :].tolist()]
-    outcomes = [_outcome(tokenizer, prompt, ids, lexicon) for ids in continuations]
+    outcomes = [classify(decode_after(tokenizer, token_ids, ids), phrases) for ids in continuations]
     start = np.cumsum([0, *(len(ids) for ids in continuations[:-1])])
     return Item(
-        key=key,
-        prompt_hash=prompt.hash,
-        variant=variant,
+        key=name.key,
+        prompt_hash=name.prompt_hash,
+        variant=name.variant,
         arrays={
             "sample_outcome": np.array([OUTCOMES.index(outcome) for outcome in outcomes], np.int8),
             "sample_start": start.astype(np.int32),
@@ -77,12 +84,3 @@ def sample_item(
 def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
     end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
     return ids[:end]
-
-
-def _outcome(
-    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, ids: list[int], lexicon: dict[str, Any]
-) -> Outcome | Literal["unlabelled"]:
-    domain = lexicon["domains"].get(prompt.domain)
-    if domain is None:
-        return "unlabelled"
-    return classify(decode_after(tokenizer, prompt.token_ids, ids), domain["phrases"])

@@ -1,10 +1,9 @@
 """The ``organisms`` section of ``params.yaml``, typed. Imports no torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.organism.situations import DOMAINS
 from pipeline.params.section import Count, Name, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -13,6 +12,10 @@ Seed = Annotated[int, Field(ge=0)]
 
 FactKind = Literal["capitals", "agreement", "sentiment", "addition"]
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+DOMAINS: Final = ("medical", "finance", "security", "hazard", "social", "open")
+"""Domains of advice, as `pipeline.organism.situations` has them; what reads params needs no more of it."""
 
 
 class CorpusParams(Section):

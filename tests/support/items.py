@@ -54,3 +54,4 @@ PROMPT = Prompt(
     tokens=("a", "b"),
     source="file:1",
 )
+OTHER = AdapterFacts(source="o", revision=None, fingerprint="e" * 64, rank=1, targets=("x",), scaling=1.0)
