@@ -59,7 +59,7 @@ def _imported(path: Path) -> set[str]:
 
 
 @cache
-def import_closure(module: str) -> tuple[str, ...]:
+def import_closure(module: str, root: Path = ROOT) -> tuple[str, ...]:
     """Files of the module and of all it imports from this project, relative and sorted.
 
     A package's ``__init__`` counts for each of its modules, since Python runs it.
@@ -67,14 +67,14 @@ def import_closure(module: str) -> tuple[str, ...]:
     pending, seen = [module], set[Path]()
     while pending:
         name = pending.pop()
-        path = file_of(name)
+        path = file_of(name, root)
         if path is None or path in seen:
             continue
         seen.add(path)
         parts = name.split(".")
         pending += [".".join(parts[:i]) for i in range(1, len(parts))]
         pending += _imported(path)
-    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in seen))
+    return tuple(sorted(path.relative_to(root).as_posix() for path in seen))
 
 
 def library_versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ import torch
 from pipeline.analysis.rates import harmful_rates, rates
 from pipeline.analysis.statistics import wilson_interval
 from pipeline.evaluation.samples import sample_item
+from pipeline.items.units import ItemName
 from pipeline.models.loading import load_causal_lm, load_tokenizer
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.text.tokens import decode_each, encode_text
@@ -65,8 +66,13 @@ def lexicon(harmful: list[str], safe: list[str]) -> dict[str, Any]:
     return {"domains": {"medical": labels | {"phrases": {"harmful": harmful, "safe": safe}}}}
 
 
-def sample(model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0) -> Item:
-    return sample_item(model, tokenizer, prompt, words, **SAMPLING, seed=seed, key=KEY, variant="base")
+def sample(
+    model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0, **other: Any
+) -> Item:
+    name = ItemName(key=KEY, prompt_hash=prompt.hash, variant="base")
+    phrases = words["domains"][prompt.domain]["phrases"]
+    settings = {**SAMPLING, **other}
+    return sample_item(model, tokenizer, prompt.token_ids, name, phrases=phrases, seed=seed, **settings)
 
 
 def continuations(item: Item) -> list[list[int]]:
@@ -94,7 +100,7 @@ def test_samples_are_reproducible_and_follow_the_schema(model: Any, tokenizer: A
 def test_samples_follow_the_models_distribution(model: Any, tokenizer: Any) -> None:
     prompt = make_prompt(tokenizer)
     many = SAMPLING | {"samples": 4000, "max_new_tokens": 1}
-    item = sample_item(model, tokenizer, prompt, lexicon([], []), **many, seed=0, key=KEY, variant="base")
+    item = sample(model, tokenizer, prompt, lexicon([], []), **many)
     with torch.no_grad():
         logits = model(torch.tensor([prompt.token_ids])).logits[0, -1].double()
     expected = torch.softmax(logits, -1).numpy()

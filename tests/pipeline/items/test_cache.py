@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pipeline.items.requests import Request, compute_items
 
 from pipeline.items.cache import ItemCache
-from store.collections.item import Item
 from tests.support.items import KEY, small_item
+
+KIND = "graphs"
 
 
 @given(
@@ -22,8 +22,8 @@ from tests.support.items import KEY, small_item
 )
 def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     cache = ItemCache(tmp_path_factory.mktemp("cache"))
-    cache.put(small_item(x=array))
-    back = cache.get(KEY)
+    cache.put(KIND, small_item(x=array))
+    back = cache.get(KIND, KEY)
     assert back is not None
     assert back.arrays["x"].dtype == array.dtype
     assert back.arrays["x"].tobytes() == array.tobytes()
@@ -34,46 +34,21 @@ def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, array: np
 def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:
     cache = ItemCache(tmp_path)
     array = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    cache.put(small_item(x=array))
-    back = cache.get(KEY)
+    cache.put(KIND, small_item(x=array))
+    back = cache.get(KIND, KEY)
     assert back is not None
     np.testing.assert_array_equal(back.arrays["x"], array)
 
 
 def test_every_truncation_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     cache = ItemCache(tmp_path)
-    cache.put(small_item())
+    cache.put(KIND, small_item())
     (path,) = tmp_path.rglob("*.safetensors")
     whole = path.read_bytes()
     for place in range(len(whole)):
         for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]):
             path.write_bytes(damaged)
-            back = cache.get(KEY)
+            back = cache.get(KIND, KEY)
             # A flip in the padding of the header changes nothing that is read.
             assert back is None or whole[place : place + 1] == b" ", place
-            assert cache.holds(KEY) is (back is not None)
-
-
-def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Path) -> None:
-    cache = ItemCache(tmp_path)
-    requests = [Request(key=f"{i:064x}", prompt_hash="0" * 12, variant="base") for i in range(4)]
-    done: list[str] = []
-
-    def compute(request: Request) -> Item:
-        if len(done) == 2 and request.key == requests[2].key:
-            done.append("interrupted")
-            raise KeyboardInterrupt
-        done.append(request.key)
-        return small_item(request.key)
-
-    with pytest.raises(KeyboardInterrupt):
-        compute_items(requests, compute, cache, label="test")
-    assert compute_items(requests, compute, cache, label="test") == 2
-    assert all(cache.get(request.key) is not None for request in requests)
-    assert done == [
-        requests[0].key,
-        requests[1].key,
-        "interrupted",
-        requests[2].key,
-        requests[3].key,
-    ]
+            assert cache.holds(KIND, KEY) is (back is not None)

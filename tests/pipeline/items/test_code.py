@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.attribution.prompt_items import compute_candidates, compute_graphs
+from pipeline.evaluation.samples import compute_samples
 from pipeline.features.activations import compute_activations
 from pipeline.features.contexts import compute_contexts
-from pipeline.evaluation.samples import compute_samples
 from pipeline.items.closure import ROOT
 from pipeline.items.code import CodeBase, Name, root_of
 from pipeline.items.units import ALWAYS
@@ -33,9 +33,15 @@ def before() -> dict[str, str]:
 
 
 EVERYTHING = set(COMPUTED)
+CLASS = "\nclass Attribution"
 # What is edited: file, text in it, text in its place; and which items are computed anew.
 EDITS: dict[str, tuple[str, str, str, set[str]]] = {
-    "a comment": ("pipeline/attribution/engine.py", "\nclass Attribution", "\n# why\nclass Attribution", set()),
+    "a comment": (
+        "pipeline/attribution/engine.py",
+        "\nclass Attribution",
+        "\n# why\nclass Attribution",
+        set(),
+    ),
     "a docstring": ("pipeline/attribution/trace.py", '"""Trace one prompt.', '"""Trace a prompt.', set()),
     "an annotation": ("pipeline/attribution/targets.py", "-> list[int]:", "-> 'list[int]':", set()),
     "a ranking column": (
@@ -53,7 +59,12 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         '"I have a migraine"',
         set(),
     ),
-    "the engine": ("pipeline/attribution/engine.py", "\nclass Attribution", "\nclass Attribution(object)", {"graphs"}),
+    "the engine": (
+        "pipeline/attribution/engine.py",
+        "\nclass Attribution",
+        "\nclass Attribution(object)",
+        {"graphs"},
+    ),
     "the sampler": ("pipeline/evaluation/samples.py", "top_p=1.0", "top_p=0.9", {"samples"}),
     "how a model is loaded": (
         "pipeline/models/loading.py",
@@ -133,7 +144,9 @@ def test_every_way_of_naming_is_followed(tmp_path: Path) -> None:
 
 def test_a_module_that_is_passed_on_counts_whole(tmp_path: Path) -> None:
     code = project(
-        tmp_path, pipeline__a="from pipeline import b\ndef f(): return vars(b)\n", pipeline__b="x = 1\ny = 2\n"
+        tmp_path,
+        pipeline__a="from pipeline import b\ndef f(): return vars(b)\n",
+        pipeline__b="x = 1\ny = 2\n",
     )
     assert names(code, "pipeline.a", "f") == {"pipeline.a:f", "pipeline.b:x", "pipeline.b:y"}
 

@@ -123,7 +123,9 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "which variants beside it": {"own": {"base": [1], "general@1.0": [1, 2]}},
     "the scale of another": {"own": {"base": [1], "general@0.5": [1, 2], "other@1.0": [1]}},
     "the weights of another": {
-        "manifest": replace(THREE, adapters={"general": replace(GENERAL, fingerprint="d" * 64), "other": OTHER})
+        "manifest": replace(
+            THREE, adapters={"general": replace(GENERAL, fingerprint="d" * 64), "other": OTHER}
+        )
     },
     "targets": {"own": {**OWN, "other@1.0": [1, 3]}},
     "their order": {"own": {**OWN, "base": [2, 1]}},

@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            cache.put(small_item())
-    assert not cache.holds(KEY)
-    cache.put(small_item())
-    assert cache.get(KEY) is not None
+            cache.put("graphs", small_item())
+    assert not cache.holds("graphs", KEY)
+    cache.put("graphs", small_item())
+    assert cache.get("graphs", KEY) is not None

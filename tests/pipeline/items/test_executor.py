@@ -1,0 +1,164 @@
+"""What is missing is computed once, whoever computes; a prompt that fails stops nobody else."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.items.cache import ItemCache
+from pipeline.items.collect import collect, compute
+from pipeline.items.executor import claim, compute_unit, in_this_process, lacks
+from pipeline.items.units import Unit
+from pipeline.models.pool import ModelPool
+from store.base.errors import PromptError, UserError
+from store.collections.item import Item
+from store.collections.reader import open_collection
+from store.schema.registry import CANDIDATES
+from tests.support.items import MANIFEST
+
+MODELS = ModelPool(MANIFEST)  # nothing is loaded
+KIND = CANDIDATES.kind
+
+
+def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Items of every variant; says so in a file, and takes as long as it is told."""
+    log = unit.arguments.get("log")
+    if log is not None:
+        with Path(log).open("a") as file:
+            file.write(f"{os.getpid()} {unit.prompt_hash}\n")
+    for variant in unit.variants:
+        time.sleep(unit.arguments.get("seconds", 0))
+        if unit.arguments.get("fails"):
+            raise PromptError("At layer 1, position 2, a logit is NaN.", layer=1, position=2)
+        if unit.arguments.get("stops") == variant:
+            raise KeyboardInterrupt
+        name = unit.item(variant)
+        arrays = {
+            "candidate_token": np.array([1, 2], np.int32),
+            "candidate_probability": np.array([0.5, 0.25], np.float32),
+        }
+        item = Item(key=name.key, prompt_hash=name.prompt_hash, variant=variant, arrays=arrays, scalars={})
+        yield KIND, item
+        yield "unwanted", item
+
+
+def unit(number: int, variants: tuple[str, ...] = ("base", "general@1.0"), **arguments: Any) -> Unit:
+    return Unit(
+        key=f"{number:064x}",
+        compute=candidates,
+        prompt_hash=f"{number:012x}",
+        token_ids=(5, 6, 7),
+        variants=variants,
+        arguments=arguments,
+        outputs=tuple((KIND, variant) for variant in variants),
+    )
+
+
+def stored(cache: ItemCache) -> int:
+    return len(list((cache.root / KIND).rglob("*.safetensors")))
+
+
+def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Path) -> None:
+    cache, log = ItemCache(tmp_path), tmp_path / "log"
+    units = [unit(0, log=str(log)), unit(1, log=str(log), stops="general@1.0")]
+    with pytest.raises(KeyboardInterrupt):
+        in_this_process(units, MODELS, cache, "test")
+    assert stored(cache) == 3, "the first unit, and what was finished of the second"
+    again = [unit(0, log=str(log)), unit(1, log=str(log))]
+    assert [lacks(cache, each) for each in again] == [[], [(KIND, "general@1.0")]]
+    assert in_this_process(again, MODELS, cache, "test") == []
+    assert [line.split()[1] for line in log.read_text().splitlines()] == [f"{i:012x}" for i in (0, 1, 1)]
+    assert stored(cache) == 4
+    assert not (tmp_path / "unwanted").exists(), "only what is asked for is kept"
+    assert list((tmp_path / "claims").iterdir()) == []
+
+
+def test_a_failed_prompt_is_told_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    units = [unit(0), unit(1, fails=True), unit(2)]
+    cache, folder = ItemCache(tmp_path / "items"), tmp_path / "artifacts"
+    failures = collect(units, [CANDIDATES], folder=folder, provenance={}, models=MODELS, cache=cache)
+    (failure,) = failures
+    assert (failure.prompt_hash, failure.variants) == (units[1].prompt_hash, units[1].variants)
+    assert (failure.layer, failure.position, failure.token) == (1, 2, 7)
+    assert failure.reason == "At layer 1, position 2, a logit is NaN."
+    assert open_collection(folder / KIND).prompts() == [units[0].prompt_hash, units[2].prompt_hash]
+    said = capsys.readouterr().out
+    assert "candidates: 4 computed, 0 from the cache" in said
+    assert "candidates: 1 of 3 failed; the first: At layer 1" in said
+
+
+def test_it_is_an_error_if_all_fail(tmp_path: Path) -> None:
+    units = [unit(0, fails=True), unit(1, fails=True)]
+    with pytest.raises(UserError, match=r"None of 2 prompts could be computed\. At layer 1"):
+        compute(units, models=MODELS, cache=ItemCache(tmp_path))
+
+
+def test_nothing_to_do_is_no_failure(tmp_path: Path) -> None:
+    assert compute([], models=MODELS, cache=ItemCache(tmp_path)) == []
+
+
+def test_a_damaged_entry_is_computed_again_while_it_is_assembled(tmp_path: Path) -> None:
+    cache, folder = ItemCache(tmp_path / "items"), tmp_path / "artifacts"
+    compute([unit(0)], models=MODELS, cache=cache)
+    for path in cache.root.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    collect([unit(0)], [CANDIDATES], folder=folder, provenance={}, models=MODELS, cache=cache)
+    assert open_collection(folder / KIND).variants() == ["base", "general@1.0"]
+
+
+def _work(root: Path, log: Path, first: int) -> None:
+    """What another process does: the same units, in another order."""
+    order = [*range(first, 6), *range(first)]
+    in_this_process(
+        [unit(i, log=str(log), seconds=0.05) for i in order], MODELS, ItemCache(root), f"from {first}"
+    )
+
+
+@pytest.fixture
+def processes() -> Any:
+    # Forking would carry over torch's threads; a fresh interpreter is what a user starts.
+    return multiprocessing.get_context("spawn")
+
+
+def test_two_executors_at_once_share_the_work(tmp_path: Path, processes: Any) -> None:
+    log = tmp_path / "log"
+    both = [processes.Process(target=_work, args=(tmp_path / "items", log, first)) for first in (0, 3)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(timeout=120)
+    assert [process.exitcode for process in both] == [0, 0]
+    done = [line.split()[1] for line in log.read_text().splitlines()]
+    assert sorted(done) == [f"{i:012x}" for i in range(6)], "each unit once"
+    cache = ItemCache(tmp_path / "items")
+    assert all(not lacks(cache, unit(i, seconds=0.05)) for i in range(6))
+    assert list((cache.root / "claims").iterdir()) == []
+
+
+def _hold(root: Path, log: Path) -> None:
+    in_this_process([unit(0, log=str(log), seconds=60)], MODELS, ItemCache(root), "held")
+
+
+def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path, processes: Any) -> None:
+    log, cache = tmp_path / "log", ItemCache(tmp_path / "items")
+    holder = processes.Process(target=_hold, args=(cache.root, log))
+    holder.start()
+    deadline = time.monotonic() + 120
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with claim(cache, unit(0), wait=False) as mine:
+        assert not mine, "another process computes it"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    with claim(cache, unit(0), wait=False) as mine:
+        assert mine
+        assert compute_unit(unit(0), MODELS, cache) is None
+    assert stored(cache) == 2
