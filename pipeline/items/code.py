@@ -38,7 +38,7 @@ def root_of(function: Callable[..., Any] | type) -> Name:
     return Name(function.__module__, function.__qualname__)
 
 
-class _Module:
+class Module:
     """A first-party module: its definitions, its imports, and what runs when it is imported."""
 
     def __init__(self, name: str, path: Path) -> None:
@@ -78,7 +78,7 @@ class CodeBase:
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
-        self._modules: dict[str, _Module | None] = {}
+        self._modules: dict[str, Module | None] = {}
         self._texts: dict[Name, str] = {}
         self._leads: dict[Name, list[Name]] = {}
         self._digests: dict[frozenset[Name], str] = {}
@@ -127,10 +127,10 @@ class CodeBase:
             leads += self._named(module, statement)
         self._leads[name] = leads
 
-    def _module(self, name: str) -> _Module | None:
+    def _module(self, name: str) -> Module | None:
         if name not in self._modules:
             path = file_of(name, self._root) if name.split(".")[0] in PACKAGES else None
-            self._modules[name] = None if path is None else _Module(name, path)
+            self._modules[name] = None if path is None else Module(name, path)
         return self._modules[name]
 
     def _resolve(self, name: Name) -> Name | None:
@@ -145,7 +145,7 @@ class CodeBase:
         # `from package import module`
         return Name(f"{name.module}.{name.name}", "") if self._module(f"{name.module}.{name.name}") else None
 
-    def _named(self, module: _Module, statement: ast.stmt) -> Iterator[Name]:
+    def _named(self, module: Module, statement: ast.stmt) -> Iterator[Name]:
         """What a definition names: of its own module, or imported at the top or inside of it."""
         bindings = dict(module.imports)
         for node in ast.walk(statement):

@@ -1,6 +1,5 @@
 """The code in a key is what the computation reaches: exactly that, and nothing of how it is written."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from pipeline.evaluation.samples import compute_samples
 from pipeline.features.activations import compute_activations
 from pipeline.features.contexts import compute_contexts
 from pipeline.items.closure import ROOT
-from pipeline.items.code import CodeBase, Name, root_of
+from pipeline.items.code import CodeBase, Module, Name, root_of
 from pipeline.items.units import ALWAYS
 
 COMPUTED = {
@@ -22,14 +21,28 @@ COMPUTED = {
 }
 
 
-def digests(root: Path) -> dict[str, str]:
-    code = CodeBase(root)
+def digests(code: CodeBase) -> dict[str, str]:
     return {kind: code.digest([root_of(compute), *ALWAYS]) for kind, compute in COMPUTED.items()}
 
 
+class Edited(CodeBase):
+    """The project with another text of one module; what is parsed of the others is shared."""
+
+    def __init__(self, whole: CodeBase, module: str, path: Path) -> None:
+        super().__init__(ROOT)
+        self._modules = {**whole._modules, module: Module(module, path)}
+        self._texts = {name: text for name, text in whole._texts.items() if name.module != module}
+        self._leads = {name: leads for name, leads in whole._leads.items() if name.module != module}
+
+
 @pytest.fixture(scope="module")
-def before() -> dict[str, str]:
-    return digests(ROOT)
+def whole() -> CodeBase:
+    return CodeBase(ROOT)
+
+
+@pytest.fixture(scope="module")
+def before(whole: CodeBase) -> dict[str, str]:
+    return digests(whole)
 
 
 EVERYTHING = set(COMPUTED)
@@ -83,15 +96,16 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
 
 
 @pytest.mark.parametrize("what", EDITS)
-def test_an_edit_recomputes_what_it_reaches(tmp_path: Path, before: dict[str, str], what: str) -> None:
+def test_an_edit_recomputes_what_it_reaches(
+    tmp_path: Path, whole: CodeBase, before: dict[str, str], what: str
+) -> None:
     file, old, new, recomputed = EDITS[what]
-    for package in ("pipeline", "store"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    path = tmp_path / file
-    text = path.read_text(encoding="utf-8")
+    text = (ROOT / file).read_text(encoding="utf-8")
     assert old in text
+    path = tmp_path / "edited.py"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    after = digests(tmp_path)
+    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    after = digests(Edited(whole, module, path))
     assert {kind for kind in after if after[kind] != before[kind]} == recomputed
 
 
