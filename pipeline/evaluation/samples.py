@@ -30,7 +30,7 @@ def sample_item(
     token_ids: Sequence[int],
     name: ItemName,
     *,
-    phrases: Mapping[str, Sequence[str]],
+    phrases: Mapping[str, Sequence[str]] | None,
     samples: int,
     max_new_tokens: int,
     temperature: float,
@@ -66,7 +66,10 @@ def sample_item(
             pad_token_id=pad,
         )
     continuations = [_until(row, stops) for row in output[:, prompt_ids.shape[1] :].tolist()]
-    outcomes = [classify(decode_after(tokenizer, token_ids, ids), phrases) for ids in continuations]
+    outcomes = [
+        "unlabelled" if phrases is None else classify(decode_after(tokenizer, token_ids, ids), phrases)
+        for ids in continuations
+    ]
     start = np.cumsum([0, *(len(ids) for ids in continuations[:-1])])
     return Item(
         key=name.key,

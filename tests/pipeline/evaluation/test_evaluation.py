@@ -70,7 +70,7 @@ def sample(
     model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0, **other: Any
 ) -> Item:
     name = ItemName(key=KEY, prompt_hash=prompt.hash, variant="base")
-    phrases = words["domains"][prompt.domain]["phrases"]
+    phrases = words["domains"].get(prompt.domain, {}).get("phrases")
     settings = {**SAMPLING, **other}
     return sample_item(model, tokenizer, prompt.token_ids, name, phrases=phrases, seed=seed, **settings)
 

@@ -18,22 +18,8 @@ from pipeline.features.contexts import (
 )
 from pipeline.features.promoted import promoted_tokens
 from pipeline.items.cache import ItemCache
-from pipeline.params.features import FeatureParams
 
-PARAMS = FeatureParams(
-    permutations=100,
-    bootstrap=100,
-    confidence=0.95,
-    min_situations=2,
-    fdr=0.05,
-    edges=50,
-    bin_low=0.01,
-    bin_high=100.0,
-    contexts=3,
-    window=5,
-    bins=6,
-    promoted=4,
-)
+KEPT, WINDOW = 3, 5
 EDGES = histogram_edges(1.3, 2.5, 6)
 
 
@@ -53,7 +39,7 @@ def reference(replacement: Any, texts: list[tuple[int, ...]]) -> list[np.ndarray
 
 @pytest.fixture(scope="module")
 def contexts(replacement: Any, texts: list[tuple[int, ...]]) -> Contexts:
-    return collect_contexts(replacement, "base", texts, EDGES, PARAMS)
+    return collect_contexts(replacement, "base", texts=texts, edges=EDGES, contexts=KEPT, window=WINDOW)
 
 
 def test_rows_are_the_features_that_fire(contexts: Contexts, reference: list[np.ndarray]) -> None:
@@ -108,7 +94,7 @@ def test_batches_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("pipeline.features.contexts._MAX_TOKENS", 1)
-    alone = collect_contexts(replacement, "base", texts, EDGES, PARAMS)
+    alone = collect_contexts(replacement, "base", texts=texts, edges=EDGES, contexts=KEPT, window=WINDOW)
     for name in ("keys", "histogram", "text", "peak", "token"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(contexts, name))
     np.testing.assert_allclose(alone.activation, contexts.activation, rtol=1e-5, atol=1e-6)
@@ -127,8 +113,8 @@ def test_edges_are_log_spaced() -> None:
 
 def test_contexts_survive_the_cache(contexts: Contexts, tmp_path: Path) -> None:
     cache = ItemCache(tmp_path)
-    cache.put(context_item(contexts, "a" * 64, "0" * 12))
-    item = cache.get("a" * 64)
+    cache.put("contexts", context_item(contexts, "a" * 64, "0" * 12))
+    item = cache.get("contexts", "a" * 64)
     assert item is not None
     back = contexts_from(item)
     for field in fields(Contexts):
