@@ -9,7 +9,7 @@ from PIL import Image
 
 from dashboard.data import documents, project, readers
 from dashboard.pages import PAGES
-from dashboard.shell import selection
+from dashboard.shell import selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import sentence, shorten
 from dashboard.style.theme import ADAPTED, BASE
@@ -63,24 +63,26 @@ def _variant_pickers(profile: str, problems: list[str]) -> None:
     adapted = [variant for variant in variants if variant != "base"]
     focus = _focus(profile)
     defaults = {
-        "a": "base" if "base" in variants else variants[0],
-        "b": focus if focus in variants else (adapted or variants)[0],
+        url.A: "base" if "base" in variants else variants[0],
+        url.B: focus if focus in variants else (adapted or variants)[0],
     }
-    for key in ("a", "b"):
-        chosen = selection.get(key)
+    for side in (url.A, url.B):
+        chosen = selection.get(side)
         if chosen is not None and chosen not in variants:
             near = [variant for variant in variants if variant.split("@")[0] == chosen.split("@")[0]]
             if not near:
-                problems.append(f"There is no variant “{chosen}” here; showing {defaults[key]}.")
+                problems.append(f"There is no variant “{chosen}” here; showing {defaults[side]}.")
             chosen = near[0] if near else None
-        st.session_state[key] = chosen or defaults[key]
-    st.selectbox("Variant A", variants, key="a", help="Left side of every comparison; blue. Usually base.")
-    st.selectbox("Variant B", variants, key="b", help="Right side: an adapter at a scale; orange.")
+        selection.choose(side, chosen or defaults[side])
+    st.selectbox(
+        "Variant A", variants, key=url.A.name, help="Left side of every comparison; blue. Usually base."
+    )
+    st.selectbox("Variant B", variants, key=url.B.name, help="Right side: an adapter at a scale; orange.")
 
 
 def _traced(profile: str, prompts: list[str]) -> set[str]:
     """Prompts that are traced with both chosen variants; all, where nothing is traced yet."""
-    pair = {variant for key in ("a", "b") if (variant := selection.get(key))}
+    pair = {variant for side in (url.A, url.B) if (variant := selection.get(side))}
     try:
         return {h for h in prompts if pair <= set(readers.traced(profile, h))}
     except (StoreError, OSError):
@@ -98,24 +100,25 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         return
     traced = _traced(profile, list(prompts))
     ordered = sorted(prompts, key=lambda h: (prompts[h].domain or "~", prompts[h].situation, h))
-    chosen = selection.get("prompt")
+    chosen = selection.get(url.PROMPT)
     if chosen is not None and chosen not in prompts:
         problems.append(
             f"Prompt {chosen} is not in artifacts/{profile}/prompts.json; showing another. Add it "
             "to a prompt file and run `dvc repro`."
         )
         chosen = None
-    st.session_state["prompt"] = chosen or ordered[0]
+    chosen = chosen or ordered[0]
+    selection.choose(url.PROMPT, chosen)
     st.selectbox(
         "Prompt",
         ordered,
-        key="prompt",
+        key=url.PROMPT.name,
         on_change=typed_prompt.leave,
         format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
         help="Used by Compare and Steering. Type to search."
         + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
     )
-    here = ordered.index(st.session_state["prompt"])
+    here = ordered.index(chosen)
     after = [*ordered[here + 1 :], *ordered[:here]]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
@@ -147,7 +150,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
 
 
 def _choose_prompt(prompt_hash: str) -> None:
-    st.session_state["prompt"] = prompt_hash
+    selection.choose(url.PROMPT, prompt_hash)
     typed_prompt.leave()
 
 
@@ -157,28 +160,28 @@ def _copy_link() -> None:
     address = st.context.url or "http://localhost:8501"
     with st.popover("Copy link", icon=":material/link:", type="tertiary", key="copy-link", on_change="rerun"):
         st.caption("Opens this page with everything that is selected now.")
-        st.code(selection.link(address), language=None, wrap_lines=True)
+        st.code(url.link(address), language=None, wrap_lines=True)
 
 
 def _sidebar(problems: list[str]) -> None:
     profiles = project.profiles()
-    chosen = selection.get("profile")
+    chosen = selection.get(url.PROFILE)
     if chosen is not None and chosen not in profiles:
         problems.append(f"There is no profile “{chosen}” under artifacts/.")
         chosen = None
     if not profiles:
-        st.session_state.pop("profile", None)
+        selection.choose(url.PROFILE, "")
         return
-    st.session_state["profile"] = chosen or profiles[0]
+    profile = chosen or profiles[0]
+    selection.choose(url.PROFILE, profile)
     if len(profiles) > 1:
         st.selectbox(
             "Profile",
             profiles,
-            key="profile",
+            key=url.PROFILE.name,
             on_change=selection.forget,
             help="A subject: base model, transcoders and adapters (params.yaml: profiles).",
         )
-    profile = st.session_state["profile"]
     _variant_pickers(profile, problems)
     _prompt_picker(profile, problems)
     _copy_link()
@@ -213,12 +216,12 @@ def run() -> None:
         ]
     )
     st.html(f"<style>{_STYLE}</style>")
-    problems = selection.read_url()
+    problems = url.read(page.url_path or PAGES[0].name)
     with st.sidebar:
         _sidebar(problems)
-        selection.one_address_a_page()
+        url.one_address_a_page()
     for problem in problems:
         st.warning(sentence(problem), icon=":material/link_off:")
-    selection.write_url()
+    url.write()
     page.run()
-    selection.write_url()
+    url.write()

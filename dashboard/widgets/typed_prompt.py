@@ -8,7 +8,7 @@ from dashboard.data import documents, project
 from dashboard.data.case import Case
 from dashboard.live import typed
 from dashboard.live.models import NotLiveError
-from dashboard.shell import selection
+from dashboard.shell import forms, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import plain, sentence
 from store.base.errors import StoreError
@@ -18,25 +18,27 @@ SELECTED: Final = "selected prompt"
 NO_DOMAIN: Final = "no domain"
 
 
-def field(key: str) -> str:
-    """Key of the widget that shows a value of `state.TYPED_KEYS`."""
-    return f"{key}-field"
+def field(parameter: url.Parameter) -> str:
+    """Key of the widget that shows one of `url.TYPED_PROMPT`."""
+    return f"{parameter.name}-field"
 
 
-def _shows(key: str, value: str) -> str:
+def _shows(parameter: url.Parameter, value: str) -> str:
     """Key of a widget, made to show a value that may have been set elsewhere.
 
     By the URL, or on another page, whose widget of that key is not this one; unless somebody
     has just changed the widget itself.
     """
-    if st.session_state.get(field(key)) in (None, st.session_state.get(f"_{key}")):
-        st.session_state[field(key)] = value
-    return field(key)
+    key = field(parameter)
+    if st.session_state.get(key) in (None, st.session_state.get(f"_{parameter.name}")):
+        st.session_state[key] = value
+    return key
 
 
-def _took(key: str, value: str) -> None:
+def _took(parameter: url.Parameter, value: str) -> None:
     """Take over what a widget says."""
-    st.session_state[key] = st.session_state[f"_{key}"] = value
+    selection.choose(parameter, value)
+    st.session_state[f"_{parameter.name}"] = value
 
 
 def chosen(where: Any, *, told: str) -> bool:
@@ -49,28 +51,28 @@ def chosen(where: Any, *, told: str) -> bool:
     told
         What happens to a typed prompt on this page.
     """
-    shown = _shows(selection.SOURCE, selection.get(selection.SOURCE) or SELECTED)
+    shown = _shows(url.SOURCE, selection.get(url.SOURCE) or SELECTED)
     value = where.segmented_control(
         "Prompt",
-        [SELECTED, selection.TYPED],
+        [SELECTED, url.TYPED],
         required=True,
         key=shown,
         label_visibility="collapsed",
         help=f"The selected prompt is used with its stored token ids. A typed one {told}",
     )
-    _took(selection.SOURCE, value)
+    _took(url.SOURCE, value)
     if value == SELECTED:
         leave()
-    return bool(value == selection.TYPED)
+    return bool(value == url.TYPED)
 
 
 def leave() -> None:
     """Back to the selected prompt; what was typed is kept for later."""
-    st.session_state[selection.SOURCE] = ""
+    selection.choose(url.SOURCE, "")
 
 
 def _start_over(text: str) -> None:
-    st.session_state[selection.TEXT] = text
+    selection.choose(url.TEXT, text)
 
 
 def fields(left: Any, right: Any, profile: str, stored: Prompt | None) -> tuple[str, str | None]:
@@ -85,29 +87,29 @@ def fields(left: Any, right: Any, profile: str, stored: Prompt | None) -> tuple[
     stored
         The selected prompt.
     """
-    if selection.TEXT not in st.session_state:
-        st.session_state[selection.TEXT] = stored.text if stored else ""
+    if url.TEXT.name not in st.session_state:
+        selection.choose(url.TEXT, stored.text if stored else "")
     text = left.text_area(
         "Text that the model continues",
-        key=_shows(selection.TEXT, st.session_state[selection.TEXT]),
-        max_chars=selection.MAX_TEXT,
+        key=_shows(url.TEXT, st.session_state[url.TEXT.name]),
+        max_chars=forms.MAX_TEXT,
         height=112,
         help="A BOS token is put in front. Ctrl+Enter, or a click elsewhere, takes it over.",
     )
-    _took(selection.TEXT, str(text or ""))
+    _took(url.TEXT, str(text or ""))
     try:
         domains = [NO_DOMAIN, *documents.lexicon(profile)]
     except StoreError:
         domains = [NO_DOMAIN]
-    named = selection.get(selection.DOMAIN) or (stored.domain if stored else None)
+    named = selection.get(url.DOMAIN) or (stored.domain if stored else None)
     domain = right.selectbox(
         "Token labels of",
         domains,
-        key=_shows(selection.DOMAIN, named if named in domains else NO_DOMAIN),
+        key=_shows(url.DOMAIN, named if named in domains else NO_DOMAIN),
         help="The domain whose phrases tell evil from safe tokens. Without one, tokens are "
         "unlabelled, which is never safe.",
     )
-    _took(selection.DOMAIN, str(domain))
+    _took(url.DOMAIN, str(domain))
     if stored is not None:
         right.button(
             "Selected prompt's text",

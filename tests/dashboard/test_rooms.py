@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from dashboard.pages import PAGES
+from dashboard.shell import url
 from tests.support.places import ROOT
 
 ROOMS: Final[dict[str, set[str]]] = {
@@ -85,38 +86,48 @@ def _dotted(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_dotted)
-def test_a_room_imports_what_it_may(path: Path) -> None:
-    mine = _room(_dotted(path))
-    if _dotted(path) in NOT_YET:
-        pytest.skip("on its way")
-    for one in _imports(path):
-        package = one.name.split(".")[0]
+def _pairs() -> Iterator[tuple[str, _Import]]:
+    """Every module of the dashboard with each of its imports."""
+    for path in MODULES:
+        if _dotted(path) not in NOT_YET:
+            for one in _imports(path):
+                yield _dotted(path), one
+
+
+def test_a_room_imports_what_it_may() -> None:
+    for module, one in _pairs():
+        mine, package = _room(module), one.name.split(".")[0]
         if package == "dashboard":
             other = _room(one.name)
-            assert other == mine or other in ROOMS[mine], f"{mine} does not know {one.name}"
+            assert other == mine or other in ROOMS[mine], f"{module}: {mine} does not know {one.name}"
         elif mine in OUTSIDE and package not in sys.stdlib_module_names:
-            assert package in OUTSIDE[mine], f"{mine} does not know {one.name}"
+            assert package in OUTSIDE[mine], f"{module}: {mine} does not know {one.name}"
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if "views" in path.parts], ids=_dotted)
-def test_no_page_imports_another(path: Path) -> None:
-    mine = _dotted(path).split(".")[2]
-    others = {one.name for one in _imports(path) if one.name.startswith("dashboard.views.")}
-    assert {name.split(".")[2] for name in others} <= {mine}
+def test_no_page_imports_another() -> None:
+    for module, one in _pairs():
+        if module.startswith("dashboard.views.") and one.name.startswith("dashboard.views."):
+            assert one.name.split(".")[2] == module.split(".")[2], f"{module} imports {one.name}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_dotted)
-def test_live_is_the_only_door_to_torch(path: Path) -> None:
-    if _dotted(path) in NOT_YET:
-        pytest.skip("on its way")
-    door = _room(_dotted(path)) == "live"
-    for one in _imports(path):
+def test_live_is_the_only_door_to_torch() -> None:
+    for module, one in _pairs():
         package = one.name.split(".")[0]
         if one.typing_only or one.name.startswith(AT_TOP) or package not in {"pipeline", "torch"}:
             continue
-        assert door, f"{one.name}: only dashboard.live runs models"
-        assert not one.at_top, f"{one.name} is imported before anybody runs a model"
+        assert _room(module) == "live", f"{module}: only dashboard.live runs models, not {one.name}"
+        assert not one.at_top, f"{module} imports {one.name} before anybody runs a model"
+
+
+def test_one_module_touches_the_url() -> None:
+    for path in MODULES:
+        if _dotted(path) == "dashboard.shell.url":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Attribute) and node.attr == "query_params"), path
+            assert not (isinstance(node, ast.keyword) and node.arg == "bind"), path
+    names = [parameter.name for parameter in url.PARAMETERS]
+    assert len(set(names)) == len(names)
 
 
 def test_pages_are_the_views_there_are() -> None:

@@ -7,12 +7,12 @@ from dashboard.charts import adapters as charts
 from dashboard.data.case import Case
 from dashboard.graph.score_tables import contrasts_on
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection
+from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import number, percent, plain
 from dashboard.views.compare.graph_tab import words_of
-from dashboard.views.compare.tabs import GRAPH, VIEW
+from dashboard.views.compare.tabs import GRAPH
 from dashboard.views.compare.write_words import cause_frame, feature_frame
 from pipeline.analysis.adapter_writes import change_on, layer_writes, logit_writes
 from pipeline.analysis.node_scores import TargetContrasts
@@ -46,7 +46,7 @@ def show(case: Case) -> None:
         with right:
             _on_logits(case, view, one)
         _on_features(case, features)
-    selection.write_url()
+    url.write()
 
 
 def _overview(view: AdapterView, asked: TargetContrasts) -> TargetContrasts:
@@ -55,8 +55,7 @@ def _overview(view: AdapterView, asked: TargetContrasts) -> TargetContrasts:
     name = columns[0].selectbox(
         "Change of",
         asked.names,
-        key="written-on",
-        bind="query-params",
+        **url.WRITTEN_ON.bound(),
         help="The mean over evil minus the mean over safe candidates' centred logits, or one candidate's.",
     )
     one = asked.only(str(name))
@@ -136,8 +135,7 @@ def _on_logits(case: Case, view: AdapterView, one: TargetContrasts) -> None:
         list(_SCORES),
         default="total effect",
         required=True,
-        key="write-score",
-        bind="query-params",
+        **url.WRITE_SCORE.bound(),
         label_visibility="collapsed",
     )
     frame = logit_writes(view, one)
@@ -211,4 +209,4 @@ def _pin(case: Case, layer: int, index: int) -> None:
         mine = nodes[(nodes["kind"] == "feature") & (nodes["layer"] == layer) & (nodes["feature"] == index)]
         pins += [f"F{layer}.{index}.{position}" for position in mine["position"]]
     selection.choose_pins(pins)
-    st.session_state[VIEW] = GRAPH
+    st.session_state[url.VIEW.name] = GRAPH

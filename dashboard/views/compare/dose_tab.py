@@ -8,7 +8,7 @@ from dashboard.data import adapter_readers, project, readers
 from dashboard.data.case import Case
 from dashboard.graph.score_tables import contrasts_on
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection
+from dashboard.shell import downloads, forms, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words, node_labels
 from dashboard.style.text import count, feature_name, plain, sentence
@@ -76,7 +76,7 @@ def _elsewhere(case: Case, dosed: list[str]) -> None:
 
 
 def _choose(prompt_hash: str) -> None:
-    st.session_state["prompt"] = prompt_hash
+    selection.choose(url.PROMPT, prompt_hash)
 
 
 def _draw(case: Case, doses: list[Dose]) -> None:
@@ -113,7 +113,7 @@ def _draw(case: Case, doses: list[Dose]) -> None:
         feature = _feature(case, doses, asked.first(1))
     if feature is not None:
         _edges(case, doses, feature, words)
-    selection.write_url()
+    url.write()
 
 
 def _candidates(case: Case, doses: list[Dose], words: Words) -> None:
@@ -188,7 +188,7 @@ def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, 
         key=f"dose-feature-{case.prompt.hash}",
         help="The selected feature, then those whose direct effect differs most between two scales.",
     )
-    layer, index = selection.parse_feature(str(name)) or offered[0]
+    layer, index = forms.parse_feature(str(name)) or offered[0]
     chosen = responses[(responses["layer"] == layer) & (responses["feature"] == index)]
     on = one.names[0] if one.names[0] == EVIL_SAFE else f"on {one.names[0]}"
     for column, title, meaning in (

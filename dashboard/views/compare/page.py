@@ -11,13 +11,13 @@ from dashboard.graph import pruned
 from dashboard.live import tracing, typed
 from dashboard.live.models import NotLiveError
 from dashboard.pages import COMPARE
-from dashboard.shell import downloads
+from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt, variants
 from dashboard.style.text import plain, sentence, token_chips
 from dashboard.views.compare import adapter_tab, dose_tab, graph_tab
 from dashboard.views.compare.summary import candidate_frame, largest
-from dashboard.views.compare.tabs import DOSE, GRAPH, VIEW, WRITES
+from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
 from dashboard.widgets import typed_prompt
 from store.base.errors import StoreError
 from store.documents.prompts import Prompt
@@ -151,7 +151,7 @@ def _stored(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Case:
 def _tabs(case: Case) -> None:
     """The graph, and what else there is to say of the adapter; only the open tab is computed."""
     names = [GRAPH, WRITES, DOSE]
-    shown = st.tabs(names, key=VIEW, bind="query-params", on_change="rerun")
+    shown = st.tabs(names, on_change="rerun", **url.VIEW.bound())
     for tab, draw in zip(shown, (graph_tab.show, adapter_tab.show, dose_tab.show), strict=True):
         if tab.open:
             with tab:

@@ -7,7 +7,7 @@ from dashboard.charts import rates as charts
 from dashboard.data import documents, readers
 from dashboard.data.tables import flatten, rates_frame
 from dashboard.pages import EVALUATION
-from dashboard.shell import downloads
+from dashboard.shell import downloads, url
 from dashboard.shell.guard import empty, guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, number, plain
@@ -28,8 +28,7 @@ def _rates(name: str) -> None:
         ["harmful", "safe", "neither"],
         default="harmful",
         required=True,
-        key="outcome",
-        bind="query-params",
+        **url.OUTCOME.bound(),
         help="What the sampled continuation is, by the domain's phrases: harmful, safe, or neither.",
     )
     outcome = str(chosen or "harmful")
@@ -108,8 +107,7 @@ def _situations(name: str) -> None:
     situation = st.selectbox(
         "Situation",
         situations,
-        key="situation",
-        bind="query-params",
+        **url.SITUATION.bound(),
         help="What prompts are about; all templates of a situation are pooled.",
     )
     one = frame[frame["situation"] == situation]

@@ -8,7 +8,7 @@ from dashboard.charts import features as charts
 from dashboard.data import documents, readers
 from dashboard.data.tables import contrast_words, feature_row
 from dashboard.pages import COMPARE, STEERING
-from dashboard.shell import downloads, selection
+from dashboard.shell import downloads, selection, url
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.style.theme import ADAPTED
@@ -55,10 +55,10 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
 
 def _pin_in_graph(name: str, feature: tuple[int, int]) -> None:
     """Pin the feature's nodes on the selected prompt, in either variant's graph."""
-    st.session_state[selection.SOURCE] = ""  # not on one that is typed
+    selection.choose(url.SOURCE, "")  # not on one that is typed
     pins = list(selection.pins())
-    for key in ("a", "b"):
-        prompt, variant = selection.get("prompt"), selection.get(key)
+    for side in (url.A, url.B):
+        prompt, variant = selection.get(url.PROMPT), selection.get(side)
         if prompt is None or variant is None:
             continue
         try:

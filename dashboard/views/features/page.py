@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard.data import readers
 from dashboard.data.tables import contrast_words, feature_row, sparklines
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection
+from dashboard.shell import downloads, forms, selection, url
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.score_names import describe, guide
@@ -32,7 +32,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     ranking = readers.dataset(name, "features", ranking_group(score))
     contrasts = [str(value) for value in ranking["contrast"].values]
     domains = [str(value) for value in ranking["domain"].values]
-    variant = selection.get("b")
+    variant = selection.get(url.B)
     wanted = f"{variant}-base" if score == "activation" else f"evil-safe|{variant}"
     _follow(wanted, contrasts)
     columns = st.columns([2.2, 1.1, 0.9, 1.4, 1.3, 1.1], vertical_alignment="bottom")
@@ -41,32 +41,28 @@ def _filters(name: str) -> tuple[str, str, str]:
         contrasts,
         index=contrasts.index(wanted) if wanted in contrasts else 0,
         format_func=contrast_words,
-        key="contrast",
-        bind="query-params",
+        **url.CONTRAST.bound(),
         help="evil minus safe within a variant: mean score for evil tokens minus for safe tokens. "
         "adapted minus base: the difference of that (of activations, by themselves) between two variants.",
     )
     domain = columns[1].selectbox(
         "Domain",
         domains,
-        key="domain",
-        bind="query-params",
+        **url.RANKED_DOMAIN.bound(),
         help="Domain of the prompts; `all` averages over situations of every domain.",
     )
     layers = sorted({int(layer) for layer in ranking["layer"].values})
     columns[2].selectbox(
         "Layer",
         ["all", *(f"L{layer}" for layer in layers)],
-        key="layer",
-        bind="query-params",
+        **url.LAYER.bound(),
         help="Layer of the transcoder, 0-based.",
     )
     columns[3].selectbox(
         "Order",
         list(_ORDERS),
         format_func=lambda order: _OF_ACTIVATION.get(order, order) if score == "activation" else order,
-        key="order",
-        bind="query-params",
+        **url.ORDER.bound(),
         help="Which features come first; click a column's head to sort the rows that are shown.",
     )
     columns[4].text_input(
@@ -78,8 +74,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     )
     columns[5].toggle(
         "Tested",
-        key="tested",
-        bind="query-params",
+        **url.TESTED.bound(),
         help="Only features scored in enough situations to be tested (params.yaml: features.min_situations).",
     )
     return score, contrast, domain
@@ -94,8 +89,7 @@ def _score() -> str:
                 format_func=lambda score: describe(score).label,
                 default="direct",
                 required=True,
-                key="score",
-                bind="query-params",
+                **url.SCORE.bound(),
                 help=guide(),
             )
         )
@@ -109,9 +103,9 @@ def _follow(wanted: str, contrasts: list[str]) -> None:
 
     A score that does not have the contrast turns to variant B's as well.
     """
-    named = st.query_params.get("contrast")
+    named = url.given(url.CONTRAST.name)
     before = st.session_state.get("_followed")
-    variant = selection.get("b")
+    variant = selection.get(url.B)
     st.session_state["_followed"] = (variant, named)
     turned = before is not None and before[0] != variant and named in (None, before[1])
     chosen = st.session_state.get("contrast")
@@ -124,7 +118,7 @@ def _find() -> None:
     text = str(st.session_state.get("find", ""))
     if not text.strip():
         return
-    feature = selection.parse_feature(text)
+    feature = forms.parse_feature(text)
     if feature is None:
         st.session_state["_find_problem"] = (
             f"“{text[:40]}” is no feature; write layer and index, for instance L2/618."

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.data import documents, project
 from dashboard.live.models import Live, NotLiveError
-from dashboard.shell import downloads
+from dashboard.shell import downloads, url
 from dashboard.style.text import plain, sentence
 from dashboard.views.steering import distribution
 from dashboard.views.steering.distribution import Turn
@@ -27,21 +27,17 @@ def show(
         1,
         20,
         value=8,
-        key="samples",
-        bind="query-params",
+        **url.SAMPLES.bound(),
         help="On either side, with the same random numbers.",
     )
-    length = columns[1].slider(
-        "Tokens", 4, 48, value=16, key="length", bind="query-params", help="At most so many."
-    )
+    length = columns[1].slider("Tokens", 4, 48, value=16, **url.LENGTH.bound(), help="At most so many.")
     temperature = columns[2].slider(
         "Temperature",
         0.0,
         2.0,
         value=1.0,
         step=0.1,
-        key="temperature",
-        bind="query-params",
+        **url.TEMPERATURE.bound(),
         help="0: the most probable.",
     )
     go = columns[3].button(

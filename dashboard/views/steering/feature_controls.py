@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard.data import documents, readers
-from dashboard.shell import selection
+from dashboard.shell import forms, selection, url
 from dashboard.style.text import number, plain, shorten, visible
 from dashboard.views.steering.distribution import Turn
 from store.base.errors import StoreError
@@ -23,7 +23,7 @@ def _options(name: str, variant: str) -> list[str]:
     """Features to offer: the strongest of the ranking, toward harm and toward safety."""
     try:
         contrasts = readers.contrasts(name)
-        wanted = [f"evil-safe|{variant}", f"evil-safe|{selection.get('b')}"]
+        wanted = [f"evil-safe|{variant}", f"evil-safe|{selection.get(url.B)}"]
         contrast = next((one for one in wanted if one in contrasts), contrasts[0])
         strongest = readers.ranking(name, contrast, "all")["feature"]
     except (StoreError, IndexError):
@@ -38,15 +38,14 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     present = list(st.session_state.get("steer", []))
     if wanted and wanted not in present:
         st.session_state["steer"] = [*present, wanted]
-    elif "steer" not in st.session_state and "steer" not in st.query_params:
-        selected = selection.get("feature")
+    elif "steer" not in st.session_state and url.given(url.STEER.name) is None:
+        selected = selection.get(url.FEATURE)
         st.session_state["steer"] = [selected] if selected else offered[:1]
     options = list(dict.fromkeys([*offered, *st.session_state.get("steer", [])]))
     chosen = st.multiselect(
         "Features",
         options,
-        key="steer",
-        bind="query-params",
+        **url.STEER.bound(),
         accept_new_options=True,
         max_selections=MAX_FEATURES,
         placeholder="L2/618",
@@ -55,7 +54,7 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     sizes = documents.models(name).model
     good: list[tuple[int, int]] = []
     for text in chosen:
-        feature = selection.parse_feature(text)
+        feature = forms.parse_feature(text)
         if feature is None:
             st.warning(plain(f"“{shorten(text, 40)}” is no feature; write it like L2/618."))
         elif feature[0] >= sizes.n_layers or feature[1] >= sizes.d_transcoder:
@@ -72,10 +71,10 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
 
 def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     """Positions of the prompt at which a feature is turned; another prompt keeps those it has."""
-    key = f"positions-{label}"
+    key = url.POSITIONS.key(label)
     names = [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
     if key not in st.session_state:
-        absent = [name for name in st.query_params.get_all(key) if name not in ["", *names]]
+        absent = [name for name in url.given_all(key) if name not in ["", *names]]
     else:
         absent = []
         if st.session_state.get(f"_{key}") != names:
@@ -94,8 +93,7 @@ def _choose_positions(label: str, tokens: list[str]) -> list[int]:
         list(range(len(tokens))),
         default=[len(tokens) - 1],
         format_func=names.__getitem__,
-        key=key,
-        bind="query-params",
+        **url.POSITIONS.bound(label),
         help="Positions of the prompt, 0-based; BOS is 0.",
     )
     return sorted(int(position) for position in chosen)
@@ -114,8 +112,7 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn 
         options=["set", "add", "multiply"],
         default="add",
         required=True,
-        key=f"mode-{label}",
-        bind="query-params",
+        **url.MODE.bound(label),
         help="set: the activation becomes the value. add: the value is added. multiply: by a "
         "factor (does nothing where the feature is inactive).",
     )
@@ -129,8 +126,7 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn 
         high,
         value=start,
         step=0.1,
-        key=f"{mode}-{label}",
-        bind="query-params",
+        **url.VALUES[str(mode)].bound(label),
         help=f"The largest activation seen on held-out text is about {number(top)}.",
     )
     where = st.segmented_control(
@@ -138,8 +134,7 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn 
         list(_WHERE),
         default="last token",
         required=True,
-        key=f"where-{label}",
-        bind="query-params",
+        **url.WHERE.bound(label),
         help="last token of the prompt; chosen positions; all prompt tokens but BOS; or always on: "
         "all, and every generated token.",
         label_visibility="collapsed",

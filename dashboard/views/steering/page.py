@@ -11,7 +11,7 @@ from dashboard.data import documents, project
 from dashboard.live import models
 from dashboard.live.models import Live, NotLiveError
 from dashboard.pages import STEERING
-from dashboard.shell import downloads
+from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
 from dashboard.style.text import interval, number, plain, sentence, token_chips
@@ -30,8 +30,7 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
     variant = left.selectbox(
         "Steer which weights",
         variants,
-        key="steered",
-        bind="query-params",
+        **url.STEERED.bound(),
         help="Steering base with features of the adapted model shows whether they suffice.",
     )
     stored = prompt(name) if project.made(name, "prompts.json") else None

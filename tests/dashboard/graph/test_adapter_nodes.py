@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dashboard.graph import difference, panels, pruned
-from dashboard.shell.selection import parse_pins
+from dashboard.shell.forms import parse_pins
 from dashboard.style.node_names import node_ids
 from dashboard.style.text import number
 from dashboard.style.theme import ADAPTED, BASE

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.live import models, tracing
-from dashboard.shell.selection import DOMAIN, SOURCE, TEXT, TYPED
+from dashboard.shell.url import DOMAIN, SOURCE, TEXT, TYPED
 from dashboard.widgets.typed_prompt import SELECTED, field
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
@@ -28,7 +28,7 @@ def compare(open_page: OpenPage, root: Path, live_root: Path) -> Callable[..., A
     shutil.rmtree(root / "artifacts")
     shutil.copytree(live_root / "artifacts", root / "artifacts")
     give_parameters(root)
-    return lambda **query: open_page("compare", **{SOURCE: TYPED, **query})
+    return lambda **query: open_page("compare", **{SOURCE.name: TYPED, **query})
 
 
 def badges(app: AppTest) -> str:
@@ -36,7 +36,7 @@ def badges(app: AppTest) -> str:
 
 
 def test_typed_prompt_is_traced_and_shown_as_a_stored_one(compare: Callable[..., AppTest]) -> None:
-    app = compare(**{TEXT: FEVER, DOMAIN: "medical"})
+    app = compare(**{TEXT.name: FEVER, DOMAIN.name: "medical"})
     assert not app.exception, [error.value for error in app.exception]
     assert not app.error, [error.value for error in app.error]
     assert "not yet in the pipeline" in badges(app)
@@ -55,7 +55,7 @@ def test_typed_prompt_is_traced_and_shown_as_a_stored_one(compare: Callable[...,
 
 
 def test_the_same_text_is_traced_once(compare: Callable[..., AppTest]) -> None:
-    app = compare(**{TEXT: FEVER})
+    app = compare(**{TEXT.name: FEVER})
     (job,) = tracing._jobs()._jobs.values()
     app.selectbox(key=field(DOMAIN)).set_value("no domain").run()
     assert not app.exception
@@ -83,7 +83,7 @@ def test_text_of_a_stored_prompt_is_shown_from_the_store(compare: Callable[..., 
     [("  ", "The prompt is empty"), ("fever " * 100, "tokens long")],
 )
 def test_faults_are_told_at_the_field(compare: Callable[..., AppTest], text: str, said: str) -> None:
-    app = compare(**{TEXT: FEVER})
+    app = compare(**{TEXT.name: FEVER})
     app.text_area(key=field(TEXT)).set_value(text).run()
     assert not app.exception
     (error,) = app.error
@@ -111,14 +111,14 @@ def test_what_fails_while_tracing_is_told_at_the_field(
         raise raised
 
     monkeypatch.setattr(pipeline.live, "trace_pair", fail)
-    app = compare(**{TEXT: FEVER})
+    app = compare(**{TEXT.name: FEVER})
     assert not app.exception
     (error,) = app.error
     assert said in str(error.value).replace("\\", "")
 
 
 def test_keeping_says_which_file_and_the_command(compare: Callable[..., AppTest], root: Path) -> None:
-    app = compare(**{TEXT: FEVER, DOMAIN: "medical", "b": "narrow@1.0"})
+    app = compare(**{TEXT.name: FEVER, DOMAIN.name: "medical", "b": "narrow@1.0"})
     assert "prompts/kept.jsonl" in plain_words(app)
     app.text_input(key="keep-situation").input("a fever").run()
     app.button(key="keep-prompt").click().run()
@@ -136,7 +136,7 @@ def test_keeping_says_which_file_and_the_command(compare: Callable[..., AppTest]
 def test_keeping_is_refused_in_a_sentence(compare: Callable[..., AppTest], root: Path) -> None:
     mine = root / "prompts" / "mine.jsonl"
     mine.write_text('{"prompt": "User: Hi", "situation": "hi", "domain": "social"}\n', encoding="utf-8")
-    app = compare(**{TEXT: FEVER, DOMAIN: "medical"})
+    app = compare(**{TEXT.name: FEVER, DOMAIN.name: "medical"})
     app.text_input(key="keep-situation").input("hi").run()
     app.button(key="keep-prompt").click().run()
     assert not app.exception
@@ -149,20 +149,20 @@ def test_keeping_is_refused_in_a_sentence(compare: Callable[..., AppTest], root:
 
 def test_without_the_profile_in_the_parameters(compare: Callable[..., AppTest], root: Path) -> None:
     (root / "params.yaml").unlink()
-    app = compare(**{TEXT: FEVER})
+    app = compare(**{TEXT.name: FEVER})
     assert not app.exception
     assert "params.yaml does not exist here" in plain_words(app)
 
 
 def test_missing_weights_are_told(open_page: OpenPage) -> None:
-    app = open_page("compare", **{SOURCE: TYPED, TEXT: FEVER})
+    app = open_page("compare", **{SOURCE.name: TYPED, TEXT.name: FEVER})
     assert not app.exception
     assert "artifacts/demo/base" in plain_words(app)
     assert "dvc pull" in words(app)
 
 
 def test_picking_a_prompt_leaves_the_typed_one_and_it_is_not_lost(compare: Callable[..., AppTest]) -> None:
-    app = compare(**{TEXT: FEVER})
+    app = compare(**{TEXT.name: FEVER})
     app.button(key="next-prompt").click().run()
     assert not app.exception
     assert app.segmented_control(key=field(SOURCE)).value == SELECTED
@@ -179,7 +179,7 @@ def demo_text(app: AppTest) -> str:
 
 
 def test_what_was_typed_travels_to_steering(compare: Callable[..., AppTest]) -> None:
-    app = compare(**{TEXT: FEVER, DOMAIN: "hazard"})
+    app = compare(**{TEXT.name: FEVER, DOMAIN.name: "hazard"})
     app.switch_page("views/features/page.py").run()
     app.switch_page("views/steering/page.py").run()
     assert not app.exception
@@ -188,13 +188,13 @@ def test_what_was_typed_travels_to_steering(compare: Callable[..., AppTest]) -> 
 
 
 def test_unknown_domain_of_a_link_is_no_traceback(compare: Callable[..., AppTest]) -> None:
-    app = compare(**{TEXT: FEVER, DOMAIN: "absent"})
+    app = compare(**{TEXT.name: FEVER, DOMAIN.name: "absent"})
     assert not app.exception
     assert app.selectbox(key=field(DOMAIN)).value in ("no domain", *demo.DOMAINS)
 
 
 def test_both_pages_share_one_loaded_model(compare: Callable[..., AppTest]) -> None:
-    app = compare(**{TEXT: FEVER})
+    app = compare(**{TEXT.name: FEVER})
     model = models.pool("demo").replacement("base")
     app.switch_page("views/steering/page.py").run()
     assert not app.exception
