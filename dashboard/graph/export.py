@@ -6,6 +6,7 @@ import numpy as np
 
 from dashboard.style.node_names import Words, node_ids
 from pipeline.analysis.stored_graph import prune_stored
+from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from store.views.graph import GraphView
 
 
@@ -36,9 +37,6 @@ def frontend_json(
     pinned
         Ids of pinned nodes, as `naming.node_ids` makes them.
     """
-    # A page that nobody downloads from does without it.
-    from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
-
     captions = Captions(
         slug=slug_of(view.prompt_hash, view.variant),
         scan=scan,
@@ -56,5 +54,4 @@ def frontend_json(
         node_threshold=node_threshold,
         pinned=np.flatnonzero(np.isin(node_ids(view.nodes), pinned)).tolist(),
     )
-    content: bytes = encoded(document)
-    return content
+    return encoded(document)

@@ -1,4 +1,4 @@
-"""Computations of several seconds in a thread of their own: one at a time, told of while they run.
+"""Computations of several seconds in a thread of their own: one at a time, watched while they run.
 
 A page that is left, or drawn anew, finds the same job again: Streamlit ends a script in the
 middle whenever somebody clicks, and what it had begun must not be lost with it.
@@ -9,10 +9,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
 
 Progress = Callable[[str, float], None]
-"""Told what is done now, and which share of all steps is behind (0 to 1)."""
+"""Called with what is done now, and which share of all steps is behind (0 to 1)."""
 
 KEPT: Final = 8
 """Finished jobs whose results are kept."""
@@ -25,7 +27,7 @@ class _StoppedError(Exception):
     """Raised inside a job that nobody waits for any longer."""
 
 
-class Job:
+class Job(Generic[T]):
     """One computation, running or done.
 
     Attributes
@@ -46,7 +48,7 @@ class Job:
         self.said, self.share = "waiting for another one to end", 0.0
         self.began = self.watched = time.monotonic()
         self.seconds = 0.0
-        self.result: Any = None
+        self.result: T | None = None
         self.error: BaseException | None = None
         self._done = threading.Event()
         self._stop = threading.Event()
@@ -65,7 +67,7 @@ class Job:
         """End it at its next step, if it is not done."""
         self._stop.set()
 
-    def run(self, work: Callable[[Progress], Any]) -> None:
+    def run(self, work: Callable[[Progress], T]) -> None:
         """Do the work in this thread."""
         try:
             self._tell("", 0.0)
@@ -84,15 +86,15 @@ class Job:
         self.said, self.share = what, share
 
 
-class Jobs:
+class Jobs(Generic[T]):
     """Jobs by key; one runs, others wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, Job[T]] = OrderedDict()
 
-    def get(self, key: str, work: Callable[[Progress], Any]) -> Job:
+    def get(self, key: str, work: Callable[[Progress], T]) -> Job[T]:
         """The job of that key: as it is, or begun now.
 
         One that failed is begun anew. Jobs that no page has waited for of late are stopped
@@ -112,7 +114,7 @@ class Jobs:
                 self._jobs.popitem(last=False)
             return job
 
-    def _run(self, job: Job, work: Callable[[Progress], Any]) -> None:
+    def _run(self, job: Job[T], work: Callable[[Progress], T]) -> None:
         with self._turn:
             try:
                 job.run(work)

@@ -93,7 +93,7 @@ def _pool(manifest: str, key: str, root: str) -> "LivePool":
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn what a model's user can mend into `NotLiveError`.
 
     Raises
@@ -122,7 +122,7 @@ def pool(profile: str) -> "LivePool":
     """
     require(profile)
     path = project.artifact(profile, "models.json")
-    with told():
+    with explained():
         return _pool(str(path), project.stamp(path), str(project.root()))
 
 
@@ -136,7 +136,7 @@ def load(profile: str, variant: str) -> Live:
     """
     with st.spinner("Loading the model", show_time=True):
         models = pool(profile)
-        with told():
+        with explained():
             subject = models.subject(variant)
             subject.engine  # noqa: B018 -- refuses cross-layer transcoders
             return Live(subject=subject)
@@ -158,5 +158,5 @@ def params() -> "Params":
         It is missing or malformed.
     """
     path = project.root() / "params.yaml"
-    with told():
+    with explained():
         return _params(str(path), project.stamp(path))

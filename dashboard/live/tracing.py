@@ -1,22 +1,24 @@
-"""Trace a typed prompt live: once for all who ask, told of while it lasts."""
+"""Trace a typed prompt live: once for all who ask, watched while it lasts."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import streamlit as st
 
 from dashboard.data import project
 from dashboard.data.case import Case
 from dashboard.live import models as live
-from dashboard.live.jobs import Job, Jobs
+from dashboard.live.jobs import Job, Jobs, Progress
 from dashboard.live.models import NotLiveError
 from dashboard.style.text import plain
 from store.base.hashing import canonical_json
 from store.documents.prompts import Prompt
 from store.views.adapter import AdapterView
 from store.views.graph import GraphView
+
+T = TypeVar("T")
 
 PATIENCE: Final = 0.3
 """Seconds before a person is told what they wait for."""
@@ -33,11 +35,11 @@ class _Traced:
 
 
 @st.cache_resource
-def _jobs() -> Jobs:
+def _jobs() -> Jobs[_Traced]:
     return Jobs()
 
 
-def _start(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Job:
+def _start(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Job[_Traced]:
     models = live.pool(profile)
     graphs = live.params().graphs
     manifest = project.artifact(profile, "models.json")
@@ -50,7 +52,7 @@ def _start(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Job:
         }
     )
 
-    def work(progress: Callable[[str, float], None]) -> _Traced:
+    def work(progress: Progress) -> _Traced:
         from pipeline.live import trace_pair
 
         live.use_threads(models.manifest.model.n_parameters)
@@ -63,7 +65,7 @@ def _start(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Job:
     return _jobs().get(key, work)
 
 
-def _watch(job: Job) -> _Traced:
+def _watch(job: Job[T]) -> T:
     """Wait for a job's result, and say meanwhile what happens."""
     slot = st.empty()
     while not job.wait(_STEP):
@@ -73,10 +75,10 @@ def _watch(job: Job) -> _Traced:
             slot.progress(job.share, text=f"{what}: {job.share:.0%} of the steps, {seconds:.0f} s")
     slot.empty()
     if job.error is not None:
-        with live.told():
+        with live.explained():
             raise job.error
-    result: _Traced = job.result
-    return result
+    assert job.result is not None, "a job that is done has failed or gives something"
+    return job.result
 
 
 def traced(profile: str, prompt: Prompt, pair: tuple[str, str]) -> tuple[Case, float]:
@@ -90,7 +92,7 @@ def traced(profile: str, prompt: Prompt, pair: tuple[str, str]) -> tuple[Case, f
     with st.spinner("Loading torch", show_time=True):
         job = _start(profile, prompt, pair)
     try:
-        found = _watch(job)
+        traces = _watch(job)
     except (RuntimeError, MemoryError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise NotLiveError(
@@ -98,6 +100,6 @@ def traced(profile: str, prompt: Prompt, pair: tuple[str, str]) -> tuple[Case, f
             "lower `graphs.max_feature_nodes` in params.yaml if the memory does not suffice."
         ) from error
     case = Case(
-        profile=profile, prompt=prompt, pair=pair, graphs=found.graphs, adapters=found.adapters, live=True
+        profile=profile, prompt=prompt, pair=pair, graphs=traces.graphs, adapters=traces.adapters, live=True
     )
     return case, job.seconds

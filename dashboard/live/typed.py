@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from dashboard.data import project
-from dashboard.live.models import EMPTY, NotLiveError, params, pool, told
+from dashboard.live.models import EMPTY, NotLiveError, explained, params, pool
 from store.documents.prompts import Prompt
 
 
@@ -23,7 +22,7 @@ def prompt(profile: str, text: str, domain: str | None) -> Prompt:
         raise NotLiveError(EMPTY)
     with st.spinner("Loading torch and the tokenizer", show_time=True):
         models = pool(profile)
-        with told():
+        with explained():
             from pipeline.live import typed_prompt
 
             return typed_prompt(
@@ -44,7 +43,7 @@ def place(profile: str, text: str) -> tuple[Path, str | None]:
         ``params.yaml`` or a prompt file is missing or malformed.
     """
     parameters = params()
-    with told():
+    with explained():
         from pipeline.live import own_file, written_at
 
         chosen = parameters.profile(profile)
@@ -57,7 +56,7 @@ def every_variant_tag() -> str:
     return params().graphs.every_variant_tag
 
 
-def keep(profile: str, line: Mapping[str, Any]) -> None:
+def keep(profile: str, line: Mapping[str, str | list[str]]) -> None:
     """Add a line to the profile's own prompt file.
 
     Raises
@@ -69,7 +68,7 @@ def keep(profile: str, line: Mapping[str, Any]) -> None:
     """
     models = pool(profile)
     parameters = params()
-    with told():
+    with explained():
         from pipeline.live import keep_prompt
 
         keep_prompt(

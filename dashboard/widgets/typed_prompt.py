@@ -1,8 +1,9 @@
 """A prompt that a person types: its fields, the same on every page, and keeping it for the pipeline."""
 
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.data import documents, project
 from dashboard.data.case import Case
@@ -41,14 +42,14 @@ def _took(parameter: url.Parameter, value: str) -> None:
     st.session_state[f"_{parameter.name}"] = value
 
 
-def chosen(where: Any, *, told: str) -> bool:
+def chosen(where: DeltaGenerator, *, use: str) -> bool:
     """Draw the choice between the selected and a typed prompt; whether it is typed.
 
     Parameters
     ----------
     where
         Column to draw it in.
-    told
+    use
         What happens to a typed prompt on this page.
     """
     shown = _shows(url.SOURCE, selection.get(url.SOURCE) or SELECTED)
@@ -58,12 +59,12 @@ def chosen(where: Any, *, told: str) -> bool:
         required=True,
         key=shown,
         label_visibility="collapsed",
-        help=f"The selected prompt is used with its stored token ids. A typed one {told}",
+        help=f"The selected prompt is used with its stored token ids. A typed one {use}",
     )
-    _took(url.SOURCE, value)
+    _took(url.SOURCE, value or SELECTED)
     if value == SELECTED:
         leave()
-    return bool(value == url.TYPED)
+    return value == url.TYPED
 
 
 def leave() -> None:
@@ -75,7 +76,9 @@ def _start_over(text: str) -> None:
     selection.choose(url.TEXT, text)
 
 
-def fields(left: Any, right: Any, profile: str, stored: Prompt | None) -> tuple[str, str | None]:
+def fields(
+    left: DeltaGenerator, right: DeltaGenerator, profile: str, stored: Prompt | None
+) -> tuple[str, str | None]:
     """The typed text, which begins as the selected prompt's, and the domain of its labels.
 
     Parameters
@@ -123,7 +126,7 @@ def fields(left: Any, right: Any, profile: str, stored: Prompt | None) -> tuple[
     return str(text or ""), None if domain == NO_DOMAIN else str(domain)
 
 
-def line(case: Case, situation: str, tag: str) -> dict[str, Any]:
+def line(case: Case, situation: str, tag: str) -> dict[str, str | list[str]]:
     """What is written into the prompt file.
 
     Parameters
@@ -136,7 +139,7 @@ def line(case: Case, situation: str, tag: str) -> dict[str, Any]:
         The tag with which every adapter is traced: `graphs.every_variant_tag`.
     """
     focus = documents.focus(case.profile)
-    written: dict[str, Any] = {"prompt": case.prompt.text}
+    written: dict[str, str | list[str]] = {"prompt": case.prompt.text}
     if situation.strip():
         written["situation"] = situation.strip()
     if case.prompt.domain is not None:
@@ -192,7 +195,7 @@ def _keeping(case: Case) -> None:
             _keep(case, written)
 
 
-def _keep(case: Case, written: dict[str, Any]) -> None:
+def _keep(case: Case, written: dict[str, str | list[str]]) -> None:
     try:
         typed.keep(case.profile, written)
     except NotLiveError as error:

@@ -78,7 +78,7 @@ def _text(prompt: Prompt) -> None:
 def _choose(name: str, pair: tuple[str, str]) -> Prompt | Case | None:
     """The selected prompt, or the case of a typed one, shown as tokens."""
     left, right = st.container(key="narrow-prompt").columns([3, 1.2], gap="medium")
-    if not typed_prompt.chosen(right, told="is traced live with both variants, and can be kept."):
+    if not typed_prompt.chosen(right, use="is traced live with both variants, and can be kept."):
         chosen = prompt(name)
         if chosen is None:
             return None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dashboard.live.models import EMPTY, Live, NotLiveError, told
+from dashboard.live.models import EMPTY, Live, NotLiveError, explained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def token_ids(live: Live, text: str) -> tuple[int, ...]:
     """
     if not text.strip():
         raise NotLiveError(EMPTY)
-    with told():
+    with explained():
         ids = tuple(int(token) for token in live.subject.encode(text))
     if len(ids) > live.engine.context:
         raise NotLiveError(f"The prompt is {len(ids)} tokens long; the model takes {live.engine.context}.")
@@ -74,7 +74,7 @@ def next_token(live: Live, ids: Sequence[int], turns: Sequence[Turn], *, control
         A feature or position that the model does not have.
     """
     live.use_threads()
-    with told():
+    with explained():
         return live.engine.next_token(ids, _interventions(turns), controls=controls)
 
 

@@ -34,7 +34,7 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
         help="Steering base with features of the adapted model shows whether they suffice.",
     )
     stored = prompt(name) if project.made(name, "prompts.json") else None
-    if typed_prompt.chosen(right, told="is steered as it stands.") or stored is None:
+    if typed_prompt.chosen(right, use="is steered as it stands.") or stored is None:
         left, right = st.columns([3, 1.2], gap="medium")
         text, domain = typed_prompt.fields(left, right, name, stored)
         return str(variant), text, domain
