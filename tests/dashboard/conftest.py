@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboard.pages import PAGES
 from tests.support import demo
 from tests.support.browser import open_page as open_browser_page
 from tests.support.browser import served
@@ -49,8 +50,8 @@ def open_page(root: Path) -> Callable[..., AppTest]:
         for key, value in query.items():
             app.query_params[key] = value
         app.run()
-        if page != "overview":
-            app.switch_page(f"views/{page}/page.py")
+        if page != PAGES[0].name:
+            app.switch_page(next(each.script for each in PAGES if each.name == page))
             for key, value in query.items():
                 app.query_params[key] = value
             app.run()

@@ -243,7 +243,7 @@ def test_unknown_feature_is_explained(open_page: OpenPage) -> None:
 def test_selection_travels_between_pages(open_page: OpenPage) -> None:
     prompt = demo.make_prompts()[5].hash
     app = open_page("overview", prompt=prompt, b="narrow@1.0")
-    app.switch_page("views/evaluation/page.py")
+    app.switch_page(pages.EVALUATION.script)
     app.run()
     assert app.session_state["prompt"] == prompt
     assert app.session_state["b"] == "narrow@1.0"
@@ -294,3 +294,12 @@ def test_profile_switch_drops_what_belongs_to_the_other(open_page: OpenPage, roo
     app.selectbox(key="profile").set_value("other").run()
     assert not app.exception
     assert "showing another" not in words(app)
+
+
+def test_wrong_value_for_a_widget_is_said_once(open_page: OpenPage) -> None:
+    said = "The link's outcome “evil” is not one of harmful, safe, neither"
+    app = open_page("evaluation", outcome="evil")
+    assert not app.exception
+    assert said in plain_words(app)
+    assert app.segmented_control(key="outcome").value == "harmful"
+    assert said not in plain_words(app.run())

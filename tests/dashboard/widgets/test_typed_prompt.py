@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.live import models, tracing
+from dashboard.pages import FEATURES, STEERING
 from dashboard.shell.url import DOMAIN, SOURCE, TEXT, TYPED
 from dashboard.widgets.typed_prompt import SELECTED, field
 from tests.support import demo
@@ -180,8 +181,8 @@ def demo_text(app: AppTest) -> str:
 
 def test_what_was_typed_travels_to_steering(compare: Callable[..., AppTest]) -> None:
     app = compare(**{TEXT.name: FEVER, DOMAIN.name: "hazard"})
-    app.switch_page("views/features/page.py").run()
-    app.switch_page("views/steering/page.py").run()
+    app.switch_page(FEATURES.script).run()
+    app.switch_page(STEERING.script).run()
     assert not app.exception
     assert app.text_area(key=field(TEXT)).value == FEVER
     assert app.selectbox(key=field(DOMAIN)).value == "hazard"
@@ -196,6 +197,6 @@ def test_unknown_domain_of_a_link_is_no_traceback(compare: Callable[..., AppTest
 def test_both_pages_share_one_loaded_model(compare: Callable[..., AppTest]) -> None:
     app = compare(**{TEXT.name: FEVER})
     model = models.pool("demo").replacement("base")
-    app.switch_page("views/steering/page.py").run()
+    app.switch_page(STEERING.script).run()
     assert not app.exception
     assert models.load("demo", "general@1.0").engine._runner._model is model
