@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from dashboard.data import adapter_readers, documents, readers
+from dashboard.data import documents, readers
 from store.base.errors import NotInStoreError, StoreError
 from store.documents.prompts import Prompt
 from store.views.adapter import AdapterView
@@ -62,7 +62,7 @@ class Case:
         """
         if self.live:
             return self.adapters[variant]
-        return adapter_readers.adapter(self.profile, self.prompt.hash, variant)
+        return readers.adapter(self.profile, self.prompt.hash, variant)
 
     def targets(self, variant: str) -> pd.DataFrame:
         """Token and probability of all targets; the own candidates, or nothing, without a graph."""

@@ -12,10 +12,13 @@ from dashboard.data.documents import models
 from dashboard.data.project import artifact, fresh, made
 from dashboard.data.tables import feature_row, level_words, ranking_frame
 from dashboard.style.theme import variant_colours
+from pipeline.analysis.dose_prompt import READ, Dose, scale_of
 from store.base.errors import NotInStoreError, StoreError
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, read_provenance
 from store.schema.rankings import ranking_group, situations_group
+from store.schema.registry import ADAPTERS, DOSE
+from store.views.adapter import AdapterView
 from store.views.graph import GraphView
 
 
@@ -43,6 +46,43 @@ def graph(profile: str, prompt_hash: str, variant: str) -> GraphView:
         It was not traced for this prompt and variant.
     """
     return fresh(artifact(profile, "graphs"), lambda path, key: _graph(path, key, prompt_hash, variant))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _adapter(path: str, key: str, prompt_hash: str, variant: str) -> AdapterView:
+    return AdapterView(_collection(path, key).item(prompt_hash, variant))
+
+
+def adapter(profile: str, prompt_hash: str, variant: str) -> AdapterView:
+    """What a variant's adapter writes to on a prompt.
+
+    Raises
+    ------
+    NotInStoreError
+        It was not traced for this prompt and variant.
+    """
+    return fresh(
+        artifact(profile, ADAPTERS.kind), lambda path, key: _adapter(path, key, prompt_hash, variant)
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _doses(path: str, key: str, prompt_hash: str) -> list[Dose]:
+    items = _collection(path, key)
+    variants = sorted(items.variants(prompt_hash), key=scale_of)
+    return [
+        Dose(variant=variant, arrays=items.item(prompt_hash, variant, READ).arrays) for variant in variants
+    ]
+
+
+def doses(profile: str, prompt_hash: str) -> list[Dose]:
+    """Graphs of a prompt at every scale, ascending; errors as `adapter`."""
+    return fresh(artifact(profile, DOSE.kind), lambda path, key: _doses(path, key, prompt_hash))
+
+
+def dosed(profile: str) -> list[str]:
+    """Prompts that were traced at several scales."""
+    return collection(profile, DOSE.kind).prompts()
 
 
 def traced(profile: str, prompt_hash: str) -> list[str]:

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import dose as charts
-from dashboard.data import adapter_readers, project, readers
+from dashboard.data import project, readers
 from dashboard.data.case import Case
 from dashboard.graph.score_tables import contrasts_on
 from dashboard.pages import FEATURES
@@ -43,11 +43,11 @@ def show(case: Case) -> None:
                 icon=":material/bolt:",
             )
             return
-        dosed = adapter_readers.dosed(case.profile)
+        dosed = readers.dosed(case.profile)
         if case.prompt.hash not in dosed:
             _elsewhere(case, dosed)
             return
-        _draw(case, adapter_readers.doses(case.profile, case.prompt.hash))
+        _draw(case, readers.doses(case.profile, case.prompt.hash))
 
 
 def _tag(profile: str) -> str:

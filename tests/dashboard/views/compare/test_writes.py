@@ -121,12 +121,12 @@ def test_tab_draws(open_page: OpenPage, view_of: str) -> None:
 
 
 def test_figures_of_the_adapter_are_the_stores(open_page: OpenPage, root: Path) -> None:
-    from dashboard.data import adapter_readers
+    from dashboard.data import readers
     from dashboard.style.text import number, percent
 
     prompt = demo.make_prompts()[0].hash
     app = open_page("compare", view=WRITES, prompt=prompt)
-    found = adapter_readers.adapter("demo", prompt, ADAPTED)
+    found = readers.adapter("demo", prompt, ADAPTED)
     values = [metric.value for metric in app.metric]
     assert values[2] == percent(found.error_share_of_change)
     app.selectbox(key="written-on").select_index(1).run()
