@@ -12,7 +12,7 @@ from dashboard.data import documents, project
 from store.base.errors import StoreError, UserError
 
 if TYPE_CHECKING:
-    from pipeline.interventions import SteeringEngine
+    from pipeline.interventions.engine import SteeringEngine
     from pipeline.live import LivePool, LiveSubject
     from pipeline.params.project import Params
 

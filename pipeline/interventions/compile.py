@@ -118,8 +118,8 @@ def make_plan(transcoders: TranscoderSet, rows: Sequence[Setting]) -> dict[int, 
             at.append(number)
             ones.append(one)
     return {
-        layer: LayerPlan(transcoders, layer, [found[key] for key in sorted(found, key=lambda k: k[0])])
-        for layer, found in sorted(steps.items())
+        layer: LayerPlan(transcoders, layer, [of_layer[key] for key in sorted(of_layer, key=lambda k: k[0])])
+        for layer, of_layer in sorted(steps.items())
     }
 
 

@@ -1,4 +1,4 @@
-"""Random features to compare with: the same done to a stranger of like size (trap 24)."""
+"""Random features to compare with: the same done to others of like size (trap 24)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ def match_controls(
 ) -> tuple[tuple[Intervention, ...], ...]:
     """Settings that do the same, with the same values, to random features of the same layer.
 
-    A stranger matches by two sizes: its mean activation where the intervention acts, and
+    A control feature matches by two sizes: its mean activation where the intervention acts, and
     the norm of its decoder row; it is drawn at random from the nearest by the sum of both
     log ratios. An inactive feature is matched with inactive ones. Multiplying is compared
     with active features only, because it does nothing to the others.
@@ -40,7 +40,7 @@ def match_controls(
     n
         Controls wanted; fewer where too few features match.
     seed
-        With the features it fixes the draw: the same strangers for every value of a slider.
+        With the features it fixes the draw: the same controls for every value of a slider.
 
     Returns
     -------
@@ -62,10 +62,10 @@ def match_controls(
         return ()
     settings = []
     for row in range(n_rows):
-        stranger = _row(pools, row)
-        if stranger is not None:
+        control = _row(pools, row)
+        if control is not None:
             settings.append(
-                tuple(replace(one, feature=stranger[one.layer, one.feature]) for one in interventions)
+                tuple(replace(one, feature=control[one.layer, one.feature]) for one in interventions)
             )
     return tuple(settings)
 
@@ -92,12 +92,12 @@ def _nearest(
 
 
 def _row(pools: dict[tuple[int, int], np.ndarray], row: int) -> dict[tuple[int, int], int] | None:
-    """One stranger for each steered feature, none twice; None where they run out."""
+    """One control for each steered feature, none twice; None where they run out."""
     chosen: dict[tuple[int, int], int] = {}
     for (layer, feature), pool in pools.items():
-        used = {stranger for (at, _), stranger in chosen.items() if at == layer}
+        used = {control for (at, _), control in chosen.items() if at == layer}
         ordered = np.roll(pool, -(row % len(pool)))
-        free = next((int(stranger) for stranger in ordered if int(stranger) not in used), None)
+        free = next((int(index) for index in ordered if int(index) not in used), None)
         if free is None:
             return None
         chosen[layer, feature] = free

@@ -109,17 +109,17 @@ class SteeringEngine:
         plan = self._runner.plan([setting])
         seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         steered = self._runner.run([token_ids], plan, exact=True, seen=seen)[0]
-        strangers = self._controls(token_ids, setting, controls, seed)
+        settings = self._controls(token_ids, setting, controls, seed)
         control_logits = np.empty((0, len(steered)), np.float32)
-        if strangers:
-            batch = self._runner.plan(strangers)
-            control_logits = self._runner.run([token_ids] * len(strangers), batch, last_only=True)
+        if settings:
+            batch = self._runner.plan(settings)
+            control_logits = self._runner.run([token_ids] * len(settings), batch, last_only=True)
         readings = tuple(self._readings(token_ids, setting, plan, seen))
         return NextToken(
             baseline_logits=baseline.logits,
             steered_logits=steered,
             control_logits=control_logits,
-            controls=strangers,
+            controls=settings,
             readings=readings,
             inactive=tuple(
                 reading.intervention

@@ -1,13 +1,17 @@
-"""What to do to which feature, and where; checked against the model before it runs."""
+"""What to do to which feature, and where; checked against the model before it runs.
+
+Loads no torch: a page says with it what is to be done, before any model is there.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, get_args
 
 from store.base.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 Mode = Literal["set", "add", "multiply"]
 Where = Literal["last", "all", "always"] | tuple[int, ...]
@@ -41,7 +45,12 @@ class Intervention:
         """The feature as it is written everywhere, ``L2/618``."""
         return f"L{self.layer}/{self.feature}"
 
-    def mask(self, positions: torch.Tensor, prompt_length: int, zeroed: int) -> torch.Tensor:
+    @property
+    def does_nothing(self) -> bool:
+        """Whether it changes no activation by its own meaning."""
+        return (self.mode == "add" and self.value == 0) or (self.mode == "multiply" and self.value == 1)
+
+    def mask(self, positions: "torch.Tensor", prompt_length: int, zeroed: int) -> "torch.Tensor":
         """Which of some absolute positions (position,) it acts on, as booleans.
 
         Absolute, so that a cached generation step, whose only token has index 0, is not
@@ -53,12 +62,12 @@ class Intervention:
             return (positions >= zeroed) & (positions < prompt_length)
         if self.where == "always":
             return positions >= zeroed
-        return torch.isin(positions, torch.tensor(self.where, device=positions.device))
+        return (positions[:, None] == positions.new_tensor(self.where)).any(dim=-1)
 
-    def apply(self, activation: torch.Tensor) -> torch.Tensor:
+    def apply(self, activation: "torch.Tensor") -> "torch.Tensor":
         """The new activation f' of any number of activations f."""
         if self.mode == "set":
-            return torch.full_like(activation, self.value)
+            return activation.new_full(activation.shape, self.value)
         return activation + self.value if self.mode == "add" else activation * self.value
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.analysis.next_token import log_softmax
 from pipeline.interventions.kinds import Intervention
 
 
@@ -112,26 +113,6 @@ class Continuations:
     after: tuple[tuple[int, ...], ...]
     step: int
     done: bool
-
-
-def band(values: np.ndarray, share: float = 0.9) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where the middle `share` of the controls lies, by token; None without controls.
-
-    Parameters
-    ----------
-    values
-        (control, token), any of the ``control_`` arrays.
-    """
-    if len(values) == 0:
-        return None
-    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
-    return low, high
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float32 or wider: bfloat16 gives steps of 0.125 (trap 18)."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def until_stop(ids: Sequence[int], stops: frozenset[int]) -> tuple[int, ...]:

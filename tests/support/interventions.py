@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.interventions import Intervention, SteeringEngine
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.kinds import Intervention
 from store.documents.variants import Variant
 
 BASE = Variant(name="base", scale=0.0)

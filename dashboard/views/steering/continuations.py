@@ -10,14 +10,19 @@ from dashboard.live.models import Live, NotLiveError
 from dashboard.shell import downloads, url
 from dashboard.style.text import plain, sentence
 from dashboard.views.steering import distribution
-from dashboard.views.steering.distribution import Turn
 from dashboard.widgets.continuation_list import continuation_html
+from pipeline.interventions.kinds import Intervention
 
 NOT_LABELLED: Final = "Not labelled: the prompt's domain has no lexicon."
 
 
 def show(
-    name: str, variant: str, engine: Live, ids: tuple[int, ...], turns: list[Turn], domain: str | None
+    name: str,
+    variant: str,
+    engine: Live,
+    ids: tuple[int, ...],
+    steered: list[Intervention],
+    domain: str | None,
 ) -> None:
     """Sample on demand, show tokens as they come, and keep the last samples in sight."""
     st.subheader("Continuations", anchor=False)
@@ -43,7 +48,7 @@ def show(
     go = columns[3].button(
         "Sample before and after", icon=":material/play_arrow:", type="primary", key="sample"
     )
-    setting = (name, variant, ids, tuple(turns), n, length, temperature)
+    setting = (name, variant, ids, tuple(steered), n, length, temperature)
     phrases = None
     if project.made(name, "lexicon.json"):
         phrases = documents.lexicon(name).get(domain or "", {}).get("phrases")
@@ -66,7 +71,7 @@ def show(
     if go:
         try:
             for grown in distribution.sample(
-                engine, ids, turns, n=n, max_new_tokens=length, temperature=temperature
+                engine, ids, steered, n=n, max_new_tokens=length, temperature=temperature
             ):
                 progress.progress(
                     min(grown.step / length, 1.0), text=f"{grown.step} of at most {length} tokens"

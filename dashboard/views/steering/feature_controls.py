@@ -1,17 +1,18 @@
 """The widgets of the Steering page that say which features to turn, how and where."""
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 import streamlit as st
 
 from dashboard.data import documents, readers
 from dashboard.shell import forms, selection, url
 from dashboard.style.text import number, plain, shorten, visible
-from dashboard.views.steering.distribution import Turn
+from pipeline.interventions.kinds import Intervention, Mode, Where
 from store.base.errors import StoreError
 
+_MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 MAX_FEATURES: Final = 6
-_WHERE: Final = {
+_WHERE: Final[dict[str, Where | Literal["positions"]]] = {
     "last token": "last",
     "chosen positions": "positions",
     "all tokens": "all",
@@ -99,7 +100,7 @@ def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     return sorted(int(position) for position in chosen)
 
 
-def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn | None:
+def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) -> Intervention | None:
     """A feature's widgets: how, how much and where; None where no position is chosen."""
     layer, index = feature
     label = f"L{layer}/{index}"
@@ -109,7 +110,7 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn 
     mode = columns[1].segmented_control(
         "How",
         label_visibility="collapsed",
-        options=["set", "add", "multiply"],
+        options=_MODES,
         default="add",
         required=True,
         **url.MODE.bound(label),
@@ -139,7 +140,7 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn 
         "all, and every generated token.",
         label_visibility="collapsed",
     )
-    place: str | tuple[int, ...] = _WHERE[str(where)]
+    place = _WHERE[str(where)]
     if place == "positions":
         positions = _choose_positions(label, tokens)
         if not positions:
@@ -149,4 +150,4 @@ def choose_turn(name: str, feature: tuple[int, int], tokens: list[str]) -> Turn 
             )
             return None
         place = tuple(positions)
-    return Turn(layer=layer, index=index, mode=str(mode), value=float(value), where=place)
+    return Intervention(layer=layer, feature=index, mode=mode, value=float(value), where=place)

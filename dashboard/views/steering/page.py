@@ -15,10 +15,9 @@ from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
 from dashboard.style.text import interval, number, plain, sentence, token_chips
-from dashboard.views.steering import continuations, distribution
-from dashboard.views.steering import feature_controls as turns_of
-from dashboard.views.steering.distribution import Turn
+from dashboard.views.steering import continuations, distribution, feature_controls
 from dashboard.widgets import typed_prompt
+from pipeline.interventions.kinds import Intervention
 
 CONTROLS = 20
 
@@ -49,26 +48,26 @@ def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: 
     tokens = [documents.token_text(words, token) for token in ids]
     left, right = st.container(key="narrow-steer").columns([1, 1.25], gap="medium")
     with left:
-        features = turns_of.choose_features(name, variant)
-        turns = []
+        features = feature_controls.choose_features(name, variant)
+        setting = []
         for feature in features:
             with st.container(border=True):
-                turn = turns_of.choose_turn(name, feature, tokens)
-            if turn is not None:
-                turns.append(turn)
+                one = feature_controls.choose_intervention(name, feature, tokens)
+            if one is not None:
+                setting.append(one)
         if not features:
             st.caption("Choose a feature to turn.")
     with right:
-        _distribution(engine, ids, turns, words, labels)
-    continuations.show(name, variant, engine, ids, turns, domain)
+        _distribution(engine, ids, setting, words, labels)
+    continuations.show(name, variant, engine, ids, setting, domain)
 
 
 def _distribution(
-    engine: Live, ids: tuple[int, ...], turns: list[Turn], words: list[str], labels: dict[int, str]
+    engine: Live, ids: tuple[int, ...], setting: list[Intervention], words: list[str], labels: dict[int, str]
 ) -> None:
     started = time.perf_counter()
     try:
-        result = distribution.next_token(engine, ids, turns, controls=CONTROLS)
+        result = distribution.next_token(engine, ids, setting, controls=CONTROLS)
     except NotLiveError as error:
         st.error(sentence(str(error)), icon=":material/error:")
         return
@@ -85,14 +84,14 @@ def _distribution(
     for label, chosen in chosen_of.items():
         if not chosen:
             continue
-        held = distribution.mass(result, chosen)
+        held = distribution.mass_on(result, chosen)
         with row.container(width="content"):
             st.metric(
                 f"P({label} tokens)",
-                f"{number(held['before'])} → {number(held['after'])}",
+                f"{number(held.before)} → {number(held.after)}",
                 help=f"Probability that the next token is labelled {label}: before and after steering.",
             )
-            st.caption(f"random features: {interval(held['low'], held['high'])}")
+            st.caption(f"random features: {interval(held.low, held.high)}")
     frame = distribution.distribution_frame(result, vocabulary=words, labels=labels)
     downloads.chart(
         charts.distribution(frame),

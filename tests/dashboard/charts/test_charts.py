@@ -12,7 +12,8 @@ import pytest
 from dashboard.charts import candidates, features, rates, steering
 from dashboard.charts.common import ROWS
 from dashboard.style.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
-from dashboard.views.steering.distribution import control_band, distribution_frame, mass
+from dashboard.views.steering.distribution import distribution_frame, mass_on
+from pipeline.analysis.next_token import band
 
 
 def candidate_rows() -> pd.DataFrame:
@@ -128,8 +129,8 @@ def test_distribution_and_mass_with_their_band() -> None:
     frame = distribution_frame(_Result(), vocabulary=["a", "b", "c"], labels={1: "evil"}, limit=2)
     assert frame["token"].to_list() == [1, 1, 0, 0]
     assert frame.loc[frame["side"] == "after", "low"].iloc[0] == pytest.approx(0.205)
-    held = mass(_Result(), [1])
-    assert held["before"] == pytest.approx(0.2)
-    assert held["after"] == pytest.approx(0.8)
-    assert 0.2 <= held["low"] <= held["high"] <= 0.3
-    assert control_band(np.empty((0, 3))) == (None, None)
+    held = mass_on(_Result(), [1])
+    assert held.before == pytest.approx(0.2)
+    assert held.after == pytest.approx(0.8)
+    assert 0.2 <= held.low <= held.high <= 0.3
+    assert band(np.empty((0, 3))) is None

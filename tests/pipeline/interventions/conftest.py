@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.interventions import SteeringEngine
+from pipeline.interventions.engine import SteeringEngine
 from pipeline.models.loading import load_replacement
 from tests.support.interventions import BASE
 

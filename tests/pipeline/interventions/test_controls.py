@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.interventions import Intervention, SteeringEngine
+from pipeline.analysis.next_token import band
 from pipeline.interventions.controls import match_controls
-from pipeline.interventions.results import band
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.kinds import Intervention
 from pipeline.models.loading import load_replacement, load_transcoders
 from tests.support.interventions import BASE, uncached
 

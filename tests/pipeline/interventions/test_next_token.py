@@ -10,8 +10,9 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from pipeline.interventions import Intervention, SteeringEngine
 from pipeline.interventions.compile import LayerPlan, encoder_of
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.kinds import Intervention
 from pipeline.models.loading import load_causal_lm, load_replacement
 from store.base.errors import UserError
 from tests.support.builders import make_checkpoint

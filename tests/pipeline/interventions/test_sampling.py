@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.interventions import Continuations, Intervention, SteeringEngine
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.kinds import Intervention
+from pipeline.interventions.results import Continuations
 from pipeline.interventions.runner import Runner
 from tests.support.interventions import uncached
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pipeline.attribution.prompt_items import GRAPH_PARAMS, prompt_items
-from pipeline.interventions import Intervention, SteeringEngine
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.kinds import Intervention
 from pipeline.items.units import ItemName
 from pipeline.live import LivePool, trace_pair, typed_prompt
 from pipeline.models.loading import load_causal_lm, load_replacement

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.live import models
 from dashboard.live.models import NotLiveError
-from dashboard.views.steering.distribution import Turn
+from pipeline.interventions.kinds import Intervention
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
 
@@ -107,9 +107,9 @@ def test_missing_torch_is_said(open_page: OpenPage, monkeypatch: pytest.MonkeyPa
 
 def test_doing_nothing_sends_no_intervention() -> None:
     common = {"layer": 0, "index": 1, "where": "last"}
-    assert Turn(mode="add", value=0.0, **common).nothing
-    assert Turn(mode="multiply", value=1.0, **common).nothing
-    assert not Turn(mode="set", value=0.0, **common).nothing
+    assert Intervention(mode="add", value=0.0, **common).does_nothing
+    assert Intervention(mode="multiply", value=1.0, **common).does_nothing
+    assert not Intervention(mode="set", value=0.0, **common).does_nothing
 
 
 def test_other_weights_leave_the_old_continuations_uncounted(steering: Callable[..., AppTest]) -> None:
