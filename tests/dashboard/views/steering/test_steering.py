@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -106,7 +107,7 @@ def test_missing_torch_is_said(open_page: OpenPage, monkeypatch: pytest.MonkeyPa
 
 
 def test_doing_nothing_sends_no_intervention() -> None:
-    common = {"layer": 0, "index": 1, "where": "last"}
+    common: dict[str, Any] = {"layer": 0, "feature": 1, "where": "last"}
     assert Intervention(mode="add", value=0.0, **common).does_nothing
     assert Intervention(mode="multiply", value=1.0, **common).does_nothing
     assert not Intervention(mode="set", value=0.0, **common).does_nothing
