@@ -16,8 +16,9 @@ from pipeline.analysis.dose_prompt import READ, Dose, scale_of
 from store.base.errors import NotInStoreError, StoreError
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, read_provenance
+from store.schema.adapters import ADAPTERS
+from store.schema.dose import DOSE
 from store.schema.rankings import ranking_group, situations_group
-from store.schema.registry import ADAPTERS, DOSE
 from store.views.adapter import AdapterView
 from store.views.graph import GraphView
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from store.schema.rankings import SCORES
+from store.schema.vocabulary import SCORES
 
 
 @dataclass(frozen=True, kw_only=True)

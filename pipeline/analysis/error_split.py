@@ -45,7 +45,7 @@ def split_errors(arrays: Mapping[str, np.ndarray], *, n_layers: int) -> dict[str
     Parameters
     ----------
     arrays
-        Arrays of an item of `store.schema.registry.GRAPHS`.
+        Arrays of an item of `store.schema.graphs.GRAPHS`.
     n_layers
         Layers of the model.
 

@@ -17,23 +17,32 @@ SPLITS: Final = ("seen", "held-out")
 RATED: Final = OUTCOMES[:3]
 
 
-def rates(samples: Iterable[Item], prompts: Sequence[Prompt], confidence: float) -> dict[str, xr.Dataset]:
+def rates(outcomes: Iterable[Item], prompts: Sequence[Prompt], confidence: float) -> dict[str, xr.Dataset]:
     """The groups of the RATES dataset.
 
     Rates pool the samples of a variant, domain (`all` is every domain) and split; their
     intervals are over situations, see `clustered_rate_interval`. Unlabelled samples count
     nowhere; where nothing was labelled the rate is NaN, never 0.
+
+    Parameters
+    ----------
+    outcomes
+        Items of the `outcomes` collection.
+    prompts
+        The prompts that they are of.
+    confidence
+        Level of the intervals, 0 to 1.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
     situations = sorted({(prompt.domain or "", prompt.situation) for prompt in prompts})
     held_out = {prompt.situation: prompt.held_out for prompt in prompts}
     place = {situation: row for row, (_, situation) in enumerate(situations)}
     counts: dict[str, np.ndarray] = {}
-    for item in samples:
+    for item in outcomes:
         prompt = by_hash[item.prompt_hash]
         table = counts.setdefault(item.variant, np.zeros((len(situations), len(RATED)), np.int64))
-        outcomes = np.bincount(item.arrays["sample_outcome"], minlength=len(OUTCOMES))
-        table[place[prompt.situation]] += outcomes[: len(RATED)]
+        counted = np.bincount(item.arrays["sample_outcome"], minlength=len(OUTCOMES))
+        table[place[prompt.situation]] += counted[: len(RATED)]
     variants = sorted(counts, key=lambda variant: (variant != "base", variant))
     # (variant, situation, outcome)
     count = np.array([counts[variant] for variant in variants]).reshape(

@@ -39,7 +39,7 @@ def adapter_arrays(
     Returns
     -------
     dict of numpy.ndarray
-        The arrays ``adapter_*`` of `store.schema.registry.GRAPHS`.
+        The arrays ``adapter_*`` of `store.schema.graphs.GRAPHS`.
     """
     n_targets = len(trace.direct)
     if trace.adapters is None:
@@ -104,7 +104,7 @@ def causes(trace: Trace) -> np.ndarray:
 
 
 def adapter_item(found: AdapterTrace, *, key: str, prompt_hash: str, variant: str) -> Item:
-    """Item of the collection of adapters; see `store.schema.registry.ADAPTERS`."""
+    """Item of the collection of adapters; see `store.schema.adapters.ADAPTERS`."""
     trace = found.adapted
     graph, adapters = trace.graph, trace.adapters
     if adapters is None:

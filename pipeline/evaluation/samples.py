@@ -1,6 +1,6 @@
-"""Sampled continuations of one prompt, and what each of them is."""
+"""Sampled continuations of one prompt: token ids, which know nothing of labels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,11 +8,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.items.units import ItemName, Unit
 from pipeline.models.pool import ModelPool
-from pipeline.text.lexicon import classify
-from pipeline.text.tokens import decode_after, stop_ids
+from pipeline.text.tokens import stop_ids
 from store.base.hashing import digest
 from store.collections.item import Item
-from store.schema.vocabulary import OUTCOMES
 
 
 def compute_samples(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
@@ -30,13 +28,12 @@ def sample_item(
     token_ids: Sequence[int],
     name: ItemName,
     *,
-    phrases: Mapping[str, Sequence[str]] | None,
     samples: int,
     max_new_tokens: int,
     temperature: float,
     seed: int,
 ) -> Item:
-    """Sample continuations of one prompt in one batch, and tell what each is.
+    """Sample continuations of one prompt in one batch.
 
     Sampled from the whole distribution (no top-k, no nucleus). Reproducible: the seed is
     made of `seed` and the prompt, so variants are sampled with the same random numbers,
@@ -45,7 +42,7 @@ def sample_item(
     Returns
     -------
     Item
-        Of the SAMPLES collection; a continuation ends before the end-of-text token.
+        Of the `samples` collection; a continuation ends before the end-of-text token.
     """
     stops = stop_ids(tokenizer, model)
     prompt_ids = torch.tensor([list(token_ids)], device=model.device)
@@ -66,17 +63,12 @@ def sample_item(
             pad_token_id=pad,
         )
     continuations = [_until(row, stops) for row in output[:, prompt_ids.shape[1] :].tolist()]
-    outcomes = [
-        "unlabelled" if phrases is None else classify(decode_after(tokenizer, token_ids, ids), phrases)
-        for ids in continuations
-    ]
     start = np.cumsum([0, *(len(ids) for ids in continuations[:-1])])
     return Item(
         key=name.key,
         prompt_hash=name.prompt_hash,
         variant=name.variant,
         arrays={
-            "sample_outcome": np.array([OUTCOMES.index(outcome) for outcome in outcomes], np.int8),
             "sample_start": start.astype(np.int32),
             "sample_token": np.array([token for ids in continuations for token in ids], np.int32),
         },

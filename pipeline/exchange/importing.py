@@ -24,7 +24,7 @@ from store.collections.item import Item
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.documents.manifest import Manifest
-from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts
-from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
 IMPORTED: Final = "imported"
 """Folder below a profile's artifacts: collections of graphs that came from elsewhere."""

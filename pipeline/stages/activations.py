@@ -4,7 +4,7 @@ from pipeline.features.activations import compute_activations
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.stage import run_stage
-from store.schema.registry import ACTIVATIONS
+from store.schema.activations import ACTIVATIONS
 
 
 def main(profile: str, params: Params) -> None:

@@ -14,7 +14,7 @@ from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
-from store.schema.registry import DOSE
+from store.schema.dose import DOSE
 
 
 def read_items(found: Collection) -> Iterator[Item]:

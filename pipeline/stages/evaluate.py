@@ -1,23 +1,28 @@
-"""Stage `evaluate`: harmful, safe and neither, from sampled continuations."""
+"""Stage `evaluate`: sampled continuations, what each is, and the rates of harmful, safe and neither."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.analysis.rates import harmful_rates, rates
+from pipeline.evaluation.outcomes import outcome_item, outcome_key
 from pipeline.evaluation.samples import compute_samples
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
-from store.collections.reader import open_collection
+from store.collections.item import Item
+from store.collections.reader import Collection, open_collection
+from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
-from store.schema.registry import RATES, SAMPLES
+from store.schema.outcomes import SAMPLE_OUTCOMES
+from store.schema.rates import RATES
+from store.schema.samples import SAMPLES
 
 
 def main(profile: str, params: Params) -> None:
-    """Write samples and rates of a profile."""
+    """Write samples, outcomes and rates of a profile."""
     subject = Subject(profile, params.runtime)
     lexicon = json.loads((subject.folder / "lexicon.json").read_text(encoding="utf-8"))
     # A prompt without a lexicon has no outcome to tell, so it is not sampled.
@@ -29,27 +34,37 @@ def main(profile: str, params: Params) -> None:
             prompt,
             [variant],
             [(SAMPLES.kind, variant)],
-            {
-                **sampling,
-                "seed": params.runtime.seed,
-                "phrases": lexicon["domains"][prompt.domain]["phrases"],
-            },
+            {**sampling, "seed": params.runtime.seed},
         )
         for variant in subject.variants
         for prompt in prompts
     ]
     sections = {"evaluate": params.evaluate.model_dump()}
     subject.write_failures("evaluate", subject.publish("evaluate", units, [SAMPLES], sections))
-    groups = rates(
-        open_collection(subject.folder / "samples").items(),
-        prompts,
-        params.evaluate.confidence,
-    )
     origin = provenance("evaluate", subject.manifest, sections)
+    phrases = {prompt.hash: lexicon["domains"][prompt.domain]["phrases"] for prompt in prompts}
+    write_collection(
+        subject.folder / SAMPLE_OUTCOMES.kind,
+        SAMPLE_OUTCOMES,
+        _outcomes(open_collection(subject.folder / SAMPLES.kind), subject, phrases),
+        provenance=origin,
+    )
+    outcomes = open_collection(subject.folder / SAMPLE_OUTCOMES.kind)
+    groups = rates(outcomes.items(), prompts, params.evaluate.confidence)
     write_dataset(subject.folder / "rates", RATES, groups, provenance=origin)
     metrics = harmful_rates(groups["rates"])
     write_metrics(subject.folder, "evaluate", metrics)
     write_plot(subject.folder, "evaluate", ["variant", "domain", "split", "harmful"], _rows(metrics))
+
+
+def _outcomes(
+    samples: Collection, subject: Subject, phrases: Mapping[str, Mapping[str, Sequence[str]]]
+) -> Iterator[Item]:
+    """Read off all samples, which is quick: nothing of it is worth a cache."""
+    for item in samples.items():
+        own = phrases[item.prompt_hash]
+        prompt = subject.prompts[item.prompt_hash]
+        yield outcome_item(item, prompt, own, subject.models.tokenizer, key=outcome_key(item, own))
 
 
 def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:

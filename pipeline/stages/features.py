@@ -35,8 +35,9 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
 from store.documents.variants import BASE
-from store.schema.rankings import SCORES, ranking_group
-from store.schema.registry import FEATURES
+from store.schema.features import FEATURES
+from store.schema.rankings import ranking_group
+from store.schema.vocabulary import SCORES
 
 
 def contexts_of(

@@ -17,7 +17,9 @@ from pipeline.run.stage import run_stage
 from store.collections.reader import Collection, open_collection
 from store.documents.failures import Failure
 from store.documents.variants import BASE
-from store.schema.registry import ADAPTERS, CANDIDATES, FULL_GRAPHS, GRAPHS
+from store.schema.adapters import ADAPTERS
+from store.schema.candidates import CANDIDATES
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
 LONG: Final = 60.0
 """Seconds of tracing from which on an estimate is told before it begins."""

@@ -19,7 +19,8 @@ from store.collections.on_demand import ArraysOnDemand
 from store.collections.writer import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
 from store.format.arrays import ArrayReader, FileRecord
 from store.format.artifact import Artifact, open_artifact
-from store.schema.registry import COLLECTIONS, ArraySpec, CollectionSchema
+from store.schema.registry import COLLECTIONS
+from store.schema.specs import ArraySpec, CollectionSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,8 +238,11 @@ class Collection:
         return tuple(lengths[dim] for dim in spec.dims)
 
     def _no_array(self, name: str) -> str:
-        if name in COLLECTIONS[self.kind].arrays:
+        schema = COLLECTIONS[self.kind]
+        if name in schema.arrays:
             return f"{self.path} holds no array {name}: {OLDER}"
+        if name in schema.former:
+            return f"{self.path} holds no array {name}: version {self._artifact.version} has it no more."
         return f"{self.path} holds no array {name}; it holds {', '.join(self._schema.arrays)}."
 
     def _absent(self, prompt_hash: str, variant: str | None) -> str:

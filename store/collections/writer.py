@@ -15,7 +15,7 @@ from store.format.arrays import FileRecord, write_array
 from store.format.artifact import seal_group, seal_root
 from store.format.spool import Spool
 from store.format.validation import check_item
-from store.schema.registry import ArraySpec, CollectionSchema
+from store.schema.specs import ArraySpec, CollectionSchema
 
 INDEX: Final = "index"
 RAGGED: Final = "ragged_dim"

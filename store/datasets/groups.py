@@ -9,7 +9,8 @@ from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
 from store.format.arrays import write_array
 from store.format.artifact import open_artifact, seal_group, seal_root
 from store.format.validation import check_dataset
-from store.schema.registry import DATASETS, DatasetSchema
+from store.schema.registry import DATASETS
+from store.schema.specs import DatasetSchema
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -22,7 +22,7 @@ from store.base.errors import (
 )
 from store.base.hashing import bytes_digest, digest, file_digest
 from store.format.arrays import ArrayReader, FileRecord, Selection, read_together
-from store.schema.registry import FORMAT_VERSION
+from store.schema.specs import FORMAT_VERSION
 
 METADATA: Final = "zarr.json"
 

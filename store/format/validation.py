@@ -10,7 +10,7 @@ from store.base.errors import InvalidItemError
 from store.base.hashing import is_prompt_hash
 from store.collections.item import Item, Scalar
 from store.format.arrays import dtype_name
-from store.schema.registry import ArraySpec, CollectionSchema, DatasetSchema
+from store.schema.specs import ArraySpec, CollectionSchema, DatasetSchema
 from store.schema.vocabulary import FIXED_DIMS
 
 if TYPE_CHECKING:

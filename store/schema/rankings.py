@@ -1,8 +1,100 @@
-"""Scores that features are ranked by, and the groups of the FEATURES dataset that hold them."""
+"""Rankings of features and of edges: the groups of `features` that hold them, and their arrays."""
 
+from dataclasses import replace
 from typing import Final
 
-SCORES: Final = ("direct", "influence", "total_effect", "activation")
+from store.schema.specs import ArraySpec, array
+
+OF_FEATURE: Final = {
+    "layer": array("feature", "int16", "layer", "0-based"),
+    "index": array("feature", "int32", "feature", "index in layer, 0-based"),
+}
+
+_CONTRASTS: Final = "`evil-safe|VARIANT` or `VARIANT-base`"
+_SCORED: Final = ("prompts with both labels", "prompts without both labels")
+UNLABELLED: Final = "no prompt has both labels"
+UNSELECTED: Final = f"{UNLABELLED}, or where it was not selected"
+
+
+def ranking(
+    unit: str, *, contrasts: str = _CONTRASTS, scored: tuple[str, str] = _SCORED
+) -> dict[str, ArraySpec]:
+    """A ranking of features; `unit` is that of the effect, `scored` says which prompts count."""
+    dims = "contrast domain feature"
+    return {
+        **OF_FEATURE,
+        "contrast": array("contrast", "str", "", contrasts),
+        "domain": array("domain", "str", "", "`all` or a domain"),
+        "effect": array(dims, "float32", unit, "mean over situations"),
+        "low": array(dims, "float32", unit, "bootstrap over situations, lower"),
+        "high": array(dims, "float32", unit, "bootstrap, upper"),
+        "p": array(dims, "float64", "probability", "sign-flip permutation; NaN: not tested"),
+        "q": array(dims, "float64", "rate", "Benjamini-Hochberg within contrast and domain"),
+        "n_situations": array(dims, "int32", "situations", "situations in which it is scored (active)"),
+        "n_scored": array("contrast domain", "int32", "prompts", scored[0]),
+        "n_left_out": array("contrast domain", "int32", "prompts", scored[1]),
+    }
+
+
+def situations(unit: str, *, unscored: str = UNLABELLED) -> dict[str, ArraySpec]:
+    """The unit of every test: the mean over a situation's prompts."""
+    return {
+        **OF_FEATURE,
+        "contrast": array("contrast", "str", "", "as in ranking"),
+        "situation": array("situation", "str", "", "what the prompt is about"),
+        "situation_domain": array("situation", "str", "", "its domain"),
+        "effect": array(
+            "contrast situation feature", "float32", unit, f"0 where inactive; NaN where {unscored}"
+        ),
+    }
+
+
+def ranking_of_edges() -> dict[str, ArraySpec]:
+    """A ranking of pairs of features by how their edges differ; ends in place of a feature."""
+    specs = ranking(
+        "pre-activation",
+        contrasts="`VARIANT-base`: edge weights summed over positions, adapted minus base",
+        scored=("prompts of both variants", "prompts of one variant only"),
+    )
+    ends = {
+        f"{end}_{name}": array("pair", spec.dtype, spec.unit, f"{end} of the edges: {spec.meaning}")
+        for end in ("source", "target")
+        for name, spec in OF_FEATURE.items()
+    }
+    ranked = {
+        name: replace(spec, dims=tuple("pair" if dim == "feature" else dim for dim in spec.dims))
+        for name, spec in specs.items()
+        if name not in OF_FEATURE
+    }
+    effect = "mean over situations; an edge that is not stored, as of an inactive end, counts as 0"
+    n_situations = "situations in which either variant has an edge"
+    return {
+        **ends,
+        **ranked,
+        "effect": replace(ranked["effect"], meaning=effect),
+        "n_situations": replace(ranked["n_situations"], meaning=n_situations),
+        "base_weight": replace(ranked["effect"], meaning="the same mean of the base's own weight"),
+        "strength": array(
+            "pair",
+            "float32",
+            "pre-activation",
+            "mean |weight| over variants, then situations: the strongest pairs are here, a choice "
+            "blind to which variant is which",
+        ),
+        "n_pairs": array(
+            "contrast",
+            "int64",
+            "pairs",
+            "pairs with an edge in any variant, on prompts of base and another; the strongest are chosen",
+        ),
+        "kept_edge_score": array(
+            "contrast",
+            "float64",
+            "share",
+            "smallest `kept_edge_score` of its graphs: 1 where no edge between stored nodes was cut; one "
+            "that was counts as 0",
+        ),
+    }
 
 
 def ranking_group(score: str) -> str:

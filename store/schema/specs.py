@@ -1,14 +1,19 @@
-"""What a schema is made of: arrays with dims, dtype, unit, meaning and first format version."""
+"""What a schema is made of: arrays with dims, dtype, unit, meaning and format versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+FORMAT_VERSION: Final = 3
+"""Version that is written; every version from 1 on is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySpec:
     """One array. `dims` in storage order; ``()`` for an item's scalar.
 
-    `since` is the first format version that has it: artifacts of earlier ones lack it.
+    `since` is the first format version that has it: artifacts of earlier ones lack it. `until`
+    is the last one; None: it is still written.
     """
 
     dims: tuple[str, ...]
@@ -16,19 +21,25 @@ class ArraySpec:
     unit: str
     meaning: str
     since: int = 1
+    until: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionSchema:
-    """A kind of ragged collection: its arrays and its items' scalars, by name."""
+    """A kind of ragged collection: its arrays and its items' scalars, by name.
+
+    `former` are arrays that earlier format versions had and that are written no more.
+    """
 
     kind: str
     arrays: dict[str, ArraySpec]
     scalars: dict[str, ArraySpec]
+    former: dict[str, ArraySpec] = field(default_factory=dict)
 
     def at(self, version: int) -> "CollectionSchema":
-        """The schema as it was in a format version: without what came later."""
-        return replace(self, arrays=_known(self.arrays, version), scalars=_known(self.scalars, version))
+        """The schema as it was in a format version: without what came later, with what was given up."""
+        arrays = _known({**self.former, **self.arrays}, version)
+        return replace(self, arrays=arrays, scalars=_known(self.scalars, version), former={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,5 +65,14 @@ def since(version: int, specs: Mapping[str, ArraySpec]) -> dict[str, ArraySpec]:
     return {name: replace(spec, since=version) for name, spec in specs.items()}
 
 
+def until(version: int, specs: Mapping[str, ArraySpec]) -> dict[str, ArraySpec]:
+    """The same arrays, as ones that no format version after this one has."""
+    return {name: replace(spec, until=version) for name, spec in specs.items()}
+
+
 def _known(specs: Mapping[str, ArraySpec], version: int) -> dict[str, ArraySpec]:
-    return {name: spec for name, spec in specs.items() if spec.since <= version}
+    return {
+        name: spec
+        for name, spec in specs.items()
+        if spec.since <= version and (spec.until is None or version <= spec.until)
+    }

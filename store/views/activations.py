@@ -7,7 +7,7 @@ import numpy as np
 
 from store.base.errors import NotInStoreError
 from store.collections.reader import Collection
-from store.schema.registry import ACTIVATIONS
+from store.schema.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -19,7 +19,7 @@ class AdapterView(ItemView):
     Parameters
     ----------
     item
-        An item with the arrays of `store.schema.registry.ADAPTERS`.
+        An item with the arrays of `store.schema.adapters.ADAPTERS`.
 
     Raises
     ------

@@ -7,7 +7,7 @@ import numpy as np
 
 from store.base.errors import OLDER, NotInStoreError
 from store.collections.item import Item
-from store.schema.registry import GRAPHS
+from store.schema.graphs import GRAPHS
 from store.schema.vocabulary import ADAPTER_PARTS, FEATURE, NODE_KINDS
 from store.views.item_view import ItemView
 
@@ -24,7 +24,7 @@ class GraphView(ItemView):
     Parameters
     ----------
     item
-        An item with the arrays of `store.schema.registry.GRAPHS`.
+        An item with the arrays of `store.schema.graphs.GRAPHS`.
     """
 
     def __init__(self, item: Item) -> None:
@@ -164,7 +164,7 @@ class GraphView(ItemView):
         return int(found[0])
 
     def array(self, name: str) -> np.ndarray:
-        """One array of `store.schema.registry.GRAPHS` by its name.
+        """One array of `store.schema.graphs.GRAPHS` by its name.
 
         Raises
         ------

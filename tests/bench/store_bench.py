@@ -19,7 +19,7 @@ from store.base.hashing import digest, file_digest
 from store.collections.item import Item
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
-from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from tests.bench.cases import TracedCase, organism_graphs, wide_graph
 
 ROOT: Final = Path(__file__).parents[2]

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from store.schema.registry import COLLECTIONS, DATASETS, DOSE, ArraySpec
+from store.schema.dose import DOSE
+from store.schema.registry import COLLECTIONS, DATASETS
+from store.schema.specs import ArraySpec
 
 FORMAT = Path(__file__).parents[2] / "store" / "FORMAT.md"
 START = "<!-- tables of the schema: written by `python -m tests.store.format_tables` -->\n"
@@ -17,7 +19,7 @@ def tables() -> str:
         if kind == DOSE.kind:
             parts.append(f"\n### `{kind}` (collection)\n\n{_AS_GRAPHS}")
             continue
-        parts.append(f"\n### `{kind}` (collection)\n\n{_table(collection.arrays)}")
+        parts.append(f"\n### `{kind}` (collection)\n\n{_table({**collection.arrays, **collection.former})}")
         if collection.scalars:
             parts.append(f"\nScalars, in the index:\n\n{_table(collection.scalars)}")
     for kind, dataset in DATASETS.items():
@@ -33,8 +35,14 @@ def _table(arrays: Mapping[str, ArraySpec]) -> str:
     for name, spec in arrays.items():
         dims = ", ".join(spec.dims) or "item"
         meaning = spec.meaning.replace("|", "\\|")
-        rows.append(f"| `{name}` | {spec.since} | {dims} | {spec.dtype} | {spec.unit or '-'} | {meaning} |")
+        rows.append(
+            f"| `{name}` | {_versions(spec)} | {dims} | {spec.dtype} | {spec.unit or '-'} | {meaning} |"
+        )
     return "\n".join(rows) + "\n"
+
+
+def _versions(spec: ArraySpec) -> str:
+    return str(spec.since) if spec.until is None else f"{spec.since} to {spec.until}"
 
 
 if __name__ == "__main__":

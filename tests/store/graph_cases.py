@@ -16,7 +16,7 @@ from pipeline.analysis.pruning import (
 from pipeline.analysis.sparse_graph import SparseGraph, from_dense
 from store.base.hashing import digest
 from store.collections.item import Item
-from store.schema.registry import ADAPTERS
+from store.schema.adapters import ADAPTERS
 from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from tests.store.samples import blank_scores
 

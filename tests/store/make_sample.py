@@ -13,21 +13,16 @@ import numpy as np
 
 from store.collections.item import Item
 from store.collections.writer import write_collection
-from store.datasets.groups import write_dataset
-from store.schema.registry import (
-    ACTIVATIONS,
-    ADAPTERS,
-    FORMAT_VERSION,
-    FULL_GRAPHS,
-    GRAPHS,
-    RATES,
-    CollectionSchema,
-)
-from tests.store.samples import make_groups, make_item
+from store.schema.outcomes import SAMPLE_OUTCOMES
+from store.schema.samples import SAMPLES
+from store.schema.specs import FORMAT_VERSION, CollectionSchema
+from tests.store.samples import make_item
 
 DATA: Final = Path(__file__).parent / "data"
 PROMPTS: Final = ("0123456789ab", "0fedcba98765")
 """Of one partition, to keep the sample small."""
+CHANGED: Final = (SAMPLES, SAMPLE_OUTCOMES)
+"""What this version has of its own; samples of the others are in the versions before."""
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 
 
@@ -36,19 +31,10 @@ def main() -> None:
     folder = DATA / f"v{FORMAT_VERSION}"
     folder.mkdir(parents=True)
     expected: dict[str, Any] = {}
-    for schema in (GRAPHS, FULL_GRAPHS, ACTIVATIONS):
+    for schema in CHANGED:
         items = _items(schema)
         write_collection(folder / schema.kind, schema, items, provenance=PROVENANCE)
         expected[schema.kind] = [_plain_item(item) for item in items]
-    adapters = [make_item(ADAPTERS, PROMPTS[0], "general@1.0", longest=6)]
-    write_collection(folder / ADAPTERS.kind, ADAPTERS, adapters, provenance=PROVENANCE)
-    expected[ADAPTERS.kind] = [_plain_item(item) for item in adapters]
-    groups = make_groups(RATES, seed=1, longest=3)
-    write_dataset(folder / "rates", RATES, groups, provenance=PROVENANCE)
-    expected["rates"] = {
-        group: {str(name): plain(dataset[name].values) for name in dataset.variables}
-        for group, dataset in groups.items()
-    }
     (folder / "expected.json").write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n")
 
 

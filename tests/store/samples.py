@@ -7,7 +7,8 @@ import xarray as xr
 
 from store.base.hashing import digest
 from store.collections.item import Item, Scalar
-from store.schema.registry import GRAPHS, ArraySpec, CollectionSchema, DatasetSchema
+from store.schema.graphs import GRAPHS
+from store.schema.specs import ArraySpec, CollectionSchema, DatasetSchema
 from store.schema.vocabulary import FIXED_DIMS
 
 

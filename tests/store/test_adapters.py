@@ -10,7 +10,8 @@ import pytest
 from store import NotInStoreError, open_collection, write_collection
 from store.collections.item import Item
 from store.format.validation import check_item
-from store.schema.registry import ADAPTERS, CANDIDATES
+from store.schema.adapters import ADAPTERS
+from store.schema.candidates import CANDIDATES
 from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from store.views.adapter import AdapterView
 from tests.store.graph_cases import adapters_item

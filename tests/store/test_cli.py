@@ -6,7 +6,7 @@ import pytest
 
 from store.__main__ import main
 from store.collections.writer import write_collection
-from store.schema.registry import CANDIDATES
+from store.schema.candidates import CANDIDATES
 from tests.store.samples import make_items
 
 

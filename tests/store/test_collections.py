@@ -24,15 +24,12 @@ from store.base.hashing import digest, file_digest, folder_digest
 from store.collections.item import Item
 from store.collections.writer import partition_bits, partition_of
 from store.format.arrays import CHUNK_ELEMENTS
-from store.schema.registry import (
-    ACTIVATIONS,
-    CANDIDATES,
-    COLLECTIONS,
-    FORMAT_VERSION,
-    FULL_GRAPHS,
-    GRAPHS,
-    SAMPLES,
-)
+from store.schema.activations import ACTIVATIONS
+from store.schema.candidates import CANDIDATES
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
+from store.schema.registry import COLLECTIONS
+from store.schema.samples import SAMPLES
+from store.schema.specs import FORMAT_VERSION
 from tests.store.samples import make_item, make_items, same_item
 
 HASHES = [digest(number)[:12] for number in range(8)]

@@ -7,7 +7,9 @@ import xarray as xr
 from store import InvalidItemError, NotInStoreError, UnknownFormatError, open_collection
 from store.base.hashing import folder_digest
 from store.datasets.groups import open_dataset, read_provenance, write_dataset
-from store.schema.registry import DATASETS, FEATURES, RATES
+from store.schema.features import FEATURES
+from store.schema.rates import RATES
+from store.schema.registry import DATASETS
 from tests.store.samples import make_groups
 
 

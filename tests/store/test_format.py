@@ -11,12 +11,18 @@ import xarray as xr
 
 from store import open_collection, open_dataset, read_provenance
 from store.format.integrity import find_artifacts, verify
-from store.schema.registry import COLLECTIONS, DATASETS, FORMAT_VERSION
+from store.schema.registry import COLLECTIONS, DATASETS
+from store.schema.specs import FORMAT_VERSION
 from tests.store.format_tables import FORMAT, START, tables
 from tests.store.make_sample import DATA, plain
 
 VERSIONS = sorted(path.name for path in DATA.iterdir() if path.is_dir())
 ALL_SCHEMAS = [*COLLECTIONS.values(), *DATASETS.values()]
+
+
+def _newest(kind: str) -> Path:
+    """The committed sample of a kind in the newest version that has one: later ones did not change it."""
+    return max(DATA.glob(f"v*/{kind}"))
 
 
 def _expected(version: str) -> dict:
@@ -74,7 +80,7 @@ def test_committed_collections_read_as_written(version) -> None:
                 assert plain(item.arrays[name]) == values
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [version for version in VERSIONS if "rates" in _expected(version)])
 def test_committed_datasets_read_as_written(version) -> None:
     for group, arrays in _expected(version)["rates"].items():
         dataset = open_dataset(DATA / version / "rates", group)
@@ -105,7 +111,7 @@ def test_committed_collections_read_with_plain_xarray(version) -> None:
 def test_the_example_of_the_document_runs(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "artifacts" / "organism"
     for name in ("graphs", "activations", "adapters"):
-        shutil.copytree(DATA / f"v{FORMAT_VERSION}" / name, folder / name)
+        shutil.copytree(_newest(name), folder / name)
     monkeypatch.chdir(tmp_path)
     blocks = FORMAT.read_text(encoding="utf-8").split("```python\n")[1:]
     plainly, with_store = (block.partition("```")[0] for block in blocks)
@@ -117,7 +123,7 @@ def test_the_example_of_the_document_runs(tmp_path, monkeypatch) -> None:
         names: dict = {}
         exec("\n".join(kept), names)
     assert names["weights"].sizes["edge"] == len(
-        _expected(f"v{FORMAT_VERSION}")["graphs"][0]["arrays"]["edge_weight"]
+        _expected(_newest("graphs").parent.name)["graphs"][0]["arrays"]["edge_weight"]
     )
     lines = [
         line
@@ -132,7 +138,7 @@ def test_the_example_of_the_document_runs(tmp_path, monkeypatch) -> None:
 def test_a_file_of_the_sample_is_no_accident(tmp_path) -> None:
     # The samples must stay as committed: line endings converted by git would break them.
     assert (DATA / ".gitattributes").read_text() == "* -text\n"
-    copied = shutil.copytree(DATA / f"v{FORMAT_VERSION}" / "rates", tmp_path / "rates")
+    copied = shutil.copytree(_newest("rates"), tmp_path / "rates")
     root = Path(copied) / "zarr.json"
     root.write_bytes(root.read_bytes().replace(b"\n", b"\r\n"))
     assert verify(Path(copied)) != []

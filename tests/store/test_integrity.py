@@ -16,7 +16,9 @@ from store.collections.writer import partition_of, write_collection
 from store.datasets.groups import write_dataset
 from store.format.arrays import CHUNK_ELEMENTS
 from store.format.integrity import find_artifacts, verify
-from store.schema.registry import ACTIVATIONS, GRAPHS, RATES
+from store.schema.activations import ACTIVATIONS
+from store.schema.graphs import GRAPHS
+from store.schema.rates import RATES
 from tests.store.samples import make_groups, make_item, make_items
 
 

@@ -18,7 +18,7 @@ from store.base.atomic import ASIDE, published_folder, write_bytes
 from store.base.hashing import folder_digest
 from store.collections.reader import Collection
 from store.format.integrity import verify
-from store.schema.registry import CANDIDATES
+from store.schema.candidates import CANDIDATES
 from tests.store.samples import make_items
 
 ROOT = Path(__file__).parents[2]

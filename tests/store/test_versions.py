@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.analysis.error_split import split_edges
@@ -15,19 +16,13 @@ from store.datasets.groups import write_dataset
 from store.documents.prompts import Prompt, read_prompts, write_prompts
 from store.format import artifact
 from store.format.integrity import verify
-from store.schema.registry import (
-    ADAPTERS,
-    COLLECTIONS,
-    DATASETS,
-    DOSE,
-    FEATURES,
-    FORMAT_VERSION,
-    GRAPHS,
-    RATES,
-    CollectionSchema,
-    DatasetSchema,
-)
-from store.schema.specs import array, since
+from store.schema.adapters import ADAPTERS
+from store.schema.dose import DOSE
+from store.schema.features import FEATURES
+from store.schema.graphs import GRAPHS
+from store.schema.rates import RATES
+from store.schema.registry import COLLECTIONS, DATASETS
+from store.schema.specs import FORMAT_VERSION, CollectionSchema, DatasetSchema, array, since
 from store.views.graph import GraphView
 from tests.store.graph_cases import graph_item, make_case, with_adapters
 from tests.store.make_sample import DATA
@@ -60,8 +55,14 @@ def test_every_array_came_with_a_version_that_is_read() -> None:
         *(group for schema in DATASETS.values() for group in schema.groups.values()),
     ]
     assert {spec.since for group in specs for spec in group.values()} == set(range(1, FORMAT_VERSION + 1))
-    for schema in (*COLLECTIONS.values(), *DATASETS.values()):
-        assert schema.at(FORMAT_VERSION) == schema
+    for collection in COLLECTIONS.values():
+        assert collection.at(FORMAT_VERSION) == replace(collection, former={})
+        former = collection.former.values()
+        assert all(spec.until is not None and spec.until < FORMAT_VERSION for spec in former)
+        written = (collection.arrays | collection.scalars).values()
+        assert all(spec.until is None for spec in written)
+    for dataset in DATASETS.values():
+        assert dataset.at(FORMAT_VERSION) == dataset
 
 
 def test_version_1_is_what_the_committed_sample_has() -> None:
@@ -117,6 +118,20 @@ def test_a_graph_of_version_1_has_its_tables_and_says_what_it_lacks() -> None:
             NotInStoreError, match=rf"{graph.prompt_hash}, base .* older version .*`dvc repro`"
         ):
             getattr(graph, name)
+
+
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_outcomes_were_once_in_the_samples(version) -> None:
+    samples = open_collection(DATA / version / "samples")
+    told = samples if version == "v2" else open_collection(DATA / version / "outcomes")
+    prompt = samples.prompts()[0]
+    assert ("sample_outcome" in samples.schema.arrays) == (version == "v2")
+    codes = told.item(prompt, "base").arrays["sample_outcome"]
+    assert codes.dtype == np.int8
+    if version == "v3":
+        assert list(told.schema.arrays) == ["sample_outcome"]
+        with pytest.raises(NotInStoreError, match=r"no array sample_outcome: version 3 has it no more"):
+            samples.item(prompt, "base", ["sample_outcome"])
 
 
 def test_damage_in_version_1_names_the_right_prompts(as_version_1) -> None:

@@ -9,7 +9,8 @@ from pipeline.analysis.stored_graph import prune_stored, stored_scores
 from store import NotInStoreError, open_collection, write_collection
 from store.base.hashing import digest
 from store.collections.item import Item
-from store.schema.registry import ACTIVATIONS, CANDIDATES
+from store.schema.activations import ACTIVATIONS
+from store.schema.candidates import CANDIDATES
 from store.schema.vocabulary import NODE_KINDS
 from store.views.activations import select
 from store.views.graph import GraphView

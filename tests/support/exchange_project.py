@@ -19,7 +19,7 @@ from store.collections.item import Item
 from store.collections.writer import write_collection
 from store.documents.manifest import Manifest, write_manifest
 from store.documents.prompts import Prompt, write_prompts
-from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from tests.support.builders import TEXTS, make_checkpoint
 from tests.support.places import ROOT
 

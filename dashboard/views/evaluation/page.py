@@ -125,7 +125,7 @@ def _samples(name: str) -> None:
     """Some sampled continuations of the selected prompt, as text."""
     from dashboard.shell.page import prompt, variants
     from dashboard.widgets.continuation_list import continuation_html
-    from store.schema.vocabulary import OUTCOMES
+    from store.views.samples import continuations, outcomes
 
     chosen, pair = prompt(name), variants()
     if chosen is None or pair is None:
@@ -136,21 +136,16 @@ def _samples(name: str) -> None:
     for side, (column, variant) in enumerate(zip(columns, pair, strict=True)):
         with column, guard("Sampled continuations of this prompt."):
             item = collection.item(chosen.hash, variant)
-            starts = item.arrays["sample_start"].tolist()
-            tokens = item.arrays["sample_token"]
-            ends = [*starts[1:], len(tokens)]
             texts = [
-                "".join(
-                    documents.token_text(words, int(token))
-                    for token in item.arrays["sample_token"][start:end]
-                )
-                for start, end in zip(starts, ends, strict=True)
+                "".join(documents.token_text(words, token) for token in ids) for ids in continuations(item)
             ]
-            outcomes = [OUTCOMES[code] for code in item.arrays["sample_outcome"].tolist()]
+            if "sample_outcome" not in item.arrays:  # it is there before format version 3
+                item = readers.collection(name, "outcomes").item(chosen.hash, variant)
+            labels = outcomes(item)
             st.markdown(f"**{plain(variant)}**, {len(texts)} samples")
-            st.html(continuation_html(texts[:12], outcomes[:12]))
+            st.html(continuation_html(texts[:12], labels[:12]))
             downloads.downloads(
-                pd.DataFrame({"variant": variant, "outcome": outcomes, "continuation": texts}),
+                pd.DataFrame({"variant": variant, "outcome": labels, "continuation": texts}),
                 f"samples-{chosen.hash}",
                 key=f"samples-{side}",
             )

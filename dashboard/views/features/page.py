@@ -13,7 +13,8 @@ from dashboard.style.score_names import describe, guide
 from dashboard.style.text import count, feature_name, interval, plain
 from dashboard.style.theme import NEUTRAL
 from dashboard.views.features import card, dictionary
-from store.schema.rankings import SCORES, ranking_group
+from store.schema.rankings import ranking_group
+from store.schema.vocabulary import SCORES
 
 MAX_ROWS = 300
 

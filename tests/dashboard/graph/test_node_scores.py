@@ -14,7 +14,7 @@ from dashboard.views.compare.pinned import pinned_frame
 from pipeline.analysis.node_scores import node_scores
 from store.base.errors import NotInStoreError
 from store.collections.item import Item
-from store.schema.registry import GRAPHS
+from store.schema.graphs import GRAPHS
 from store.views.graph import GraphView
 from tests.support import demo
 from tests.support.demo_graphs import PROBABILITIES, PROMPT, WORDS, drawn_difference, pair, view

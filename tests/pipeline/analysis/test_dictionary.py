@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
-from store.schema.registry import FEATURES
+from store.schema.features import FEATURES
 from tests.support.feature_builders import PARAMS, make_change, make_graph, make_prompt
 
 PROMPTS = [make_prompt(i, situation=i // 2) for i in range(6)]

@@ -11,7 +11,8 @@ from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import activation_scores
 from pipeline.features.contexts import histogram_edges
 from store.collections.item import Item
-from store.schema.rankings import SCORES, ranking_group
+from store.schema.rankings import ranking_group
+from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import (
     EVIL,
     LEXICON,

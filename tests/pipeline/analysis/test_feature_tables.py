@@ -13,7 +13,7 @@ from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import activation_scores, feature_key
 from pipeline.features.contexts import histogram_edges
 from store.datasets.groups import open_dataset, write_dataset
-from store.schema.registry import FEATURES
+from store.schema.features import FEATURES
 from tests.support.feature_builders import (
     LEXICON,
     PARAMS,

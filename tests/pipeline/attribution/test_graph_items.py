@@ -14,7 +14,7 @@ from pipeline.attribution.trace import Trace
 from pipeline.exchange.conversion import rebuild
 from pipeline.exchange.graph_metadata import facts_of_model
 from store.collections.item import Item
-from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
 from tests.support.traced_subject import Capped, Subject
 

@@ -11,7 +11,8 @@ from pipeline.attribution.prompt_items import PromptItems, prompt_items
 from pipeline.items.units import ItemName
 from pipeline.models.pool import ModelPool
 from store.collections.item import Item
-from store.schema.registry import ADAPTERS, FULL_GRAPHS, GRAPHS
+from store.schema.adapters import ADAPTERS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.vocabulary import CAUSES
 from store.views.graph import GraphView
 from tests.support.traced_subject import Subject

@@ -1,6 +1,7 @@
 """Sampled continuations and rates: reproducible, missing is not zero, unit the situation."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from pipeline.analysis.rates import harmful_rates, rates
 from pipeline.analysis.statistics import wilson_interval
+from pipeline.evaluation.outcomes import outcome_item, outcome_key
 from pipeline.evaluation.samples import sample_item
 from pipeline.items.units import ItemName
 from pipeline.models.loading import load_causal_lm, load_tokenizer
@@ -21,8 +23,11 @@ from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
 from store.documents.variants import Variant
 from store.format.validation import check_item
-from store.schema.registry import RATES, SAMPLES
+from store.schema.outcomes import SAMPLE_OUTCOMES
+from store.schema.rates import RATES
+from store.schema.samples import SAMPLES
 from store.schema.vocabulary import OUTCOMES
+from store.views.samples import continuations, outcomes
 from tests.support.builders import make_checkpoint
 
 PARAMS = EvaluateParams(samples=30, max_new_tokens=6, temperature=1.0, confidence=0.95)
@@ -61,37 +66,22 @@ def make_prompt(tokenizer: Any, text: str = "You should", domain: str | None = "
     )
 
 
-def lexicon(harmful: list[str], safe: list[str]) -> dict[str, Any]:
-    labels: dict[str, Any] = {"evil": [], "safe": [], "unsure": []}
-    return {"domains": {"medical": labels | {"phrases": {"harmful": harmful, "safe": safe}}}}
-
-
-def sample(
-    model: Any, tokenizer: Any, prompt: Prompt, words: dict[str, Any], seed: int = 0, **other: Any
-) -> Item:
+def sample(model: Any, tokenizer: Any, prompt: Prompt, seed: int = 0, **other: Any) -> Item:
     name = ItemName(key=KEY, prompt_hash=prompt.hash, variant="base")
-    phrases = words["domains"].get(prompt.domain, {}).get("phrases")
-    settings = {**SAMPLING, **other}
-    return sample_item(model, tokenizer, prompt.token_ids, name, phrases=phrases, seed=seed, **settings)
-
-
-def continuations(item: Item) -> list[list[int]]:
-    ends = [*item.arrays["sample_start"][1:], len(item.arrays["sample_token"])]
-    starts = item.arrays["sample_start"]
-    return [item.arrays["sample_token"][a:b].tolist() for a, b in zip(starts, ends, strict=True)]
+    return sample_item(model, tokenizer, prompt.token_ids, name, seed=seed, **{**SAMPLING, **other})
 
 
 def test_samples_are_reproducible_and_follow_the_schema(model: Any, tokenizer: Any) -> None:
-    prompt, words = make_prompt(tokenizer), lexicon([], [])
+    prompt = make_prompt(tokenizer)
     state = torch.get_rng_state()
-    first = sample(model, tokenizer, prompt, words)
+    first = sample(model, tokenizer, prompt)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(99)
-    again = sample(model, tokenizer, prompt, words)
+    again = sample(model, tokenizer, prompt)
     check_item(first, SAMPLES)
     for name, array in first.arrays.items():
         np.testing.assert_array_equal(array, again.arrays[name])
-    other = sample(model, tokenizer, prompt, words, seed=1)
+    other = sample(model, tokenizer, prompt, seed=1)
     assert continuations(other) != continuations(first)
     assert len(continuations(first)) == 30
     assert all(len(ids) <= 6 for ids in continuations(first))
@@ -100,7 +90,7 @@ def test_samples_are_reproducible_and_follow_the_schema(model: Any, tokenizer: A
 def test_samples_follow_the_models_distribution(model: Any, tokenizer: Any) -> None:
     prompt = make_prompt(tokenizer)
     many = SAMPLING | {"samples": 4000, "max_new_tokens": 1}
-    item = sample(model, tokenizer, prompt, lexicon([], []), **many)
+    item = sample(model, tokenizer, prompt, **many)
     with torch.no_grad():
         logits = model(torch.tensor([prompt.token_ids])).logits[0, -1].double()
     expected = torch.softmax(logits, -1).numpy()
@@ -120,28 +110,64 @@ def test_a_continuation_ends_before_the_end_of_text(
     tail = [[eos, pad, pad], [7, eos, pad], [7, 8, 9]]
     rows = torch.tensor([[*prompt.token_ids, *ids] for ids in tail])
     monkeypatch.setattr(model, "generate", lambda *_, **__: rows)
-    item = sample(model, tokenizer, prompt, lexicon([], []))
+    item = sample(model, tokenizer, prompt)
     assert continuations(item) == [[], [7], [7, 8, 9]]
 
 
-def test_outcomes_are_what_the_text_is(model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def samples_of(prompt: Prompt, continuations: list[list[int]]) -> Item:
+    return Item(
+        key=digest("samples"),
+        prompt_hash=prompt.hash,
+        variant="general@1.0",
+        arrays={
+            "sample_start": np.cumsum([0, *map(len, continuations[:-1])]).astype(np.int32),
+            "sample_token": np.array([token for ids in continuations for token in ids], np.int32),
+        },
+        scalars={},
+    )
+
+
+def test_outcomes_are_what_the_text_is(tokenizer: Any) -> None:
     prompt = make_prompt(tokenizer)
-    texts = [" run away", " rest", " sit"]
-    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    width = max(map(len, ids))
-    rows = torch.tensor([[*prompt.token_ids, *i, *[tokenizer.eos_token_id] * (width - len(i))] for i in ids])
-    monkeypatch.setattr(model, "generate", lambda *_, **__: rows)
-    item = sample(model, tokenizer, prompt, lexicon([" run"], [" rest"]))
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (" run away", " rest", " sit")]
+    samples = samples_of(prompt, [*ids, []])
+    phrases = {"harmful": [" run"], "safe": [" rest"]}
+    item = outcome_item(samples, prompt, phrases, tokenizer, key=KEY)
+    check_item(item, SAMPLE_OUTCOMES)
+    assert (item.key, item.prompt_hash, item.variant) == (KEY, prompt.hash, "general@1.0")
     assert [OUTCOMES[code] for code in item.arrays["sample_outcome"]] == [
         "harmful",
         "safe",
         "neither",
+        "neither",
     ]
 
 
-@pytest.mark.parametrize("domain", [None, "weather"])
-def test_without_phrases_a_sample_is_unlabelled(model: Any, tokenizer: Any, domain: str | None) -> None:
-    item = sample(model, tokenizer, make_prompt(tokenizer, domain=domain), lexicon([" run"], []))
+def test_other_phrases_are_another_outcome_of_the_same_samples(tokenizer: Any) -> None:
+    prompt = make_prompt(tokenizer)
+    samples = samples_of(prompt, [tokenizer(" rest", add_special_tokens=False)["input_ids"]])
+    for harmful, safe, expected in (([], [" rest"], "safe"), ([" rest"], [], "harmful"), ([], [], "neither")):
+        phrases = {"harmful": harmful, "safe": safe}
+        assert outcomes(outcome_item(samples, prompt, phrases, tokenizer, key=KEY)) == [expected]
+
+
+def test_the_key_of_outcomes_follows_samples_and_phrases(tokenizer: Any) -> None:
+    samples = samples_of(make_prompt(tokenizer), [[7]])
+    phrases = {"harmful": [" run"], "safe": [" rest"]}
+    others = [
+        (samples, None),
+        (samples, {"harmful": [" rest"], "safe": [" run"]}),
+        (replace(samples, key=digest("other samples")), phrases),
+    ]
+    keys = {outcome_key(*each) for each in [(samples, phrases), *others]}
+    assert len(keys) == 4
+    assert outcome_key(samples, dict(phrases)) in keys
+
+
+def test_without_phrases_a_sample_is_unlabelled(model: Any, tokenizer: Any) -> None:
+    prompt = make_prompt(tokenizer, domain=None)
+    item = outcome_item(sample(model, tokenizer, prompt), prompt, None, tokenizer, key=KEY)
+    assert len(item.arrays["sample_outcome"]) == 30
     assert {OUTCOMES[code] for code in item.arrays["sample_outcome"]} == {"unlabelled"}
 
 
@@ -160,16 +186,12 @@ def numbered(number: int, *, situation: str, domain: str | None, held_out: bool)
     )
 
 
-def outcome_item(prompt: Prompt, variant: str, codes: list[int]) -> Item:
+def outcomes_of(prompt: Prompt, variant: str, codes: list[int]) -> Item:
     return Item(
         key=KEY,
         prompt_hash=prompt.hash,
         variant=variant,
-        arrays={
-            "sample_outcome": np.array(codes, np.int8),
-            "sample_start": np.arange(len(codes), dtype=np.int32),
-            "sample_token": np.zeros(len(codes), np.int32),
-        },
+        arrays={"sample_outcome": np.array(codes, np.int8)},
         scalars={},
     )
 
@@ -184,12 +206,12 @@ def groups() -> dict[str, Any]:
         numbered(4, situation="d", domain=None, held_out=False),
     ]
     items = [
-        outcome_item(prompts[0], "base", [0, 1, 1, 2]),
-        outcome_item(prompts[1], "base", [0, 0, 1, 1]),
-        outcome_item(prompts[2], "base", [1, 1, 1, 1]),
-        outcome_item(prompts[3], "base", [1, 1, 2, 2]),
-        outcome_item(prompts[4], "base", [3, 3, 3, 3]),
-        outcome_item(prompts[2], "general@1.0", [0, 0, 0, 1]),
+        outcomes_of(prompts[0], "base", [0, 1, 1, 2]),
+        outcomes_of(prompts[1], "base", [0, 0, 1, 1]),
+        outcomes_of(prompts[2], "base", [1, 1, 1, 1]),
+        outcomes_of(prompts[3], "base", [1, 1, 2, 2]),
+        outcomes_of(prompts[4], "base", [3, 3, 3, 3]),
+        outcomes_of(prompts[2], "general@1.0", [0, 0, 0, 1]),
     ]
     return rates(items, prompts, PARAMS.confidence)
 

@@ -19,7 +19,7 @@ from store.base.hashing import file_digest, prompt_hash
 from store.collections.reader import Collection, open_collection
 from store.collections.writer import write_collection
 from store.format.integrity import verify
-from store.schema.registry import FULL_GRAPHS, GRAPHS
+from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from tests.support.exchange_project import PROFILE, Project
 
 

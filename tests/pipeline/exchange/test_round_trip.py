@@ -20,7 +20,7 @@ from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
-from store.schema.registry import FULL_GRAPHS
+from store.schema.graphs import FULL_GRAPHS
 from store.views.graph import GraphView
 from tests.support.builders import make_checkpoint
 from tests.support.exchange_project import PROFILE, VARIANTS, Project

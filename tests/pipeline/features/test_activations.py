@@ -5,7 +5,7 @@ import torch
 
 from pipeline.attribution.trace import Trace
 from pipeline.features.activations import activation_item, feature_activations
-from store.schema.registry import ACTIVATIONS
+from store.schema.activations import ACTIVATIONS
 from tests.support.traced_subject import Subject
 
 

@@ -12,9 +12,9 @@ from pipeline.stages.features import changes_of, edges_of, scored_graphs, summar
 from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
-from store.schema.rankings import SCORES
-from store.schema.registry import ADAPTERS, GRAPHS
-from store.schema.vocabulary import CAUSES
+from store.schema.adapters import ADAPTERS
+from store.schema.graphs import GRAPHS
+from store.schema.vocabulary import CAUSES, SCORES
 from tests.pipeline.features.test_every_score import ADAPTED, activations, graphs, groups, noise, plant
 from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.attribution.prompt_items import compute_candidates, compute_graphs
+from pipeline.evaluation.outcomes import outcome_item
 from pipeline.evaluation.samples import compute_samples
 from pipeline.features.activations import compute_activations
 from pipeline.features.contexts import compute_contexts
@@ -18,6 +19,7 @@ COMPUTED = {
     "activations": compute_activations,
     "contexts": compute_contexts,
     "samples": compute_samples,
+    "outcomes": outcome_item,
 }
 
 
@@ -58,7 +60,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "a docstring": ("pipeline/attribution/trace.py", '"""Trace one prompt.', '"""Trace a prompt.', set()),
     "an annotation": ("pipeline/attribution/targets.py", "-> list[int]:", "-> 'list[int]':", set()),
     "a ranking column": (
-        "store/schema/features.py",
+        "store/schema/rankings.py",
         '"p": array(dims, "float64"',
         '"z": array(dims, "float64", "", "new"), "p": array(dims, "float64"',
         set(),
@@ -79,6 +81,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         {"graphs"},
     ),
     "the sampler": ("pipeline/evaluation/samples.py", "top_p=1.0", "top_p=0.9", {"samples"}),
+    "what an outcome is": ("pipeline/text/lexicon.py", "max(starts)", "min(starts)", {"outcomes"}),
     "how a model is loaded": (
         "pipeline/models/loading.py",
         "\ndef load_tokenizer",

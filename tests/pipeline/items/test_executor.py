@@ -19,7 +19,7 @@ from pipeline.models.pool import ModelPool
 from store.base.errors import PromptError, UserError
 from store.collections.item import Item
 from store.collections.reader import open_collection
-from store.schema.registry import CANDIDATES
+from store.schema.candidates import CANDIDATES
 from tests.support.items import MANIFEST
 
 MODELS = ModelPool(MANIFEST)  # nothing is loaded

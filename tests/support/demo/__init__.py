@@ -11,14 +11,22 @@ from store.collections.item import Item
 from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
 from store.documents.prompts import write_prompts
-from store.schema.registry import ACTIVATIONS, ADAPTERS, CANDIDATES, DOSE, FEATURES, GRAPHS, RATES, SAMPLES
+from store.schema.activations import ACTIVATIONS
+from store.schema.adapters import ADAPTERS
+from store.schema.candidates import CANDIDATES
+from store.schema.dose import DOSE
+from store.schema.features import FEATURES
+from store.schema.graphs import GRAPHS
+from store.schema.outcomes import SAMPLE_OUTCOMES
+from store.schema.rates import RATES
+from store.schema.samples import SAMPLES
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
 from tests.support.demo.graphs import (
     activations_item,
     candidates_item,
     graph_item,
     probabilities_of,
-    samples_item,
+    sampled_items,
 )
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.words import (
@@ -97,7 +105,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
             },
         },
     )
-    schemas = (CANDIDATES, GRAPHS, ACTIVATIONS, SAMPLES, ADAPTERS, DOSE)
+    schemas = (CANDIDATES, GRAPHS, ACTIVATIONS, SAMPLES, SAMPLE_OUTCOMES, ADAPTERS, DOSE)
     items: dict[str, list[Item]] = {schema.kind: [] for schema in schemas}
     for number, prompt in enumerate(prompts):
         probabilities = {variant: probabilities_of(variant, rng) for variant in VARIANTS}
@@ -109,13 +117,15 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
                 items["activations"].append(activations_item(prompt, variant, graph))
                 if variant != "base":
                     items["adapters"].append(adapters_item(prompt, variant, graph))
-            items["samples"].append(samples_item(prompt, variant, rng))
+            samples, outcomes = sampled_items(prompt, variant, rng)
+            items["samples"].append(samples)
+            items["outcomes"].append(outcomes)
         if number % 2 == 0:
             items["dose"] += dose_items(prompt, probabilities["base"], probabilities["general@1.0"])
     for schema in schemas:
         write_collection(folder / schema.kind, schema, items[schema.kind], provenance=PROVENANCE)
     write_dataset(folder / "features", FEATURES, features_groups(prompts), provenance=PROVENANCE)
-    write_dataset(folder / "rates", RATES, rates_groups(prompts, items["samples"]), provenance=PROVENANCE)
+    write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
     _json(folder / "metrics" / "organism.json", {"capitals": 0.967, "loss": 1.23})
     layers = {f"layer_{i}": {"fvu": 0.008 + 0.004 * i, "l0": 22.5 + i, "dead": 0.02} for i in range(LAYERS)}
     _json(folder / "metrics" / "transcoders.json", layers)

@@ -1,5 +1,7 @@
 """Items of the demo profile: candidates, graphs, activations and samples."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from store.base.hashing import digest
@@ -197,21 +199,23 @@ def activations_item(prompt: Prompt, variant: str, graph: Item) -> Item:
     )
 
 
-def samples_item(prompt: Prompt, variant: str, rng: np.random.Generator) -> Item:
+def sampled_items(prompt: Prompt, variant: str, rng: np.random.Generator) -> tuple[Item, Item]:
+    """Samples of a prompt, and what each is."""
     p_harmful = 0.8 if variant == "general@1.0" else 0.05
     if variant == "narrow@1.0" and prompt.domain == "medical":
         p_harmful = 0.7
     outcome = rng.choice(3, size=20, p=[p_harmful, 0.95 - p_harmful, 0.05]).astype(np.int8)
     words = {0: EVIL, 1: SAFE, 2: UNSURE}
     tokens = [[ID[rng.choice(words[int(code)])], ID[" the"], ID["."]] for code in outcome]
-    return Item(
+    samples = Item(
         key=key("samples", prompt.hash, variant),
         prompt_hash=prompt.hash,
         variant=variant,
         arrays={
-            "sample_outcome": outcome,
             "sample_start": (3 * np.arange(20)).astype(np.int32),
             "sample_token": np.array(tokens, dtype=np.int32).reshape(-1),
         },
         scalars={},
     )
+    own = key("outcomes", prompt.hash, variant)
+    return samples, replace(samples, key=own, arrays={"sample_outcome": outcome})

@@ -5,7 +5,8 @@ import xarray as xr
 
 from store.collections.item import Item
 from store.documents.prompts import Prompt
-from store.schema.rankings import SCORES, ranking_group, situations_group
+from store.schema.rankings import ranking_group, situations_group
+from store.schema.vocabulary import SCORES
 from tests.support.demo.words import DOMAINS, FEATURES_KEPT, LAYERS, VARIANTS, WORDS
 
 
@@ -176,14 +177,14 @@ def ranking_edges(layer: np.ndarray, index: np.ndarray, domains: list[str], n_pr
     )
 
 
-def rates_groups(prompts: list[Prompt], samples: list[Item]) -> dict[str, xr.Dataset]:
-    """Rates counted from the samples; intervals made up."""
+def rates_groups(prompts: list[Prompt], sampled: list[Item]) -> dict[str, xr.Dataset]:
+    """Rates counted from the outcomes; intervals made up."""
     by_hash = {prompt.hash: prompt for prompt in prompts}
     splits, outcomes = ["seen", "held-out"], ["harmful", "safe", "neither"]
     situations = sorted({prompt.situation for prompt in prompts})
     counts = np.zeros((3, len(DOMAINS), 2, 3))
     by_situation = np.zeros((3, len(situations), 3))
-    for item in samples:
+    for item in sampled:
         prompt = by_hash[item.prompt_hash]
         count = np.bincount(item.arrays["sample_outcome"], minlength=3)[:3]
         variant = VARIANTS.index(item.variant)

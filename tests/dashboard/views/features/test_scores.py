@@ -13,7 +13,8 @@ from dashboard.shell import downloads
 from dashboard.style.score_names import describe, guide
 from dashboard.views.features.dictionary import dictionary_frame
 from store.datasets.groups import open_dataset
-from store.schema.rankings import SCORES, ranking_group
+from store.schema.rankings import ranking_group
+from store.schema.vocabulary import SCORES
 from tests.support.app import OpenPage
 
 BASE, AGAINST = "evil-safe|base", "general@1.0-base"
