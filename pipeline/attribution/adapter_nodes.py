@@ -23,6 +23,7 @@ from pipeline.attribution.frozen import Pass, attention_weights
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Block, ExtraSources, Sources
 from pipeline.attribution.weights import Projections, attention_constants, attention_output, projections
+from pipeline.models.lens import blocks_of
 from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
 from store.schema.vocabulary import ADAPTER_PARTS
@@ -162,7 +163,7 @@ def _mlp_parts(
     max_components: int,
 ) -> list[tuple[int, list[int], torch.Tensor]]:
     """Part, components, and what they write: (n_pos, components, d_model)."""
-    activation = model.blocks[layer].mlp.old_mlp.act_fn
+    activation = blocks_of(model)[layer].mlp.old_mlp.act_fn
     x = seen.mlp_read[layer].float()
     hidden = activation(x @ adapted.gate) * (x @ adapted.up)
     found = []

@@ -125,7 +125,8 @@ def _multiplications(attribution: Attribution) -> torch.Tensor:
     widths = [sources.width(number) for number in range(len(attribution.frozen.layers))]
     columns = torch.tensor(widths, device=layer.device, dtype=torch.float64)[layer]
     attention = len(lines.output) + len(lines.value)  # from the residual stream to values and back
-    return (position + 1) * d_model * (columns / n_pos + layer * attention)
+    multiplications: torch.Tensor = (position + 1) * d_model * (columns / n_pos + layer * attention)
+    return multiplications
 
 
 def _timed(call: Callable[[], object], device: torch.device) -> float:

@@ -11,6 +11,7 @@ import torch
 from transformer_lens.hook_points import HookPoint
 
 from pipeline.attribution.linear import FrozenLayer, FrozenModel
+from pipeline.models.lens import Block, blocks_of, final_norm
 from pipeline.models.replacement import ReplacementModel
 from store.base.errors import UserError
 
@@ -69,10 +70,11 @@ def run_forward(model: ReplacementModel, token_ids: torch.Tensor) -> Pass:
         The transcoders read or write at a place that is not supported.
     """
     require_supported_hooks(model)
-    cfg, seen = model.cfg, {}
+    cfg, blocks = model.cfg, blocks_of(model)
+    seen: dict[str, torch.Tensor] = {}
 
     def grab(value: torch.Tensor, hook: HookPoint) -> None:
-        seen[hook.name] = value[0].detach()
+        seen[str(hook.name)] = value[0].detach()
 
     names = ["hook_embed", "ln_final.hook_scale", "unembed.hook_post"]
     inner = [
@@ -92,7 +94,7 @@ def run_forward(model: ReplacementModel, token_ids: torch.Tensor) -> Pass:
     def stacked(name: str) -> torch.Tensor:
         return torch.stack([seen[f"blocks.{layer}.{name}"] for layer in range(cfg.n_layers)])
 
-    weights = torch.stack([block.ln1.w for block in model.blocks])[:, None]
+    weights = torch.stack([block.ln1.w for block in blocks])[:, None]
     return Pass(
         token_ids=token_ids,
         logits=logits[0, -1].float(),
@@ -106,18 +108,18 @@ def run_forward(model: ReplacementModel, token_ids: torch.Tensor) -> Pass:
             _factor(block.ln2_post.w, seen[f"blocks.{layer}.ln2_post.hook_scale"])
             if cfg.use_normalization_before_and_after and _behind_norm(model)
             else None
-            for layer, block in enumerate(model.blocks)
+            for layer, block in enumerate(blocks)
         ],
         attention_out_factors=[
             _factor(block.ln1_post.w, seen[f"blocks.{layer}.ln1_post.hook_scale"])
             if cfg.use_normalization_before_and_after
             else None
-            for layer, block in enumerate(model.blocks)
+            for layer, block in enumerate(blocks)
         ],
         patterns=[seen[f"blocks.{layer}.attn.hook_pattern"] for layer in range(cfg.n_layers)],
         frozen=FrozenModel(
             layers=[_freeze(model, layer, seen) for layer in range(cfg.n_layers)],
-            final=_factor(model.ln_final.w, seen["ln_final.hook_scale"]),
+            final=_factor(final_norm(model).w, seen["ln_final.hook_scale"]),
         ),
     )
 
@@ -143,7 +145,7 @@ def require_supported_hooks(model: ReplacementModel) -> None:
 
 def head_weights(model: ReplacementModel, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     """W_V (n_key_heads, d_model, d_head) and W_O (n_heads, d_head, d_model) of a layer."""
-    attention = model.blocks[layer].attn
+    attention = blocks_of(model)[layer].attn
     grouped = model.cfg.n_key_value_heads is not None
     # Grouped attention repeats W_V for every head under its plain name.
     return (attention._W_V if grouped else attention.W_V).detach(), attention.W_O.detach()
@@ -163,42 +165,45 @@ def attention_weights(
     value, output
         (n_key_heads, d_model, d_head), (n_heads, d_head, d_model).
     """
-    block, d_model = model.blocks[layer], model.cfg.d_model
-    found = {
+    block, d_model = blocks_of(model)[layer], model.cfg.d_model
+    weights = {
         "value": value.float().transpose(1, 2).reshape(-1, d_model) * block.ln1.w.detach().float(),
         "output": output.float().reshape(-1, d_model),
     }
     if model.cfg.use_normalization_before_and_after:
-        found["output"] = found["output"] * block.ln1_post.w.detach().float()
-    return found
+        weights["output"] = weights["output"] * block.ln1_post.w.detach().float()
+    return weights
 
 
 def _freeze(model: ReplacementModel, layer: int, seen: dict[str, torch.Tensor]) -> FrozenLayer:
-    block, prefix = model.blocks[layer], f"blocks.{layer}."
+    block, prefix = blocks_of(model)[layer], f"blocks.{layer}."
     post = bool(model.cfg.use_normalization_before_and_after)
     value, output = head_weights(model, layer)
-    n_key_heads, d_model, _ = value.shape
+    n_key_heads = len(value)
     pattern = seen[prefix + "attn.hook_pattern"].float()  # (n_heads, q, k)
     if post:
         pattern = pattern / seen[prefix + "ln1_post.hook_scale"].float()
     pattern = pattern / seen[prefix + "ln1.hook_scale"].float().T
     n_pos = pattern.shape[-1]
     grouped = pattern.view(n_key_heads, -1, n_pos, n_pos).permute(0, 3, 1, 2)
-    scale = seen[prefix + "ln2.hook_scale"].float()
-    read = {
-        "mlp.hook_in": lambda: _factor(block.ln2.w, scale),
-        "ln2.hook_normalized": lambda: (1 / scale).expand(-1, d_model),
-        "hook_resid_mid": lambda: None,
-    }[model.feature_input_hook]()
     return FrozenLayer(
         pattern=grouped.reshape(n_key_heads, n_pos, -1),
         **attention_weights(model, layer, value, output),
-        read=read,
+        read=_read_factor(model, block, seen[prefix + "ln2.hook_scale"].float()),
         write=_factor(block.ln2_post.w, seen[prefix + "ln2_post.hook_scale"])
         if post and not _behind_norm(model)
         else None,
         skip=_skip(model, layer),
     )
+
+
+def _read_factor(model: ReplacementModel, block: Block, scale: torch.Tensor) -> torch.Tensor | None:
+    """From the residual stream before the MLP to what transcoders read; None: they are the same."""
+    if model.feature_input_hook == "mlp.hook_in":
+        return _factor(block.ln2.w, scale)
+    if model.feature_input_hook == "ln2.hook_normalized":
+        return (1 / scale).expand(-1, model.cfg.d_model)
+    return None
 
 
 def _behind_norm(model: ReplacementModel) -> bool:
@@ -211,7 +216,8 @@ def _skip(model: ReplacementModel, layer: int) -> torch.Tensor | None:
     if not model.skip_transcoder:
         return None
     eye = torch.eye(model.cfg.d_model, dtype=model.cfg.dtype, device=model.cfg.device)
-    return model.transcoders.compute_skip(layer, eye).T.float().contiguous()
+    skipped: torch.Tensor = model.transcoders.compute_skip(layer, eye)
+    return skipped.T.float().contiguous()
 
 
 def _factor(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

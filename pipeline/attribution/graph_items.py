@@ -67,7 +67,8 @@ def weigh(trace: Trace) -> Weighed:
 def kept_keys(trace: Trace, weighed: Weighed, keep_node_threshold: float) -> np.ndarray:
     """Keys of the nodes that hold a share of all influence, for `graph_items`; int64."""
     kept = influential(weighed.graph, weighed.influence, keep_node_threshold)
-    return _node_keys(_node_arrays(trace.graph, weighed.graph))[kept]
+    keys: np.ndarray = _node_keys(_node_arrays(trace.graph, weighed.graph))[kept]
+    return keys
 
 
 def graph_items(

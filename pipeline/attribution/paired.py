@@ -156,17 +156,18 @@ def logits_with_patterns(
     torch.Tensor
         (vocab,) float32.
     """
-    found: list[torch.Tensor] = []
+    last: list[torch.Tensor] = []
 
     def grab(logits: torch.Tensor, hook: HookPoint) -> None:
-        found.append(logits[0, -1].float())
+        last.append(logits[0, -1].float())
 
     def give(pattern: torch.Tensor, hook: HookPoint) -> torch.Tensor:
-        return patterns[hook.layer()][None].to(pattern.dtype)
+        layer: int = hook.layer()
+        return patterns[layer][None].to(pattern.dtype)
 
     hooks = [(f"blocks.{layer}.attn.hook_pattern", give) for layer in range(len(patterns))]
     model.run_with_hooks(as_tensor(model, token_ids), fwd_hooks=[*hooks, ("unembed.hook_post", grab)])
-    return found[0]
+    return last[0]
 
 
 def _unite(attributions: Sequence[Attribution]) -> None:
@@ -181,7 +182,8 @@ def _keys(attribution: Attribution) -> torch.Tensor:
     """One number for (layer, position, feature); an index is another feature in every graph."""
     layer, position, feature = attribution.sources.features.T
     n_pos = len(attribution.sources.tokens)
-    return (layer * n_pos + position) * _MAX_FEATURES + feature
+    keys: torch.Tensor = (layer * n_pos + position) * _MAX_FEATURES + feature
+    return keys
 
 
 @dataclass(kw_only=True)

@@ -8,6 +8,7 @@ errors; what one (layer, position) writes is one contiguous block of features.
 from dataclasses import dataclass, field
 
 import torch
+from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
 
 from pipeline.attribution.frozen import Pass
 from pipeline.attribution.weights import attention_constants, projections
@@ -194,7 +195,7 @@ def _constants(model: ReplacementModel, seen: Pass) -> torch.Tensor:
 def _decoder_biases(model: ReplacementModel) -> torch.Tensor:
     """(n_layers, d_model): one transcoder a layer, or one for all."""
     transcoders = model.transcoders
-    if hasattr(transcoders, "b_dec"):
+    if isinstance(transcoders, CrossLayerTranscoder):
         return transcoders.b_dec.detach()
     return torch.stack([transcoder.b_dec.detach() for transcoder in transcoders])
 

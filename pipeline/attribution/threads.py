@@ -25,7 +25,7 @@ def fitting_threads(model: ReplacementModel) -> Iterator[None]:
         Whose width and device it depends on.
     """
     before = torch.get_num_threads()
-    if torch.device(model.cfg.device).type != "cpu" or model.cfg.d_model >= _WIDE or before == 1:
+    if torch.device(str(model.cfg.device)).type != "cpu" or model.cfg.d_model >= _WIDE or before == 1:
         yield
         return
     torch.set_num_threads(1)

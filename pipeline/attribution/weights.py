@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.attribution.frozen import Pass, head_weights
+from pipeline.models.lens import blocks_of
 from pipeline.models.replacement import ReplacementModel
 
 
@@ -33,12 +34,12 @@ class Projections:
 
 def projections(model: ReplacementModel) -> list[Projections]:
     """The weights of every block as they are now; setting another variant leaves them."""
-    found = []
-    for layer, block in enumerate(model.blocks):
+    weights = []
+    for layer, block in enumerate(blocks_of(model)):
         mlp, attention = block.mlp.old_mlp, block.attn
         value, output = head_weights(model, layer)
         bias = attention._b_V if model.cfg.n_key_value_heads is not None else attention.b_V
-        found.append(
+        weights.append(
             Projections(
                 gate=mlp.W_gate.detach().float(),
                 up=mlp.W_in.detach().float(),
@@ -49,7 +50,7 @@ def projections(model: ReplacementModel) -> list[Projections]:
                 output_bias=attention.b_O.detach().float(),
             )
         )
-    return found
+    return weights
 
 
 def attention_output(seen: Pass, layer: int, weights: Projections) -> torch.Tensor:
@@ -73,12 +74,12 @@ def attention_constants(seen: Pass, weights: list[Projections]) -> torch.Tensor 
     (n_layers, n_pos, d_model) float32; None without biases. Patterns sum to one, so every
     position gets all of a value's bias.
     """
-    found = []
+    constants_by_layer = []
     for factor, block in zip(seen.attention_out_factors, weights, strict=True):
         group = len(block.output) // len(block.value)
         bias = block.value_bias.repeat_interleave(group, 0)
         written = torch.einsum("hd,hdm->m", bias, block.output) + block.output_bias
         written = written.expand(len(seen.token_ids), -1)
-        found.append(written if factor is None else written * factor)
-    constants = torch.stack(found)
+        constants_by_layer.append(written if factor is None else written * factor)
+    constants = torch.stack(constants_by_layer)
     return constants if bool(constants.any()) else None

@@ -88,7 +88,7 @@ def _import(options: argparse.Namespace, params: "Params") -> None:
 
 def _serve(options: argparse.Namespace, params: "Params") -> None:
     from pipeline.exchange.stored_graphs import Shelf
-    from pipeline.exchange.viewer import viewer, write_files
+    from pipeline.exchange.viewer import HOST, viewer, write_files
 
     shelf = Shelf(options.profile, imported=options.imported)
     pairs = shelf.pairs(options.prompt, options.variant)
@@ -106,8 +106,7 @@ def _serve(options: argparse.Namespace, params: "Params") -> None:
             if options.folder is None:
                 print("What you save in the viewer ends with it; --folder FOLDER keeps it.")
             print("Its page loads d3 from transformer-circuits.pub and unpkg.com.")
-            host, port = server.server_address[:2]
-            print(f"http://{host}:{port}/index.html  (Ctrl-C ends it)", flush=True)
+            print(f"http://{HOST}:{server.server_port}/index.html  (Ctrl-C ends it)", flush=True)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:

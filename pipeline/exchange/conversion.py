@@ -92,7 +92,7 @@ def items_of(
 
 def content_digest(graph: Graph) -> str:
     """Digest of all that a graph holds, 64 hex digits."""
-    whole = {}
+    whole: dict[str, object] = {}
     for name, value in sorted(vars(graph).items()):
         if isinstance(value, torch.Tensor):
             whole[name] = [str(value.dtype), list(value.shape), bytes_digest(_bytes(value))]

@@ -25,7 +25,7 @@ def export_pt(shelf: Shelf, prompt_hash: str, variant: str, params: Params) -> b
         facts = facts_of_profile(shelf.manifest, item)
         # Through JSON as there, since a pickle tells one text met twice from two equal ones.
         facts = Facts.from_json(json.loads(json.dumps(facts.as_json())))
-    # Not a path: torch writes a file's own name into it.
     file = io.BytesIO()
-    rebuild(item, full, facts).to_pt(file)
+    # Not a path, which is what circuit-tracer declares: torch writes a file's own name into it.
+    rebuild(item, full, facts).to_pt(file)  # type: ignore[arg-type]
     return file.getvalue()

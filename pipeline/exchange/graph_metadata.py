@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 
 import torch
@@ -134,9 +133,9 @@ def facts_of_profile(manifest: Manifest, item: Item) -> Facts:
         The model's or the transcoders' files are missing or damaged.
     """
     source, dtype = manifest.base.source, DTYPES[manifest.dtype]
-    # All that is read of the model is its configuration.
-    model = SimpleNamespace(config=read_config(folder_of(manifest.base, "model"), source))
-    config = lens_config(model, source, dtype, torch.device("cpu"))
+    config = lens_config(
+        read_config(folder_of(manifest.base, "model"), source), source, dtype, torch.device("cpu")
+    )
     config.tokenizer_name = source
     return facts_of_model(
         item,

@@ -141,8 +141,8 @@ def _check_content(path: Path, content: dict[str, Any]) -> None:
     if type(content["input_string"]) is not str or type(content["vocab_size"]) is not int:
         raise _refused(path, "its input_string is no text, or its vocab_size no whole number")
     scan = content["scan"]
-    names = scan if isinstance(scan, list) else [] if scan is None else [scan]
-    if not all(type(name) is str for name in names):
+    scans = scan if isinstance(scan, list) else [] if scan is None else [scan]
+    if not all(type(name) is str for name in scans):
         raise _refused(path, "its scan is no name of transcoders")
     _check_config(path, content["cfg"])
 

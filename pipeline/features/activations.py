@@ -15,6 +15,7 @@ from pipeline.attribution.source_nodes import collect_sources
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
+from pipeline.models.transcoders import dictionary_size
 from store.collections.item import Item
 
 
@@ -94,7 +95,7 @@ def activation_item(
         scalars={
             "n_positions": len(token_ids),
             "n_layers": model.cfg.n_layers,
-            "d_transcoder": int(model.transcoders.d_transcoder),
+            "d_transcoder": dictionary_size(model.transcoders),
             "zeroed_positions": min(model.zero_positions.stop, len(token_ids)),
         },
     )

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from circuit_tracer.transcoder import TranscoderSet
+from circuit_tracer.transcoder import SingleLayerTranscoder, TranscoderSet
 from circuit_tracer.transcoder.activation_functions import JumpReLU
 from torch import nn
 
-from pipeline.interventions.kinds import Intervention
+from pipeline.interventions.kinds import Intervention, Mode, Where
 
 Setting = tuple[Intervention, ...]
 """What is done to one row of a batch; empty for a baseline row."""
@@ -110,7 +109,8 @@ def make_plan(transcoders: TranscoderSet, rows: Sequence[Setting]) -> dict[int, 
     Rows that do the same thing to different features (a setting and its controls) share
     their steps, so that many rows cost little more than one.
     """
-    steps: dict[int, dict[Any, tuple[list[int], list[Intervention]]]] = {}
+    # By layer, then by what is done: rows, and the intervention on each.
+    steps: dict[int, dict[tuple[int, Mode, float, Where], tuple[list[int], list[Intervention]]]] = {}
     for number, setting in enumerate(rows):
         for place, one in enumerate(setting):
             same = (place, one.mode, one.value, one.where)
@@ -123,16 +123,20 @@ def make_plan(transcoders: TranscoderSet, rows: Sequence[Setting]) -> dict[int, 
     }
 
 
-def encoder_of(transcoder: Any, features: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+def encoder_of(
+    transcoder: SingleLayerTranscoder, features: torch.Tensor
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Encode some features only, where the activation function is one of each by itself."""
     function = transcoder.activation_function
+    activate: Callable[[torch.Tensor], torch.Tensor]
     if isinstance(function, JumpReLU):
         threshold = function.threshold
         own = threshold[features] if threshold.numel() > 1 else threshold
 
-        def activate(x: torch.Tensor) -> torch.Tensor:
+        def jump(x: torch.Tensor) -> torch.Tensor:
             return x * (x > own)
 
+        activate = jump
     elif function in (F.relu, torch.relu) or isinstance(function, nn.ReLU):
         activate = F.relu
     else:  # TopK compares features with each other

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from pipeline.interventions.controls import match_controls
 from pipeline.interventions.kinds import Intervention, check
 from pipeline.interventions.results import Continuations, NextToken, Reading
 from pipeline.interventions.runner import Plan, Runner
+from pipeline.models.replacement import ReplacementModel
+from pipeline.models.transcoders import dictionary_size
 from pipeline.text.tokens import decode_after
 from store.base.errors import UserError
 
@@ -51,7 +53,12 @@ class SteeringEngine:
         The transcoders are cross-layer ones.
     """
 
-    def __init__(self, replacement: Any, *, lock: AbstractContextManager[Any] | None = None) -> None:
+    def __init__(
+        self,
+        replacement: ReplacementModel,
+        *,
+        lock: AbstractContextManager[object, bool | None] | None = None,
+    ) -> None:
         self._runner = Runner(replacement, lock)
         self._lock = threading.Lock()
         self._baselines: OrderedDict[tuple[int, ...], _Baseline] = OrderedDict()
@@ -73,7 +80,8 @@ class SteeringEngine:
         with torch.inference_mode():
             encoded = self._runner.transcoders[layer].encode(x)[0]
             encoded[: self._runner.zeroed] = 0
-            return encoded.float().cpu().numpy()
+            activations: np.ndarray = encoded.float().cpu().numpy()
+        return activations
 
     def next_token(
         self,
@@ -178,7 +186,7 @@ class SteeringEngine:
         check(
             interventions,
             n_layers=len(self._runner.transcoders),
-            d_transcoder=self._runner.transcoders.d_transcoder,
+            d_transcoder=dictionary_size(self._runner.transcoders),
             prompt_length=len(token_ids),
         )
         return tuple(interventions)

@@ -1,19 +1,22 @@
 """Forward passes with interventions in place: hooks live for one pass, also if it fails."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 import numpy as np
 import torch
 from circuit_tracer.transcoder import TranscoderSet
 from transformer_lens import TransformerLensKeyValueCache
+from transformer_lens.hook_points import HookPoint
 
 from pipeline.interventions.compile import LayerPlan, Setting, make_plan
+from pipeline.models.replacement import ReplacementModel
 from store.base.errors import UserError
 
 Plan = dict[int, LayerPlan]
+Hook = Callable[[torch.Tensor, HookPoint], torch.Tensor | None]
+"""Sees a tensor where it is hooked, and may give another in its place."""
 
 
 class Runner:
@@ -41,12 +44,14 @@ class Runner:
         The transcoders are cross-layer ones.
     """
 
-    def __init__(self, replacement: Any, lock: AbstractContextManager[Any] | None = None) -> None:
+    def __init__(
+        self, replacement: ReplacementModel, lock: AbstractContextManager[object, bool | None] | None = None
+    ) -> None:
         if not isinstance(replacement.transcoders, TranscoderSet):
             raise UserError("Steering needs per-layer transcoders; these are cross-layer ones.")
         self._model = replacement
         self._lock = lock or threading.Lock()
-        self.transcoders: TranscoderSet = replacement.transcoders
+        self.transcoders = replacement.transcoders
         self.tokenizer = replacement.tokenizer
         self.zeroed: int = replacement.zero_positions.stop
         self.context: int = replacement.cfg.n_ctx
@@ -59,7 +64,10 @@ class Runner:
     def empty_cache(self, batch_size: int) -> TransformerLensKeyValueCache:
         """A key-value cache that holds nothing yet."""
         cfg = self._model.cfg
-        return TransformerLensKeyValueCache.init_cache(cfg, cfg.device, batch_size=batch_size)
+        cache: TransformerLensKeyValueCache = TransformerLensKeyValueCache.init_cache(
+            cfg, cfg.device, batch_size=batch_size
+        )
+        return cache
 
     def run(
         self,
@@ -105,21 +113,21 @@ class Runner:
         tokens = torch.tensor([list(row) for row in rows], device=cfg.device)
         positions = offset + torch.arange(tokens.shape[1], device=cfg.device)
         length = tokens.shape[1] if prompt_length is None else prompt_length
-        hooks: list[tuple[str, Any]] = []
+        hooks: list[tuple[str, Hook]] = []
         if inputs is not None:
+
+            def copy(x: torch.Tensor, hook: HookPoint) -> None:
+                inputs.append(x.clone())
+
             hooks += [
-                (
-                    f"blocks.{layer}.{model.feature_input_hook}",
-                    lambda x, hook: inputs.append(x.clone()),
-                )
-                for layer in range(len(self.transcoders))
+                (f"blocks.{layer}.{model.feature_input_hook}", copy) for layer in range(len(self.transcoders))
             ]
         for layer, layer_plan in plan.items():
             if layer_plan.acts_at(positions, length, self.zeroed):
                 hooks += self._hooks(layer, layer_plan, positions, length, exact, seen)
         # Explicit, or TransformerLens would guess from the ids which of them are padding.
         mask = None if cache is None else torch.ones_like(tokens)
-        with self._lock, torch.inference_mode(), model.hooks(hooks):
+        with self._lock, torch.inference_mode(), model.hooks([*hooks]):
             if last_only:
                 residual = model(tokens, stop_at_layer=cfg.n_layers)[:, -1:]
                 logits = model.unembed(model.ln_final(residual))
@@ -127,7 +135,8 @@ class Runner:
                 logits = cap * torch.tanh(logits / cap) if cap > 0 else logits
             else:
                 logits = model(tokens, past_kv_cache=cache, attention_mask=mask)
-            return logits[:, -1].float().cpu().numpy()
+            last: np.ndarray = logits[:, -1].float().cpu().numpy()
+        return last
 
     def _hooks(
         self,
@@ -137,15 +146,15 @@ class Runner:
         prompt_length: int,
         exact: bool,
         seen: dict[int, tuple[torch.Tensor, torch.Tensor]] | None,
-    ) -> list[tuple[str, Any]]:
+    ) -> list[tuple[str, Hook]]:
         """Read the transcoder's input, add the difference to the MLP's output."""
         model = self._model
         held: list[torch.Tensor] = []
 
-        def read(x: torch.Tensor, hook: Any) -> None:
+        def read(x: torch.Tensor, hook: HookPoint) -> None:
             held.append(x)
 
-        def write(output: torch.Tensor, hook: Any) -> torch.Tensor:
+        def write(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
             delta, before, after = plan.deltas(
                 held.pop(),
                 positions=positions,

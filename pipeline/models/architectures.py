@@ -7,6 +7,7 @@ own configuration; the health check then compares logits with Hugging Face's (tr
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import torch
@@ -53,7 +54,7 @@ def read_config(folder: Path, source: str) -> PretrainedConfig:
     path = require_file(folder, "config.json", "model")
     read_mapping(path)
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is no model's configuration ({one_line(error)}); correct it, or copy or "
@@ -61,6 +62,11 @@ def read_config(folder: Path, source: str) -> PretrainedConfig:
         ) from error
     require_supported(config, source)
     return config
+
+
+def architecture_of(config: PretrainedConfig) -> str:
+    """The class that the model was saved as; ``unknown`` where its configuration does not say."""
+    return (config.architectures or ["unknown"])[0]
 
 
 def require_supported(config: PretrainedConfig, source: str) -> None:
@@ -71,7 +77,7 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
     UserError
         The architecture, or a setting that TransformerLens's converter would drop.
     """
-    architecture = (config.architectures or ["unknown"])[0]
+    architecture = architecture_of(config)
     if architecture not in _CONVERTERS:
         raise UserError(f"The model {source} is a {architecture}; supported are {', '.join(_CONVERTERS)}.")
     biased = architecture != "Qwen2ForCausalLM" and getattr(config, "attention_bias", False)
@@ -84,22 +90,21 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
 
 
 def lens_config(
-    model: PreTrainedModel, source: str, dtype: torch.dtype, device: torch.device
+    config: PretrainedConfig, source: str, dtype: torch.dtype, device: torch.device
 ) -> HookedTransformerConfig:
     """TransformerLens's configuration for a Hugging Face model.
 
     Parameters
     ----------
-    model
-        The loaded model.
+    config
+        Of the Hugging Face model.
     source
-        What it is called in graphs.
+        What the model is called in graphs.
     dtype, device
         Of the model to be built.
     """
-    config = model.config
     require_supported(config, source)
-    architecture = config.architectures[0]
+    architecture = architecture_of(config)
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     grouped = config.num_key_value_heads != config.num_attention_heads
     # The converters of Qwen2 and Gemma assume grouped queries; the others must not have
@@ -156,6 +161,11 @@ def lens_config(
     return HookedTransformerConfig.from_dict(settings)
 
 
-def lens_weights(model: PreTrainedModel, config: HookedTransformerConfig) -> dict[str, torch.Tensor]:
-    """The model's weights under TransformerLens's names, by its own converter."""
+def lens_weights(
+    model: PreTrainedModel | SimpleNamespace, config: HookedTransformerConfig
+) -> dict[str, torch.Tensor]:
+    """The weights of a model, or of its likeness with fewer layers, under TransformerLens's names.
+
+    By TransformerLens's own converter.
+    """
     return _CONVERTERS[str(config.original_architecture)](model, config)

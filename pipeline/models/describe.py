@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from pipeline.models.architectures import MAX_CONTEXT, read_config
+from pipeline.models.architectures import MAX_CONTEXT, architecture_of, read_config
 from pipeline.models.files import folder_of, pinned
 from pipeline.models.loading import DTYPES
 from pipeline.models.lora import read_adapter_config, read_targets
@@ -90,7 +90,7 @@ def _model_facts(base: Source, transcoders: Source) -> ModelFacts:
         n_parameters = AutoModelForCausalLM.from_config(config).num_parameters()
     facts = read_transcoder_facts(transcoders)
     return ModelFacts(
-        architecture=config.architectures[0],
+        architecture=architecture_of(config),
         n_layers=config.num_hidden_layers,
         d_model=config.hidden_size,
         vocab_size=config.vocab_size,

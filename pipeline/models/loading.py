@@ -44,12 +44,13 @@ def load_tokenizer(manifest: Manifest) -> PreTrainedTokenizerBase:
     if not any((folder / name).is_file() for name in _VOCABULARIES):
         require_file(folder, "tokenizer.json", "model")
     try:
-        return AutoTokenizer.from_pretrained(folder)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
     except Exception as error:
         # The tokenizers library raises nothing more specific on a file that it cannot read.
         if type(error) is not Exception:
             raise
         raise damaged(folder / "tokenizer.json", error) from error
+    return tokenizer
 
 
 def load_causal_lm(

@@ -19,6 +19,8 @@ from store.base.errors import UserError
 class ReplacementModel(TransformerLensReplacementModel):
     """A replacement model built from the very weights of a Hugging Face model."""
 
+    tokenizer: PreTrainedTokenizerBase
+
     def __del__(self) -> None:
         """Nothing: circuit-tracer's removes hooks here, and fails when Python shuts down."""
 
@@ -66,7 +68,7 @@ def build_replacement(
         The transcoders do not fit the model.
     """
     require_fitting(model, transcoders)
-    config = lens_config(model, name, model.dtype, model.device)
+    config = lens_config(model.config, name, model.dtype, model.device)
     replacement = ReplacementModel(config)
     with torch.no_grad():
         replacement.load_and_process_state_dict(lens_weights(model, config), **LENS_PROCESSING)
@@ -93,8 +95,10 @@ def require_fitting(model: PreTrainedModel, transcoders: TranscoderSet | CrossLa
             f"The transcoders ({transcoders.scan}) have {transcoders.n_layers} layers, the model has "
             f"{config.num_hidden_layers}; use the transcoders that were trained on this model."
         )
-    cross_layer = isinstance(transcoders, CrossLayerTranscoder)
-    widths = [transcoders.d_model] if cross_layer else [each.d_model for each in transcoders]
+    if isinstance(transcoders, CrossLayerTranscoder):
+        widths = [transcoders.d_model]
+    else:
+        widths = [each.d_model for each in transcoders]
     for layer, width in enumerate(widths):
         if width != config.hidden_size:
             raise UserError(

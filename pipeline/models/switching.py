@@ -64,10 +64,12 @@ class SwitchableModel:
         for module in {module for name in adapters for module in manifest.adapters[name].targets}:
             # One by one, so that memory holds no more than the model and what is kept.
             if (parameter := _weight(model, module)) is not None:
-                cast = parameter.detach().to(device, dtype)
-                self._base[module] = _kept(parameter.detach(), cast)
-                parameter.data = cast
-        self.model = model.to(device, dtype).eval()
+                rounded = parameter.detach().to(device, dtype)
+                self._base[module] = _kept(parameter.detach(), rounded)
+                parameter.data = rounded
+        # Its own `to` is typed as if it took no arguments.
+        cast("nn.Module", model).to(device, dtype)
+        self.model = model.eval()
 
     @contextmanager
     def changing(self, variant: Variant) -> Iterator[frozenset[str]]:
@@ -125,18 +127,18 @@ class SwitchableModel:
         if variant.name not in self._factors:
             config = read_adapter_config(folder_of(self.manifest.adapter(variant), "adapter"))
             factors = read_factors(config)
-            for module, found in factors.items():
-                self._require_fitting(config, module, found)
+            for module, lora in factors.items():
+                self._require_fitting(config, module, lora)
             self._factors[variant.name] = factors
         return self._factors[variant.name]
 
     def _require_fitting(self, config: AdapterConfig, module: str, factors: LoraFactors) -> None:
         weight = _weight(self.model, module)
         if weight is None or weight.shape != factors.shape:
-            found = "no such module" if weight is None else tuple(weight.shape)
+            there = "no such module" if weight is None else tuple(weight.shape)
             raise UserError(
                 f"The adapter {config.folder} changes {module} by a {factors.shape} matrix, but the model "
-                f"{self.manifest.base.source} has {found}; it was made for {config.base_model}."
+                f"{self.manifest.base.source} has {there}; it was made for {config.base_model}."
             )
         if self.model.config.tie_word_embeddings and weight is self.model.get_input_embeddings().weight:
             raise UserError(
@@ -214,8 +216,8 @@ class SwitchableReplacement:
                     model.get_submodule(module).weight = weight
                 weights = _convert(model, layer, self._replacement.cfg)
             finally:
-                for module, weight in resting.items():
-                    model.get_submodule(module).weight = weight
+                for module, original in resting.items():
+                    model.get_submodule(module).weight = original
             return {name: weight.detach() for name, weight in weights.items() if weight.requires_grad}
 
 
@@ -257,12 +259,13 @@ def _layer_of(module: str) -> int | None:
 
 def _weight(model: PreTrainedModel, module: str) -> nn.Parameter | None:
     try:
-        return model.get_submodule(module).weight
+        weight = model.get_submodule(module).weight
     except AttributeError:
         return None
+    return weight if isinstance(weight, nn.Parameter) else None
 
 
-def _kept(exact: torch.Tensor, cast: torch.Tensor) -> torch.Tensor:
-    """The cast weight where casting lost nothing, else the exact one, on the same device."""
-    exact = exact.to(cast.device)
-    return cast if torch.equal(cast.float(), exact) else exact
+def _kept(exact: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+    """The weight in the model's dtype where that lost nothing, else the exact one, on the same device."""
+    exact = exact.to(rounded.device)
+    return rounded if torch.equal(rounded.float(), exact) else exact

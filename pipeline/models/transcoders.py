@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 import yaml
 from circuit_tracer.transcoder import TranscoderSet
+from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
 from circuit_tracer.utils.hf_utils import load_transcoder_from_hub, load_transcoders
 from safetensors import SafetensorError
 
@@ -40,10 +41,17 @@ def read_transcoder_facts(source: Source) -> TranscoderFacts:
     return TranscoderFacts(
         n_layers=len(transcoders),
         d_model=transcoders[0].d_model,
-        d_transcoder=int(transcoders.d_transcoder),
+        d_transcoder=dictionary_size(transcoders),
         feature_input_hook=transcoders.feature_input_hook,
         feature_output_hook=transcoders.feature_output_hook,
     )
+
+
+def dictionary_size(transcoders: TranscoderSet | CrossLayerTranscoder) -> int:
+    """Features of a layer."""
+    if isinstance(transcoders, CrossLayerTranscoder):
+        return transcoders.d_transcoder
+    return transcoders[0].d_transcoder
 
 
 def read_transcoders(source: Source, *, dtype: torch.dtype, device: torch.device) -> TranscoderSet:

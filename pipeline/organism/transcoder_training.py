@@ -153,7 +153,8 @@ def train_transcoder(
 
 def unit_rows(matrix: Tensor) -> Tensor:
     """The rows of a matrix, each scaled to norm one."""
-    return matrix / matrix.norm(dim=1, keepdim=True)
+    norms: Tensor = matrix.norm(dim=1, keepdim=True)
+    return matrix / norms
 
 
 def with_threshold(transcoder: Transcoder, x: Tensor, k: int) -> Transcoder:

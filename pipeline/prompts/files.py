@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -236,7 +236,7 @@ def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
     # A chat that ends with the assistant's words is continued there.
     opens = messages[-1]["role"] != "assistant"
     try:
-        text = tokenizer.apply_chat_template(
+        rendered = tokenizer.apply_chat_template(
             messages,
             tokenize=False,
             return_dict=False,
@@ -246,6 +246,7 @@ def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
     except (TemplateError, ValueError) as error:
         raise UserError(f"the model's chat template refuses the messages ({error}); mend them") from error
     template = digest(tokenizer.get_chat_template())
+    text = cast("str", rendered)  # as `tokenize=False` has it
     return _Content(
         hash=prompt_hash(messages, template_digest=template, generation_prompt=opens),
         text=text,

@@ -86,7 +86,7 @@ def resolve(
                 sides[token].add(side)
         labels: dict[str, list[int]] = {"evil": [], "safe": [], "unsure": []}
         for token, started in sorted(sides.items()):
-            label = {("harmful",): "evil", ("safe",): "safe"}.get(tuple(sorted(started)), "unsure")
+            label = "unsure" if len(started) > 1 else "evil" if "harmful" in started else "safe"
             labels[label].append(token)
         domains[domain] = labels | {"phrases": {"harmful": listed.harmful, "safe": listed.safe}}
     return {"domains": domains}
