@@ -87,25 +87,25 @@ def causes(trace: Trace) -> np.ndarray:
     n_targets, n_selected = len(trace.direct), len(graph.selected_features)
     n_errors = int(graph.cfg.n_layers) * len(graph.input_tokens)
     rows = graph.adjacency_matrix[-n_targets:].double()
-    found = np.zeros((n_targets, len(CAUSES)))
+    parts = np.zeros((n_targets, len(CAUSES)))
     if trace.adapters is not None:
         edges = trace.adapters.edges[-n_targets:].double().numpy()
         for code, name in enumerate(ADAPTER_PARTS):
-            found[:, CAUSES.index(f"adapter_{name}")] = edges[:, trace.adapters.nodes.part == code].sum(1)
-    in_errors = found[:, [CAUSES.index("adapter_down"), CAUSES.index("adapter_hidden")]].sum(1)
+            parts[:, CAUSES.index(f"adapter_{name}")] = edges[:, trace.adapters.nodes.part == code].sum(1)
+    in_errors = parts[:, [CAUSES.index("adapter_down"), CAUSES.index("adapter_hidden")]].sum(1)
     features = rows[:, :n_selected].sum(1) + trace.unselected[-n_targets:].double()
     error = rows[:, n_selected : n_selected + n_errors].sum(1)
     token = rows[:, n_selected + n_errors : -n_targets].sum(1)
-    found[:, CAUSES.index("feature")] = features.numpy()
-    found[:, CAUSES.index("error")] = error.numpy() - in_errors
-    found[:, CAUSES.index("token")] = token.numpy()
-    found[:, CAUSES.index("constant")] = trace.constant[-n_targets:].double().numpy()
-    return found
+    parts[:, CAUSES.index("feature")] = features.numpy()
+    parts[:, CAUSES.index("error")] = error.numpy() - in_errors
+    parts[:, CAUSES.index("token")] = token.numpy()
+    parts[:, CAUSES.index("constant")] = trace.constant[-n_targets:].double().numpy()
+    return parts
 
 
-def adapter_item(found: AdapterTrace, *, key: str, prompt_hash: str, variant: str) -> Item:
+def adapter_item(pair: AdapterTrace, *, key: str, prompt_hash: str, variant: str) -> Item:
     """Item of the collection of adapters; see `store.schema.adapters.ADAPTERS`."""
-    trace = found.adapted
+    trace = pair.adapted
     graph, adapters = trace.graph, trace.adapters
     if adapters is None:
         raise ValueError("an adapted variant has adapter nodes, none or more")
@@ -115,7 +115,7 @@ def adapter_item(found: AdapterTrace, *, key: str, prompt_hash: str, variant: st
     layer, position, feature = graph.active_features[chosen].numpy().T
     values = graph.activation_values[chosen].float()
     exact = exact_scores(graph.adjacency_matrix, values, Layout.of(graph), adapters.edges)
-    change = causes(trace) - causes(found.base)
+    change = causes(trace) - causes(pair.base)
     size = np.abs(change)
     nodes, edges = adapters.nodes, adapters.edges.double().numpy()
     origins, origin_of = np.unique(
@@ -130,11 +130,11 @@ def adapter_item(found: AdapterTrace, *, key: str, prompt_hash: str, variant: st
         arrays={
             "token": graph.input_tokens.numpy().astype(np.int32),
             "target_token": ids.numpy().astype(np.int32),
-            "target_centred_change": (_centred(trace.raw_logits, ids) - _centred(found.base.raw_logits, ids))
+            "target_centred_change": (_centred(trace.raw_logits, ids) - _centred(pair.base.raw_logits, ids))
             .numpy()
             .astype(np.float32),
             "change": change.astype(np.float32),
-            "target_pattern_change": (_centred(trace.raw_logits, ids) - _centred(found.without_patterns, ids))
+            "target_pattern_change": (_centred(trace.raw_logits, ids) - _centred(pair.without_patterns, ids))
             .numpy()
             .astype(np.float32),
             "source_part": nodes.part,

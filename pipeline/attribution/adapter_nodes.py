@@ -166,23 +166,23 @@ def _mlp_parts(
     activation = blocks_of(model)[layer].mlp.old_mlp.act_fn
     x = seen.mlp_read[layer].float()
     hidden = activation(x @ adapted.gate) * (x @ adapted.up)
-    found = []
+    parts = []
     lora = _down_factors(factors, layer)
     if lora is not None:
         amount = hidden @ lora.down.to(x).T  # A_i . h, (n_pos, rank)
         written = scale * lora.scaling * amount[..., None] * lora.up.to(x).T  # (n_pos, rank, d_model)
         rank = written.shape[1]
         if rank > max_components:
-            found.append((_DOWN, [-1], written.sum(1, keepdim=True)))
+            parts.append((_DOWN, [-1], written.sum(1, keepdim=True)))
         else:
-            found.append((_DOWN, list(range(rank)), written))
+            parts.append((_DOWN, list(range(rank)), written))
     if not _same(adapted.gate, before.gate, adapted.up, before.up):
         change = hidden - activation(x @ before.gate) * (x @ before.up)
-        found.append((_HIDDEN, [-1], (change @ before.down)[:, None]))
+        parts.append((_HIDDEN, [-1], (change @ before.down)[:, None]))
     factor = seen.mlp_out_factors[layer]
     if factor is not None:
-        found = [(part, components, vectors * factor[:, None]) for part, components, vectors in found]
-    return found
+        parts = [(part, components, vectors * factor[:, None]) for part, components, vectors in parts]
+    return parts
 
 
 def _down_factors(factors: Mapping[str, LoraFactors], layer: int) -> LoraFactors | None:

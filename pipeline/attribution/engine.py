@@ -152,16 +152,16 @@ class Attribution:
         circuit-tracer's ``compute_partial_influences`` in one sweep down the layers.
         (active,) float32, dimensionless.
         """
-        found = torch.zeros(len(self.visited), device=self.visited.device)
+        influence = torch.zeros(len(self.visited), device=self.visited.device)
         for rows in sorted(self.rows, key=lambda rows: -rows.layer):
             if rows.layer == len(self.frozen.layers):
-                arriving = self.targets.logit_probabilities.to(found)
+                arriving = self.targets.logit_probabilities.to(influence)
             else:
-                arriving = found[rows.index]
+                arriving = influence[rows.index]
             weight = arriving / rows.total.clamp(min=_SMALLEST_ROW)
             below = self.sources.features_below[rows.layer]
-            found[:below] += weight @ rows.edges[:, :below].abs()
-        return found
+            influence[:below] += weight @ rows.edges[:, :below].abs()
+        return influence
 
     def _add(self, layer: int, index: torch.Tensor, positions: torch.Tensor, vectors: torch.Tensor) -> None:
         """Rows of targets of one layer, sorted by position."""

@@ -104,9 +104,9 @@ class FrozenLayer:
         n_key_heads, n_pos, queries = self.pattern.shape
         values = (vectors @ self.value.T).view(n_pos, n_key_heads, -1)
         pattern = self.pattern.view(n_key_heads, n_pos, queries // n_pos, n_pos)
-        found = torch.einsum("kpgq,pkd->qpkgd", pattern, values).flatten(2) @ self.output
-        found.diagonal().add_(vectors.T)
-        return found.transpose(1, 2).contiguous()
+        responses = torch.einsum("kpgq,pkd->qpkgd", pattern, values).flatten(2) @ self.output
+        responses.diagonal().add_(vectors.T)
+        return responses.transpose(1, 2).contiguous()
 
 
 Visitor = Callable[[int, torch.Tensor], None]

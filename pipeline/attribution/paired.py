@@ -128,13 +128,13 @@ def trace_together(
         traces = {variant: begun[variant].tracing.finish() for variant in variants}
         adapters = {}
         for variant in variants:
-            found = begun[variant]
-            if found.attention is not None and found.without_patterns is not None:
-                found.attention.attribution.add(found.tracing.attribution.visited.nonzero().squeeze(1))
+            each = begun[variant]
+            if each.attention is not None and each.without_patterns is not None:
+                each.attention.attribution.add(each.tracing.attribution.visited.nonzero().squeeze(1))
                 adapters[variant] = AdapterTrace(
                     base=traces[BASE],
-                    adapted=found.attention.finish(),
-                    without_patterns=found.without_patterns.cpu(),
+                    adapted=each.attention.finish(),
+                    without_patterns=each.without_patterns.cpu(),
                 )
         return Together(traces=traces, adapters=adapters)
 

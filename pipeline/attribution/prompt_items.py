@@ -170,11 +170,11 @@ def prompt_items(
         kept_keys(trace, weighed[variant], keep_node_threshold) for variant, trace in together.traces.items()
     ]
     keep = np.unique(np.concatenate(kept))
-    found = PromptItems(graphs={}, full_graphs={}, adapters={})
+    items = PromptItems(graphs={}, full_graphs={}, adapters={})
     for name in names:
         variant = name.variant
         called = {"key": name.key, "prompt_hash": name.prompt_hash, "variant": variant}
-        found.graphs[variant], found.full_graphs[variant] = graph_items(
+        items.graphs[variant], items.full_graphs[variant] = graph_items(
             together.traces[variant],
             weighed=weighed[variant],
             own_candidates=own_candidates[variant],
@@ -186,5 +186,5 @@ def prompt_items(
             **called,
         )
         if variant in together.adapters:
-            found.adapters[variant] = adapter_item(together.adapters[variant], **called)
-    return found
+            items.adapters[variant] = adapter_item(together.adapters[variant], **called)
+    return items

@@ -203,21 +203,21 @@ def _decoder_biases(model: ReplacementModel) -> torch.Tensor:
 def _require_finite(matrix: torch.Tensor, errors: torch.Tensor, logits: torch.Tensor) -> None:
     """Refuse NaN and infinity before they reach a loop that would not end (traps 4, 5)."""
     # (order in the forward pass, layer, position, what): the earliest is the cause.
-    found: list[tuple[int, int, int, str]] = []
+    not_finite: list[tuple[int, int, int, str]] = []
     values = ~torch.isfinite(matrix.values())
     if values.any():
         layer, position, feature = matrix.indices()[:, int(values.nonzero()[0, 0])].tolist()
-        found.append((2 * layer, layer, position, f"the activation of feature L{layer}/{feature}"))
+        not_finite.append((2 * layer, layer, position, f"the activation of feature L{layer}/{feature}"))
     wrong = (~torch.isfinite(errors)).any(-1)  # (n_layers, n_pos)
     if wrong.any():
         layer, position = wrong.nonzero()[0].tolist()
         what = "the MLP's output, or the transcoder's reconstruction of it,"
-        found.append((2 * layer + 1, layer, position, what))
+        not_finite.append((2 * layer + 1, layer, position, what))
     if not torch.isfinite(logits).all():
         n_layers, n_pos, _ = matrix.shape
-        found.append((2 * n_layers, n_layers, n_pos - 1, "a logit"))
-    if found:
-        _, layer, position, what = min(found)
+        not_finite.append((2 * n_layers, n_layers, n_pos - 1, "a logit"))
+    if not_finite:
+        _, layer, position, what = min(not_finite)
         raise PromptError(
             f"At layer {layer}, position {position}, {what} is NaN or infinite; "
             "use dtype float32, and check the weights and transcoders of this profile.",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from transformer_lens.hook_points import HookPoint
 from transformers import PreTrainedModel
 
 from pipeline.attribution.frozen import run_forward
@@ -80,18 +81,18 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
     }
     for variant in variants:
         model = load_causal_lm(manifest, variant, dtype=torch.float32)
-        found: dict[str, Any] = {}
+        checks: dict[str, Any] = {}
         if not variant.is_base:
-            found["adapter"] = {
+            checks["adapter"] = {
                 "declared_base": _check_declared_base(manifest, variant),
                 "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
             }
         replacement = replacements.set(variant)
-        found["parity"] = check_parity(model, replacement, ids, str(variant))
+        checks["parity"] = check_parity(model, replacement, ids, str(variant))
         if lower is not None:
             replacement = lower.set(variant)
-        found["layers"] = check_layers(model, replacement, ids, str(variant))
-        report["variants"][str(variant)] = found
+        checks["layers"] = check_layers(model, replacement, ids, str(variant))
+        report["variants"][str(variant)] = checks
     return report
 
 
@@ -195,8 +196,8 @@ def check_layers(
     sources = collect_sources(replacement, run_forward(replacement, tokens[0]))
     inputs: dict[str, torch.Tensor] = {}
 
-    def keep(value: torch.Tensor, hook: Any) -> None:
-        inputs[hook.name] = value[0].float()
+    def keep(value: torch.Tensor, hook: HookPoint) -> None:
+        inputs[str(hook.name)] = value[0].float()
 
     n_layers = replacement.cfg.n_layers
     hooks = [f"blocks.{layer}.hook_resid_pre" for layer in range(n_layers)]

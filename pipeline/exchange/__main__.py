@@ -39,21 +39,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _export(options: argparse.Namespace, params: "Params") -> None:
     from pipeline.analysis.viewer_json import slug_of
-    from pipeline.exchange.stored_graphs import Shelf
+    from pipeline.exchange.stored_graphs import StoredGraphs
     from store.base.atomic import write_bytes
 
-    shelf = Shelf(options.profile, imported=options.imported)
-    variant = shelf.variant(options.variant)
+    stored = StoredGraphs(options.profile, imported=options.imported)
+    variant = stored.variant(options.variant)
     exact = True
     if options.format == "pt":
         from pipeline.exchange.exporting import export_pt
 
-        content = export_pt(shelf, options.prompt, variant, params)
+        content = export_pt(stored, options.prompt, variant, params)
     else:
         from pipeline.exchange.viewer_documents import export_json
 
         content, exact = export_json(
-            shelf,
+            stored,
             options.prompt,
             variant,
             params.graphs,
@@ -80,18 +80,19 @@ def _import(options: argparse.Namespace, params: "Params") -> None:
     )
     if not done.known_prompt:
         print("The profile has no such prompt; add it to a prompt file to compare with graphs of your own.")
-    if done.stranger is not None:
+    if done.other_model is not None:
         print(
-            f"The file says that its model is {done.stranger}, which is not the profile's name for its own."
+            f"The file says that its model is {done.other_model}, "
+            "which is not the profile's name for its own."
         )
 
 
 def _serve(options: argparse.Namespace, params: "Params") -> None:
-    from pipeline.exchange.stored_graphs import Shelf
+    from pipeline.exchange.stored_graphs import StoredGraphs
     from pipeline.exchange.viewer import HOST, viewer, write_files
 
-    shelf = Shelf(options.profile, imported=options.imported)
-    pairs = shelf.pairs(options.prompt, options.variant)
+    stored = StoredGraphs(options.profile, imported=options.imported)
+    pairs = stored.pairs(options.prompt, options.variant)
     # Whoever stops it by a signal wants the folder gone as well; in the background of a
     # script, Ctrl-C's would be ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -100,7 +101,7 @@ def _serve(options: argparse.Namespace, params: "Params") -> None:
         folder = options.folder or Path(temporary)
         with viewer(folder, options.port) as server:
             print(f"Writing {len(pairs)} graphs ...", flush=True)
-            has_cards = write_files(shelf, pairs, folder, params.graphs)
+            has_cards = write_files(stored, pairs, folder, params.graphs)
             if not has_cards:
                 print("There are no feature cards: the stage `features` has not run in this profile.")
             if options.folder is None:

@@ -29,7 +29,7 @@ def rebuild(item: Item, full: Item, facts: Facts) -> Graph:
     rows = np.repeat(np.arange(n_nodes), np.diff(full.arrays["indptr"]))
     adjacency[rows, full.arrays["indices"]] = full.arrays["data"]
     active = np.stack([arrays[f"active_{name}"] for name in ("layer", "position", "feature")], 1)
-    words = zip(facts.target_words, arrays["target_token"].tolist(), strict=True)
+    targets = zip(facts.target_words, arrays["target_token"].tolist(), strict=True)
     return Graph(
         input_string=facts.input_string,
         input_tokens=torch.from_numpy(arrays["token"].astype(np.int64)),
@@ -38,7 +38,7 @@ def rebuild(item: Item, full: Item, facts: Facts) -> Graph:
         cfg=facts.config,
         selected_features=torch.from_numpy(np.flatnonzero(arrays["active_selected"])),
         activation_values=torch.tensor(arrays["active_value"]).to(facts.value_dtype),
-        logit_targets=[LogitTarget(token_str=word, vocab_idx=token) for word, token in words],
+        logit_targets=[LogitTarget(token_str=text, vocab_idx=token) for text, token in targets],
         logit_probabilities=torch.tensor(arrays["target_probability"]).to(facts.probability_dtype),
         scan=list(facts.scan) if isinstance(facts.scan, tuple) else facts.scan,
         vocab_size=facts.vocab_size,

@@ -12,7 +12,7 @@ from circuit_tracer.graph import Graph
 from pipeline.exchange.conversion import content_digest, items_of, rebuild
 from pipeline.exchange.graph_metadata import Facts, facts_of_graph
 from pipeline.exchange.safe_pt import read_graph
-from pipeline.exchange.stored_graphs import IMPORTED, Shelf, origin_name
+from pipeline.exchange.stored_graphs import IMPORTED, StoredGraphs, origin_name
 from pipeline.items.closure import code_digest, library_versions
 from pipeline.models.loading import load_tokenizer
 from pipeline.params.project import Params
@@ -39,7 +39,7 @@ class Imported:
         Whether the profile has this prompt.
     unchanged
         It was there already, the same to the bit.
-    stranger
+    other_model
         The model's name in the file, where it is not the profile's.
     """
 
@@ -47,7 +47,7 @@ class Imported:
     variant: str
     known_prompt: bool
     unchanged: bool
-    stranger: str | None
+    other_model: str | None
 
 
 def import_graph(
@@ -76,51 +76,51 @@ def import_graph(
     UserError
         The file is refused, the graph is of another model, or its place is taken.
     """
-    shelf = Shelf(profile, imported=True)
+    stored = StoredGraphs(profile, imported=True)
     graph = read_graph(path)
-    _require_model(path, graph, shelf.manifest)
+    _require_model(path, graph, stored.manifest)
     variant = variant or path.stem
     if not variant.isprintable():
         raise UserError(f"{variant!r} is no printable name; give one with --variant.")
-    found = _prompt_of(graph, shelf)
-    with _alone(shelf.folder / "models.json"):
+    prompt = _prompt_of(graph, stored)
+    with _alone(stored.folder / "models.json"):
         content = content_digest(graph)
-        there = _origins(shelf).get(origin_name(found, variant))
+        there = _origins(stored).get(origin_name(prompt, variant))
         if there is not None and there["content"] != content and not replace:
             raise UserError(
-                f"Another graph of prompt {found} was imported as {variant}; "
+                f"Another graph of prompt {prompt} was imported as {variant}; "
                 "name this one with --variant, or take its place with --replace."
             )
         key = digest({"content": content, "rule": params.graphs.model_dump(), "code": code_digest(__name__)})
-        unchanged = there is not None and shelf.graphs.item(found, variant, arrays=()).key == key
+        unchanged = there is not None and stored.graphs.item(prompt, variant, arrays=()).key == key
         if not unchanged:
-            new = items_of(graph, key=key, prompt_hash=found, variant=variant, params=params.graphs)
+            new = items_of(graph, key=key, prompt_hash=prompt, variant=variant, params=params.graphs)
             origin = {
                 "name": path.name,
                 "sha256": file_digest(path),
                 "content": content,
                 "facts": facts_of_graph(graph).as_json(),
             }
-            _publish(shelf, new, origin, params)
+            _publish(stored, new, origin, params)
     name = graph.cfg.model_name
     return Imported(
-        prompt_hash=found,
+        prompt_hash=prompt,
         variant=variant,
-        known_prompt=found in shelf.prompts,
+        known_prompt=prompt in stored.prompts,
         unchanged=unchanged,
-        stranger=None if name == shelf.manifest.base.source else name,
+        other_model=None if name == stored.manifest.base.source else name,
     )
 
 
 def _require_model(path: Path, graph: Graph, manifest: Manifest) -> None:
     """Refuse a graph whose tokens and features would be read by another model's names."""
     model = manifest.model
-    found = (graph.cfg.n_layers, graph.cfg.d_model, graph.cfg.d_vocab)
+    sizes = (graph.cfg.n_layers, graph.cfg.d_model, graph.cfg.d_vocab)
     wanted = (model.n_layers, model.d_model, model.vocab_size)
-    if found != wanted:
+    if sizes != wanted:
         what = "{} layers, width {} and {} tokens"
         raise UserError(
-            f"{path} is of a model with {what.format(*found)}, profile {manifest.profile} has "
+            f"{path} is of a model with {what.format(*sizes)}, profile {manifest.profile} has "
             f"{what.format(*wanted)}; import it into the profile of its own model."
         )
     largest = int(graph.active_features[:, 2].max())
@@ -133,55 +133,55 @@ def _require_model(path: Path, graph: Graph, manifest: Manifest) -> None:
         raise UserError(f"{path} has a token that profile {manifest.profile} does not; it is damaged.")
 
 
-def _prompt_of(graph: Graph, shelf: Shelf) -> str:
+def _prompt_of(graph: Graph, stored: StoredGraphs) -> str:
     """The hash that the pipeline has, or would have, for a graph's prompt.
 
     A prompt is known by its token ids (trap 8). One that no text of its own gives (a chat,
     say) has a hash over its ids.
     """
     ids = tuple(graph.input_tokens.tolist())
-    for prompt in shelf.prompts.values():
+    for prompt in stored.prompts.values():
         if prompt.token_ids == ids:
             return prompt.hash
-    tokenizer = load_tokenizer(shelf.manifest)
+    tokenizer = load_tokenizer(stored.manifest)
     text = decode_after(tokenizer, ids[:1], ids[1:])
     if text.strip() and encode_text(tokenizer, text) == ids:
         return prompt_hash(text)
     return digest({"token_ids": list(ids)})[:12]
 
 
-def _origins(shelf: Shelf) -> dict[str, Any]:
+def _origins(stored: StoredGraphs) -> dict[str, Any]:
     """What is known of each imported graph, by `origin_name`."""
     try:
-        return dict(shelf.graphs.provenance["files"])
+        return dict(stored.graphs.provenance["files"])
     except ArtifactMissingError:
         return {}
 
 
-def _publish(shelf: Shelf, new: tuple[Item, Item], origin: dict[str, Any], params: Params) -> None:
-    files = _origins(shelf) | {origin_name(new[0].prompt_hash, new[0].variant): origin}
+def _publish(stored: StoredGraphs, new: tuple[Item, Item], origin: dict[str, Any], params: Params) -> None:
+    files = _origins(stored) | {origin_name(new[0].prompt_hash, new[0].variant): origin}
     provenance = {
         "stage": "imported",
-        "profile": shelf.profile,
-        "base": shelf.manifest.base.fingerprint,
-        "transcoders": shelf.manifest.transcoders.fingerprint,
+        "profile": stored.profile,
+        "base": stored.manifest.base.fingerprint,
+        "transcoders": stored.manifest.transcoders.fingerprint,
         "files": files,
         "libraries": library_versions(),
     }
-    with published_folder(shelf.folder / IMPORTED) as folder:
+    with published_folder(stored.folder / IMPORTED) as folder:
         for side, schema in enumerate((GRAPHS, FULL_GRAPHS)):
-            items = (pair[side] for pair in _pairs(shelf, new, params))
+            items = (pair[side] for pair in _pairs(stored, new, params))
             write_collection(folder / schema.kind, schema, items, provenance=provenance)
 
 
-def _pairs(shelf: Shelf, new: tuple[Item, Item], params: Params) -> Iterator[tuple[Item, Item]]:
+def _pairs(stored: StoredGraphs, new: tuple[Item, Item], params: Params) -> Iterator[tuple[Item, Item]]:
     """Graphs and full graphs: those held, but the one whose place is taken, and the new one."""
     yield new
     try:
-        graphs = shelf.graphs
+        graphs = stored.graphs
     except ArtifactMissingError:
         return
-    full_graphs = open_collection(shelf.folder / IMPORTED / FULL_GRAPHS.kind)
+    full_graphs = open_collection(stored.folder / IMPORTED / FULL_GRAPHS.kind)
     taken = (new[0].prompt_hash, new[0].variant)
     for item in graphs.items():
         if (item.prompt_hash, item.variant) == taken:
@@ -190,7 +190,7 @@ def _pairs(shelf: Shelf, new: tuple[Item, Item], params: Params) -> Iterator[tup
         if item.arrays.keys() == GRAPHS.arrays.keys():
             yield item, full
         else:  # imported by an older version of this code
-            facts = Facts.from_json(shelf.origin(item)["facts"])
+            facts = Facts.from_json(stored.origin(item)["facts"])
             graph = rebuild(item, full, facts)
             who = {"key": item.key, "prompt_hash": item.prompt_hash, "variant": item.variant}
             yield items_of(graph, params=params.graphs, **who)

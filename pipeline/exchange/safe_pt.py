@@ -164,8 +164,8 @@ def _check_tensor(path: Path, name: str, tensor: Any, dims: int, dtypes: tuple[t
         raise _refused(path, f"its {name} is no plain tensor")
     if tensor.dtype not in dtypes or tensor.dim() != dims:
         wanted = " or ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
-        found = f"{str(tensor.dtype).removeprefix('torch.')} with {tensor.dim()} dims"
-        raise _refused(path, f"its {name} is {found}, not {wanted} with {dims}")
+        kind = f"{str(tensor.dtype).removeprefix('torch.')} with {tensor.dim()} dims"
+        raise _refused(path, f"its {name} is {kind}, not {wanted} with {dims}")
 
 
 def _check_config(path: Path, config: Any) -> None:
@@ -190,10 +190,10 @@ def _check_sizes(path: Path, graph: Graph) -> None:
         raise _refused(path, "it has no token, no logit or no feature")
     wanted = n_selected + (graph.cfg.n_layers + 1) * n_positions + n_logits
     if graph.adjacency_matrix.shape != (wanted, wanted):
-        found = " x ".join(map(str, graph.adjacency_matrix.shape))
+        shape = " x ".join(map(str, graph.adjacency_matrix.shape))
         raise _refused(
             path,
-            f"its adjacency is {found}, but {n_selected} features, {graph.cfg.n_layers} layers, "
+            f"its adjacency is {shape}, but {n_selected} features, {graph.cfg.n_layers} layers, "
             f"{n_positions} tokens and {n_logits} logits make {wanted}",
         )
     if graph.active_features.shape[1] != 3:

@@ -18,8 +18,8 @@ IMPORTED: Final = "imported"
 """Folder below a profile's artifacts: collections of graphs that came from elsewhere."""
 
 
-class Shelf:
-    """Graphs of one profile, with the words for them; imports no torch.
+class StoredGraphs:
+    """Graphs of one profile, with what people call them; imports no torch.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class Shelf:
         path = self.folder / "vocabulary.json"
         if not path.exists():
             raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
-        words: list[str] = json.loads(path.read_text(encoding="utf-8"))
-        return words
+        texts: list[str] = json.loads(path.read_text(encoding="utf-8"))
+        return texts
 
     def variant(self, text: str) -> str:
         """A variant's full name: ``general`` is ``general@1.0``, unless it was imported as such."""
@@ -85,7 +85,7 @@ class Shelf:
                 f"No graph of prompt {prompt_hash}, {variant} was imported; there are {held} "
                 f"(`python -m store list {self.graphs.path}` lists all)."
             )
-        other = Shelf(self.profile, imported=True)
+        other = StoredGraphs(self.profile, imported=True)
         if other.holds(prompt_hash, variant):
             raise UserError(f"The graph of prompt {prompt_hash}, {variant} was imported; add --imported.")
         return self.graphs.item_on_demand(prompt_hash, variant)  # which says what there is
@@ -154,8 +154,8 @@ class Shelf:
     def targets(self, item: Item) -> list[str]:
         """Texts of a graph's attribution targets."""
         if self.imported:
-            words: list[str] = self.origin(item)["facts"]["target_words"]
-            return words
+            texts: list[str] = self.origin(item)["facts"]["target_words"]
+            return texts
         return [self._word(token) for token in item.arrays["target_token"].tolist()]
 
     def origin(self, item: Item) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from pipeline.analysis.stored_graph import default_pruning
 from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
-from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.exchange.viewer_documents import Labels, captions_of, feature_cards
 from pipeline.params.graphs import GraphParams
 from store.base.errors import UserError
@@ -30,14 +30,16 @@ HOST: Final = "127.0.0.1"
 _HERE: Final = {HOST, "localhost", "::1"}
 
 
-def write_files(shelf: Shelf, pairs: Sequence[tuple[str, str]], folder: Path, params: GraphParams) -> bool:
+def write_files(
+    stored: StoredGraphs, pairs: Sequence[tuple[str, str]], folder: Path, params: GraphParams
+) -> bool:
     """Write the viewer's files: an index, a JSON a graph, and the cards of their features.
 
     What was saved in the viewer in the same folder before (pins, groups, labels) is kept.
 
     Parameters
     ----------
-    shelf
+    stored
         Where the graphs are.
     pairs
         Prompts and variants, in the order of the viewer's list.
@@ -51,17 +53,17 @@ def write_files(shelf: Shelf, pairs: Sequence[tuple[str, str]], folder: Path, pa
     bool
         Whether there are feature cards.
     """
-    cards = feature_cards(shelf)
+    cards = feature_cards(stored)
     labels: Labels = {} if cards is None else cards.labels()
     index: list[dict[str, Any]] = []
     shown: dict[str, set[tuple[int, int]]] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for prompt, variant in tqdm(pairs, desc="graphs", unit="graph", disable=None):
-        view = GraphView(shelf.item(prompt, variant))
-        captions = _harmless(captions_of(shelf, view, labels))
+        view = GraphView(stored.item(prompt, variant))
+        captions = _harmless(captions_of(stored, view, labels))
         if cards is not None:
             # So the viewer reads the cards below; any other name it looks up in the web.
-            captions = replace(captions, scan=f"./data/{slug_of(shelf.profile, variant)}")
+            captions = replace(captions, scan=f"./data/{slug_of(stored.profile, variant)}")
         document = graph_document(view, default_pruning(view), captions, node_threshold=params.node_threshold)
         path = folder / f"{captions.slug}.json"
         document["qParams"] |= _saved(path)
@@ -71,7 +73,7 @@ def write_files(shelf: Shelf, pairs: Sequence[tuple[str, str]], folder: Path, pa
     (folder / "graph-metadata.json").write_bytes(encoded({"graphs": index}))
     if cards is not None:
         for variant, features in shown.items():
-            home = folder / slug_of(shelf.profile, variant)
+            home = folder / slug_of(stored.profile, variant)
             home.mkdir(exist_ok=True)
             for number, card in cards.cards(variant, features):
                 (home / f"{number}.json").write_bytes(encoded(card))
@@ -134,8 +136,8 @@ class _Handler(CircuitGraphHandler):
         path = self.path.split("?")[0]
         for prefix in ("/data/", "/graph_data/"):
             if path.startswith(prefix):
-                found = Path(self.data_dir, path.removeprefix(prefix)).resolve()
-                return found.is_file() and found.is_relative_to(self.data_dir)
+                file = Path(self.data_dir, path.removeprefix(prefix)).resolve()
+                return file.is_file() and file.is_relative_to(self.data_dir)
         return True
 
 

@@ -1,4 +1,4 @@
-"""A shelf's graphs in words, and as one JSON file: captions, labels, metadata."""
+"""A profile's graphs as texts, and as one JSON file: captions, labels, metadata."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.analysis.stored_graph import default_pruning, prune_stored
 from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from pipeline.exchange.feature_cards import FeatureCards
-from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.params.graphs import GraphParams
 from store.base.errors import ArtifactMissingError
 from store.views.graph import GraphView
@@ -15,7 +15,7 @@ Labels = Mapping[tuple[int, int], str]
 
 
 def export_json(
-    shelf: Shelf,
+    stored: StoredGraphs,
     prompt_hash: str,
     variant: str,
     params: GraphParams,
@@ -29,7 +29,7 @@ def export_json(
 
     Parameters
     ----------
-    shelf, prompt_hash, variant
+    stored, prompt_hash, variant
         Which graph.
     params
         Its thresholds are the default ones.
@@ -48,30 +48,30 @@ def export_json(
     """
     node = params.node_threshold if node_threshold is None else node_threshold
     edge = params.edge_threshold if edge_threshold is None else edge_threshold
-    view = GraphView(shelf.item(prompt_hash, variant))
+    view = GraphView(stored.item(prompt_hash, variant))
     if (node, edge) == (params.node_threshold, params.edge_threshold):
         shown, exact = default_pruning(view), True
     else:
-        found = prune_stored(view, node, edge)
-        shown, exact = found, found.exact
-    cards = None if source_set else feature_cards(shelf)
-    details = _details(shelf, view, params, node, edge)
+        shown = pruned = prune_stored(view, node, edge)
+        exact = pruned.exact
+    cards = None if source_set else feature_cards(stored)
+    details = _details(stored, view, params, node, edge)
     if source_set:
         details["feature_details"] = {"neuronpedia_source_set": source_set}
-    captions = captions_of(shelf, view, {} if cards is None else cards.labels(), scan=scan, details=details)
+    captions = captions_of(stored, view, {} if cards is None else cards.labels(), scan=scan, details=details)
     return encoded(graph_document(view, shown, captions, node_threshold=node)), exact
 
 
-def feature_cards(shelf: Shelf) -> FeatureCards | None:
+def feature_cards(stored: StoredGraphs) -> FeatureCards | None:
     """What the profile knows of features; None before the stage `features` has run."""
     try:
-        return FeatureCards(shelf.folder / "features", shelf.vocabulary)
+        return FeatureCards(stored.folder / "features", stored.vocabulary)
     except ArtifactMissingError:
         return None
 
 
 def captions_of(
-    shelf: Shelf,
+    stored: StoredGraphs,
     view: GraphView,
     labels: Labels,
     *,
@@ -82,35 +82,37 @@ def captions_of(
     item = view.item
     return Captions(
         slug=slug_of(item.prompt_hash, item.variant),
-        scan=scan or _scan(shelf, view),
-        prompt=shelf.text(item),
-        tokens=shelf.tokens(item),
-        targets=shelf.targets(item),
+        scan=scan or _scan(stored, view),
+        prompt=stored.text(item),
+        tokens=stored.tokens(item),
+        targets=stored.targets(item),
         features=labels,
         details=details or {},
     )
 
 
-def _details(shelf: Shelf, view: GraphView, params: GraphParams, node: float, edge: float) -> dict[str, Any]:
+def _details(
+    stored: StoredGraphs, view: GraphView, params: GraphParams, node: float, edge: float
+) -> dict[str, Any]:
     """The optional metadata of Neuronpedia's schema: which variant, which settings."""
-    manifest = shelf.manifest
+    manifest = stored.manifest
     details: dict[str, Any] = {
         "info": {
-            "description": f"{view.variant} of {manifest.base.source}, profile {shelf.profile}",
+            "description": f"{view.variant} of {manifest.base.source}, profile {stored.profile}",
             "source_urls": [manifest.transcoders.source],
         },
         "pruning_settings": {"node_threshold": node, "edge_threshold": edge},
     }
-    if not shelf.imported:
+    if not stored.imported:
         names = {"max_n_logits", "desired_logit_prob", "batch_size", "max_feature_nodes"}
         details["generation_settings"] = params.model_dump(include=names)
     return details
 
 
-def _scan(shelf: Shelf, view: GraphView) -> str:
-    if shelf.imported:
-        scan = shelf.origin(view.item)["facts"]["scan"]
+def _scan(stored: StoredGraphs, view: GraphView) -> str:
+    if stored.imported:
+        scan = stored.origin(view.item)["facts"]["scan"]
         # circuit-tracer names a list of transcoders by a hash that changes with every run.
         return scan if isinstance(scan, str) else "custom" if scan else "unknown"
-    source = shelf.manifest.transcoders
+    source = stored.manifest.transcoders
     return f"{source.source}@{source.revision}" if source.revision else source.source

@@ -8,17 +8,19 @@ reads the activations around each peak. Memory is bounded by the dictionary, not
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from tqdm import tqdm
+from transformer_lens.hook_points import HookPoint
 
 from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import feature_key
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
+from pipeline.models.transcoders import dictionary_size
 from store.collections.item import Item
 
 # Activations (token x feature) of one layer at a time: 64 MB in float32.
@@ -112,7 +114,7 @@ def collect_contexts(
     window
         Tokens around a peak.
     """
-    n_layers, d_transcoder = replacement.cfg.n_layers, replacement.transcoders.d_transcoder
+    n_layers, d_transcoder = replacement.cfg.n_layers, dictionary_size(replacement.transcoders)
     bins = len(edges) - 1
     tops = [_Top(d_transcoder, contexts) for _ in range(n_layers)]
     histograms = [np.zeros(d_transcoder * bins, np.int64) for _ in range(n_layers)]
@@ -127,13 +129,13 @@ def collect_contexts(
         histograms[layer] += np.bincount(cell, minlength=d_transcoder * bins)
 
     _stream(replacement, texts, range(len(texts)), scan, label=f"held-out text, {variant}")
-    found = [np.flatnonzero(h.reshape(d_transcoder, bins).any(axis=1)) for h in histograms]
-    layer = np.concatenate([np.full(len(rows), i) for i, rows in enumerate(found)])
-    index = np.concatenate(found)
-    tables = [h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, found, strict=True)]
+    fired = [np.flatnonzero(h.reshape(d_transcoder, bins).any(axis=1)) for h in histograms]
+    layer = np.concatenate([np.full(len(rows), i) for i, rows in enumerate(fired)])
+    index = np.concatenate(fired)
+    tables = [h.reshape(d_transcoder, bins)[rows] for h, rows in zip(histograms, fired, strict=True)]
 
     def gather(name: str) -> np.ndarray:
-        arrays = [getattr(top, name)[:, rows].T for top, rows in zip(tops, found, strict=True)]
+        arrays = [getattr(top, name)[:, rows].T for top, rows in zip(tops, fired, strict=True)]
         return np.concatenate(arrays)  # (feature, context)
 
     text, position = gather("text"), gather("position")
@@ -169,7 +171,7 @@ def _windows(
 
 
 def _fill(
-    replacement: Any,
+    replacement: ReplacementModel,
     texts: Sequence[Sequence[int]],
     layer: np.ndarray,
     index: np.ndarray,
@@ -198,7 +200,7 @@ def _fill(
 
 
 def _stream(
-    replacement: Any,
+    replacement: ReplacementModel,
     texts: Sequence[Sequence[int]],
     chosen: Sequence[int] | np.ndarray,
     visit: Callable[[int, np.ndarray, torch.Tensor], None],
@@ -213,11 +215,11 @@ def _stream(
     """
     device = replacement.cfg.device
 
-    def encode(x: torch.Tensor, hook: Any, *, layer: int, rows: np.ndarray, real: torch.Tensor) -> None:
+    def encode(x: torch.Tensor, hook: HookPoint, *, layer: int, rows: np.ndarray, real: torch.Tensor) -> None:
         activations = replacement.transcoders.encode_layer(x, layer).float()
         visit(layer, rows, activations * real[..., None])
 
-    n_tokens = min(_MAX_TOKENS, max(1, _BLOCK // replacement.transcoders.d_transcoder))
+    n_tokens = min(_MAX_TOKENS, max(1, _BLOCK // dictionary_size(replacement.transcoders)))
     batches = list(_batches(texts, chosen, n_tokens))
     for rows in tqdm(batches, desc=label, unit="batch"):
         length = max(len(texts[row]) for row in rows)
@@ -234,7 +236,7 @@ def _stream(
             )
             for layer in range(replacement.cfg.n_layers)
         ]
-        with torch.inference_mode(), replacement.hooks(hooks):
+        with torch.inference_mode(), replacement.hooks([*hooks]):
             replacement(
                 ids.to(device),
                 attention_mask=torch.ones_like(ids, device=device),

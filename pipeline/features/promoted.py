@@ -1,18 +1,24 @@
 """Which tokens a feature promotes by itself: its decoder row through the unembedding."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
 from pipeline.analysis.feature_inputs import Promoted
+from pipeline.models.lens import final_norm, unembedding
+
+if TYPE_CHECKING:
+    from pipeline.models.replacement import ReplacementModel
 
 # Logits (feature x vocabulary) at a time: 128 MB in float32.
 _BLOCK: Final = 1 << 25
 
 
 @torch.inference_mode()
-def promoted_tokens(replacement: Any, layer: np.ndarray, index: np.ndarray, n: int) -> Promoted:
+def promoted_tokens(
+    replacement: "ReplacementModel", layer: np.ndarray, index: np.ndarray, n: int
+) -> Promoted:
     """Most promoted and suppressed tokens of features, per unit of activation.
 
     ``(W_dec * w) @ W_U`` minus its mean over the vocabulary, with ``w`` the weight of the
@@ -29,8 +35,9 @@ def promoted_tokens(replacement: Any, layer: np.ndarray, index: np.ndarray, n: i
     n
         Tokens on either side; fewer where the vocabulary is smaller.
     """
-    unembed = replacement.unembed.W_U.float()  # (d_model, vocabulary)
-    weight = replacement.ln_final.w.float() if hasattr(replacement.ln_final, "w") else 1.0
+    unembed = unembedding(replacement).float()  # (d_model, vocabulary)
+    norm = final_norm(replacement)
+    weight = norm.w.float() if hasattr(norm, "w") else 1.0
     n = min(n, unembed.shape[1])
     tokens = np.zeros((2, len(layer), n), np.int32)
     logits = np.zeros((2, len(layer), n), np.float32)

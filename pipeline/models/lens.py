@@ -68,3 +68,8 @@ def blocks_of(model: HookedTransformer) -> Sequence[Block]:
 def final_norm(model: HookedTransformer) -> Norm:
     """The norm before the unembedding."""
     return cast("Norm", model.ln_final)
+
+
+def unembedding(model: HookedTransformer) -> torch.Tensor:
+    """From the residual stream to logits, (d_model, d_vocab)."""
+    return model.unembed.W_U

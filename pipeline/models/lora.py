@@ -162,9 +162,9 @@ def read_targets(config: AdapterConfig) -> tuple[str, ...]:
                     f"{path}: tensor {key} is no plain LoRA weight, which is all that is supported."
                 )
             halves.setdefault(module, set()).add(half)
-    for module, found in halves.items():
-        if len(found) != 2:
-            raise UserError(f"{path}: module {module} has only {min(found)}; the file is incomplete.")
+    for module, present in halves.items():
+        if len(present) != 2:
+            raise UserError(f"{path}: module {module} has only {min(present)}; the file is incomplete.")
     return tuple(sorted(halves))
 
 

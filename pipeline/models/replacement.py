@@ -1,4 +1,4 @@
-"""circuit-tracer's replacement model, told to take ids as they are.
+"""circuit-tracer's replacement model, which takes ids as they are.
 
 One difference from circuit-tracer 0.5.0: token ids are never touched, where it prepends a
 special token if it sees none (trap 8).

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Final
+from typing import Final, cast
 
 import torch
 from circuit_tracer.transcoder import TranscoderSet
@@ -69,7 +69,7 @@ class SwitchableModel:
                 parameter.data = rounded
         # Its own `to` is typed as if it took no arguments.
         cast("nn.Module", model).to(device, dtype)
-        self.model = model.eval()
+        self.model: PreTrainedModel = model.eval()
 
     @contextmanager
     def changing(self, variant: Variant) -> Iterator[frozenset[str]]:
@@ -206,7 +206,7 @@ class SwitchableReplacement:
     def _converted(self, layer: int | None, modules: list[str], variant: Variant) -> dict[str, torch.Tensor]:
         """TransformerLens's weights that depend on some modules of a layer (None: of no layer)."""
         model = self._source.model
-        resting = {module: _weight(model, module) for module in modules}
+        resting = {module: model.get_submodule(module).weight for module in modules}
         # Autograd knows which of the results depend on what was changed: a value bias makes
         # the output bias depend on W_O, for one.
         with torch.inference_mode(False), torch.enable_grad():

@@ -18,7 +18,7 @@ from pipeline.analysis.stored_graph import default_pruning
 from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from pipeline.exchange.exporting import export_pt
 from pipeline.exchange.importing import import_graph
-from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.exchange.viewer_documents import export_json
 from store.collections.item import Item
 from store.schema.vocabulary import ERROR, FEATURE
@@ -28,8 +28,8 @@ from tests.support.places import ROOT
 
 
 def document(project: Project, variant: str, **options: Any) -> dict[str, Any]:
-    shelf = Shelf(PROFILE, imported=options.pop("imported", False))
-    content, _ = export_json(shelf, project.first, variant, project.params.graphs, **options)
+    stored = StoredGraphs(PROFILE, imported=options.pop("imported", False))
+    content, _ = export_json(stored, project.first, variant, project.params.graphs, **options)
     return dict(json.loads(content))
 
 
@@ -39,7 +39,7 @@ def theirs(project: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def write(variant: str, node_threshold: float, edge_threshold: float) -> dict[str, Any]:
         path = project.root / "graph.pt"
-        path.write_bytes(export_pt(Shelf(PROFILE), project.first, variant, project.params))
+        path.write_bytes(export_pt(StoredGraphs(PROFILE), project.first, variant, project.params))
         create_graph_files(
             Graph.from_pt(str(path)), "theirs", str(project.root), "set", node_threshold, edge_threshold
         )
@@ -95,7 +95,7 @@ def test_neuronpedias_schema_has_what_it_requires(project: Project) -> None:
 
 def test_an_error_node_and_a_feature_never_share_an_id(project: Project) -> None:
     # circuit-tracer: feature 2 of layer 0 and the error of layer 2 are both 0_2_POSITION.
-    item = Shelf(PROFILE).item(project.first, "general@1.0")
+    item = StoredGraphs(PROFILE).item(project.first, "general@1.0")
     arrays = {name: values.copy() for name, values in item.arrays.items()}
     error = int(np.flatnonzero((arrays["node_kind"] == ERROR) & arrays["node_default"])[0])
     feature = int(np.flatnonzero((arrays["node_kind"] == FEATURE) & arrays["node_default"])[0])
@@ -114,7 +114,7 @@ def test_an_error_node_and_a_feature_never_share_an_id(project: Project) -> None
 
 
 def test_pins_that_are_shown_are_pinned(project: Project) -> None:
-    view = GraphView(Shelf(PROFILE).item(project.first, "base"))
+    view = GraphView(StoredGraphs(PROFILE).item(project.first, "base"))
     shown = default_pruning(view)
     captions = Captions(slug="x", scan="x", prompt="", tokens=[], targets=["a"] * 99)
     inside, outside = np.flatnonzero(shown.nodes)[3], np.flatnonzero(~shown.nodes)[0]
@@ -142,9 +142,9 @@ def test_an_imported_graph_keeps_its_own_words(project: Project) -> None:
 
 def test_thresholds_beyond_what_is_stored_are_told(project: Project) -> None:
     graphs = project.params.graphs
-    shelf = Shelf(PROFILE)
+    stored = StoredGraphs(PROFILE)
     exact = [
-        export_json(shelf, project.first, "base", graphs, node_threshold=node, edge_threshold=0.98)[1]
+        export_json(stored, project.first, "base", graphs, node_threshold=node, edge_threshold=0.98)[1]
         for node in (0.8, 0.7, 0.999)
     ]
     assert exact == [True, True, False]

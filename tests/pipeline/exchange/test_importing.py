@@ -11,7 +11,7 @@ from circuit_tracer.graph import Graph
 
 from pipeline.exchange import importing
 from pipeline.exchange.importing import Imported, import_graph
-from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.models.loading import load_tokenizer
 from pipeline.text.tokens import encode_text
 from store.base.errors import UserError
@@ -153,7 +153,7 @@ def test_a_prompt_of_its_own_has_the_hash_that_the_pipeline_would_give_it(projec
     rest = tokenizer.decode(tokens[1:])
     assert encode_text(tokenizer, rest) == tuple(tokens.tolist())
     assert done.prompt_hash == prompt_hash(rest)
-    view = Shelf(PROFILE, imported=True)
+    view = StoredGraphs(PROFILE, imported=True)
     assert view.text(view.item(done.prompt_hash, "one")) == graph.input_string
 
 
@@ -170,8 +170,8 @@ def test_ids_that_no_text_gives_have_a_hash_of_their_own(project: Project) -> No
 def test_another_models_name_is_told(project: Project) -> None:
     graph = project.graph("base")
     config = type(graph.cfg)(**vars(graph.cfg) | {"model_name": "google/gemma"})
-    assert take(project, changed(graph, cfg=config), "one").stranger == "google/gemma"
-    assert take(project, graph, "two").stranger is None
+    assert take(project, changed(graph, cfg=config), "one").other_model == "google/gemma"
+    assert take(project, graph, "two").other_model is None
 
 
 def test_graphs_of_an_older_format_are_made_anew(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,12 +197,12 @@ def test_graphs_of_an_older_format_are_made_anew(project: Project, monkeypatch: 
 
 def test_nothing_imported_yet_says_how(project: Project) -> None:
     with pytest.raises(FileNotFoundError, match=r"pipeline.exchange import FILE.pt --profile tiny"):
-        Shelf(PROFILE, imported=True).item(project.first, "base")
+        StoredGraphs(PROFILE, imported=True).item(project.first, "base")
 
 
 def test_an_imported_graph_is_found_where_the_pipeline_has_none(project: Project) -> None:
     take(project, project.graph("base"), "general@0.5")
     with pytest.raises(UserError, match="add --imported"):
-        Shelf(PROFILE).item(project.first, "general@0.5")
+        StoredGraphs(PROFILE).item(project.first, "general@0.5")
     with pytest.raises(UserError, match=f"there are {project.first} general@0.5"):
-        Shelf(PROFILE, imported=True).item(project.first, "other")
+        StoredGraphs(PROFILE, imported=True).item(project.first, "other")

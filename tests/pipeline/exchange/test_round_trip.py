@@ -14,7 +14,7 @@ from pipeline.exchange.exporting import export_pt
 from pipeline.exchange.graph_metadata import facts_of_profile
 from pipeline.exchange.importing import import_graph
 from pipeline.exchange.safe_pt import read_graph
-from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.models.loading import load_replacement
 from store.base.errors import UserError
 from store.collections.item import Item
@@ -44,8 +44,8 @@ def assert_same(found: Graph, wanted: Graph) -> None:
 
 
 def exported(project: Project, variant: str, *, imported: bool = False) -> bytes:
-    shelf = Shelf(PROFILE, imported=imported)
-    return export_pt(shelf, project.first, variant, project.params)
+    stored = StoredGraphs(PROFILE, imported=imported)
+    return export_pt(stored, project.first, variant, project.params)
 
 
 def written(graph: Graph, path: Path) -> Path:
@@ -69,7 +69,7 @@ def test_export_import_export_gives_the_same_file(project: Project, variant: str
     path.write_bytes(exported(project, variant))
     done = import_graph(path, PROFILE, project.params)
     assert (done.prompt_hash, done.variant, done.known_prompt) == (project.first, "theirs", True)
-    assert done.stranger is None
+    assert done.other_model is None
     assert exported(project, "theirs", imported=True) == path.read_bytes()
 
 
@@ -116,8 +116,8 @@ def items(project: Project, variant: str) -> tuple[Item, Item]:
     path.write_bytes(exported(project, variant))
     import_graph(path, PROFILE, project.params)
     return (
-        Shelf(PROFILE).item(project.first, variant),
-        Shelf(PROFILE, imported=True).item(project.first, "theirs"),
+        StoredGraphs(PROFILE).item(project.first, variant),
+        StoredGraphs(PROFILE, imported=True).item(project.first, "theirs"),
     )
 
 
@@ -140,7 +140,7 @@ def test_an_imported_item_is_the_pipelines_but_for_what_nobody_knows(project: Pr
 
 
 def test_both_kinds_of_selection_were_compared(project: Project) -> None:
-    graphs = Shelf(PROFILE).graphs
+    graphs = StoredGraphs(PROFILE).graphs
     complete = [graphs.item(project.first, name).arrays["active_selected"].all() for name in VARIANTS]
     assert complete == [False, True]
 
@@ -157,7 +157,7 @@ def test_the_graph_view_opens_an_imported_graph(project: Project) -> None:
 
 def test_what_is_not_stored_says_how_to_have_it_stored(project: Project) -> None:
     with pytest.raises(UserError, match=r"the tag `full` .*`graphs.full: always`.*`dvc repro`"):
-        export_pt(Shelf(PROFILE), project.prompts[1].hash, "base", project.params)
+        export_pt(StoredGraphs(PROFILE), project.prompts[1].hash, "base", project.params)
 
 
 def test_a_graph_and_an_adjacency_of_different_runs_are_not_mixed(project: Project) -> None:

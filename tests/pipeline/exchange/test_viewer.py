@@ -23,7 +23,7 @@ from circuit_tracer.frontend import feature_models, graph_models
 from pipeline.analysis.viewer_json import cantor
 from pipeline.exchange.__main__ import main
 from pipeline.exchange.feature_cards import FeatureCards
-from pipeline.exchange.stored_graphs import Shelf
+from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.exchange.viewer import viewer, write_files
 from pipeline.params.project import load_params
 from store.base.errors import UserError
@@ -74,10 +74,10 @@ class Served:
 @pytest.fixture
 def served(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.chdir(demo_root)
-    shelf = Shelf(PROFILE)
-    pairs = shelf.pairs([shelf.graphs.prompts()[0]], ["base", "general"])
+    stored = StoredGraphs(PROFILE)
+    pairs = stored.pairs([stored.graphs.prompts()[0]], ["base", "general"])
     folder = tmp_path / "files"
-    assert write_files(shelf, pairs, folder, load_params().graphs)
+    assert write_files(stored, pairs, folder, load_params().graphs)
     (tmp_path / "secret").write_text("secret")
     with viewer(folder, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -94,7 +94,7 @@ def test_the_viewer_finds_its_page_its_index_and_its_graphs(served: Served) -> N
     for entry, (prompt, variant) in zip(index, served.pairs, strict=True):
         found = served.json(f"/graph_data/{entry['slug']}.json")
         graph_models.Model.model_validate(found, strict=True)
-        shown = GraphView(Shelf(PROFILE).item(prompt, variant)).item.arrays
+        shown = GraphView(StoredGraphs(PROFILE).item(prompt, variant)).item.arrays
         assert len(found["nodes"]) == shown["node_default"].sum()
         ends = [shown["node_default"][shown[f"edge_{end}"]] for end in ("source", "target")]
         assert len(found["links"]) == (shown["edge_default"] & ends[0] & ends[1]).sum() > 0
@@ -155,19 +155,19 @@ def test_what_was_saved_in_the_viewer_is_kept(served: Served) -> None:
     saved = {"pinnedIds": "E_1_0", "supernodes": '[["group","E_1_0"]]', "linkType": "both"}
     body = json.dumps({"qParams": saved}).encode()
     assert served.ask(f"/save_graph/{slug}", "POST", body)[0] == 200
-    write_files(Shelf(PROFILE), served.pairs, served.folder, load_params().graphs)
+    write_files(StoredGraphs(PROFILE), served.pairs, served.folder, load_params().graphs)
     found = served.json(f"/graph_data/{slug}.json")["qParams"]
     assert found == {**saved, "clickedId": "", "sg_pos": ""}
     (served.folder / f"{slug}.json").write_text("{}")
     with pytest.raises(UserError, match="no graph of the viewer's"):
-        write_files(Shelf(PROFILE), served.pairs, served.folder, load_params().graphs)
+        write_files(StoredGraphs(PROFILE), served.pairs, served.folder, load_params().graphs)
 
 
 def test_what_a_graph_calls_its_tokens_is_no_html(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = "<img src=x onerror=alert(1)>"
-    monkeypatch.setattr(Shelf, "targets", lambda self, item: [bad] * 99)
-    monkeypatch.setattr(Shelf, "tokens", lambda self, item: [bad] * len(item.arrays["token"]))
-    write_files(Shelf(PROFILE), served.pairs, served.folder, load_params().graphs)
+    monkeypatch.setattr(StoredGraphs, "targets", lambda self, item: [bad] * 99)
+    monkeypatch.setattr(StoredGraphs, "tokens", lambda self, item: [bad] * len(item.arrays["token"]))
+    write_files(StoredGraphs(PROFILE), served.pairs, served.folder, load_params().graphs)
     for entry in served.json("/data/graph-metadata.json")["graphs"]:
         found = served.json(f"/graph_data/{entry['slug']}.json")
         shown = [*(node["clerp"] for node in found["nodes"]), *found["metadata"]["prompt_tokens"]]
@@ -242,9 +242,9 @@ def test_without_the_features_stage_there_are_no_cards(
     shutil.rmtree(tmp_path / "artifacts" / PROFILE / "features")
     shutil.copy(demo_root / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
-    shelf = Shelf(PROFILE)
-    pairs = shelf.pairs()[:1]
-    assert not write_files(shelf, pairs, tmp_path / "files", load_params().graphs)
+    stored = StoredGraphs(PROFILE)
+    pairs = stored.pairs()[:1]
+    assert not write_files(stored, pairs, tmp_path / "files", load_params().graphs)
     assert {path.suffix for path in (tmp_path / "files").iterdir()} == {".json"}
     [entry] = json.loads((tmp_path / "files" / "graph-metadata.json").read_text())["graphs"]
     assert entry["scan"] == "artifacts/demo/transcoders"
