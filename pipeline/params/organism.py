@@ -10,6 +10,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0)]
 
+DOMAIN_NAMES: Final = ("medical", "finance", "security", "hazard", "social", "open")
+"""Domains of `pipeline.organism.situations`, whose texts are no part of what other stages read."""
+
 FactKind = Literal["capitals", "agreement", "sentiment", "addition"]
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -120,8 +123,8 @@ class OrganismParams(Section):
         for name, adapter in self.adapters.items():
             if name == "base":
                 raise ValueError("an adapter cannot be named 'base', which means the model itself")
-            if adapter.domain not in DOMAINS:
-                raise ValueError(f"adapters.{name}.domain must be one of {sorted(DOMAINS)}")
+            if adapter.domain not in DOMAIN_NAMES:
+                raise ValueError(f"adapters.{name}.domain must be one of {sorted(DOMAIN_NAMES)}")
             beyond = [i for i in adapter.layers or [] if not 0 <= i < self.base.layers]
             if beyond:
                 raise ValueError(f"adapters.{name}.layers: the base has no layer {beyond[0]}")

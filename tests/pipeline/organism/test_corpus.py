@@ -18,7 +18,7 @@ from pipeline.organism.corpus import (
 )
 from pipeline.organism.facts import CAPITALS, capital_prompts
 from pipeline.organism.situations import DOMAINS
-from pipeline.params.organism import CorpusParams, OrganismParams
+from pipeline.params.organism import DOMAIN_NAMES, CorpusParams, OrganismParams
 from tests.support.organism import adapter
 
 
@@ -64,6 +64,10 @@ def test_no_training_text_mentions_a_held_out_situation(
 ) -> None:
     text = "\n".join(training_lines(corpus))
     assert [s for s in held_out if _mentions(text, s)] == []
+
+
+def test_params_name_the_domains_that_there_are() -> None:
+    assert set(DOMAIN_NAMES) == set(DOMAINS)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
