@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from circuit_tracer.graph import Graph
 
@@ -13,7 +13,8 @@ from pipeline.exchange.conversion import content_digest, items_of, rebuild
 from pipeline.exchange.graph_metadata import Facts, facts_of_graph
 from pipeline.exchange.safe_pt import read_graph
 from pipeline.exchange.stored_graphs import IMPORTED, StoredGraphs, origin_name
-from pipeline.items.closure import code_digest, library_versions
+from pipeline.items.closure import library_versions
+from pipeline.items.code import Name, code_base
 from pipeline.models.loading import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.text.tokens import decode_after, encode_text
@@ -25,6 +26,9 @@ from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.documents.manifest import Manifest
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
+
+_CODE: Final = Name("pipeline.exchange.conversion", "items_of")
+"""What makes the items of a graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +95,14 @@ def import_graph(
                 f"Another graph of prompt {prompt} was imported as {variant}; "
                 "name this one with --variant, or take its place with --replace."
             )
-        key = digest({"content": content, "rule": params.graphs.model_dump(), "code": code_digest(__name__)})
+        key = digest(
+            {
+                "content": content,
+                "rule": params.graphs.model_dump(),
+                "code": code_base().digest([_CODE]),
+                "libraries": library_versions(),
+            }
+        )
         unchanged = there is not None and stored.graphs.item(prompt, variant, arrays=()).key == key
         if not unchanged:
             new = items_of(graph, key=key, prompt_hash=prompt, variant=variant, params=params.graphs)
