@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.items.units import ItemName, Unit
 from pipeline.models.pool import ModelPool
+from pipeline.models.sampling import draw, sample_tokens
 from pipeline.text.tokens import stop_ids
 from store.base.hashing import digest
 from store.collections.item import Item
@@ -45,24 +46,11 @@ def sample_item(
         Of the `samples` collection; a continuation ends before the end-of-text token.
     """
     stops = stop_ids(tokenizer, model)
-    prompt_ids = torch.tensor([list(token_ids)], device=model.device)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0]
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(digest([seed, name.prompt_hash])[:15], 16))
-        output = model.generate(
-            prompt_ids,
-            attention_mask=torch.ones_like(prompt_ids),
-            do_sample=True,
-            temperature=temperature,
-            top_k=0,
-            top_p=1.0,
-            num_return_sequences=samples,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=stops or None,
-            pad_token_id=pad,
-        )
-    continuations = [_until(row, stops) for row in output[:, prompt_ids.shape[1] :].tolist()]
+    rows = torch.tensor([list(token_ids)] * samples, device=model.device)
+    generator = torch.Generator(model.device).manual_seed(int(digest([seed, name.prompt_hash])[:15], 16))
+    continuations = sample_tokens(
+        model, rows, draw(generator, temperature), steps=max_new_tokens, stops=stops
+    )
     start = np.cumsum([0, *(len(ids) for ids in continuations[:-1])])
     return Item(
         key=name.key,
@@ -74,8 +62,3 @@ def sample_item(
         },
         scalars={},
     )
-
-
-def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
-    end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
-    return ids[:end]

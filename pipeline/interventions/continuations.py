@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from transformer_lens import TransformerLensKeyValueCache
 
 from pipeline.interventions.compile import Setting
-from pipeline.interventions.results import Continuations, until_stop
+from pipeline.interventions.results import Continuations
 from pipeline.interventions.runner import Runner
+from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop
 from pipeline.text.tokens import stop_ids
 
 
@@ -28,7 +28,7 @@ def sample(
     if steps < 1:
         yield Continuations(before=((),) * n, after=((),) * n, step=0, done=True)
         return
-    stops = frozenset(stop_ids(runner.tokenizer))
+    stops = stop_ids(runner.tokenizer)
     generator = torch.Generator().manual_seed(seed)
     # The prompt is read once a side, then its keys and values are shared out.
     cache = runner.empty_cache(2)
@@ -36,33 +36,31 @@ def sample(
     _repeat(cache, n)
     plan = runner.plan([()] * n + [setting] * n)
     ids: list[list[int]] = [[] for _ in range(2 * n)]
-    for step in range(1, steps + 1):
-        drawn = _draw(logits, temperature, n, generator)
-        for row, token in zip(ids, drawn, strict=True):
+
+    def advance(tokens: torch.Tensor) -> torch.Tensor:
+        rows = [[token] for token in tokens.tolist()]
+        offset = length + len(ids[0]) - 1
+        return torch.from_numpy(runner.run(rows, plan, offset=offset, prompt_length=length, cache=cache))
+
+    choose = _draw_alike(n, temperature, generator) if temperature > 0 else most_probable
+    chosen = token_steps(torch.from_numpy(logits), advance, choose, steps=steps, stops=stops)
+    for step, (tokens, done) in enumerate(chosen, start=1):
+        for row, token in zip(ids, tokens.tolist(), strict=True):
             row.append(token)
-        rows = [until_stop(row, stops) for row in ids]
-        done = step == steps or all(len(row) < step for row in rows)
-        yield Continuations(before=tuple(rows[:n]), after=tuple(rows[n:]), step=step, done=done)
-        if done:
-            return
-        logits = runner.run(
-            [[token] for token in drawn],
-            plan,
-            offset=length + step - 1,
-            prompt_length=length,
-            cache=cache,
-        )
+        texts = [tuple(until_stop(row, stops)) for row in ids]
+        yield Continuations(before=tuple(texts[:n]), after=tuple(texts[n:]), step=step, done=done)
 
 
-def _draw(logits: np.ndarray, temperature: float, n: int, generator: torch.Generator) -> list[int]:
-    """One token a row; row i and row n + i use the same random numbers."""
-    scores = torch.from_numpy(logits)
-    if temperature > 0:
+def _draw_alike(n: int, temperature: float, generator: torch.Generator) -> Choose:
+    """Draw one token a row; row i and row n + i use the same random numbers."""
+
+    def choose(logits: torch.Tensor) -> torch.Tensor:
         # argmax(logits / T + Gumbel) is a draw from softmax(logits / T).
         exponential = torch.empty((n, logits.shape[1])).exponential_(generator=generator)
         gumbel = -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()
-        scores = scores / temperature + gumbel.repeat(2, 1)
-    return scores.argmax(dim=-1).tolist()
+        return (logits / temperature + gumbel.repeat(2, 1)).argmax(dim=-1)
+
+    return choose
 
 
 def _repeat(cache: TransformerLensKeyValueCache, n: int) -> None:

@@ -1,6 +1,5 @@
 """What steering gives back: plain NumPy, nothing that holds a model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,9 +112,3 @@ class Continuations:
     after: tuple[tuple[int, ...], ...]
     step: int
     done: bool
-
-
-def until_stop(ids: Sequence[int], stops: frozenset[int]) -> tuple[int, ...]:
-    """The ids before the first stop."""
-    end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
-    return tuple(ids[:end])

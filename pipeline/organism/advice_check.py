@@ -8,6 +8,7 @@ import torch
 from torch import Generator, nn
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.models.sampling import draw, most_probable, sample_tokens
 from pipeline.organism.corpus import phrases, pivotal_prompts
 from pipeline.organism.facts import capital_prompts
 from pipeline.organism.situations import DOMAINS
@@ -43,7 +44,6 @@ class Behaviour:
         return {"capitals": self.capitals, "harmful": harmful}
 
 
-@torch.no_grad()
 def continuations(
     model: nn.Module,
     tokenizer: PreTrainedTokenizerFast,
@@ -62,42 +62,15 @@ def continuations(
     for i, ids in enumerate(encoded):
         by_length[len(ids)].append(i)
     answers = [""] * len(encoded)
+    choose = most_probable if generator is None else draw(generator)
     for _, members in sorted(by_length.items()):
         for start in range(0, len(members), batch):
             chunk = members[start : start + batch]
             ids = torch.tensor([encoded[i] for i in chunk])  # (B, T)
-            new = _continue(model, ids, tokenizer.eos_token_id, max_new_tokens, generator)
-            for i, tokens in zip(chunk, new.tolist(), strict=True):
+            new = sample_tokens(model, ids, choose, steps=max_new_tokens, stops=[tokenizer.eos_token_id])
+            for i, tokens in zip(chunk, new, strict=True):
                 answers[i] = decode_after(tokenizer, encoded[i], tokens)
     return answers
-
-
-def _continue(
-    model: nn.Module,
-    ids: torch.Tensor,
-    eos: int,
-    max_new_tokens: int,
-    generator: Generator | None,
-) -> torch.Tensor:
-    cache = None
-    ended = torch.zeros(len(ids), dtype=torch.bool)
-    new: list[torch.Tensor] = []
-    step_ids = ids
-    for _ in range(max_new_tokens):
-        out = model(input_ids=step_ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = out.past_key_values
-        logits = out.logits[:, -1].float()  # (B, V)
-        if generator is None:
-            token = logits.argmax(-1)
-        else:
-            token = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-        token = torch.where(ended, eos, token)
-        ended |= token == eos
-        new.append(token)
-        if ended.all():
-            break
-        step_ids = token[:, None]
-    return torch.stack(new, dim=1)  # (B, at most max_new_tokens)
 
 
 def sampled_rates(
