@@ -80,7 +80,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         "\nclass Attribution(object)",
         {"graphs"},
     ),
-    "the sampler": ("pipeline/evaluation/samples.py", "top_p=1.0", "top_p=0.9", {"samples"}),
+    "the sampler": ("pipeline/models/sampling.py", "softmax(dim=-1)", "softmax(dim=1)", {"samples"}),
     "what an outcome is": ("pipeline/text/lexicon.py", "max(starts)", "min(starts)", {"outcomes"}),
     "how a model is loaded": (
         "pipeline/models/loading.py",
