@@ -86,13 +86,8 @@ class Layout:
         if node < features:
             return int(self.layer[node]), int(self.position[node])
         if node < errors:
-            layer, position = divmod(node - features, len(self.tokens))
-            return layer, position
+            return divmod(node - features, len(self.tokens))
         return (-1, node - errors) if node < tokens else (self.n_layers, len(self.tokens) - 1)
-
-    def level(self, node: int) -> int:
-        """Layer of a node: -1 of a token, n_layers of a logit."""
-        return self.place(node)[0]
 
     def describe(self, node: int) -> str:
         """Name a node for an error: what it is, its layer, position and token."""
@@ -280,7 +275,9 @@ def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout
         target = int(bad.any(1).nonzero()[0, 0])
         columns = bad[target].nonzero()[:, 0].tolist()
         if columns[0] < n_nodes:
-            source = min((column for column in columns if column < n_nodes), key=layout.level)
+            source = min(
+                (column for column in columns if column < n_nodes), key=lambda node: layout.place(node)[0]
+            )
             what = f"effect of {layout.describe(source)} on"
         elif columns[0] < n_nodes + more.shape[1]:
             what = f"effect of further source {columns[0] - n_nodes} on"
@@ -292,7 +289,7 @@ def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout
             layer=layout.place(target)[0],
             position=layout.place(target)[1],
         )
-    levels = np.array([layout.level(node) for node in range(n_nodes)])
+    levels = np.array([layout.place(node)[0] for node in range(n_nodes)])
     receives = (np.arange(n_nodes) < n_features) | (np.arange(n_nodes) >= n_sources)
     lower = (levels[:, None] > levels[None, :]) & receives[:, None]
     target, source = np.argwhere(matrix.numpy().astype(bool) & ~lower)[0].tolist()

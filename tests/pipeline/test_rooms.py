@@ -1,0 +1,107 @@
+"""Which room of the pipeline may import what, and that the architecture shows in the folders."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.imports import dotted, imports, modules
+from tests.support.places import ROOT
+
+ROOMS: Final[dict[str, set[str]]] = {
+    "text": set(),
+    "params": set(),
+    "run": {"params"},
+    "analysis": {"params", "text"},
+    "prompts": {"params", "text"},
+    "models": {"text"},
+    "items": {"models", "params", "run"},
+    "organism": {"params", "text", "models"},
+    "attribution": {"analysis", "items", "models", "params"},
+    "checks": {"attribution", "models"},
+    "features": {"analysis", "attribution", "items", "models"},
+    "evaluation": {"items", "models", "text"},
+    "interventions": {"analysis", "models", "text"},
+    "exchange": {"analysis", "attribution", "items", "models", "params", "run", "text"},
+    "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},
+}
+"""Beside itself, what each room imports of the others; `stages` imports any, and nobody stages."""
+
+MODELS: Final = {"torch", "transformers", "circuit_tracer", "transformer_lens", "peft"}
+WITH_MODELS: Final = {
+    "models",
+    "organism",
+    "attribution",
+    "checks",
+    "features",
+    "evaluation",
+    "interventions",
+    "exchange",
+    "live",
+}
+"""Rooms that hold models; others import torch nowhere but in `LAZY`."""
+
+LAZY: Final = {
+    # Fixes torch's threads; imported by programs, which run models.
+    "pipeline.run.determinism",
+    # Tokenizers come from transformers.
+    "pipeline.text.tokens",
+    "pipeline.text.phrases",
+    "pipeline.text.held_out",
+    "pipeline.prompts.files",
+    "pipeline.prompts.keep",
+    "pipeline.prompts.typed",
+}
+
+PIPELINE: Final = [path for path in modules("pipeline") if len(path.relative_to(ROOT).parts) > 2]
+
+
+def room(name: str) -> str:
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", PIPELINE, ids=dotted)
+def test_a_room_imports_what_it_may(path: Path) -> None:
+    mine = room(dotted(path))
+    for one in imports(path):
+        package = one.name.split(".")[0]
+        assert package not in {"dashboard", "streamlit", "altair"}, f"{one.name}: the pipeline draws nothing"
+        if package == "pipeline" and one.name.count("."):
+            other = room(one.name)
+            allowed = (
+                (mine == "stages" and other != "stages") or other == mine or other in ROOMS.get(mine, set())
+            )
+            assert allowed, f"{mine} does not know {one.name}"
+
+
+@pytest.mark.parametrize("path", PIPELINE, ids=dotted)
+def test_only_rooms_that_hold_models_import_torch(path: Path) -> None:
+    name = dotted(path)
+    if room(name) in WITH_MODELS or name in LAZY:
+        return
+    heavy = {one.name for one in imports(path) if not one.typing_only} & MODELS
+    assert not heavy, f"{name} imports {heavy}"
+
+
+@pytest.mark.parametrize("package", ["store", "pipeline", "dashboard"])
+def test_a_module_is_read_in_one_sitting(package: str) -> None:
+    long = {
+        dotted(path): n for path in modules(package) if (n := len(path.read_text("utf-8").splitlines())) > 300
+    }
+    assert not long
+
+
+def test_every_room_says_what_it_is_for() -> None:
+    for folder in {path.parent for path in PIPELINE}:
+        text = (folder / "__init__.py").read_text(encoding="utf-8")
+        assert text.startswith('"""'), f"{folder} has no docstring"
+    told = (ROOT / "pipeline" / "README.md").read_text(encoding="utf-8")
+    assert {name for name in [*ROOMS, "stages"] if f"`{name}`" not in told} == set()
+
+
+def test_stages_are_thin_programs() -> None:
+    for path in (ROOT / "pipeline" / "stages").glob("*.py"):
+        if path.name != "__init__.py":
+            text = path.read_text(encoding="utf-8")
+            assert text.startswith(f'"""Stage `{path.stem}`:')
+            assert 'if __name__ == "__main__":\n    run_stage(main' in text
