@@ -19,6 +19,7 @@ from dashboard.views.compare import adapter_tab, dose_tab, graph_tab
 from dashboard.views.compare.summary import candidate_frame, largest
 from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
 from dashboard.widgets import typed_prompt
+from dashboard.widgets.failed_prompts import show_failures_of
 from store.base.errors import StoreError
 from store.documents.prompts import Prompt
 from store.views.graph import GraphView
@@ -120,6 +121,9 @@ def render() -> None:
 
 
 def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
+    if isinstance(chosen, Prompt):
+        with guard("Why this prompt could not be computed."):
+            show_failures_of(name, chosen.hash)
     if isinstance(chosen, Prompt) and project.made(name, "graphs"):
         with guard("Which variants this prompt is traced with."):
             _say_untraced(name, chosen, pair)

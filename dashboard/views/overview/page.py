@@ -13,6 +13,7 @@ from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, interval, number, plain
+from dashboard.widgets.failed_prompts import show_failed
 from dashboard.widgets.stage_status import show_status
 from store.base.errors import StoreError
 
@@ -176,6 +177,8 @@ def render() -> None:
     name = profile()
     with guard("Prompts with their token ids."):
         _sizes(name)
+    with guard("Prompts that could not be computed."):
+        show_failed(name)
     _next_step(name)
     heading = st.empty()
     heading.subheader(_HEADING, anchor=False)

@@ -1,0 +1,97 @@
+"""Units of graphs: one target set, and a prompt that cannot be traced says where it went wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from pipeline.attribution.graph_units import candidate_units, candidates_of, dose_unit, graph_unit
+from pipeline.attribution.targets import in_order, target_set
+from pipeline.items.cache import ItemCache
+from pipeline.items.executor import in_this_process, lacks
+from pipeline.items.subject import Subject
+from pipeline.models.pool import ModelPool
+from pipeline.params.project import load_params
+from store.documents.manifest import Manifest
+from store.documents.prompts import Prompt
+from store.schema.registry import COLLECTIONS
+from tests.support.builders import make_checkpoint
+from tests.support.items import PROMPT
+
+GRAPHS = load_params().graphs.model_copy(update={"max_n_logits": 3, "max_feature_nodes": 20, "batch_size": 8})
+PAIR = ["base", "general@1.0"]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    return make_checkpoint(tmp_path / "checkpoint").manifest()
+
+
+def lose_embedding(base: Path, token: int) -> None:
+    """Every number at a token's position, and behind it, is NaN from now on."""
+    (path,) = base.glob("*.safetensors")
+    tensors = load_file(path)
+    tensors["model.embed_tokens.weight"][token] = float("nan")
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def make_subject(manifest: Manifest, prompts: list[Prompt], cache: Path) -> Subject:
+    subject = Subject.__new__(Subject)  # no artifacts of a pipeline
+    subject.manifest, subject.models = manifest, ModelPool(manifest)
+    subject.runtime = load_params().runtime
+    subject.prompts = {prompt.hash: prompt for prompt in prompts}
+    subject.cache = ItemCache(cache)
+    return subject
+
+
+def make_prompt(number: int, ids: list[int], manifest: Manifest) -> Prompt:
+    bos = ModelPool(manifest).tokenizer.bos_token_id
+    return replace(PROMPT, hash=f"{number:012x}", token_ids=(bos, *ids), tags=())
+
+
+def test_a_prompt_that_cannot_be_traced_stops_no_other(manifest: Manifest, tmp_path: Path) -> None:
+    bad_token = 40
+    good, bad = make_prompt(0, [10, 11, 12], manifest), make_prompt(1, [10, bad_token, 12], manifest)
+    subject = make_subject(manifest, [good, bad], tmp_path)
+    chosen = candidate_units(subject, {prompt.hash: PAIR for prompt in (good, bad)}, GRAPHS)
+    assert in_this_process(chosen, subject.models, subject.cache, "candidates") == []
+    own = candidates_of(chosen, subject.cache)
+    lose_embedding(Path(manifest.base.source), bad_token)
+    subject.models = ModelPool(manifest)
+    units = [graph_unit(subject, prompt, own[prompt.hash], GRAPHS) for prompt in (bad, good)]
+    (failure,) = in_this_process(units, subject.models, subject.cache, "graphs")
+    assert failure.prompt_hash == bad.hash
+    assert failure.variants == tuple(PAIR)
+    # Masked attention multiplies by 0, which leaves NaN: the first traced position has it, too.
+    assert (failure.layer, failure.position, failure.token) == (0, 1, bad.token_ids[1])
+    assert "NaN or infinite" in failure.reason
+    assert not lacks(subject.cache, units[1])
+    assert len(lacks(subject.cache, units[0])) == 3
+
+
+def test_candidates_of_a_prompt_count_when_they_are_whole(manifest: Manifest, tmp_path: Path) -> None:
+    prompt = make_prompt(0, [10, 11], manifest)
+    subject = make_subject(manifest, [prompt], tmp_path)
+    chosen = candidate_units(subject, {prompt.hash: PAIR}, GRAPHS)
+    in_this_process(chosen[:1], subject.models, subject.cache, "candidates")
+    assert candidates_of(chosen, subject.cache) == {}
+
+
+def test_outputs_are_kinds_of_the_store(manifest: Manifest, tmp_path: Path) -> None:
+    prompt = make_prompt(0, [10, 11], manifest)
+    subject = make_subject(manifest, [prompt], tmp_path)
+    own = {"general@1.0": [1, 2], "base": [2, 3]}
+    always = GRAPHS.model_copy(update={"full": "always"})
+    unit = graph_unit(subject, prompt, own, always)
+    assert {kind for kind, _ in unit.outputs} == {"graphs", "adapters", "full_graphs"}
+    assert ("adapters", "base") not in unit.outputs
+    assert {kind for kind, _ in dose_unit(subject, prompt, own, GRAPHS).outputs} == {"dose"}
+    assert {kind for kind, _ in unit.outputs} | {"dose", "candidates"} <= COLLECTIONS.keys()
+    assert unit.arguments["targets"] == [2, 3, 1]
+    assert unit.variants == ("base", "general@1.0")
+
+
+def test_base_comes_first_then_names() -> None:
+    assert in_order(["narrow@1.0", "base", "general@1.0", "base"]) == ["base", "general@1.0", "narrow@1.0"]
+    assert target_set({"b@1.0": [4, 1], "a@1.0": [3, 4], "base": [1, 2]}) == [1, 2, 3, 4]
