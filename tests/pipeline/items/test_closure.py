@@ -109,17 +109,6 @@ def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> 
         assert not crossing, f"{path} imports {crossing}"
 
 
-def test_the_dashboard_reaches_the_pipeline_through_few_doors() -> None:
-    # pipeline.live: one loaded model for steering and for tracing what is typed, which it can keep.
-    doors = {"pipeline.interventions", "pipeline.live", "pipeline.params.project", "store.base.errors"}
-    # Every number has its one definition in pipeline.analysis; it and the labels know no torch.
-    doors.add("pipeline.text.lexicon")
-    for path, names in _imports("dashboard").items():
-        crossing = {name for name in names if name.split(".")[0] == "pipeline"} - doors
-        crossing = {name for name in crossing if not name.startswith("pipeline.analysis.")}
-        assert not crossing, f"{path} imports {crossing}"
-
-
 def test_code_imports_the_stores_modules_not_its_lazy_names() -> None:
     # What `store/__init__.py` hands out lazily would be missing from the import closure.
     for folder in ("pipeline", "store"):
