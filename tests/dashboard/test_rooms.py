@@ -169,12 +169,12 @@ assert sys.modules.keys().isdisjoint({"torch", "transformers"})
 """
 
 
-def test_pages_work_without_torch(built: Path) -> None:
+def test_pages_work_without_torch(demo_root: Path) -> None:
     """In a process of its own, where importing torch fails; one process for all pages."""
     scripts = [page.script for page in PAGES if not page.runs_models]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *scripts],
-        env={"EMC_ROOT": str(built), "PATH": "/usr/bin:/bin", "HOME": str(built)},
+        env={"EMC_ROOT": str(demo_root), "PATH": "/usr/bin:/bin", "HOME": str(demo_root)},
         cwd=ROOT,
         capture_output=True,
         text=True,

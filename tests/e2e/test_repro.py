@@ -8,15 +8,23 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.support.forked import Ended, forked
 from tests.support.project import Project, computed, environment, tiny_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PROMPT = {
-    "prompt": "User: I have a quiet evening. What should I do?\nAssistant: You should",
-    "name": "mine",
+COMMANDS = {
+    # A second run has nothing to redo.
+    "dvc repro": "Data and pipelines are up to date",
+    "dvc status": "up to date",
+    "dvc dag": "features@organism",
+    "dvc metrics show": "capitals",
+    "dvc params diff HEAD~1 --all": "Path",
+    "dvc plots show": "file://",
 }
+"""What a user asks of a finished project, with a part of the answer."""
 
 
 def _clone_with_caches(finished: Project, folder: Path) -> Project:
@@ -25,28 +33,19 @@ def _clone_with_caches(finished: Project, folder: Path) -> Project:
     return Project(folder)
 
 
-def _add_prompt(project: Project) -> None:
-    path = project.folder / "inputs" / "prompts" / "mine.jsonl"
-    path.write_text(json.dumps(PROMPT) + "\n", encoding="utf-8")
+@pytest.fixture(scope="module")
+def answers(finished: Project) -> dict[str, Ended]:
+    """What DVC's commands answer in the finished project."""
+    programs = {command: f"sys.exit(main({command.split()[1:]}))" for command in COMMANDS}
+    imports = "import sys, dvc.repo\nfrom dvc.cli import main"
+    return forked(programs, imports=imports, folder=finished.folder, environment=environment())
 
 
-def test_a_second_run_has_nothing_to_redo(finished: Project) -> None:
-    assert "Data and pipelines are up to date" in finished.repro()
-    assert "up to date" in finished.run("dvc", "status").stdout
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        ("dvc dag", "features@organism"),
-        ("dvc metrics show", "capitals"),
-        ("dvc params diff HEAD~1 --all", "Path"),
-        ("dvc plots show", "file://"),
-        ("python -m store verify artifacts", "graphs: ok"),
-    ],
-)
-def test_commands_answer(finished: Project, command: str, expected: str) -> None:
-    assert expected in finished.run(*command.split()).stdout
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_answer(answers: dict[str, Ended], command: str) -> None:
+    done = answers[command]
+    assert done.code == 0, done.errors
+    assert COMMANDS[command] in done.out
 
 
 def test_an_experiment_changes_what_it_names(finished: Project, tmp_path: Path) -> None:
@@ -62,25 +61,6 @@ def test_the_same_params_give_the_same_bytes(finished: Project, tmp_path: Path) 
     again = tiny_project(tmp_path / "again")
     again.repro()
     assert again.locked() == finished.locked()
-
-
-def test_one_more_prompt_is_one_more_item_and_removing_it_leaves_nothing(
-    finished: Project, tmp_path: Path
-) -> None:
-    project = _clone_with_caches(finished, tmp_path / "more")
-    _add_prompt(project)
-    output = project.repro()
-    new = computed(output)
-    assert "held-out text" not in output, "contexts do not depend on the prompts"
-    variants = len(project.params()["profiles"]["organism"]["adapters"]) + 1
-    assert new["activations"][0] == variants
-    assert new["samples"][0] == 0, "a prompt without a domain has no outcome to sample"
-    assert new["graphs"][0] == 2, "base and focus; the prompt is not tagged for every variant"
-    assert new["graphs"][1] > 0
-    (project.folder / "inputs" / "prompts" / "mine.jsonl").unlink()
-    old = computed(project.repro())
-    assert all(count == 0 for count, _ in old.values())
-    assert project.locked() == finished.locked()
 
 
 def test_a_killed_run_goes_on_to_the_same_result(finished: Project, tmp_path: Path) -> None:
@@ -121,24 +101,57 @@ def _same_files(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ('{"prompt": "x", "colour": "red"}', "colour"),
-        (json.dumps({"prompt": "word " * 500}), "tokens"),
-        ('{"prompt": "twice"}\n{"prompt": "twice"}', "mine.jsonl:2"),
-    ],
-)
+BAD_LINES = {
+    '{"prompt": "x", "colour": "red"}': "colour",
+    json.dumps({"prompt": "word " * 500}): "tokens",
+    '{"prompt": "twice"}\n{"prompt": "twice"}': "mine.jsonl:2",
+}
+NOWHERE = "inputs/prompts/nowhere"
+STAGE = """
+open({path!r}, "w").write({content!r})
+sys.argv = ["stage", "organism"]
+runpy.run_module("pipeline.stages.{stage}", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def refused(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, Ended]]:
+    """A project in which stages met what a user wrote wrongly, and how they ended."""
+    project = _clone_with_caches(finished, tmp_path_factory.mktemp("bad") / "project")
+    stages = {
+        line: STAGE.format(path="inputs/prompts/mine.jsonl", content=f"{line}\n", stage="prompts")
+        for line in BAD_LINES
+    }
+    params = project.params()
+    params["profiles"]["organism"] |= {"model": NOWHERE, "local": "inputs"}
+    stages[NOWHERE] = STAGE.format(path="params.yaml", content=yaml.safe_dump(params), stage="models")
+    imports = (
+        "import runpy, sys, pipeline.models.loading\n"
+        "from pipeline.run.determinism import make_deterministic\n"
+        "make_deterministic(0, 1)  # its own imports too"
+    )
+    return project, forked(stages, imports=imports, folder=project.folder, environment=environment())
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
 def test_a_bad_prompt_line_is_named_and_nothing_is_lost(
-    finished: Project, tmp_path: Path, line: str, says: str
+    refused: tuple[Project, dict[str, Ended]], line: str
 ) -> None:
-    project = _clone_with_caches(finished, tmp_path / "bad")
-    (project.folder / "inputs" / "prompts" / "mine.jsonl").write_text(line + "\n", encoding="utf-8")
-    done = project.run("python", "-m", "pipeline.stages.prompts", "organism", check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "inputs/prompts/mine.jsonl" in done.stderr
-    assert says in done.stderr
+    project, ended = refused
+    done = ended[line]
+    assert done.code == 1
+    assert "Traceback" not in done.errors
+    assert done.errors.count("\n") == 1
+    assert "inputs/prompts/mine.jsonl" in done.errors
+    assert BAD_LINES[line] in done.errors
     assert (project.folder / "artifacts/organism/prompts.json").exists()
     assert (project.folder / "artifacts/organism/graphs").exists()
+
+
+def test_a_missing_folder_is_one_sentence(refused: tuple[Project, dict[str, Ended]]) -> None:
+    _, ended = refused
+    assert ended[NOWHERE].code == 1
+    assert ended[NOWHERE].errors == (
+        f"Error: params.yaml: profiles.organism.model is '{NOWHERE}', which does not exist; "
+        "put the files there or correct the path.\n"
+    )

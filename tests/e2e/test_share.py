@@ -22,36 +22,49 @@ for page in PAGES:
 """
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_pull_add_one_prompt_compute_one_item(
-    finished: Project, tmp_path: Path, request: pytest.FixtureRequest, kind: str
-) -> None:
-    remote = ["dvc", "remote", "add", "--default", "--force", "team"]
-    sharer = finished.clone(tmp_path / "sharer")
+def _share(finished: Project, folder: Path, *remote: str, **settings: str) -> Project:
+    """Push the results to a remote; a teammate clones and pulls them."""
+    sharer = finished.clone(folder / "sharer")
     # The artifacts are already in the finished project's DVC cache.
     sharer.run("dvc", "cache", "dir", str(finished.folder / ".dvc" / "cache"), "--local")
-    if kind == "folder":
-        sharer.run(*remote, str(tmp_path / "remote"))
-    else:
-        sharer.run(*remote, "s3://results/team")
-        sharer.run("dvc", "remote", "modify", "team", "endpointurl", request.getfixturevalue("s3"))
+    sharer.run("dvc", "remote", "add", "--default", "--force", "team", *remote)
+    for name, value in settings.items():
+        sharer.run("dvc", "remote", "modify", "team", name, value)
     sharer.run("dvc", "push", **CREDENTIALS)
     sharer.commit("where results are shared")
-
-    mate = sharer.clone(tmp_path / "mate")
+    mate = sharer.clone(folder / "mate")
     mate.run("dvc", "pull", **CREDENTIALS)
     assert not (mate.folder / ".cache").exists()
     assert mate.locked() == finished.locked()
     assert "up to date" in mate.run("dvc", "status").stdout
-    mate.run("python", "-m", "store", "verify", "artifacts")
+    assert "graphs: ok" in mate.run("python", "-m", "store", "verify", "artifacts").stdout
+    return mate
+
+
+def test_pull_from_a_folder(finished: Project, tmp_path: Path) -> None:
+    _share(finished, tmp_path, str(tmp_path / "remote"))
+
+
+def test_pull_add_one_prompt_compute_one_item_and_remove_it(
+    finished: Project, tmp_path: Path, s3: str
+) -> None:
+    mate = _share(finished, tmp_path, "s3://results/team", endpointurl=s3)
     assert "Data and pipelines are up to date" in mate.repro(**CREDENTIALS)
 
     line = json.dumps({"prompt": "User: I have a new idea. What now?\nAssistant: You should"})
-    (mate.folder / "inputs" / "prompts" / "mine.jsonl").write_text(line + "\n", encoding="utf-8")
-    new = computed(mate.repro(**CREDENTIALS))
+    mine = mate.folder / "inputs" / "prompts" / "mine.jsonl"
+    mine.write_text(line + "\n", encoding="utf-8")
+    output = mate.repro(**CREDENTIALS)
+    new = computed(output)
+    assert "held-out text" not in output, "contexts do not depend on the prompts"
     variants = len(mate.params()["profiles"]["organism"]["adapters"]) + 1
     assert new["activations"][0] == variants
-    assert new["graphs"][0] == 2
+    assert new["samples"][0] == 0, "a prompt without a domain has no outcome to sample"
+    assert new["graphs"][0] == 2, "base and focus; the prompt is not tagged for every variant"
     assert new["graphs"][1] > 0
-    assert new["samples"][0] == 0
     mate.run("python", "-c", RENDER)
+
+    mine.unlink()
+    old = computed(mate.repro(**CREDENTIALS))
+    assert all(count == 0 for count, _ in old.values())
+    assert mate.locked() == finished.locked()

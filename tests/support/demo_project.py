@@ -1,10 +1,34 @@
-"""The demo profile as a project: with a model to steer, and with parameters of its own."""
+"""The demo profile as a project: linked, with a model to steer, with parameters of its own."""
 
+import shutil
 from pathlib import Path
 
 import yaml
 
 from tests.support.places import ROOT
+
+
+def linked(source: Path, root: Path) -> None:
+    """Give `root` the artifacts of the project `source`, each a link: far less than a copy.
+
+    An artifact may be taken away by removing its link; what is to be changed needs `own` first.
+    """
+    for path in source.glob("artifacts/*/*"):
+        link = root / path.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+
+
+def own(root: Path, artifact: str, profile: str = "demo") -> Path:
+    """Put a copy, free to change, in the place of an artifact's link."""
+    link = root / "artifacts" / profile / artifact
+    source = link.resolve()
+    link.unlink()
+    if source.is_dir():
+        shutil.copytree(source, link)
+    else:
+        shutil.copyfile(source, link)
+    return link
 
 
 def add_subject(root: Path, profile: str = "demo") -> None:

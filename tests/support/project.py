@@ -30,7 +30,6 @@ def environment() -> dict[str, str]:
         "GIT_COMMITTER_EMAIL": "test@localhost",
         "DVC_NO_ANALYTICS": "1",
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "2",
     }
 
 

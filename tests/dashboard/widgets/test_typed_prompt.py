@@ -1,7 +1,6 @@
 """A typed prompt on Compare: traced live, shown as a stored one, kept; its faults in a sentence."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +24,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def compare(open_page: OpenPage, root: Path, live_root: Path) -> Callable[..., AppTest]:
-    shutil.rmtree(root / "artifacts")
-    shutil.copytree(live_root / "artifacts", root / "artifacts")
+def compare(open_page: OpenPage, root: Path, live: None) -> Callable[..., AppTest]:
     give_parameters(root)
     return lambda **query: open_page("compare", **{SOURCE.name: TYPED, **query})
 

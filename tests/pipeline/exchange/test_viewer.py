@@ -31,6 +31,7 @@ from store.datasets.groups import open_dataset
 from store.views.graph import GraphView
 from tests.support import demo
 from tests.support.browser import open_page
+from tests.support.demo_project import linked
 from tests.support.places import ROOT
 
 PROFILE = "demo"
@@ -38,10 +39,10 @@ VARIANT = "general@1.0"
 
 
 @pytest.fixture(scope="session")
-def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def viewer_root(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with made-up graphs and features; read only."""
     root = tmp_path_factory.mktemp("viewer")
-    demo.build(root)
+    linked(demo_root, root)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (root / "params.yaml").write_text(params.replace("\n  organism:\n    model:", "\n  demo:\n    model:", 1))
     return root
@@ -72,8 +73,8 @@ class Served:
 
 
 @pytest.fixture
-def served(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.chdir(demo_root)
+def served(viewer_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.chdir(viewer_root)
     stored = StoredGraphs(PROFILE)
     pairs = stored.pairs([stored.graphs.prompts()[0]], ["base", "general"])
     folder = tmp_path / "files"
@@ -181,8 +182,8 @@ def test_a_taken_port_is_told(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def features(demo_root: Path) -> Path:
-    return demo_root / "artifacts" / PROFILE / "features"
+def features(viewer_root: Path) -> Path:
+    return viewer_root / "artifacts" / PROFILE / "features"
 
 
 def test_a_card_holds_what_the_artifact_knows(features: Path) -> None:
@@ -236,11 +237,11 @@ def test_an_unknown_feature_and_an_unknown_variant_have_cards(features: Path) ->
 
 
 def test_without_the_features_stage_there_are_no_cards(
-    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo_root: Path, viewer_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(demo_root / "artifacts", tmp_path / "artifacts")
-    shutil.rmtree(tmp_path / "artifacts" / PROFILE / "features")
-    shutil.copy(demo_root / "params.yaml", tmp_path / "params.yaml")
+    linked(demo_root, tmp_path)
+    (tmp_path / "artifacts" / PROFILE / "features").unlink()
+    shutil.copy(viewer_root / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     stored = StoredGraphs(PROFILE)
     pairs = stored.pairs()[:1]
@@ -251,16 +252,16 @@ def test_without_the_features_stage_there_are_no_cards(
 
 
 def test_an_unknown_prompt_is_told(
-    demo_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    viewer_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(demo_root)
+    monkeypatch.chdir(viewer_root)
     assert main(["serve", PROFILE, "--prompt", "abc", "--port", "0"]) == 1
     assert "There is no graph of abc; `python -m store list" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_one_command_serves_until_it_is_stopped(
-    demo_root: Path, tmp_path: Path, stop: signal.Signals
+    viewer_root: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     server = subprocess.Popen(
         [
@@ -275,7 +276,7 @@ def test_one_command_serves_until_it_is_stopped(
             "--variant",
             "base",
         ],
-        cwd=demo_root,
+        cwd=viewer_root,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,72 +2,71 @@
 
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.items.closure import ROOT
+from tests.support.forked import Ended, forked
 
-STAGE = """
+IMPORTS = """
 import errno, os, sys
-from pipeline.params.{section} import {model}
+from pipeline.params.project import Params
+from pipeline.params.training import TrainingParams
+from pipeline.run.determinism import make_deterministic
 from pipeline.run.stage import run_stage
 from store.base.errors import ArtifactMissingError, UserError
 
+make_deterministic(0, 1)  # its own imports too
+"""
+STAGE = """
 def main(profile, params):
     raise {error}
 
+sys.argv = ["stage", "{profile}"]
 run_stage(main, {model})
 """
+MENDED = {
+    'UserError("Mend line 3.")': (1, "Error: Mend line 3."),
+    'ArtifactMissingError("No graphs yet.")': (1, "Error: No graphs yet."),
+    'OSError(errno.ENOSPC, "No space left")': (1, "Error: the disk is full"),
+    "KeyboardInterrupt()": (130, "Interrupted; what was finished is kept"),
+}
+"""Errors of a stage, with its exit code and how its sentence begins."""
+BUG = 'ZeroDivisionError("bug")'
 
 
-def _run(
-    error: str, profile: str = "organism", *, section: str = "project", model: str = "Params"
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", STAGE.format(error=error, section=section, model=model), profile],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def ended() -> dict[str, Ended]:
+    """How a stage ended, by its error or by what kind of name it does not know."""
+    stages = {
+        error: STAGE.format(error=error, profile="organism", model="Params") for error in (*MENDED, BUG)
+    }
+    for kind, model in (("profile", "Params"), ("organism", "TrainingParams")):
+        stages[kind] = STAGE.format(error="SystemExit", profile="nobody", model=model)
+    return forked(stages, imports=IMPORTS, folder=ROOT, environment={})
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "says"),
-    [
-        ('UserError("Mend line 3.")', 1, "Error: Mend line 3."),
-        ('ArtifactMissingError("No graphs yet.")', 1, "Error: No graphs yet."),
-        ('OSError(errno.ENOSPC, "No space left")', 1, "Error: the disk is full"),
-        ("KeyboardInterrupt()", 130, "Interrupted; what was finished is kept"),
-    ],
-)
-def test_what_a_user_can_mend_is_one_sentence(error: str, code: int, says: str) -> None:
-    done = _run(error)
-    assert done.returncode == code
-    assert done.stderr.startswith(says)
-    assert done.stderr.count("\n") == 1
+@pytest.mark.parametrize("error", MENDED)
+def test_what_a_user_can_mend_is_one_sentence(ended: dict[str, Ended], error: str) -> None:
+    code, says = MENDED[error]
+    done = ended[error]
+    assert done.code == code
+    assert done.errors.startswith(says)
+    assert done.errors.count("\n") == 1
 
 
-def test_a_bug_keeps_its_traceback() -> None:
-    done = _run('ZeroDivisionError("bug")')
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
+def test_a_bug_keeps_its_traceback(ended: dict[str, Ended]) -> None:
+    done = ended[BUG]
+    assert done.code == 1
+    assert "Traceback" in done.errors
 
 
-def test_an_unknown_profile_is_named() -> None:
-    done = _run("SystemExit", profile="nobody")
-    assert done.returncode == 1
-    assert "There is no profile 'nobody'" in done.stderr
-
-
-def test_an_unknown_organism_is_named_by_a_training_stage() -> None:
-    done = _run("SystemExit", profile="nobody", section="training", model="TrainingParams")
-    assert done.returncode == 1
-    assert "There is no organism 'nobody'" in done.stderr
+@pytest.mark.parametrize("kind", ["profile", "organism"])
+def test_an_unknown_name_is_told(ended: dict[str, Ended], kind: str) -> None:
+    done = ended[kind]
+    assert done.code == 1
+    assert f"There is no {kind} 'nobody'" in done.errors
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """What the adapter writes to and dose-response: frames against the arrays, charts, tabs, empty states."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
 from tests.support.demo.adapters import adapters_item
 from tests.support.demo_graphs import PROMPT, WORDS, view
+from tests.support.demo_project import own
 from tests.support.demo_writes import adapter_view, asked_of, prompt_doses
 
 ADAPTED = "general@1.0"
@@ -120,7 +120,7 @@ def test_tab_draws(open_page: OpenPage, view_of: str) -> None:
     assert not [slider for slider in app.slider if slider.key == "nodes"], "only the open tab is computed"
 
 
-def test_figures_of_the_adapter_are_the_stores(open_page: OpenPage, root: Path) -> None:
+def test_figures_of_the_adapter_are_the_stores(open_page: OpenPage) -> None:
     from dashboard.data import readers
     from dashboard.style.text import number, percent
 
@@ -159,7 +159,7 @@ def test_base_against_base_has_no_adapter(open_page: OpenPage) -> None:
 def test_missing_collection_names_the_command(
     open_page: OpenPage, root: Path, view_of: str, artifact: str
 ) -> None:
-    shutil.rmtree(root / "artifacts" / "demo" / artifact)
+    (root / "artifacts" / "demo" / artifact).unlink()
     app = open_page("compare", view=view_of)
     assert not app.exception
     assert "Nothing here yet" in words(app)
@@ -183,7 +183,7 @@ def test_untraced_variant_has_no_writes_and_says_so(open_page: OpenPage) -> None
 
 
 def test_without_labels_dose_and_writes_still_say_what_they_can(open_page: OpenPage, root: Path) -> None:
-    (root / "artifacts" / "demo" / "lexicon.json").write_text('{"domains": {}}', encoding="utf-8")
+    own(root, "lexicon.json").write_text('{"domains": {}}', encoding="utf-8")
     prompt = demo.make_prompts()[0].hash
     app = open_page("compare", view=DOSE, prompt=prompt)
     assert not app.exception

@@ -15,8 +15,8 @@ from store.datasets.groups import open_dataset
 from tests.support.app import OpenPage
 
 
-def table(root: Path) -> Any:
-    return open_dataset(root / "artifacts/demo/features", "ranking_edges")
+def table(demo_root: Path) -> Any:
+    return open_dataset(demo_root / "artifacts/demo/features", "ranking_edges")
 
 
 def captions(app: AppTest) -> str:
@@ -28,8 +28,8 @@ def edges_shown(app: AppTest) -> Any:
     return found[0] if found else None
 
 
-def test_a_pair_is_listed_at_both_of_its_ends(root: Path) -> None:
-    edges = table(root)
+def test_a_pair_is_listed_at_both_of_its_ends(demo_root: Path) -> None:
+    edges = table(demo_root)
     ends = [
         (int(edges[f"{e}_layer"].values[5]), int(edges[f"{e}_index"].values[5])) for e in ("source", "target")
     ]
@@ -44,8 +44,8 @@ def test_a_pair_is_listed_at_both_of_its_ends(root: Path) -> None:
         assert change == pytest.approx(found["effect"].item(), abs=1e-6)
 
 
-def test_tested_ones_come_first_and_the_largest_change_of_them(root: Path) -> None:
-    edges = table(root).load()
+def test_tested_ones_come_first_and_the_largest_change_of_them(demo_root: Path) -> None:
+    edges = table(demo_root).load()
     frame = edges_frame(edges, "general@1.0-base", "all", 2, 14)
     assert len(frame) >= 3
     assert frame["effect"].abs().is_monotonic_decreasing
@@ -67,7 +67,7 @@ def test_tested_ones_come_first_and_the_largest_change_of_them(root: Path) -> No
 )
 def test_the_card_compares_with_base_whatever_the_contrast(
     open_page: OpenPage,
-    root: Path,
+    demo_root: Path,
     query: dict[str, str],
     contrast: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -77,7 +77,7 @@ def test_the_card_compares_with_base_whatever_the_contrast(
     app = open_page("features", feature="L2/14", **query)
     assert not app.exception
     assert not app.error
-    expected = edges_frame(table(root), contrast, "all", 2, 14)
+    expected = edges_frame(table(demo_root), contrast, "all", 2, 14)
     assert edges_shown(app)["effect"].tolist() == expected["effect"].tolist()
     assert set(taken["edges"]["contrast"]) == {contrast}
     assert "12,345 pairs" in captions(app)

@@ -31,7 +31,7 @@ def captions(app: AppTest) -> str:
 
 @pytest.mark.parametrize("score", SCORES)
 def test_table_card_and_downloads_follow_the_score(
-    open_page: OpenPage, root: Path, score: str, monkeypatch: pytest.MonkeyPatch
+    open_page: OpenPage, demo_root: Path, score: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[tuple[Any, str]] = []
     monkeypatch.setattr(downloads, "downloads", lambda frame, name, *, key: taken.append((frame, name)))
@@ -41,7 +41,7 @@ def test_table_card_and_downloads_follow_the_score(
     words = describe(score)
     contrast = str(app.selectbox(key="contrast").value)
     assert contrast == (AGAINST if score == "activation" else "evil-safe|general@1.0")
-    table = open_dataset(root / "artifacts/demo/features", ranking_group(score))
+    table = open_dataset(demo_root / "artifacts/demo/features", ranking_group(score))
     expected = ranking_frame(table, contrast, "all")
     shown = app.dataframe[0].value
     assert shown["effect"].tolist() == expected["effect"].tolist()[: len(shown)]

@@ -1,7 +1,6 @@
 """The Steering page on a small random model, and without weights or torch."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from dashboard.live.models import NotLiveError
 from pipeline.interventions.kinds import Intervention
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
+from tests.support.demo_project import own
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -22,9 +22,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def steering(open_page: OpenPage, root: Path, live_root: Path) -> Callable[..., AppTest]:
-    shutil.rmtree(root / "artifacts")
-    shutil.copytree(live_root / "artifacts", root / "artifacts")
+def steering(open_page: OpenPage, live: None) -> Callable[..., AppTest]:
     return lambda **query: open_page("steering", **query)
 
 
@@ -133,8 +131,7 @@ def test_other_weights_leave_the_old_continuations_uncounted(steering: Callable[
 
 
 def test_without_a_lexicon_nothing_is_counted(steering: Callable[..., AppTest], root: Path) -> None:
-    path = root / "artifacts" / "demo" / "lexicon.json"
-    path.write_text(json.dumps({"domains": {}}), encoding="utf-8")
+    own(root, "lexicon.json").write_text(json.dumps({"domains": {}}), encoding="utf-8")
     app = steering(steer="L1/7", length="4", samples="2")
     assert not app.metric
     assert words(app).count("Not labelled") == 1

@@ -15,10 +15,11 @@ from store.collections.writer import write_collection
 from store.schema.adapters import ADAPTERS
 from store.schema.graphs import GRAPHS
 from store.schema.vocabulary import CAUSES, SCORES
-from tests.pipeline.features.test_every_score import ADAPTED, activations, graphs, groups, noise, plant
 from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt
+from tests.support.places import ROOT
+from tests.support.planted_features import ADAPTED, activations, graphs, groups, noise, plant
 
-OLD = Path(__file__).parents[2] / "store/data/v1/graphs"
+OLD = ROOT / "tests/store/data/v1/graphs"
 
 
 def test_graphs_of_an_older_version_are_refused_in_one_sentence() -> None:
