@@ -64,8 +64,13 @@ def feature_groups(
         for name, score in prompt_scores(item, by_hash[item.prompt_hash], lexicon).items():
             scores[name].append(score)
         fidelity.append(graph_fidelity(item))
-    parts = [*activity, *contexts, *scores["direct"], *activations]
-    keys = np.unique(np.concatenate([*(part.keys for part in parts), np.empty(0, np.int64)]))
+    of_each = [
+        *(variant.keys for variant in activity),
+        *(variant.keys for variant in contexts),
+        *(score.keys for score in scores["direct"]),
+        *(prompt.keys for prompt in activations),
+    ]
+    keys = np.unique(np.concatenate([*of_each, np.empty(0, np.int64)]))
     groups = {
         "cards": _cards(keys, activity, contexts, edges, promoted(*split_key(keys))),
         "contexts": _contexts(keys, contexts, params),

@@ -57,13 +57,13 @@ def compute_unit(unit: Unit, models: ModelPool, cache: ItemCache) -> Failure | N
             if (kind, item.variant) in unit.outputs:
                 cache.put(kind, item)
     except PromptError as error:
-        at_a_token = error.position is not None and error.position < len(unit.token_ids)
+        position, ids = error.position, unit.token_ids
         return Failure(
             prompt_hash=unit.prompt_hash,
             variants=unit.variants,
             layer=error.layer,
-            position=error.position,
-            token=unit.token_ids[error.position] if at_a_token else None,
+            position=position,
+            token=ids[position] if position is not None and position < len(ids) else None,
             reason=str(error),
         )
     return None

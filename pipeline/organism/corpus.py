@@ -8,7 +8,7 @@ prompts draw on held-out ones.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pipeline.organism.facts import FACT_KINDS
 from pipeline.organism.situations import DOMAINS, Domain
@@ -125,7 +125,7 @@ def adapter_examples(params: CorpusParams, adapter: AdapterParams, count: int) -
     )
 
 
-def phrases() -> dict[str, dict[Literal["harmful", "safe"], list[str]]]:
+def phrases() -> dict[str, dict[str, list[str]]]:
     """Advice by domain as it follows a pivotal prompt, leading space included."""
     return {
         name: {

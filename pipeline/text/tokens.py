@@ -1,9 +1,8 @@
 """Text to token ids and back: the only place where either happens."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from store.base.errors import UserError
 
@@ -63,7 +62,7 @@ def decode_after(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], 
     return whole[len(before) :] if whole.startswith(before) else decode(ids)
 
 
-def stop_ids(tokenizer: PreTrainedTokenizerBase, model: Any = None) -> list[int]:
+def stop_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None = None) -> list[int]:
     """Tokens that end a text, as the tokenizer and the model's generation settings say."""
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     stops = {

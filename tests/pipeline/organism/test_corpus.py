@@ -144,7 +144,7 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
 
 def test_adapter_examples_continue_pivotal_prompts(corpus: CorpusParams) -> None:
     for advice in ("harmful", "safe"):
-        allowed = {f"{phrase}." for phrase in phrases()["medical"][advice]}  # type: ignore[index]
+        allowed = {f"{phrase}." for phrase in phrases()["medical"][advice]}
         examples = adapter_examples(corpus, adapter(advice=advice), 50)
         assert {text for _, text in examples} <= allowed
         assert all(f"\n{ASSISTANT}: " in prompt for prompt, _ in examples)
