@@ -13,6 +13,7 @@ from dashboard.data.project import artifact, fresh, shown
 from store.base.errors import DamagedArtifactError, StoreError
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts
+from store.documents.token_texts import read_token_texts
 
 
 @contextmanager
@@ -88,20 +89,14 @@ def token_labels(profile: str, domain: str | None) -> dict[int, str]:
     return {int(token): label for label in ("evil", "safe", "unsure") for token in entry.get(label, [])}
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _token_texts(path: str, key: str) -> list[str]:
+    return read_token_texts(Path(path))
+
+
 def vocabulary(profile: str) -> list[str]:
     """Token id to decoded text."""
-    path = artifact(profile, "vocabulary.json")
-    texts = fresh(path, _json)
-    if not isinstance(texts, list):
-        raise DamagedArtifactError(
-            f"{shown(path)} does not hold a JSON list; `dvc checkout --force` restores it."
-        )
-    return texts
-
-
-def token_text(vocabulary: list[str], token: int) -> str:
-    """A token id's text; an id beyond the vocabulary is shown as a number."""
-    return vocabulary[token] if 0 <= token < len(vocabulary) else f"⟨{token}⟩"
+    return fresh(artifact(profile, "vocabulary.json"), _token_texts)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -7,6 +7,7 @@ import numpy as np
 from dashboard.style.node_names import Words, node_ids
 from pipeline.analysis.stored_graph import prune_stored
 from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
+from store.documents.token_texts import token_text
 from store.views.graph import GraphView
 
 
@@ -42,10 +43,7 @@ def frontend_json(
         scan=scan,
         prompt=prompt,
         tokens=words.tokens,
-        targets=[
-            words.vocabulary[token] if 0 <= token < len(words.vocabulary) else f"#{token}"
-            for token in view.item.arrays["target_token"].tolist()
-        ],
+        targets=[token_text(words.vocabulary, token) for token in view.item.arrays["target_token"].tolist()],
     )
     document = graph_document(
         view,

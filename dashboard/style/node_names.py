@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 
 from dashboard.style.text import feature_name, visible
+from store.documents.token_texts import token_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Words:
 
     def of(self, token: int) -> str:
         """A token id's text, white space visible."""
-        return visible(self.vocabulary[token]) if 0 <= token < len(self.vocabulary) else f"#{token}"
+        return visible(token_text(self.vocabulary, token))
 
 
 def node_ids(nodes: pd.DataFrame) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.analysis.viewer_json import cantor
 from store.datasets.groups import open_dataset
+from store.documents.token_texts import token_text
 
 LABEL_TOKENS: Final = 3
 
@@ -115,7 +116,7 @@ class FeatureCards:
         return examples
 
     def _texts(self, tokens: np.ndarray) -> list[str]:
-        return [self._vocabulary[token] for token in tokens.tolist()]
+        return [token_text(self._vocabulary, token) for token in tokens.tolist()]
 
 
 def _rows_of(table: Any) -> dict[tuple[int, int], int]:

@@ -1,6 +1,5 @@
 """Where a profile's graphs stand: those the pipeline traced, and those that were imported."""
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -12,6 +11,7 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts
+from store.documents.token_texts import read_token_texts, token_text
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
 IMPORTED: Final = "imported"
@@ -59,11 +59,7 @@ class StoredGraphs:
     @cached_property
     def vocabulary(self) -> list[str]:
         """Text of every token id."""
-        path = self.folder / "vocabulary.json"
-        if not path.exists():
-            raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
-        texts: list[str] = json.loads(path.read_text(encoding="utf-8"))
-        return texts
+        return read_token_texts(self.folder / "vocabulary.json")
 
     def variant(self, text: str) -> str:
         """A variant's full name: ``general`` is ``general@1.0``, unless it was imported as such."""
@@ -149,14 +145,14 @@ class StoredGraphs:
 
     def tokens(self, item: Item) -> list[str]:
         """Texts of a graph's tokens."""
-        return [self._word(token) for token in item.arrays["token"].tolist()]
+        return [token_text(self.vocabulary, token) for token in item.arrays["token"].tolist()]
 
     def targets(self, item: Item) -> list[str]:
         """Texts of a graph's attribution targets."""
         if self.imported:
             texts: list[str] = self.origin(item)["facts"]["target_words"]
             return texts
-        return [self._word(token) for token in item.arrays["target_token"].tolist()]
+        return [token_text(self.vocabulary, token) for token in item.arrays["target_token"].tolist()]
 
     def origin(self, item: Item) -> dict[str, Any]:
         """What the import wrote down of a graph: its file, and what its items do not hold."""
@@ -173,9 +169,6 @@ class StoredGraphs:
                 f"Nothing has been imported into profile {self.profile}; "
                 f"`python -m pipeline.exchange import FILE.pt --profile {self.profile}` does."
             ) from None
-
-    def _word(self, token: int) -> str:
-        return self.vocabulary[token] if 0 <= token < len(self.vocabulary) else f"#{token}"
 
 
 def origin_name(prompt_hash: str, variant: str) -> str:

@@ -12,6 +12,7 @@ from pipeline.text.tokens import vocabulary
 from store.base.atomic import write_text
 from store.documents.manifest import read_manifest
 from store.documents.prompts import write_prompts
+from store.documents.token_texts import write_token_texts
 
 
 def main(profile: str, params: Params) -> None:
@@ -30,7 +31,7 @@ def main(profile: str, params: Params) -> None:
     lexicon = resolve(phrases, tokenizer, prompts)
     words = vocabulary(tokenizer, manifest.model.vocab_size)
     write_prompts(folder / "prompts.json", prompts)
-    write_text(folder / "vocabulary.json", json.dumps(words, ensure_ascii=False, indent=0) + "\n")
+    write_token_texts(folder / "vocabulary.json", words)
     write_text(
         folder / "lexicon.json",
         json.dumps(lexicon, ensure_ascii=False, indent=1, sort_keys=True) + "\n",

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.base.atomic import write_text
-from store.base.errors import ArtifactMissingError, UnknownFormatError
+from store.base.errors import UnknownFormatError
+from store.documents.reading import read_document
 from store.documents.variants import Variant
 
 MANIFEST_VERSION: Final = 1
@@ -105,14 +106,21 @@ def read_manifest(path: Path) -> Manifest:
     ------
     ArtifactMissingError
         There is no such file.
+    DamagedArtifactError
+        It is not JSON, or has another form.
     UnknownFormatError
         It was written by another format version.
     """
-    if not path.exists():
-        raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if document.pop("format_version", None) != MANIFEST_VERSION:
-        raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
+
+    def parse(document: dict[str, Any]) -> Manifest:
+        if document.get("format_version") != MANIFEST_VERSION:
+            raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
+        return _manifest(document)
+
+    return read_document(path, parse)
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
     adapters = {
         name: AdapterFacts(**{**facts, "targets": tuple(facts["targets"])})
         for name, facts in document["adapters"].items()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.base.atomic import write_text
-from store.base.errors import ArtifactMissingError, UnknownFormatError
+from store.base.errors import UnknownFormatError
+from store.documents.reading import read_document
 
 PROMPTS_VERSION: Final = 1
 """Version of the layout of ``prompts.json``, which is no Zarr artifact and has its own."""
@@ -60,18 +61,22 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
     ------
     ArtifactMissingError
         There is no such file.
+    DamagedArtifactError
+        It is not JSON, or has another form.
     UnknownFormatError
         It has another version of the layout.
     """
-    if not path.exists():
-        raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.")
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if document.get("format_version") != PROMPTS_VERSION:
-        raise UnknownFormatError(
-            f"{path} has format version {document.get('format_version')}, this code reads "
-            f"{PROMPTS_VERSION}; run `dvc repro` to make it anew."
-        )
-    return tuple(_prompt(row) for row in document["prompts"])
+
+    def parse(document: dict[str, Any]) -> tuple[Prompt, ...]:
+        version = document.get("format_version")
+        if version != PROMPTS_VERSION:
+            raise UnknownFormatError(
+                f"{path} has format version {version}, this code reads {PROMPTS_VERSION}; "
+                "run `dvc repro` to make it anew."
+            )
+        return tuple(_prompt(row) for row in document["prompts"])
+
+    return read_document(path, parse)
 
 
 def _prompt(row: dict[str, Any]) -> Prompt:

@@ -10,6 +10,7 @@ from dashboard.graph.difference import BELOW, difference_frame
 from dashboard.graph.pruned import Side
 from dashboard.style.node_names import Words
 from dashboard.style.text import feature_name, number, percent, visible
+from store.documents.token_texts import token_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def candidate_frame(
         rows.extend(
             {
                 "token": token,
-                "text": vocabulary[token] if token < len(vocabulary) else f"⟨{token}⟩",
+                "text": token_text(vocabulary, token),
                 "label": labels.get(token, "unlabelled"),
                 "variant": variant,
                 "probability": known.get(token, float("nan")),

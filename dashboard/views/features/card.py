@@ -14,6 +14,7 @@ from dashboard.style.text import count, feature_name, interval, number, percent,
 from dashboard.style.theme import ADAPTED
 from dashboard.views.features import card_edges
 from store.base.errors import StoreError
+from store.documents.token_texts import token_text
 from store.schema.rankings import situations_group
 
 
@@ -161,7 +162,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
         if line < 0:
             continue
         kept = token_row >= 0
-        text = [documents.token_text(words, int(token)) for token in token_row[kept]]
+        text = [token_text(words, int(token)) for token in token_row[kept]]
         top = float(values[kept].max(initial=0.0))
         shaded = shaded_tokens(text, values[kept].tolist(), maximum=maximum, colour=colour, peak=int(peak))
         parts.append(
@@ -191,7 +192,7 @@ def _tokens(name: str, feature: tuple[int, int]) -> None:
         frame = pd.DataFrame(
             {
                 "token": tokens.astype(int),
-                "text": [documents.token_text(words, int(token)) for token in tokens],
+                "text": [token_text(words, int(token)) for token in tokens],
                 "logit": cards[f"{kind}_logit"][row].values.astype(float),
             }
         )

@@ -9,6 +9,7 @@ from dashboard.live.models import EMPTY, Live, NotLiveError, explained
 from pipeline.analysis.next_token import Mass, distribution_table, mass
 from pipeline.interventions.kinds import Intervention
 from pipeline.text.lexicon import classify
+from store.documents.token_texts import token_text
 
 if TYPE_CHECKING:
     from pipeline.interventions.results import Continuations, NextToken
@@ -79,9 +80,7 @@ def distribution_frame(
     frame = distribution_table(
         result.baseline_probability, result.steered_probability, result.control_probability, limit
     )
-    texts = [
-        vocabulary[token] if token < len(vocabulary) else f"⟨{token}⟩" for token in frame["token"].to_list()
-    ]
+    texts = [token_text(vocabulary, token) for token in frame["token"].to_list()]
     frame.insert(1, "text", texts)
     frame.insert(2, "label", [labels.get(token, "unlabelled") for token in frame["token"].to_list()])
     return frame

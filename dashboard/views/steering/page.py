@@ -18,6 +18,7 @@ from dashboard.style.text import interval, number, plain, sentence, token_chips
 from dashboard.views.steering import continuations, distribution, feature_controls
 from dashboard.widgets import typed_prompt
 from pipeline.interventions.kinds import Intervention
+from store.documents.token_texts import token_text
 
 CONTROLS = 20
 
@@ -45,7 +46,7 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
 def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: str | None) -> None:
     words = documents.vocabulary(name)
     labels = documents.token_labels(name, domain) if project.made(name, "lexicon.json") else {}
-    tokens = [documents.token_text(words, token) for token in ids]
+    tokens = [token_text(words, token) for token in ids]
     left, right = st.container(key="narrow-steer").columns([1, 1.25], gap="medium")
     with left:
         features = feature_controls.choose_features(name, variant)
