@@ -14,7 +14,7 @@ from pipeline.exchange.graph_metadata import Facts, facts_of_graph
 from pipeline.exchange.safe_pt import read_graph
 from pipeline.exchange.stored_graphs import IMPORTED, StoredGraphs, origin_name
 from pipeline.items.closure import library_versions
-from pipeline.items.code import Name, code_base
+from pipeline.items.code import QualifiedName, code_base
 from pipeline.models.loading import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.text.tokens import decode_after, encode_text
@@ -27,7 +27,7 @@ from store.collections.writer import write_collection
 from store.documents.manifest import Manifest
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
-_CODE: Final = Name("pipeline.exchange.conversion", "items_of")
+_CODE: Final = QualifiedName("pipeline.exchange.conversion", "items_of")
 """What makes the items of a graph."""
 
 

@@ -24,27 +24,27 @@ Definition = ast.stmt
 """A statement at the top of a module that binds names: a function, a class, an assignment."""
 
 
-class Name(NamedTuple):
+class QualifiedName(NamedTuple):
     """A name at the top of a module; an empty one is the module itself, whole."""
 
     module: str
     name: str
 
 
-def root_of(function: Callable[..., Any] | type) -> Name:
+def root_of(function: Callable[..., Any] | type) -> QualifiedName:
     """The name under which a module-level function or class stands in its module."""
     if "<" in function.__qualname__ or "." in function.__qualname__:
         raise ValueError(f"{function.__qualname__} is not at the top of its module, so no key can name it")
-    return Name(function.__module__, function.__qualname__)
+    return QualifiedName(function.__module__, function.__qualname__)
 
 
-class Module:
+class ParsedModule:
     """A first-party module: its definitions, its imports, and what runs when it is imported."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.definitions: dict[str, list[Definition]] = {}
-        self.imports: dict[str, Name] = {}
+        self.imports: dict[str, QualifiedName] = {}
         self.effects: list[ast.stmt] = []
         for statement in ast.parse(path.read_text(encoding="utf-8")).body:
             self._add(statement)
@@ -78,12 +78,12 @@ class CodeBase:
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
-        self._modules: dict[str, Module | None] = {}
-        self._texts: dict[Name, str] = {}
-        self._leads: dict[Name, list[Name]] = {}
-        self._digests: dict[frozenset[Name], str] = {}
+        self._modules: dict[str, ParsedModule | None] = {}
+        self._texts: dict[QualifiedName, str] = {}
+        self._leads: dict[QualifiedName, list[QualifiedName]] = {}
+        self._digests: dict[frozenset[QualifiedName], str] = {}
 
-    def digest(self, roots: Iterable[Name]) -> str:
+    def digest(self, roots: Iterable[QualifiedName]) -> str:
         """SHA-256 over all that the roots reach, 64 hex digits."""
         key = frozenset(roots)
         if key not in self._digests:
@@ -93,7 +93,7 @@ class CodeBase:
             self._digests[key] = sha.hexdigest()
         return self._digests[key]
 
-    def reached(self, roots: Iterable[Name]) -> dict[Name, str]:
+    def reached(self, roots: Iterable[QualifiedName]) -> dict[QualifiedName, str]:
         """Every definition that the roots reach, with its syntax tree as text.
 
         Raises
@@ -101,7 +101,7 @@ class CodeBase:
         LookupError
             A root is not defined where it should be.
         """
-        found: dict[Name, str] = {}
+        found: dict[QualifiedName, str] = {}
         pending = list(roots)
         for root in pending:
             if self._resolve(root) is None:
@@ -115,25 +115,25 @@ class CodeBase:
             pending += self._leads[name]
         return {name: text for name, text in found.items() if name.name or text}
 
-    def _read(self, name: Name) -> None:
+    def _read(self, name: QualifiedName) -> None:
         """Note a definition's text, and what it leads to; `name` is resolved."""
         module = self._module(name.module)
         if name in self._texts or module is None:
             return
         statements = module.definitions[name.name] if name.name else module.effects
         self._texts[name] = "\n".join(_text(statement) for statement in statements)
-        leads = [Name(package, "") for package in _with_packages(name.module)]
+        leads = [QualifiedName(package, "") for package in _with_packages(name.module)]
         for statement in statements:
             leads += self._named(module, statement)
         self._leads[name] = leads
 
-    def _module(self, name: str) -> Module | None:
+    def _module(self, name: str) -> ParsedModule | None:
         if name not in self._modules:
             path = file_of(name, self._root) if name.split(".")[0] in PACKAGES else None
-            self._modules[name] = None if path is None else Module(name, path)
+            self._modules[name] = None if path is None else ParsedModule(name, path)
         return self._modules[name]
 
-    def _resolve(self, name: Name) -> Name | None:
+    def _resolve(self, name: QualifiedName) -> QualifiedName | None:
         """Where a name is defined, behind re-exports; None outside of this project."""
         module = self._module(name.module)
         if module is None:
@@ -143,9 +143,13 @@ class CodeBase:
         if name.name in module.imports:
             return self._resolve(module.imports[name.name])
         # `from package import module`
-        return Name(f"{name.module}.{name.name}", "") if self._module(f"{name.module}.{name.name}") else None
+        return (
+            QualifiedName(f"{name.module}.{name.name}", "")
+            if self._module(f"{name.module}.{name.name}")
+            else None
+        )
 
-    def _named(self, module: Module, statement: ast.stmt) -> Iterator[Name]:
+    def _named(self, module: ParsedModule, statement: ast.stmt) -> Iterator[QualifiedName]:
         """What a definition names: of its own module, or imported at the top or inside of it."""
         bindings = dict(module.imports)
         for node in ast.walk(statement):
@@ -156,9 +160,9 @@ class CodeBase:
             if first in bindings:
                 yield from self._through(bindings[first], rest)
             elif first in module.definitions:
-                yield Name(module.name, first)
+                yield QualifiedName(module.name, first)
 
-    def _through(self, name: Name, attributes: list[str]) -> Iterator[Name]:
+    def _through(self, name: QualifiedName, attributes: list[str]) -> Iterator[QualifiedName]:
         """What `name.attribute...` is, where name is a module; else what name itself is."""
         target = self._resolve(name)
         if target is None:
@@ -166,10 +170,10 @@ class CodeBase:
         if target.name:
             yield target
         elif attributes:
-            yield from self._through(Name(target.module, attributes[0]), attributes[1:])
+            yield from self._through(QualifiedName(target.module, attributes[0]), attributes[1:])
         elif found := self._module(target.module):
             # The module as an object: whatever is in it may be used.
-            yield from (Name(target.module, each) for each in found.definitions)
+            yield from (QualifiedName(target.module, each) for each in found.definitions)
 
 
 @cache
@@ -184,16 +188,19 @@ def _with_packages(module: str) -> list[str]:
     return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def _bindings(statement: ast.Import | ast.ImportFrom) -> dict[str, Name]:
+def _bindings(statement: ast.Import | ast.ImportFrom) -> dict[str, QualifiedName]:
     if isinstance(statement, ast.ImportFrom):
         if statement.level or statement.module is None:
             return {}
-        return {alias.asname or alias.name: Name(statement.module, alias.name) for alias in statement.names}
+        return {
+            alias.asname or alias.name: QualifiedName(statement.module, alias.name)
+            for alias in statement.names
+        }
     # `import a.b` binds a; `import a.b as c` binds a.b.
     return {
-        alias.asname or alias.name.split(".")[0]: Name(alias.name.split(".")[0], "")
+        alias.asname or alias.name.split(".")[0]: QualifiedName(alias.name.split(".")[0], "")
         if alias.asname is None
-        else Name(alias.name, "")
+        else QualifiedName(alias.name, "")
         for alias in statement.names
     }
 

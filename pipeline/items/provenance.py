@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.items.closure import library_versions
-from pipeline.items.code import Name, code_base
+from pipeline.items.code import QualifiedName, code_base
 from store.documents.manifest import Manifest
 
 
@@ -30,6 +30,6 @@ def provenance(stage: str, manifest: Manifest, parameters: Mapping[str, Mapping[
         "transcoders": manifest.transcoders.fingerprint,
         "adapters": {name: adapter.fingerprint for name, adapter in manifest.adapters.items()},
         "parameters": {name: dict(section) for name, section in parameters.items()},
-        "code": code_base().digest([Name(f"pipeline.stages.{stage}", "main")]),
+        "code": code_base().digest([QualifiedName(f"pipeline.stages.{stage}", "main")]),
         "libraries": library_versions(),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.items.closure import library_versions
-from pipeline.items.code import Name, code_base, root_of
+from pipeline.items.code import QualifiedName, code_base, root_of
 from store.base.hashing import digest
 from store.collections.item import Item
 
@@ -23,8 +23,8 @@ Compute = Callable[["ModelPool", "Unit"], Iterator[tuple[str, Item]]]
 """A function at the top of a module: from models and a unit to (kind, item), one by one."""
 
 ALWAYS: Final = (
-    Name("pipeline.models.pool", "ModelPool"),
-    Name("pipeline.run.determinism", "make_deterministic"),
+    QualifiedName("pipeline.models.pool", "ModelPool"),
+    QualifiedName("pipeline.run.determinism", "make_deterministic"),
 )
 """Code that takes part in every item: which weights, and what fixes their last bit."""
 

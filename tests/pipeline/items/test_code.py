@@ -10,7 +10,7 @@ from pipeline.evaluation.samples import compute_samples
 from pipeline.features.activations import compute_activations
 from pipeline.features.contexts import compute_contexts
 from pipeline.items.closure import ROOT
-from pipeline.items.code import CodeBase, Module, Name, root_of
+from pipeline.items.code import CodeBase, ParsedModule, QualifiedName, root_of
 from pipeline.items.units import ALWAYS
 
 COMPUTED = {
@@ -32,7 +32,7 @@ class Edited(CodeBase):
 
     def __init__(self, whole: CodeBase, module: str, path: Path) -> None:
         super().__init__(ROOT)
-        self._modules = {**whole._modules, module: Module(module, path)}
+        self._modules = {**whole._modules, module: ParsedModule(module, path)}
         self._texts = {name: text for name, text in whole._texts.items() if name.module != module}
         self._leads = {name: leads for name, leads in whole._leads.items() if name.module != module}
 
@@ -123,7 +123,7 @@ def project(root: Path, **modules: str) -> CodeBase:
 
 
 def names(code: CodeBase, module: str, name: str) -> set[str]:
-    return {f"{each.module}:{each.name}" for each in code.reached([Name(module, name)])}
+    return {f"{each.module}:{each.name}" for each in code.reached([QualifiedName(module, name)])}
 
 
 def test_every_way_of_naming_is_followed(tmp_path: Path) -> None:
@@ -189,19 +189,19 @@ def test_a_cycle_of_definitions_ends(tmp_path: Path) -> None:
 def test_defaults_and_values_count_annotations_do_not(tmp_path: Path, one: str, other: str) -> None:
     name = "f" if "def" in one else "X"
     texts = [
-        project(tmp_path / side, pipeline__a=text).reached([Name("pipeline.a", name)])
+        project(tmp_path / side, pipeline__a=text).reached([QualifiedName("pipeline.a", name)])
         for side, text in (("one", one), ("other", other.replace("x: int = 1", "x: int")))
     ]
     assert len(texts[0]) == len(texts[1]) == 1
     if name == "f":
         assert texts[0] == texts[1]
-        changed = project(tmp_path / "third", pipeline__a=other).reached([Name("pipeline.a", name)])
+        changed = project(tmp_path / "third", pipeline__a=other).reached([QualifiedName("pipeline.a", name)])
         assert changed != texts[0], "a default is part of what a function does"
 
 
 def test_a_name_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"pipeline\.a defines no g"):
-        project(tmp_path, pipeline__a="def f(): pass\n").reached([Name("pipeline.a", "g")])
+        project(tmp_path, pipeline__a="def f(): pass\n").reached([QualifiedName("pipeline.a", "g")])
 
 
 def test_only_what_stands_at_the_top_of_a_module_can_be_computed() -> None:
