@@ -118,34 +118,23 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         help="Used by Compare and Steering. Type to search."
         + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
     )
-    here = ordered.index(chosen)
+    _steps(ordered, ordered.index(chosen), traced)
+
+
+def _steps(ordered: list[str], here: int, traced: set[str]) -> None:
+    """Buttons to the prompts before and after, and to the next one that is traced."""
     after = [*ordered[here + 1 :], *ordered[:here]]
+    steps = [
+        ("previous-prompt", "chevron_left", "Previous prompt", ordered[here - 1]),
+        ("next-prompt", "chevron_right", "Next prompt", ordered[(here + 1) % len(ordered)]),
+    ]
+    if 0 < len(traced) < len(ordered):
+        to = next((prompt_hash for prompt_hash in after if prompt_hash in traced), ordered[here])
+        says = f"Next of the {len(traced)} prompts that are traced with both variants"
+        steps.append(("next-traced-prompt", "skip_next", says, to))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button(
-            "",
-            icon=":material/chevron_left:",
-            key="previous-prompt",
-            help="Previous prompt",
-            on_click=_choose_prompt,
-            args=(ordered[here - 1],),
-        )
-        st.button(
-            "",
-            icon=":material/chevron_right:",
-            key="next-prompt",
-            help="Next prompt",
-            on_click=_choose_prompt,
-            args=(ordered[(here + 1) % len(ordered)],),
-        )
-        if 0 < len(traced) < len(ordered):
-            st.button(
-                "",
-                icon=":material/skip_next:",
-                key="next-traced-prompt",
-                help=f"Next of the {len(traced)} prompts that are traced with both variants",
-                on_click=_choose_prompt,
-                args=(next((h for h in after if h in traced), ordered[here]),),
-            )
+        for key, icon, says, to in steps:
+            st.button("", icon=f":material/{icon}:", key=key, help=says, on_click=_choose_prompt, args=(to,))
         st.caption(f"{here + 1} of {len(ordered)}")
 
 

@@ -1,6 +1,7 @@
 """Which room of the dashboard may import what, and that no page but live ones loads torch."""
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ OUTSIDE: Final[dict[str, set[str]]] = {
 """What rooms that only know how things look import of other packages."""
 
 AT_TOP: Final = ("pipeline.analysis", "pipeline.text", "pipeline.interventions.kinds")
-"""The parts of the pipeline that need no torch."""
+"""The parts of the pipeline that need no torch; `kinds` says what a page asks the engine for."""
 
 MODULES: Final = sorted(path for path in (ROOT / "dashboard").rglob("*.py") if path.name != "__init__.py")
 
@@ -159,21 +160,30 @@ class Refuse:
         if name.split(".")[0] in {"torch", "transformers", "circuit_tracer", "transformer_lens"}:
             raise ImportError(f"{name} is refused")
 sys.meta_path.insert(0, Refuse())
+import importlib, json
 from streamlit.testing.v1 import AppTest
+scripts, modules = map(json.loads, sys.argv[1:])
 app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
-for script in sys.argv[1:]:
+for script in scripts:
     app.switch_page(script).run()
     assert not app.exception, (script, app.exception)
     assert not app.error, (script, app.error)
+for module in modules:
+    importlib.import_module(module)
 assert sys.modules.keys().isdisjoint({"torch", "transformers"})
 """
 
 
 def test_pages_work_without_torch(demo_root: Path) -> None:
-    """In a process of its own, where importing torch fails; one process for all pages."""
+    """In a process of its own, where importing torch fails; one process for all pages.
+
+    Modules of pages that run models are imported there, too: they need torch only once they run one.
+    """
     scripts = [page.script for page in PAGES if not page.runs_models]
+    run = {ROOT / "dashboard" / page.script for page in PAGES}
+    modules = [_dotted(path) for path in MODULES if path not in run]
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *scripts],
+        [sys.executable, "-c", WITHOUT_TORCH, json.dumps(scripts), json.dumps(modules)],
         env={"EMC_ROOT": str(demo_root), "PATH": "/usr/bin:/bin", "HOME": str(demo_root)},
         cwd=ROOT,
         capture_output=True,
