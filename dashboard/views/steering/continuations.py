@@ -1,9 +1,10 @@
 """Continuations sampled before and after steering, side by side, as they grow."""
 
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.data import documents, project
 from dashboard.live.models import Live, NotLiveError
@@ -12,6 +13,9 @@ from dashboard.style.text import plain, sentence
 from dashboard.views.steering import distribution
 from dashboard.widgets.continuation_list import continuation_html
 from pipeline.interventions.kinds import Intervention
+
+_Setting = tuple[str, str, tuple[int, ...], tuple[Intervention, ...], int, int, float]
+"""Profile, variant, token ids, interventions, samples, tokens, temperature."""
 
 NOT_LABELLED: Final = "Not labelled: the prompt's domain has no lexicon."
 
@@ -92,14 +96,14 @@ def show(
         _take_samples(*st.session_state["_sampled"][1:], counted=not stale)
 
 
-def _of(setting: tuple[Any, ...]) -> str:
+def _of(setting: _Setting) -> str:
     """Whose continuations these are, as the note above them says it."""
     name, variant, _, _, n, length, temperature = setting
     return f"{name}, {variant}, {n} samples of {length} tokens at temperature {temperature:g}"
 
 
 def _fill(
-    slots: list[Any], texts: list[list[str]], phrases: dict[str, list[str]] | None, *, done: bool
+    slots: list[DeltaGenerator], texts: list[list[str]], phrases: dict[str, list[str]] | None, *, done: bool
 ) -> None:
     for slot, side in zip(slots, texts, strict=True):
         outcomes = [distribution.outcome(text, phrases) if done else "unlabelled" for text in side]

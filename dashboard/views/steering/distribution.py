@@ -1,7 +1,7 @@
 """What the Steering page asks of a loaded model, and what it shows of the answers."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -52,11 +52,19 @@ def next_token(
 
 
 def sample(
-    live: Live, ids: Sequence[int], setting: Sequence[Intervention], **options: Any
+    live: Live,
+    ids: Sequence[int],
+    setting: Sequence[Intervention],
+    *,
+    n: int,
+    max_new_tokens: int,
+    temperature: float,
 ) -> Iterator["Continuations"]:
     """Iterator of continuations before and after, growing token by token."""
     live.use_threads()
-    return live.engine.sample(ids, _acting(setting), **options)
+    return live.engine.sample(
+        ids, _acting(setting), n=n, max_new_tokens=max_new_tokens, temperature=temperature
+    )
 
 
 def outcome(text: str, phrases: dict[str, list[str]] | None) -> str:

@@ -1,7 +1,7 @@
 """Steering: what happens when a feature is turned up."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -19,6 +19,9 @@ from dashboard.views.steering import continuations, distribution, feature_contro
 from dashboard.widgets import typed_prompt
 from pipeline.interventions.kinds import Intervention
 from store.documents.token_texts import token_text
+
+if TYPE_CHECKING:
+    from pipeline.interventions.results import NextToken
 
 CONTROLS = 20
 
@@ -112,7 +115,7 @@ def _distribution(
         _readings(result)
 
 
-def _readings(result: Any) -> None:
+def _readings(result: "NextToken") -> None:
     with st.expander("What the turned features did"):
         frame = pd.DataFrame(
             [
