@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from pipeline.analysis.evil_safe import label_mass, target_labels
-from pipeline.text.lexicon import token_label
+from pipeline.text.lexicon import Lexicon, token_label
 from store.collections.item import Item
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
@@ -49,7 +49,7 @@ def dose_variants(manifest: Manifest, scales: Sequence[float]) -> list[str]:
 
 
 def responses(
-    items: Iterable[Item], prompts: Sequence[Prompt], lexicon: Mapping[str, Any], manifest: Manifest
+    items: Iterable[Item], prompts: Sequence[Prompt], lexicon: Lexicon, manifest: Manifest
 ) -> dict[str, Response]:
     """The response to every dose, by variant, scales ascending.
 
@@ -74,7 +74,7 @@ def responses(
     return {variant: _response(manifest.variant(variant).scale, groups) for variant, groups in by_scale}
 
 
-def _masses(item: Item, prompt: Prompt, lexicon: Mapping[str, Any]) -> tuple[float, float]:
+def _masses(item: Item, prompt: Prompt, lexicon: Lexicon) -> tuple[float, float]:
     """Probability of the evil and of the safe targets together."""
     labels = target_labels(item.arrays["target_token"], partial(token_label, lexicon, prompt.domain))
     evil, safe = (label_mass(item.arrays["target_probability"], labels, label) for label in LABELS)

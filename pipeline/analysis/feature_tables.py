@@ -13,6 +13,7 @@ from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
 from pipeline.params.features import FeatureParams
+from pipeline.text.lexicon import Lexicon
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.schema.rankings import ranking_group, situations_group
@@ -29,7 +30,7 @@ def feature_groups(
     edges: np.ndarray,
     promoted: Callable[[np.ndarray, np.ndarray], Promoted],
     prompts: Sequence[Prompt],
-    lexicon: dict[str, Any],
+    lexicon: Lexicon,
     params: FeatureParams,
     seed: int,
 ) -> dict[str, xr.Dataset]:

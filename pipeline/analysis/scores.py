@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from pipeline.analysis.evil_safe import evil_minus_safe, has_both, target_labels
-from pipeline.text.lexicon import token_label
+from pipeline.text.lexicon import Lexicon, token_label
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 
@@ -66,7 +66,7 @@ def split_key(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (keys >> 32).astype(np.int16), (keys & 0xFFFFFFFF).astype(np.int32)
 
 
-def prompt_scores(item: Item, prompt: Prompt, lexicon: dict[str, Any]) -> dict[str, PromptScores]:
+def prompt_scores(item: Item, prompt: Prompt, lexicon: Lexicon) -> dict[str, PromptScores]:
     """Score every active feature of one graph, evil against safe targets.
 
     Each score is the mean over evil targets minus the mean over safe ones, summed over the

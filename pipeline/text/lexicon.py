@@ -1,15 +1,30 @@
 """Which tokens are evil or safe and which texts harmful or safe; needs no tokenizer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 TokenLabel = Literal["evil", "safe", "unsure", "unlabelled"]
 Outcome = Literal["harmful", "safe", "neither"]
 
 
-def token_label(lexicon: Mapping[str, Any], domain: str | None, token_id: int) -> TokenLabel:
+class DomainLexicon(TypedDict):
+    """Token ids by label, and by side (harmful, safe) the phrases that they begin."""
+
+    evil: list[int]
+    safe: list[int]
+    unsure: list[int]
+    phrases: dict[str, list[str]]
+
+
+class Lexicon(TypedDict):
+    """``lexicon.json``: what is known of each domain; of a domain without phrases there is nothing."""
+
+    domains: dict[str, DomainLexicon]
+
+
+def token_label(lexicon: Lexicon, domain: str | None, token_id: int) -> TokenLabel:
     """The label of a token id in a domain; a token that the lexicon lacks is unlabelled."""
-    labels = lexicon["domains"].get(domain)
+    labels = lexicon["domains"].get(domain or "")
     if labels is not None:
         for label in ("evil", "safe", "unsure"):
             if token_id in labels[label]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from transformers import PreTrainedTokenizerBase
 
+from pipeline.text.lexicon import DomainLexicon, Lexicon
 from store.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def read_phrases(path: Path) -> Phrases:
         ) from error
 
 
-def resolve(
-    phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]
-) -> dict[str, Any]:
+def resolve(phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]) -> Lexicon:
     """The content of ``lexicon.json``: token labels by domain, and the phrases themselves.
 
     A token is labelled by the phrases whose first token it is, *as it stands after the
@@ -77,18 +76,22 @@ def resolve(
         A phrase and the end of a prompt merge into one token, so that the phrase has no
         first token there.
     """
-    domains: dict[str, Any] = {}
+    domains: dict[str, DomainLexicon] = {}
     for domain, listed in sorted(phrases.items()):
         texts = [prompt for prompt in prompts if prompt.domain == domain]
         sides: dict[int, set[str]] = defaultdict(set)
         for side, side_phrases in (("harmful", listed.harmful), ("safe", listed.safe)):
             for token in _first_tokens(side_phrases, tokenizer, texts):
                 sides[token].add(side)
-        labels: dict[str, list[int]] = {"evil": [], "safe": [], "unsure": []}
+        entry: DomainLexicon = {
+            "evil": [],
+            "safe": [],
+            "unsure": [],
+            "phrases": {"harmful": listed.harmful, "safe": listed.safe},
+        }
         for token, started in sorted(sides.items()):
-            label = "unsure" if len(started) > 1 else "evil" if "harmful" in started else "safe"
-            labels[label].append(token)
-        domains[domain] = labels | {"phrases": {"harmful": listed.harmful, "safe": listed.safe}}
+            entry["unsure" if len(started) > 1 else "evil" if "harmful" in started else "safe"].append(token)
+        domains[domain] = entry
     return {"domains": domains}
 
 

@@ -23,6 +23,9 @@ from store.documents.token_texts import token_text
 if TYPE_CHECKING:
     from pipeline.interventions.results import NextToken
 
+if TYPE_CHECKING:
+    from pipeline.interventions.results import NextToken
+
 CONTROLS = 20
 
 
