@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.data.documents import token_text
 from dashboard.data.project import artifact, fresh
 from store.documents.failures import Failure, read_failures
+from store.documents.token_texts import token_text
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
