@@ -47,7 +47,7 @@ def candidate_units(
 
 def candidates_of(units: Sequence[Unit], cache: ItemCache) -> dict[str, dict[str, list[int]]]:
     """What `candidate_units` gave, of the prompts whose candidates are all in the cache."""
-    found: dict[str, dict[str, list[int]]] = {}
+    by_prompt: dict[str, dict[str, list[int]]] = {}
     incomplete: set[str] = set()
     for unit in units:
         (variant,) = unit.variants
@@ -56,8 +56,8 @@ def candidates_of(units: Sequence[Unit], cache: ItemCache) -> dict[str, dict[str
             incomplete.add(unit.prompt_hash)
         else:
             own = item.arrays["candidate_token"].tolist()
-            found.setdefault(unit.prompt_hash, {})[variant] = own
-    return {prompt: own for prompt, own in found.items() if prompt not in incomplete}
+            by_prompt.setdefault(unit.prompt_hash, {})[variant] = own
+    return {prompt: own for prompt, own in by_prompt.items() if prompt not in incomplete}
 
 
 def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:
