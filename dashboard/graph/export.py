@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dashboard.style.node_names import Words, node_ids
+from dashboard.style.node_names import Words
+from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.stored_graph import prune_stored
 from pipeline.analysis.viewer_json import Captions, encoded, graph_document, slug_of
 from store.documents.token_texts import token_text

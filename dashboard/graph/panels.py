@@ -9,10 +9,11 @@ import pandas as pd
 from dashboard.graph.layout import Layout, Mark, place
 from dashboard.graph.pruned import Side, said
 from dashboard.graph.score_tables import table
-from dashboard.style.node_names import PARTS, Words, node_ids, node_labels
+from dashboard.style.node_names import PARTS, Words, node_labels
 from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import number, shorten
 from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS
+from pipeline.analysis.node_ids import node_ids
 
 STRONGEST: Final = 5
 SHAPES: Final = {"evil": "triangle", "safe": "circle", "unsure": "diamond", "unlabelled": "circle"}

@@ -1,4 +1,4 @@
-"""Nodes in words, and by ids that every graph of a prompt shares."""
+"""Nodes in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,34 +31,6 @@ class Words:
         return visible(token_text(self.vocabulary, token))
 
 
-def node_ids(nodes: pd.DataFrame) -> list[str]:
-    """Id of every node, the same in every graph of the prompt (never a row number).
-
-    Parameters
-    ----------
-    nodes
-        As `GraphView.nodes`; adapter nodes have a `part`, too, and their component as feature.
-    """
-    parts = nodes["part"] if "part" in nodes else [""] * len(nodes)
-    out = []
-    for kind, layer, position, feature, part in zip(
-        nodes["kind"], nodes["layer"], nodes["position"], nodes["feature"], parts, strict=True
-    ):
-        match str(kind):
-            case "feature":
-                out.append(f"F{layer}.{feature}.{position}")
-            case "error":
-                out.append(f"E{layer}.{position}")
-            case "adapter":
-                which = part if feature < 0 else f"{part}.{feature}"
-                out.append(f"A{layer}.{which}.{position}")
-            case "token":
-                out.append(f"T{feature}.{position}")
-            case _:
-                out.append(f"O{feature}.{position}")
-    return out
-
-
 PARTS: Final = {
     "down": "what LoRA on down_proj adds to the MLP's output",
     "hidden": "what adapted gate and up projections add, through the base's down_proj",
@@ -83,7 +55,7 @@ def node_label(kind: str, layer: int, position: int, feature: int, words: Words,
 
 
 def node_labels(nodes: pd.DataFrame, words: Words) -> list[str]:
-    """Every node in words; `nodes` as for `node_ids`."""
+    """Every node in words; `nodes` as for `pipeline.analysis.node_ids.node_ids`."""
     parts = nodes["part"] if "part" in nodes else [""] * len(nodes)
     return [
         node_label(str(kind), int(layer), int(position), int(feature), words, str(part))

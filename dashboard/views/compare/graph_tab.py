@@ -16,10 +16,11 @@ from dashboard.graph.score_tables import LIMIT, contrasts
 from dashboard.live import models
 from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
-from dashboard.style.node_names import Words, node_ids
+from dashboard.style.node_names import Words
 from dashboard.style.text import plain
 from dashboard.style.theme import LABEL_GLYPHS
 from dashboard.views.compare import pinned
+from pipeline.analysis.node_ids import node_ids
 from store.base.errors import NotInStoreError, StoreError
 from store.views.graph import GraphView
 

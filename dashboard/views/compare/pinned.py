@@ -10,9 +10,10 @@ import streamlit as st
 from dashboard.graph.component import graph as component
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection, url
-from dashboard.style.node_names import Words, node_ids, node_label, node_labels
+from dashboard.style.node_names import Words, node_label, node_labels
 from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import feature_name, number, plain
+from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import TargetContrasts, node_scores
 from pipeline.analysis.stored_graph import stored_scores
 from store.base.errors import NotInStoreError

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dashboard.graph.difference import BELOW, difference_frame
+from dashboard.graph.difference import BELOW
 from dashboard.graph.pruned import Side
 from dashboard.style.node_names import Words
 from dashboard.style.text import feature_name, number, percent, visible
+from pipeline.analysis.difference import node_changes
 from store.documents.token_texts import token_text
 
 
@@ -110,16 +111,15 @@ def largest(
                 )
             )
     if left != right and sides is not None:
-        both = difference_frame(*sides)
+        both = node_changes(*sides)
         features = both[both["kind"] == "feature"]
         if len(features):
             row = features.loc[features["change"].abs().idxmax()]
-            key = (int(row["layer"]), int(row["position"]), int(row["feature"]))
-            name = feature_name(key[0], key[2])
-            where = f"at “{words.at(key[1])}”"
-            if key not in sides[0].active:
+            name = feature_name(int(row["layer"]), int(row["feature"]))
+            where = f"at “{words.at(int(row['position']))}”"
+            if row["presence"] == "right":
                 how = f"is active ({number(row['value_right'])}) in {right} only"
-            elif key not in sides[1].active:
+            elif row["presence"] == "left":
                 how = f"is active ({number(row['value_left'])}) in {left} only"
             else:
                 influences = [

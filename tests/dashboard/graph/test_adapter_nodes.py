@@ -8,9 +8,9 @@ import pytest
 
 from dashboard.graph import difference, panels, pruned
 from dashboard.shell.forms import parse_pins
-from dashboard.style.node_names import node_ids
 from dashboard.style.text import number
 from dashboard.style.theme import ADAPTED, BASE
+from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import EVIL_SAFE
 from tests.support import demo
 from tests.support.demo_graphs import WORDS, drawn_difference, pair, side, view

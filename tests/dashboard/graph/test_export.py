@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dashboard.graph import export
-from dashboard.style.node_names import node_ids
+from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.stored_graph import prune_stored
 from tests.support.demo_graphs import PROMPT, WORDS, view
 

@@ -8,9 +8,9 @@ import pytest
 
 from dashboard.graph import pruned
 from dashboard.graph.score_tables import contrasts
-from dashboard.style.node_names import node_ids
 from dashboard.style.theme import ADAPTED
 from dashboard.views.compare.pinned import pinned_frame
+from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import node_scores
 from store.base.errors import NotInStoreError
 from store.collections.item import Item

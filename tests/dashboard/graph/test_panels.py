@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from dashboard.graph import difference, panels, pruned
-from dashboard.style.node_names import node_ids
 from dashboard.views.compare.summary import candidate_frame, largest
+from pipeline.analysis.difference import node_changes
+from pipeline.analysis.node_ids import node_ids
 from tests.support import demo
 from tests.support.demo_graphs import PROBABILITIES, WORDS, sides, view
 
@@ -62,7 +63,7 @@ def test_both_panels_share_one_layout() -> None:
 
 def test_difference_of_influence_and_edges() -> None:
     left, right = sides()
-    both = difference.difference_frame(left, right)
+    both = node_changes(left, right)
     frames = [dict(zip(node_ids(side.nodes), side.nodes["influence"], strict=True)) for side in (left, right)]
     for name, row in both[both["kind"] != "logit"].iterrows():
         expected = frames[1].get(name, 0.0) - frames[0].get(name, 0.0)
@@ -74,7 +75,7 @@ def test_difference_of_influence_and_edges() -> None:
 
 def test_identical_variants_have_no_difference() -> None:
     left, _ = sides()
-    assert difference.difference_frame(left, left)["change"].abs().max() == 0
+    assert node_changes(left, left)["change"].abs().max() == 0
     edges = difference.difference(left, left, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
     assert all(weight == 0 for _, _, weight, _ in edges["edges"])
 

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.data import documents, readers, tables
 from dashboard.graph import difference, panels, pruned
-from dashboard.style.node_names import node_ids
+from pipeline.analysis.node_ids import node_ids
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo_graphs import WORDS, sides

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dashboard.graph.score_tables import contrasts
-from dashboard.style.node_names import Words, node_ids
+from dashboard.style.node_names import Words
 from pipeline.analysis.evil_safe import (
     evil_minus_safe,
     evil_safe_weights,
@@ -11,6 +11,7 @@ from pipeline.analysis.evil_safe import (
     label_mass,
     target_labels,
 )
+from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import EVIL_SAFE, TargetContrasts, node_scores
 from store.views.graph import GraphView
 from tests.support import demo
