@@ -16,7 +16,7 @@ from store.documents.prompts import Prompt
 Situation = tuple[str, str]
 """Domain ('' where there is none) and what the prompt is about."""
 
-Side = Mapping[str, PromptScores]
+ScoresByPrompt = Mapping[str, PromptScores]
 """One variant's scores by prompt hash."""
 
 
@@ -56,7 +56,8 @@ class Contrast:
         missing = self.missing[:, features][rows].toarray()
         total = self.total[:, features][rows].toarray()
         n_known = self.n_prompts[rows][:, None] - missing
-        return np.divide(total, n_known, out=np.full(total.shape, np.nan), where=n_known > 0)
+        means: np.ndarray = np.divide(total, n_known, out=np.full(total.shape, np.nan), where=n_known > 0)
+        return means
 
     def situations_with(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(feature,) int64 each: situations in which it is scored (active), and missing on a prompt."""
@@ -100,7 +101,7 @@ def contrasts(
         sides.setdefault(score.variant, {})[score.prompt_hash] = score
     variants = sorted(sides, key=lambda variant: (variant != "base", variant))
     place = {situation: row for row, situation in enumerate(situations)}
-    chosen: list[tuple[str, list[Side]]] = []
+    chosen: list[tuple[str, list[ScoresByPrompt]]] = []
     if labelled:
         chosen += [(f"evil-safe|{variant}", [sides[variant]]) for variant in variants]
     if "base" in sides:
@@ -110,7 +111,7 @@ def contrasts(
 
 def _contrast(
     name: str,
-    sides: list[Side],
+    sides: list[ScoresByPrompt],
     prompts: Mapping[str, Prompt],
     keys: np.ndarray,
     place: Mapping[Situation, int],

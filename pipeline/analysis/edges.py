@@ -245,7 +245,8 @@ def _mean_weights(
         weights = np.zeros(len(codes))
         weights[np.searchsorted(codes, score.keys)] = score.values
         situations.setdefault((prompt.domain or "", prompt.situation), []).append(weights)
-    return np.mean([np.mean(rows, axis=0) for rows in situations.values()], axis=0)
+    means: np.ndarray = np.mean([np.mean(rows, axis=0) for rows in situations.values()], axis=0)
+    return means
 
 
 def _ends(codes: np.ndarray, keys: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:

@@ -20,7 +20,7 @@ from pipeline.interventions.continuations import sample
 from pipeline.interventions.controls import match_controls
 from pipeline.interventions.kinds import Intervention, check
 from pipeline.interventions.results import Continuations, NextToken, Reading
-from pipeline.interventions.runner import Plan, Runner
+from pipeline.interventions.runner import LayerPlans, Runner
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.transcoders import dictionary_size
 from pipeline.text.tokens import decode_after
@@ -230,7 +230,7 @@ class SteeringEngine:
         self,
         token_ids: Sequence[int],
         setting: Setting,
-        plan: Plan,
+        plan: LayerPlans,
         seen: dict[int, tuple[torch.Tensor, torch.Tensor]],
     ) -> Iterator[Reading]:
         for one in setting:

@@ -14,7 +14,7 @@ from pipeline.interventions.compile import LayerPlan, Setting, make_plan
 from pipeline.models.replacement import ReplacementModel
 from store.base.errors import UserError
 
-Plan = dict[int, LayerPlan]
+LayerPlans = dict[int, LayerPlan]
 Hook = Callable[[torch.Tensor, HookPoint], torch.Tensor | None]
 """Sees a tensor where it is hooked, and may give another in its place."""
 
@@ -56,7 +56,7 @@ class Runner:
         self.zeroed: int = replacement.zero_positions.stop
         self.context: int = replacement.cfg.n_ctx
 
-    def plan(self, settings: Sequence[Setting]) -> Plan:
+    def plan(self, settings: Sequence[Setting]) -> LayerPlans:
         """Compile one setting a row."""
         with torch.no_grad():
             return make_plan(self.transcoders, settings)
@@ -72,7 +72,7 @@ class Runner:
     def run(
         self,
         rows: Sequence[Sequence[int]],
-        plan: Plan,
+        plan: LayerPlans,
         *,
         offset: int = 0,
         prompt_length: int | None = None,
