@@ -7,7 +7,7 @@ import pytest
 from store.__main__ import main
 from store.collections.writer import write_collection
 from store.schema.candidates import CANDIDATES
-from tests.store.samples import make_items
+from tests.support.random_items import make_items
 
 
 @pytest.fixture

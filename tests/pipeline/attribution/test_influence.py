@@ -14,7 +14,7 @@ from pipeline.attribution import exact_scores as influence
 from pipeline.attribution.exact_scores import ExactScores, Layout, SourceScores, exact_scores
 from pipeline.attribution.trace import Trace
 from store.base.errors import UserError
-from tests.store.graph_cases import Case, make_case
+from tests.support.graph_cases import Case, make_case
 
 N_EXTRA = 3
 PARTS = ("direct", "influence", "total_effect")

@@ -13,8 +13,8 @@ from store import open_collection, open_dataset, read_provenance
 from store.format.integrity import find_artifacts, verify
 from store.schema.registry import COLLECTIONS, DATASETS
 from store.schema.specs import FORMAT_VERSION
-from tests.store.format_tables import FORMAT, START, tables
-from tests.store.make_sample import DATA, plain
+from tests.support.format_tables import FORMAT, START, tables
+from tests.support.make_sample import DATA, plain
 
 VERSIONS = sorted(path.name for path in DATA.iterdir() if path.is_dir())
 ALL_SCHEMAS = [*COLLECTIONS.values(), *DATASETS.values()]
@@ -35,7 +35,7 @@ def _expected_items(version: str) -> dict[str, list[dict]]:
 
 def test_the_document_lists_every_array() -> None:
     text = FORMAT.read_text(encoding="utf-8")
-    assert text.partition(START)[2] == tables(), "run `python -m tests.store.format_tables`"
+    assert text.partition(START)[2] == tables(), "run `python -m tests.support.format_tables`"
     assert f"# Format of the artifact store, version {FORMAT_VERSION}\n" in text
     for schema in ALL_SCHEMAS:
         assert f"`{schema.kind}" in text

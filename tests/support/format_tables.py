@@ -1,14 +1,14 @@
-"""The tables of ``store/FORMAT.md``, from the schema: ``python -m tests.store.format_tables``."""
+"""The tables of ``store/FORMAT.md``, from the schema: ``python -m tests.support.format_tables``."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from store.schema.dose import DOSE
 from store.schema.registry import COLLECTIONS, DATASETS
 from store.schema.specs import ArraySpec
+from tests.support.places import ROOT
 
-FORMAT = Path(__file__).parents[2] / "store" / "FORMAT.md"
-START = "<!-- tables of the schema: written by `python -m tests.store.format_tables` -->\n"
+FORMAT = ROOT / "store" / "FORMAT.md"
+START = "<!-- tables of the schema: written by `python -m tests.support.format_tables` -->\n"
 _AS_GRAPHS = "Since version 2; the arrays and scalars of `graphs`, all since version 2 here.\n"
 
 

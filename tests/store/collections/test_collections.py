@@ -30,7 +30,7 @@ from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.registry import COLLECTIONS
 from store.schema.samples import SAMPLES
 from store.schema.specs import FORMAT_VERSION
-from tests.store.samples import make_item, make_items, same_item
+from tests.support.random_items import make_item, make_items, same_item
 
 HASHES = [digest(number)[:12] for number in range(8)]
 

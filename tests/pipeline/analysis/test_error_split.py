@@ -10,7 +10,7 @@ from pipeline.analysis.error_split import split_edges
 from store.collections.item import Item
 from store.schema.vocabulary import ADAPTER_PARTS
 from store.views.graph import GraphView
-from tests.store.graph_cases import graph_item, make_case, with_adapters
+from tests.support.graph_cases import graph_item, make_case, with_adapters
 
 DOWN, HIDDEN, ATTENTION = range(len(ADAPTER_PARTS))
 

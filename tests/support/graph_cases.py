@@ -18,7 +18,7 @@ from store.base.hashing import digest
 from store.collections.item import Item
 from store.schema.adapters import ADAPTERS
 from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
-from tests.store.samples import blank_scores
+from tests.support.random_items import blank_scores
 
 
 @dataclass(frozen=True, kw_only=True)

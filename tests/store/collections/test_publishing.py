@@ -19,9 +19,8 @@ from store.base.hashing import folder_digest
 from store.collections.reader import Collection
 from store.format.integrity import verify
 from store.schema.candidates import CANDIDATES
-from tests.store.samples import make_items
-
-ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+from tests.support.random_items import make_items
 
 
 def _marked(mark: int) -> list:
@@ -118,7 +117,7 @@ import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
-from tests.store.test_publishing import _publish
+from tests.store.collections.test_publishing import _publish
 try:
     _publish(Path(sys.argv[1]), 2, 1)
 except OSError as error:
@@ -140,7 +139,7 @@ def test_a_write_that_the_system_refuses_is_an_os_error(tmp_path) -> None:
 _FOREVER = """
 import sys
 from pathlib import Path
-from tests.store.test_publishing import _publish
+from tests.store.collections.test_publishing import _publish
 print("ready", flush=True)
 _publish(Path(sys.argv[1]), 2, 10_000)
 """

@@ -14,8 +14,8 @@ from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
 from store.schema.vocabulary import ADAPTER_PARTS, CAUSES
 from store.views.adapter import AdapterView
-from tests.store.graph_cases import adapters_item
-from tests.store.samples import make_item
+from tests.support.graph_cases import adapters_item
+from tests.support.random_items import make_item
 
 
 @pytest.fixture(params=range(3))

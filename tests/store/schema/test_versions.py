@@ -24,9 +24,9 @@ from store.schema.rates import RATES
 from store.schema.registry import COLLECTIONS, DATASETS
 from store.schema.specs import FORMAT_VERSION, CollectionSchema, DatasetSchema, array, since
 from store.views.graph import GraphView
-from tests.store.graph_cases import graph_item, make_case, with_adapters
-from tests.store.make_sample import DATA
-from tests.store.samples import blank_scores, make_groups, make_item, make_items, same_item
+from tests.support.graph_cases import graph_item, make_case, with_adapters
+from tests.support.make_sample import DATA
+from tests.support.random_items import blank_scores, make_groups, make_item, make_items, same_item
 
 OLD_COLLECTIONS = {kind: schema.at(1) for kind, schema in COLLECTIONS.items() if schema.at(1).arrays}
 

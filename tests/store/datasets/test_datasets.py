@@ -10,7 +10,7 @@ from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.schema.features import FEATURES
 from store.schema.rates import RATES
 from store.schema.registry import DATASETS
-from tests.store.samples import make_groups
+from tests.support.random_items import make_groups
 
 
 @pytest.mark.parametrize("schema", DATASETS.values(), ids=DATASETS)

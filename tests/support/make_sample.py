@@ -1,4 +1,4 @@
-"""Write the sample artifacts of a format version: ``python -m tests.store.make_sample``.
+"""Write the sample artifacts of a format version: ``python -m tests.support.make_sample``.
 
 Run once a version, then commit ``tests/store/data/vN``; a test reads them forever. Never run
 it again for a version that has been committed: it refuses.
@@ -6,7 +6,6 @@ it again for a version that has been committed: it refuses.
 
 import json
 import math
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,9 +15,10 @@ from store.collections.writer import write_collection
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.samples import SAMPLES
 from store.schema.specs import FORMAT_VERSION, CollectionSchema
-from tests.store.samples import make_item
+from tests.support.places import ROOT
+from tests.support.random_items import make_item
 
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = ROOT / "tests" / "store" / "data"
 PROMPTS: Final = ("0123456789ab", "0fedcba98765")
 """Of one partition, to keep the sample small."""
 CHANGED: Final = (SAMPLES, SAMPLE_OUTCOMES)

@@ -19,7 +19,7 @@ from pipeline.analysis.sparse_graph import SparseGraph
 from pipeline.analysis.stored_graph import prune_stored
 from store.schema.vocabulary import ERROR, FEATURE
 from store.views.graph import GraphView
-from tests.store.graph_cases import graph_item, make_case
+from tests.support.graph_cases import graph_item, make_case
 
 
 @pytest.fixture(autouse=True)

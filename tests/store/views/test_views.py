@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import sparse
 
-from pipeline.analysis.stored_graph import prune_stored, stored_scores
 from store import NotInStoreError, open_collection, write_collection
 from store.base.hashing import digest
 from store.collections.item import Item
@@ -14,8 +13,8 @@ from store.schema.candidates import CANDIDATES
 from store.schema.vocabulary import NODE_KINDS
 from store.views.activations import select
 from store.views.graph import GraphView
-from tests.store.graph_cases import graph_item, make_case, with_adapters
-from tests.store.samples import make_item, make_items
+from tests.support.graph_cases import graph_item, make_case, with_adapters
+from tests.support.random_items import make_item, make_items
 
 
 def test_tables_of_a_graph() -> None:
@@ -64,28 +63,6 @@ def test_scores_rows_and_adapters_of_a_graph() -> None:
     assert list(adapted.adapter_edges) == ["target", "source", "weight"]
     assert adapted.adapter_edges["source"].max() < len(adapted.adapters)
     assert adapted.adapter_direct.shape == (n_targets, len(adapted.adapters))
-
-
-def test_a_view_says_when_it_is_not_exact() -> None:
-    item = graph_item(make_case(3), keep=0.8)
-    assert prune_stored(GraphView(item), 0.8).exact
-    beyond = prune_stored(GraphView(item), 0.99)
-    assert not beyond.exact
-    assert beyond.share < 0.99
-    assert not prune_stored(GraphView(graph_item(make_case(3), keep_edges=50))).exact
-    for thresholds in ((1.5, 0.9), (0.5, -1)):
-        with pytest.raises(ValueError, match="must be between 0 and 1"):
-            prune_stored(GraphView(item), *thresholds)
-
-
-def test_scores_of_pinned_features() -> None:
-    graph = GraphView(graph_item(make_case(3), keep=1.0))
-    every = stored_scores(graph)
-    assert stored_scores(graph, np.ones(len(graph.nodes), dtype=bool)) == pytest.approx(every)
-    few = np.zeros(len(graph.nodes), dtype=bool)
-    few[:3] = True
-    assert stored_scores(graph, few)[0] < every[0]
-    assert stored_scores(graph, few)[1] < every[1]
 
 
 def test_another_item_is_no_graph() -> None:

@@ -19,7 +19,8 @@ from store.format.integrity import find_artifacts, verify
 from store.schema.activations import ACTIVATIONS
 from store.schema.graphs import GRAPHS
 from store.schema.rates import RATES
-from tests.store.samples import make_groups, make_item, make_items
+from tests.support.places import ROOT
+from tests.support.random_items import make_groups, make_item, make_items
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_another_version_says_what_to_do(activations) -> None:
     document["attributes"]["format_version"] = 99
     root.write_text(json.dumps(document))
     for read in (open_collection, verify):
-        with pytest.raises(UnknownFormatError, match=r"version 99, this code reads 1 to 2; run `dvc repro`"):
+        with pytest.raises(UnknownFormatError, match=r"version 99, this code reads 1 to 3; run `dvc repro`"):
             read(activations)
 
 
@@ -174,7 +175,7 @@ def test_the_command_lists(activations, rates, capsys) -> None:
 def test_the_command_runs_as_a_module(activations) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "store", "verify", str(activations)],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
