@@ -5,6 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 
+def histogram_edges(low: float, high: float, bins: int) -> np.ndarray:
+    """Log-spaced edges (bins + 1,) float32."""
+    return np.geomspace(low, high, bins + 1).astype(np.float32)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contexts:
     """Strongest contexts of one variant's features in held-out text.

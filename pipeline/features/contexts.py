@@ -57,11 +57,6 @@ class _Top:
         self.position[:, columns] = np.take_along_axis(positions, order, axis=0)
 
 
-def histogram_edges(low: float, high: float, bins: int) -> np.ndarray:
-    """Log-spaced edges (bins + 1,) float32."""
-    return np.geomspace(low, high, bins + 1).astype(np.float32)
-
-
 def context_item(contexts: Contexts, key: str, text_hash: str) -> Item:
     """Contexts as an item for the cache; `text_hash` stands where a prompt's hash would."""
     return Item(

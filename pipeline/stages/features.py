@@ -11,15 +11,11 @@ import xarray as xr
 from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
-from pipeline.analysis.feature_inputs import Contexts, Promoted
+from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.ranking import ALL
 from pipeline.analysis.scores import READ, activation_scores
-from pipeline.features.contexts import (
-    compute_contexts,
-    contexts_from,
-    histogram_edges,
-)
+from pipeline.features.contexts import compute_contexts, contexts_from
 from pipeline.features.promoted import promoted_tokens
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance

@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
+from pipeline.analysis.feature_inputs import histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import activation_scores
-from pipeline.features.contexts import histogram_edges
 from store.collections.item import Item
 from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import (

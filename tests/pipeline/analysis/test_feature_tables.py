@@ -8,10 +8,9 @@ import pytest
 import xarray as xr
 
 from pipeline.analysis.activity import prompt_activity
-from pipeline.analysis.feature_inputs import Contexts
+from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import activation_scores, feature_key
-from pipeline.features.contexts import histogram_edges
 from store.datasets.groups import open_dataset, write_dataset
 from store.schema.features import FEATURES
 from tests.support.feature_builders import (

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.analysis.feature_inputs import histogram_edges
 from pipeline.analysis.scores import split_key
 from pipeline.features.contexts import (
     Contexts,
     collect_contexts,
     context_item,
     contexts_from,
-    histogram_edges,
 )
 from pipeline.features.promoted import promoted_tokens
 from pipeline.items.cache import ItemCache

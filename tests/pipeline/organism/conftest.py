@@ -3,18 +3,12 @@
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.base import load_base
 from pipeline.organism.build import OrganismReport, make_organism
 from pipeline.params.organism import OrganismParams
 from tests.support.organism import tiny_organism
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
