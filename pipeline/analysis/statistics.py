@@ -82,16 +82,26 @@ def _as_extreme(values: np.ndarray, patterns: Iterator[np.ndarray]) -> tuple[np.
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjusted p-values (q) that control the false discovery rate.
 
-    Benjamini & Hochberg 1995: q of the i-th smallest of m p-values is the minimum of
-    ``p_j m / j`` over j >= i, at most 1. NaN means not tested: it stays NaN and does not
-    count into m.
+    Benjamini & Hochberg 1995, by `scipy.stats.false_discovery_control`. NaN means not tested:
+    it stays NaN and does not count.
+
+    Parameters
+    ----------
+    p
+        (feature,) p-values.
+
+    Returns
+    -------
+    numpy.ndarray
+        (feature,) float64.
     """
+    from scipy.stats import false_discovery_control  # takes a second to import
+
     p = np.asarray(p, dtype=np.float64)
     q = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    raw = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(raw[::-1])[::-1], 1.0)
+    tested = ~np.isnan(p)
+    if tested.any():
+        q[tested] = false_discovery_control(p[tested], method="bh")
     return q
 
 
