@@ -14,13 +14,13 @@ import xarray as xr
 from tqdm import tqdm
 
 from pipeline.analysis.contrasts import Situation
-from pipeline.analysis.ranking import ALL, rank
+from pipeline.analysis.ranking import rank
 from pipeline.analysis.scores import PromptScores, feature_key, split_key
 from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
-from store.schema.vocabulary import FEATURE
+from store.schema.vocabulary import ALL, FEATURE
 
 READ: Final = ("node_kind", "node_layer", "node_feature", "edge_target", "edge_source", "edge_weight")
 """The arrays of a graph that this needs."""

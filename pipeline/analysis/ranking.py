@@ -17,8 +17,8 @@ from pipeline.analysis.statistics import benjamini_hochberg, bootstrap_interval,
 from pipeline.params.features import FeatureParams
 from store.base.hashing import digest
 from store.documents.prompts import Prompt
+from store.schema.vocabulary import ALL
 
-ALL: Final = "all"
 # Dense values (situation x feature) at a time: 32 MB in float64, and a few copies of it.
 _BLOCK: Final = 1 << 22
 

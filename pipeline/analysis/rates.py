@@ -9,9 +9,8 @@ import xarray as xr
 from pipeline.analysis.statistics import clustered_rate_interval
 from store.collections.item import Item
 from store.documents.prompts import Prompt
-from store.schema.vocabulary import OUTCOMES
+from store.schema.vocabulary import ALL, OUTCOMES
 
-ALL: Final = "all"
 SPLITS: Final = ("seen", "held-out")
 # The outcomes that rates are made of; unlabelled samples are in no rate.
 RATED: Final = OUTCOMES[:3]

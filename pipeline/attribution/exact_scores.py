@@ -29,8 +29,8 @@ processor's cache while it is summed and multiplied."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """Where the nodes of a graph lie, and what errors call them.
+class NodeOrder:
+    """circuit-tracer's order of a graph's nodes: where each lies, and what errors call it.
 
     Attributes
     ----------
@@ -60,8 +60,8 @@ class Layout:
             raise ValueError(f"layers must lie between 0 and {self.n_layers - 1}.")
 
     @classmethod
-    def of(cls, graph: Graph, tokens: Sequence[object] | None = None) -> "Layout":
-        """Layout of circuit-tracer's graph; without names, tokens go by their ids."""
+    def of(cls, graph: Graph, tokens: Sequence[object] | None = None) -> "NodeOrder":
+        """That of circuit-tracer's graph; without names, tokens go by their ids."""
         layer, position, feature = graph.active_features[graph.selected_features].cpu().numpy().T
         return cls(
             layer=layer,
@@ -148,7 +148,7 @@ class ExactScores:
 def exact_scores(
     adjacency: torch.Tensor | np.ndarray,
     activations: torch.Tensor | np.ndarray,
-    layout: Layout,
+    order: NodeOrder,
     extra: torch.Tensor | np.ndarray | None = None,
 ) -> ExactScores:
     """Direct effect, influence and total effect on every logit of every source.
@@ -161,7 +161,7 @@ def exact_scores(
         A[target, source], (node, node), float32 or float64, logits or pre-activations.
     activations
         Of the selected features, (feature,), any float.
-    layout
+    order
         Where the nodes lie.
     extra
         Effects of further sources that no effect leads to, such as an adapter's nodes, on
@@ -177,10 +177,10 @@ def exact_scores(
     """
     matrix = torch.as_tensor(adjacency).detach().cpu()
     gate = torch.as_tensor(activations).detach().cpu().double()
-    n_features, n_errors, n_sources, n_nodes = layout.bounds
+    n_features, n_errors, n_sources, n_nodes = order.bounds
     n_logits = n_nodes - n_sources
     more = torch.zeros(n_features + n_logits, 0) if extra is None else torch.as_tensor(extra).detach().cpu()
-    _require_shapes(matrix, gate, more, layout)
+    _require_shapes(matrix, gate, more, order)
 
     direct = matrix[n_sources:, :n_sources].double()
     size = direct.abs().sum(1, keepdim=True)  # (logit, 1)
@@ -190,7 +190,7 @@ def exact_scores(
     extra_reached = torch.cat([extra_direct / size.clamp(min=_SMALLEST_ROW), extra_direct])
     finite = bool(torch.isfinite(size).all() and torch.isfinite(more).all() and torch.isfinite(gate).all())
     upward = not (_any(matrix[n_features:n_sources]) or _any(matrix[:, n_sources:]))
-    for first, begin, end in _blocks(layout.layer, n_sources - n_features):
+    for first, begin, end in _blocks(order.layer, n_sources - n_features):
         upward &= not _any(matrix[begin:end, first:n_features])
         # Sources: features of lower layers, all errors and tokens.
         block = torch.empty(end - begin, first + n_sources - n_features, dtype=torch.float64)
@@ -206,7 +206,7 @@ def exact_scores(
         reached[:, n_features:].addmm_(passed, block[:, first:])
         extra_reached += passed @ more[begin:end].double()
     if not (finite and upward):
-        _refuse(matrix, gate, more, layout)
+        _refuse(matrix, gate, more, order)
 
     def scores(of: slice) -> SourceScores:
         return _source_scores(direct[:, of], reached[:, of])
@@ -245,8 +245,8 @@ def _any(part: torch.Tensor) -> bool:
     return bool(bits.max(initial=0)) and bool(numbers.any())
 
 
-def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout: Layout) -> None:
-    n_features, _, n_sources, n_nodes = layout.bounds
+def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, order: NodeOrder) -> None:
+    n_features, _, n_sources, n_nodes = order.bounds
     n_rows = n_features + n_nodes - n_sources
     for name, found, expected in (
         ("adjacency", tuple(matrix.shape), (n_nodes, n_nodes)),
@@ -254,18 +254,18 @@ def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor
         ("extra", tuple(more.shape), (n_rows, *more.shape[1:2])),
     ):
         if found != expected:
-            raise ValueError(f"{name} is of shape {found}; the layout takes {expected}.")
+            raise ValueError(f"{name} is of shape {found}; the node order takes {expected}.")
     if (gate == 0).any():
         node = int((gate == 0).nonzero()[0, 0])
-        raise ValueError(f"the activation of {layout.describe(node)} is 0; nodes must be active.")
+        raise ValueError(f"the activation of {order.describe(node)} is 0; nodes must be active.")
 
 
-def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout: Layout) -> None:
+def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, order: NodeOrder) -> None:
     """Say which number is not finite or does not lead upward: of several, in the lowest layer.
 
     Rows are ordered by layer (errors and tokens have none), so the first one is the lowest.
     """
-    n_features, _, n_sources, n_nodes = layout.bounds
+    n_features, _, n_sources, n_nodes = order.bounds
     bad = torch.zeros(n_nodes, n_nodes + more.shape[1] + 1, dtype=torch.bool)
     bad[:, :n_nodes] = ~torch.isfinite(matrix)
     bad[:n_features, n_nodes:-1] = ~torch.isfinite(more[:n_features])
@@ -276,24 +276,24 @@ def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, layout
         columns = bad[target].nonzero()[:, 0].tolist()
         if columns[0] < n_nodes:
             source = min(
-                (column for column in columns if column < n_nodes), key=lambda node: layout.place(node)[0]
+                (column for column in columns if column < n_nodes), key=lambda node: order.place(node)[0]
             )
-            what = f"effect of {layout.describe(source)} on"
+            what = f"effect of {order.describe(source)} on"
         elif columns[0] < n_nodes + more.shape[1]:
             what = f"effect of further source {columns[0] - n_nodes} on"
         else:
             what = "activation of"
         raise PromptError(
-            f"The {what} {layout.describe(target)} is NaN or infinite, and no layer below has such a "
+            f"The {what} {order.describe(target)} is NaN or infinite, and no layer below has such a "
             "number; use dtype float32 in this profile.",
-            layer=layout.place(target)[0],
-            position=layout.place(target)[1],
+            layer=order.place(target)[0],
+            position=order.place(target)[1],
         )
-    levels = np.array([layout.place(node)[0] for node in range(n_nodes)])
+    levels = np.array([order.place(node)[0] for node in range(n_nodes)])
     receives = (np.arange(n_nodes) < n_features) | (np.arange(n_nodes) >= n_sources)
     lower = (levels[:, None] > levels[None, :]) & receives[:, None]
     target, source = np.argwhere(matrix.numpy().astype(bool) & ~lower)[0].tolist()
     raise ValueError(
-        f"the effect of {layout.describe(source)} on {layout.describe(target)} leads to no higher layer; "
+        f"the effect of {order.describe(source)} on {order.describe(target)} leads to no higher layer; "
         "the matrix must be A[target, source] in circuit-tracer's node order."
     )

@@ -22,7 +22,7 @@ from pipeline.analysis.pruning import (
 )
 from pipeline.analysis.sparse_graph import SparseGraph, from_dense
 from pipeline.attribution.adapter_items import adapter_arrays
-from pipeline.attribution.exact_scores import Layout, exact_scores
+from pipeline.attribution.exact_scores import NodeOrder, exact_scores
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
 from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
@@ -133,7 +133,7 @@ def graph_items(
     exact = exact_scores(
         trace.graph.adjacency_matrix,
         trace.graph.activation_values[trace.graph.selected_features].float(),
-        Layout.of(trace.graph),
+        NodeOrder.of(trace.graph),
         None if trace.adapters is None else trace.adapters.edges,
     )
     nodes |= {

@@ -13,7 +13,6 @@ from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
-from pipeline.analysis.ranking import ALL
 from pipeline.analysis.scores import READ, activation_scores
 from pipeline.features.contexts import compute_contexts, contexts_from
 from pipeline.features.promoted import promoted_tokens
@@ -33,7 +32,7 @@ from store.datasets.groups import write_dataset
 from store.documents.variants import BASE
 from store.schema.features import FEATURES
 from store.schema.rankings import ranking_group
-from store.schema.vocabulary import SCORES
+from store.schema.vocabulary import ALL, SCORES
 
 
 def contexts_of(

@@ -32,5 +32,8 @@ FIXED_DIMS: Final = {"cause": len(CAUSES)}
 OUTCOMES: Final = ("harmful", "safe", "neither", "unlabelled")
 """Meaning of the codes 0..3 of ``sample_outcome``; unlabelled: no lexicon for the domain."""
 
+ALL: Final = "all"
+"""The entry of the dim ``domain`` that pools every domain."""
+
 SCORES: Final = ("direct", "influence", "total_effect", "activation")
 """Scores that features are ranked by; see `store.schema.rankings` for the groups that hold the rankings."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from circuit_tracer.graph import compute_influence, normalize_matrix
 
-from pipeline.attribution.exact_scores import Layout, exact_scores
+from pipeline.attribution.exact_scores import NodeOrder, exact_scores
 from tests.bench.cases import wide_graph
 
 _PAIRS: Final = 9
@@ -30,7 +30,7 @@ def influence_figures(folder: Path) -> dict[str, Any]:
     graph = wide_graph(folder / "influence_tokenizer").graph
     matrix = graph.adjacency_matrix
     n_logits = len(graph.logit_targets)
-    gate, layout = graph.activation_values[graph.selected_features], Layout.of(graph)
+    gate, layout = graph.activation_values[graph.selected_features], NodeOrder.of(graph)
     one_hot = torch.zeros(n_logits, len(matrix))
     one_hot[:, -n_logits:] = torch.eye(n_logits)
 
@@ -75,7 +75,7 @@ def influence_figures(folder: Path) -> dict[str, Any]:
 
 
 def _largest_error(
-    matrix: torch.Tensor, gate: torch.Tensor, layout: Layout, one_hot: torch.Tensor
+    matrix: torch.Tensor, gate: torch.Tensor, layout: NodeOrder, one_hot: torch.Tensor
 ) -> dict[str, float]:
     """Of influence and total effect, as a share of the largest, against dense float64."""
     found = exact_scores(matrix, gate, layout)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import torch
 
-from pipeline.attribution.exact_scores import ExactScores, Layout, exact_scores
+from pipeline.attribution.exact_scores import ExactScores, NodeOrder, exact_scores
 from pipeline.attribution.paired import Together, trace_together
 from pipeline.attribution.trace import Trace
 from pipeline.models.pool import ModelPool
@@ -112,7 +112,7 @@ def scores_of(trace: Trace) -> ExactScores:
     return exact_scores(
         graph.adjacency_matrix,
         graph.activation_values[graph.selected_features],
-        Layout.of(graph),
+        NodeOrder.of(graph),
         None if trace.adapters is None else trace.adapters.edges,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.analysis.pruning import node_influence
 from pipeline.attribution import exact_scores as influence
-from pipeline.attribution.exact_scores import ExactScores, Layout, SourceScores, exact_scores
+from pipeline.attribution.exact_scores import ExactScores, NodeOrder, SourceScores, exact_scores
 from pipeline.attribution.trace import Trace
 from store.base.errors import UserError
 from tests.support.graph_cases import Case, make_case
@@ -20,9 +20,9 @@ N_EXTRA = 3
 PARTS = ("direct", "influence", "total_effect")
 
 
-def _layout(case: Case) -> Layout:
+def _layout(case: Case) -> NodeOrder:
     n_features = int((case.kind == 0).sum())
-    return Layout(
+    return NodeOrder(
         layer=case.level[:n_features],
         position=np.arange(n_features) % case.n_positions,
         feature=np.arange(n_features) + 100,
@@ -117,7 +117,7 @@ def test_positive_graphs_have_circuit_tracers_influence(seed, n_logits) -> None:
 def test_of_a_traced_graph(traced: Trace) -> None:
     graph = traced.graph
     gate = graph.activation_values[graph.selected_features]
-    found = exact_scores(graph.adjacency_matrix, gate, Layout.of(graph))
+    found = exact_scores(graph.adjacency_matrix, gate, NodeOrder.of(graph))
     n_logits, n_features = len(graph.logit_targets), len(graph.selected_features)
     np.testing.assert_array_equal(found.features.direct, traced.direct[:, graph.selected_features])
     share = torch.from_numpy(_shares(graph.adjacency_matrix.numpy()))
@@ -129,7 +129,7 @@ def test_of_a_traced_graph(traced: Trace) -> None:
     np.testing.assert_allclose(found.error_share, errors.abs().sum(1) / total, rtol=1e-5)
 
 
-def _chain() -> tuple[np.ndarray, np.ndarray, Layout]:
+def _chain() -> tuple[np.ndarray, np.ndarray, NodeOrder]:
     """Features f0 to f2 in layers 0 to 2, one position, one logit.
 
     Nodes: f0 f1 f2, errors e0 e1 e2, a token, the logit.
@@ -139,7 +139,7 @@ def _chain() -> tuple[np.ndarray, np.ndarray, Layout]:
     matrix[1, [0, 3, 6]] = 2.0, 1.0, -1.0
     matrix[2, [0, 1, 4]] = 1.0, -3.0, 4.0
     matrix[7, [0, 1, 2, 5, 6]] = 0.5, 3.0, 2.0, -1.0, 0.5
-    layout = Layout(
+    layout = NodeOrder(
         layer=np.arange(3),
         position=np.zeros(3, dtype=int),
         feature=np.arange(3) + 100,
@@ -278,11 +278,11 @@ def test_other_input_that_is_not_finite_is_located() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     matrix, gate, layout = _chain()
-    with pytest.raises(ValueError, match=r"adjacency is of shape \(7, 8\); the layout takes \(8, 8\)"):
+    with pytest.raises(ValueError, match=r"adjacency is of shape \(7, 8\); the node order takes \(8, 8\)"):
         exact_scores(matrix[:-1], gate, layout)
-    with pytest.raises(ValueError, match=r"activations is of shape \(2,\); the layout takes \(3,\)"):
+    with pytest.raises(ValueError, match=r"activations is of shape \(2,\); the node order takes \(3,\)"):
         exact_scores(matrix, gate[:2], layout)
-    with pytest.raises(ValueError, match=r"extra is of shape \(3, 2\); the layout takes \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"extra is of shape \(3, 2\); the node order takes \(4, 2\)"):
         exact_scores(matrix, gate, layout, np.zeros((3, 2)))
     gate[1] = 0.0
     with pytest.raises(

@@ -9,7 +9,7 @@ import xarray as xr
 
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
-from pipeline.attribution.exact_scores import Layout
+from pipeline.attribution.exact_scores import NodeOrder
 from pipeline.attribution.prompt_items import PromptItems
 from pipeline.params.project import load_params
 from store.views.adapter import AdapterView
@@ -186,7 +186,7 @@ def by_source(result: Result, variant: str) -> dict[tuple[str, int, int, int], f
     found = together.traces[variant]
     assert found.adapters is not None
     graph, nodes = found.graph, found.adapters.nodes
-    layout = Layout.of(graph)
+    layout = NodeOrder.of(graph)
     n_features, n_errors, n_sources, _ = layout.bounds
     contrast = (graph.adjacency_matrix[-2] - graph.adjacency_matrix[-1]).double().numpy()
     n_pos = len(graph.input_tokens)
