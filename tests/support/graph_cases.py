@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline.analysis.pruning import (
     cumulative_share,
@@ -47,6 +46,8 @@ class Case:
     @property
     def reference(self) -> Any:
         """As much of circuit-tracer's `Graph` as its pruning reads, in float64."""
+        import torch  # only circuit-tracer needs it
+
         return SimpleNamespace(
             adjacency_matrix=torch.from_numpy(self.adjacency.astype(np.float64)),
             input_tokens=torch.arange(self.n_positions),
