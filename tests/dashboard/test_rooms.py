@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from dashboard.pages import PAGES
 from dashboard.shell import url
+from tests.support.imports import Import, dotted, imports, modules
 from tests.support.places import ROOT
 
 ROOMS: Final[dict[str, set[str]]] = {
@@ -38,56 +37,18 @@ OUTSIDE: Final[dict[str, set[str]]] = {
 AT_TOP: Final = ("pipeline.analysis", "pipeline.text", "pipeline.interventions.kinds")
 """The parts of the pipeline that need no torch; `kinds` says what a page asks the engine for."""
 
-MODULES: Final = sorted(path for path in (ROOT / "dashboard").rglob("*.py") if path.name != "__init__.py")
-
-
-class _Import:
-    """An import statement's module, and whether it is executed when its own module is."""
-
-    def __init__(self, name: str, *, at_top: bool, typing_only: bool) -> None:
-        self.name, self.at_top, self.typing_only = name, at_top, typing_only
-
-
-def _imports(path: Path) -> Iterator[_Import]:
-    """All imports of a module; ``from a import b`` names ``a.b`` where that is a module or package."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {id(inner) for node in functions for inner in ast.walk(node)}
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            names = [_named(str(node.module), alias.name) for alias in node.names]
-        for name in names:
-            yield _Import(name, at_top=id(node) not in inside, typing_only=id(node) in typing_only)
-
-
-def _named(module: str, name: str) -> str:
-    path = ROOT.joinpath(*module.split("."), name)
-    return f"{module}.{name}" if path.with_suffix(".py").exists() or path.is_dir() else module
+MODULES: Final = [path for path in modules("dashboard") if path.name != "__init__.py"]
 
 
 def _room(name: str) -> str:
     return name.split(".")[1]
 
 
-def _dotted(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
-
-
-def _pairs() -> Iterator[tuple[str, _Import]]:
+def _pairs() -> Iterator[tuple[str, Import]]:
     """Every module of the dashboard with each of its imports."""
     for path in MODULES:
-        for one in _imports(path):
-            yield _dotted(path), one
+        for one in imports(path):
+            yield dotted(path), one
 
 
 def test_a_room_imports_what_it_may() -> None:
@@ -117,7 +78,7 @@ def test_live_is_the_only_door_to_torch() -> None:
 
 def test_one_module_touches_the_url() -> None:
     for path in MODULES:
-        if _dotted(path) == "dashboard.shell.url":
+        if dotted(path) == "dashboard.shell.url":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Attribute) and node.attr == "query_params"), path
@@ -129,28 +90,6 @@ def test_one_module_touches_the_url() -> None:
 def test_pages_are_the_views_there_are() -> None:
     folders = {path.parent.name for path in (ROOT / "dashboard" / "views").glob("*/page.py")}
     assert folders == {page.name for page in PAGES}
-
-
-@pytest.mark.parametrize("package", ["store", "pipeline", "dashboard"])
-def test_no_import_circle(package: str) -> None:
-    graph = {
-        _dotted(path).removesuffix(".__init__"): {
-            one.name for one in _imports(path) if one.at_top and not one.typing_only
-        }
-        for path in (ROOT / package).rglob("*.py")
-    }
-    done: set[str] = set()
-
-    def visit(name: str, behind: tuple[str, ...]) -> None:
-        assert name not in behind, " -> ".join([*behind[behind.index(name) :], name])
-        if name in done:
-            return
-        for other in sorted(graph[name] & graph.keys() - {name}):
-            visit(other, (*behind, name))
-        done.add(name)
-
-    for name in sorted(graph):
-        visit(name, ())
 
 
 WITHOUT_TORCH: Final = """
@@ -181,7 +120,7 @@ def test_pages_work_without_torch(demo_root: Path) -> None:
     """
     scripts = [page.script for page in PAGES if not page.runs_models]
     run = {ROOT / "dashboard" / page.script for page in PAGES}
-    modules = [_dotted(path) for path in MODULES if path not in run]
+    modules = [dotted(path) for path in MODULES if path not in run]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, json.dumps(scripts), json.dumps(modules)],
         env={"EMC_ROOT": str(demo_root), "PATH": "/usr/bin:/bin", "HOME": str(demo_root)},

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+import networkx as nx
 import pytest
 
 from tests.support.imports import dotted, imports, modules
@@ -89,6 +90,41 @@ def test_a_module_is_read_in_one_sitting(package: str) -> None:
         dotted(path): n for path in modules(package) if (n := len(path.read_text("utf-8").splitlines())) > 300
     }
     assert not long
+
+
+@pytest.mark.parametrize("package", ["store", "pipeline", "dashboard"])
+def test_no_import_circle(package: str) -> None:
+    graph = nx.DiGraph()
+    for path in modules(package):
+        graph.add_edges_from(
+            (dotted(path), one.name) for one in imports(path) if one.at_top and not one.typing_only
+        )
+    assert list(nx.simple_cycles(graph.subgraph(map(dotted, modules(package))))) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("store", {*MODELS, "streamlit", "altair", "pipeline", "dashboard"}),
+        ("pipeline", {"dashboard", "tests"}),
+    ],
+)
+def test_packages_point_one_way(package: str, forbidden: set[str]) -> None:
+    for path in modules(package):
+        assert not {one.name.split(".")[0] for one in imports(path)} & forbidden, dotted(path)
+
+
+def test_modules_are_imported_not_the_stores_lazy_names() -> None:
+    # What `store/__init__.py` hands out lazily would be missing from the import closure.
+    for path in [*modules("pipeline"), *modules("store")]:
+        assert "store" not in {one.name for one in imports(path)}, dotted(path)
+
+
+def test_science_knows_nothing_of_dvc() -> None:
+    knowing = {
+        dotted(path) for path in modules("pipeline") for one in imports(path) if one.name.startswith("dvc")
+    }
+    assert knowing == {"pipeline.items.refill"}
 
 
 def test_every_room_says_what_it_is_for() -> None:
