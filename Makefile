@@ -14,7 +14,7 @@ demo: setup ## everything from a fresh clone to the dashboard on localhost:8501
 test: setup-test ## lint, types and every test, on two cores
 	ruff check . && ruff format --check .
 	mypy
-	python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=15
+	python -m pytest -n 2 --durations=15
 
 bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench
