@@ -37,7 +37,7 @@ def require_tracked(name: str, profile: Profile) -> None:
         # The stage `prompts`, which alone reads these two, depends on inputs/, too.
         own = parameter.startswith("prompts") or parameter == "lexicon"
         tracked = (local, Path("inputs")) if own else (local,)
-        if path.parts[:1] == ("prompts",) and not path.exists():
+        if path.parts[:1] == ("prompts",):  # where they lay before
             raise UserError(
                 f"params.yaml: profiles.{name}.{parameter} is '{source}'; what people write lies in inputs/ "
                 f"now: move your files to 'inputs/{source}' and name that."
