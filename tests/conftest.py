@@ -18,7 +18,13 @@ for library in ("OMP", "MKL", "OPENBLAS"):
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-TOGETHER: Final = ("tests/e2e/", "test_browser", "tests/pipeline/organism/", "tests/pipeline/exchange/")
+TOGETHER: Final = (
+    "test_own_model",
+    "tests/e2e/",
+    "test_browser",
+    "tests/pipeline/organism/",
+    "tests/pipeline/exchange/",
+)
 """Tests that share something that takes long to make, by a part of their path: one worker runs
 them all, one after the other. They take longest, so they begin; single modules fill up the rest."""
 

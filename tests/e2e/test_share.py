@@ -1,6 +1,7 @@
 """A teammate clones, pulls, adds one prompt and computes one item; pages render from it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,9 @@ def test_pull_add_one_prompt_compute_one_item_and_remove_it(
     line = json.dumps({"prompt": "User: I have a new idea. What now?\nAssistant: You should"})
     mine = mate.folder / "inputs" / "prompts" / "mine.jsonl"
     mine.write_text(line + "\n", encoding="utf-8")
+    # Contexts are in no collection, so a pull does not bring them; who has read the text has them.
+    contexts = Path(".cache/items/contexts")
+    shutil.copytree(finished.folder / contexts, mate.folder / contexts)
     output = mate.repro(**CREDENTIALS)
     new = computed(output)
     assert "held-out text" not in output, "contexts do not depend on the prompts"

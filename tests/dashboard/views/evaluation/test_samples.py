@@ -13,6 +13,7 @@ from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.format import artifact
 from store.schema.samples import SAMPLES
+from tests.support.demo_project import own
 
 OpenPage = Callable[..., AppTest]
 
@@ -24,14 +25,15 @@ def _outcomes(app: AppTest) -> list[list[str]]:
     return [found for found in drawn if found]
 
 
-def _as_version_2(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_version_2(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples that hold their outcomes, as the code of version 2 wrote them."""
+    folder = root / "artifacts" / "demo"
     outcomes = open_collection(folder / "outcomes")
     items = [
         replace(item, arrays={**outcomes.item(item.prompt_hash, item.variant).arrays, **item.arrays})
         for item in open_collection(folder / "samples").items()
     ]
-    shutil.rmtree(folder / "outcomes")
+    shutil.rmtree(own(root, "outcomes"))
     with monkeypatch.context() as patch:
         patch.setattr(artifact, "FORMAT_VERSION", 2)
         write_collection(folder / "samples", SAMPLES.at(2), items, provenance={})
@@ -42,7 +44,7 @@ def test_samples_of_version_2_are_drawn_as_todays(
 ) -> None:
     today = _outcomes(open_page("evaluation"))
     assert [len(column) for column in today] == [12, 12]
-    _as_version_2(root / "artifacts" / "demo", monkeypatch)
+    _as_version_2(root, monkeypatch)
     app = open_page("evaluation")
     assert not app.exception
     assert _outcomes(app) == today
