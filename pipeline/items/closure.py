@@ -77,6 +77,7 @@ def import_closure(module: str, root: Path = ROOT) -> tuple[str, ...]:
     return tuple(sorted(path.relative_to(root).as_posix() for path in seen))
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that take part in the numbers."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
