@@ -5,7 +5,6 @@ import torch
 
 from pipeline.analysis.pruning import find_threshold
 from pipeline.analysis.sparse_graph import SparseGraph
-from pipeline.attribution.exact_scores import NodeOrder, exact_scores
 from pipeline.attribution.paired import AdapterTrace
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
@@ -114,7 +113,6 @@ def adapter_item(pair: AdapterTrace, *, key: str, prompt_hash: str, variant: str
     chosen = graph.selected_features
     layer, position, feature = graph.active_features[chosen].numpy().T
     values = graph.activation_values[chosen].float()
-    exact = exact_scores(graph.adjacency_matrix, values, NodeOrder.of(graph), adapters.edges)
     change = causes(trace) - causes(pair.base)
     size = np.abs(change)
     nodes, edges = adapters.nodes, adapters.edges.double().numpy()
@@ -142,7 +140,7 @@ def adapter_item(pair: AdapterTrace, *, key: str, prompt_hash: str, variant: str
             "source_position": nodes.position,
             "source_component": nodes.component,
             "source_direct": edges[len(edges) - n_targets :].astype(np.float32),
-            "source_total_effect": exact.extra.total_effect.astype(np.float32),
+            "source_total_effect": adapters.total_effect.numpy(),
             "write_layer": layer.astype(np.int16),
             "write_position": position.astype(np.int32),
             "write_feature": feature.astype(np.int32),

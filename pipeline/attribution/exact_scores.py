@@ -116,6 +116,7 @@ class SourceScores:
         D (I - M)^-1 with D = A[logits, features] and M[t, s] = A[t, s] / activation(t): direct
         effects composed along all paths through selected features; logits. Of sources that
         are no features: their direct effect, plus that on features times these features' own.
+        Adapter nodes have theirs from `pipeline.attribution.total_effects`.
     """
 
     direct: np.ndarray
@@ -131,8 +132,6 @@ class ExactScores:
     ----------
     features, errors, tokens
         Scores of the graph's nodes, in its order.
-    extra
-        Scores of the further sources, in the order of their columns.
     error_share
         sum |A[logit, errors]| / sum |A[logit, :]|, (logit,), float64; its mean over logits
         and prompts is the mean error-node share. NaN where a logit has no inputs.
@@ -141,7 +140,6 @@ class ExactScores:
     features: SourceScores
     errors: SourceScores
     tokens: SourceScores
-    extra: SourceScores
     error_share: np.ndarray
 
 
@@ -149,7 +147,6 @@ def exact_scores(
     adjacency: torch.Tensor | np.ndarray,
     activations: torch.Tensor | np.ndarray,
     order: NodeOrder,
-    extra: torch.Tensor | np.ndarray | None = None,
 ) -> ExactScores:
     """Direct effect, influence and total effect on every logit of every source.
 
@@ -163,10 +160,6 @@ def exact_scores(
         Of the selected features, (feature,), any float.
     order
         Where the nodes lie.
-    extra
-        Effects of further sources that no effect leads to, such as an adapter's nodes, on
-        the selected features, then on the logits; (feature + logit, extra). Rows are
-        normalised by the sums of `adjacency` alone: extra sources are parts of its errors.
 
     Raises
     ------
@@ -179,16 +172,13 @@ def exact_scores(
     gate = torch.as_tensor(activations).detach().cpu().double()
     n_features, n_errors, n_sources, n_nodes = order.bounds
     n_logits = n_nodes - n_sources
-    more = torch.zeros(n_features + n_logits, 0) if extra is None else torch.as_tensor(extra).detach().cpu()
-    _require_shapes(matrix, gate, more, order)
+    _require_shapes(matrix, gate, order)
 
     direct = matrix[n_sources:, :n_sources].double()
     size = direct.abs().sum(1, keepdim=True)  # (logit, 1)
-    extra_direct = more[n_features:].double()
     # What has reached a node: of influence in the first n_logits rows, of effect in the others.
     reached = torch.cat([direct / size.clamp(min=_SMALLEST_ROW), direct])  # (2 logit, source)
-    extra_reached = torch.cat([extra_direct / size.clamp(min=_SMALLEST_ROW), extra_direct])
-    finite = bool(torch.isfinite(size).all() and torch.isfinite(more).all() and torch.isfinite(gate).all())
+    finite = bool(torch.isfinite(size).all() and torch.isfinite(gate).all())
     upward = not (_any(matrix[n_features:n_sources]) or _any(matrix[:, n_sources:]))
     for first, begin, end in _blocks(order.layer, n_sources - n_features):
         upward &= not _any(matrix[begin:end, first:n_features])
@@ -204,25 +194,19 @@ def exact_scores(
         passed[n_logits:] /= gate[begin:end]
         reached[:, :first].addmm_(passed, block[:, :first])
         reached[:, n_features:].addmm_(passed, block[:, first:])
-        extra_reached += passed @ more[begin:end].double()
     if not (finite and upward):
-        _refuse(matrix, gate, more, order)
+        _refuse(matrix, gate, order)
 
     def scores(of: slice) -> SourceScores:
-        return _source_scores(direct[:, of], reached[:, of])
+        influence, total_effect = reached[:, of].numpy().reshape(2, n_logits, -1)
+        return SourceScores(direct=direct[:, of].numpy(), influence=influence, total_effect=total_effect)
 
     return ExactScores(
         features=scores(slice(0, n_features)),
         errors=scores(slice(n_features, n_errors)),
         tokens=scores(slice(n_errors, n_sources)),
-        extra=_source_scores(extra_direct, extra_reached),
         error_share=(direct[:, n_features:n_errors].abs().sum(1) / size[:, 0]).numpy(),
     )
-
-
-def _source_scores(direct: torch.Tensor, reached: torch.Tensor) -> SourceScores:
-    influence, total_effect = reached.numpy().reshape(2, *direct.shape)
-    return SourceScores(direct=direct.numpy(), influence=influence, total_effect=total_effect)
 
 
 def _blocks(layers: np.ndarray, n_others: int) -> Iterator[tuple[int, int, int]]:
@@ -245,13 +229,11 @@ def _any(part: torch.Tensor) -> bool:
     return bool(bits.max(initial=0)) and bool(numbers.any())
 
 
-def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, order: NodeOrder) -> None:
-    n_features, _, n_sources, n_nodes = order.bounds
-    n_rows = n_features + n_nodes - n_sources
+def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, order: NodeOrder) -> None:
+    n_features, _, _, n_nodes = order.bounds
     for name, found, expected in (
         ("adjacency", tuple(matrix.shape), (n_nodes, n_nodes)),
         ("activations", tuple(gate.shape), (n_features,)),
-        ("extra", tuple(more.shape), (n_rows, *more.shape[1:2])),
     ):
         if found != expected:
             raise ValueError(f"{name} is of shape {found}; the node order takes {expected}.")
@@ -260,16 +242,14 @@ def _require_shapes(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor
         raise ValueError(f"the activation of {order.describe(node)} is 0; nodes must be active.")
 
 
-def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, order: NodeOrder) -> None:
+def _refuse(matrix: torch.Tensor, gate: torch.Tensor, order: NodeOrder) -> None:
     """Say which number is not finite or does not lead upward: of several, in the lowest layer.
 
     Rows are ordered by layer (errors and tokens have none), so the first one is the lowest.
     """
     n_features, _, n_sources, n_nodes = order.bounds
-    bad = torch.zeros(n_nodes, n_nodes + more.shape[1] + 1, dtype=torch.bool)
-    bad[:, :n_nodes] = ~torch.isfinite(matrix)
-    bad[:n_features, n_nodes:-1] = ~torch.isfinite(more[:n_features])
-    bad[n_sources:, n_nodes:-1] = ~torch.isfinite(more[n_features:])
+    bad = torch.zeros(n_nodes, n_nodes + 1, dtype=torch.bool)
+    bad[:, :-1] = ~torch.isfinite(matrix)
     bad[:n_features, -1] = ~torch.isfinite(gate)
     if bad.any():
         target = int(bad.any(1).nonzero()[0, 0])
@@ -279,8 +259,6 @@ def _refuse(matrix: torch.Tensor, gate: torch.Tensor, more: torch.Tensor, order:
                 (column for column in columns if column < n_nodes), key=lambda node: order.place(node)[0]
             )
             what = f"effect of {order.describe(source)} on"
-        elif columns[0] < n_nodes + more.shape[1]:
-            what = f"effect of further source {columns[0] - n_nodes} on"
         else:
             what = "activation of"
         raise PromptError(

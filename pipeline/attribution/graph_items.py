@@ -134,7 +134,6 @@ def graph_items(
         trace.graph.adjacency_matrix,
         trace.graph.activation_values[trace.graph.selected_features].float(),
         NodeOrder.of(trace.graph),
-        None if trace.adapters is None else trace.adapters.edges,
     )
     nodes |= {
         "node_influence": influence,

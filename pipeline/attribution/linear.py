@@ -112,6 +112,9 @@ class FrozenLayer:
 Visitor = Callable[[int, torch.Tensor], None]
 """Called with a layer and the gradient (rows, positions, d_model) at a site of it."""
 
+Answer = Callable[[int, torch.Tensor], torch.Tensor | None]
+"""A visitor that says what passes on: the gradient at the transcoder's input, or None."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenModel:
@@ -126,7 +129,7 @@ class FrozenModel:
         positions: torch.Tensor,
         vectors: torch.Tensor,
         *,
-        at_mlp: Visitor,
+        at_mlp: Answer,
         at_attention: Visitor,
         at_embedding: Callable[[torch.Tensor], None],
     ) -> None:
@@ -144,7 +147,9 @@ class FrozenModel:
         at_mlp, at_attention
             Called, from the highest site to the lowest, with the gradient with respect to a
             layer's transcoder output, and to the residual stream behind its attention;
-            (rows, positions, d_model), positions up to the last target's. It is changed after the call.
+            (rows, positions, d_model), positions up to the last target's. It is changed after the
+            call. `at_mlp` may give back what features that answer pass on, with respect to the
+            transcoder's input; by default they are cut, and only a skip connection passes on.
         at_embedding
             Called last, with the gradient behind the lowest attention: of embeddings, all that
             there is below, it is cheaper to know what they write there (`FrozenLayer.written`).
@@ -162,9 +167,11 @@ class FrozenModel:
         for below in range(layer - 1, -1, -1):
             block = self.layers[below]
             written = flow if block.write is None else flow * block.write[:seen]
-            at_mlp(below, written)
+            through = at_mlp(below, written)
             if block.skip is not None:
-                through = written @ block.skip
+                skipped = written @ block.skip
+                through = skipped if through is None else through + skipped
+            if through is not None:
                 flow = flow + (through if block.read is None else through * block.read[:seen])
             at_attention(below, flow)
             if below:

@@ -19,6 +19,7 @@ from pipeline.attribution.frozen import Pass, run_forward
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Sources, collect_sources
 from pipeline.attribution.threads import fitting_threads
+from pipeline.attribution.total_effects import total_effects
 from pipeline.models.replacement import ReplacementModel
 from store.base.errors import PromptError
 
@@ -34,10 +35,14 @@ class AdapterEdges:
     edges
         Direct effects on the graph's targets, selected features first, then logits;
         (row, node) float32.
+    total_effect
+        Effects on the logits along all paths through active features, selected or not;
+        (target, node) float32, logits.
     """
 
     nodes: AdapterNodes
     edges: torch.Tensor
+    total_effect: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +166,12 @@ class Tracing:
         gathered = gather(self.attribution)
         adapters = None
         if self.nodes is not None:
-            adapters = AdapterEdges(nodes=self.nodes, edges=gathered.extra)
+            engine = self.attribution
+            adapters = AdapterEdges(
+                nodes=self.nodes,
+                edges=gathered.extra,
+                total_effect=total_effects(engine.frozen, self.sources, engine.targets).cpu(),
+            )
         return Trace(
             graph=assemble(self.attribution, self.model, self.seen.token_ids),
             logits=self.seen.logits.cpu(),

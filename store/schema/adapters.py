@@ -34,7 +34,10 @@ ADAPTERS: Final = CollectionSchema(
                 "target source", "float32", "logits", "direct effect A[target, adapter node], signed"
             ),
             "source_total_effect": array(
-                "target source", "float32", "logits", "direct effects composed along all paths"
+                "target source",
+                "float32",
+                "logits",
+                "direct effects composed along all paths through active features, selected or not",
             ),
             "write_layer": array("write", "int16", "layer", "feature written to: layer, 0-based"),
             "write_position": array("write", "int32", "position", "feature written to: position"),

@@ -107,13 +107,12 @@ def row_sums(trace: Trace, *, attention: bool = False) -> torch.Tensor:
 
 
 def scores_of(trace: Trace) -> ExactScores:
-    """Exact scores of a trace, its adapter nodes included."""
+    """Exact scores of a trace's nodes."""
     graph = trace.graph
     return exact_scores(
         graph.adjacency_matrix,
         graph.activation_values[graph.selected_features],
         NodeOrder.of(graph),
-        None if trace.adapters is None else trace.adapters.edges,
     )
 
 

@@ -35,7 +35,6 @@ from tests.support.subjects import (
     graph_rows,
     make_adapted,
     row_sums,
-    scores_of,
 )
 
 N_LAYERS = 3
@@ -218,11 +217,12 @@ def test_scores_of_adapter_nodes_are_what_taking_them_out_does(case: Case, varia
     manifest = case.pool.manifest
     base = load_replacement(manifest, manifest.variant("base"), transcoders=case.pool.transcoders)
     model, through = case.pool.replacement(variant), base if attention else None
-    scores = scores_of(found).extra
-    for values, live in ((scores.direct, torch.zeros(0, 3, dtype=torch.long)), (scores.total_effect, None)):
+    nothing = torch.zeros(0, 3, dtype=torch.long)
+    direct = found.adapters.edges[-len(TARGETS) :]
+    for values, live in ((direct, nothing), (found.adapters.total_effect, None)):
         local = LocalModel(model, case.ids, live=live, through=through)
         effects = removal_effects(local, in_order, TARGETS)
-        assert (torch.from_numpy(values) + effects).abs().max() <= 1e-5 * effects.abs().max()
+        assert (values + effects).abs().max() <= 1e-5 * effects.abs().max()
 
 
 def test_direct_of_adapter_nodes_is_circuit_tracers(case: Case) -> None:

@@ -16,7 +16,6 @@ from pipeline.attribution.trace import Trace
 from store.base.errors import UserError
 from tests.support.graph_cases import Case, make_case
 
-N_EXTRA = 3
 PARTS = ("direct", "influence", "total_effect")
 
 
@@ -72,19 +71,14 @@ def test_scores_are_the_dense_inverse(seed, n_features, n_layers, n_positions, n
     random = np.random.default_rng(seed)
     matrix = case.adjacency.copy()
     matrix[random.random(len(matrix)) < 0.2] = 0.0
-    extra = random.normal(size=(n_features + n_logits, N_EXTRA)).astype(np.float32)
     gate = _activations(case, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(influence, "_BLOCK", block)
-        found = exact_scores(matrix, gate, _layout(case), extra)
+        found = exact_scores(matrix, gate, _layout(case))
 
     share = _shares(matrix)
     inverse = np.linalg.inv(np.eye(len(share)) - share) - np.eye(len(share))
     _assert_close(_joined(found, "influence"), inverse[-n_logits:, :-n_logits])
-    rows = np.r_[0:n_features, -n_logits:0]
-    total = np.maximum(np.abs(matrix.astype(np.float64)).sum(1, keepdims=True), 1e-10)[rows]
-    through = (inverse + np.eye(len(share)))[-n_logits:, rows]
-    _assert_close(found.extra.influence, through @ (extra / total))
 
     weight, sources = matrix.astype(np.float64), slice(n_features, -n_logits)
     gates = gate.astype(np.float64)[:, None]
@@ -95,9 +89,7 @@ def test_scores_are_the_dense_inverse(seed, n_features, n_layers, n_positions, n
         np.concatenate([found.errors.total_effect, found.tokens.total_effect], 1),
         weight[-n_logits:, sources] + effect @ between[:, sources],
     )
-    _assert_close(found.extra.total_effect, extra[n_features:] + effect @ (extra[:n_features] / gates))
     np.testing.assert_array_equal(_joined(found, "direct"), weight[-n_logits:, :-n_logits])
-    np.testing.assert_array_equal(found.extra.direct, extra[n_features:])
 
 
 @settings(max_examples=30, deadline=None)
@@ -152,22 +144,19 @@ def _chain() -> tuple[np.ndarray, np.ndarray, NodeOrder]:
 
 def test_a_chain_by_hand() -> None:
     matrix, gate, layout = _chain()
-    extra = np.array([[0.0], [2.0], [0.0], [3.0]], dtype=np.float32)  # writes on f1 and the logit
-    found = exact_scores(matrix, gate, layout, extra)
+    found = exact_scores(matrix, gate, layout)
     f2 = 2.0
     f1 = 3.0 + f2 * -3.0 / 6.0
     f0 = 0.5 + f1 * 2.0 / 4.0 + f2 * 1.0 / 6.0
     np.testing.assert_allclose(found.features.total_effect, [[f0, f1, f2]])
     np.testing.assert_allclose(found.errors.total_effect, [[f1 * 1.0 / 4.0, f2 * 4.0 / 6.0, -1.0]])
     np.testing.assert_allclose(found.tokens.total_effect, [[0.5 + f0 * 1.0 / 2.0 + f1 * -1.0 / 4.0]])
-    np.testing.assert_allclose(found.extra.total_effect, [[3.0 + f1 * 2.0 / 4.0]])
     f2 = 2.0 / 7.0
     f1 = 3.0 / 7.0 + f2 * -3.0 / 8.0
     f0 = 0.5 / 7.0 + f1 * 2.0 / 4.0 + f2 * 1.0 / 8.0
     np.testing.assert_allclose(found.features.influence, [[f0, f1, f2]])
     np.testing.assert_allclose(found.errors.influence, [[f1 * 1.0 / 4.0, f2 * 4.0 / 8.0, -1.0 / 7.0]])
     np.testing.assert_allclose(found.tokens.influence, [[0.5 / 7.0 + f0 * 1.0 + f1 * -1.0 / 4.0]])
-    np.testing.assert_allclose(found.extra.influence, [[3.0 / 7.0 + f1 * 2.0 / 4.0]])
     np.testing.assert_allclose(found.error_share, [1.0 / 7.0])
 
 
@@ -184,19 +173,6 @@ def test_a_feature_without_path_scores_exactly_zero() -> None:
     for part in PARTS:
         assert (getattr(found, part)[:, cut] == 0.0).all()
         assert (np.delete(getattr(found, part), cut, axis=1) != 0.0).any()
-
-
-def test_parts_of_an_error_add_up_to_it() -> None:
-    case = make_case(5)
-    layout = _layout(case)
-    n_features, n_errors, n_sources, _ = layout.bounds
-    rows = np.r_[0:n_features, n_sources : len(case.adjacency)]
-    columns = case.adjacency[rows][:, n_features:n_errors].astype(np.float64)
-    part = columns * np.random.default_rng(0).normal(size=columns.shape)
-    found = exact_scores(case.adjacency, _activations(case), layout, np.hstack([part, columns - part]))
-    for name in PARTS:
-        first, second = np.split(getattr(found.extra, name), 2, axis=1)
-        _assert_close(first + second, getattr(found.errors, name))
 
 
 def test_minus_zero_is_no_effect() -> None:
@@ -264,13 +240,6 @@ def test_numbers_that_are_not_finite_are_located(value, entries, message) -> Non
 
 def test_other_input_that_is_not_finite_is_located() -> None:
     matrix, gate, layout = _chain()
-    extra = np.zeros((4, 2))
-    extra[1:, 1] = np.nan
-    with pytest.raises(UserError, match=r"further source 1 on feature 101 at layer 1"):
-        exact_scores(matrix, gate, layout, extra)
-    extra[:3, 1] = 0.0
-    with pytest.raises(UserError, match=r"further source 1 on target 'yes'"):
-        exact_scores(matrix, gate, layout, extra)
     gate[2] = np.inf
     with pytest.raises(UserError, match=r"activation of feature 102 at layer 2, position 0"):
         exact_scores(matrix, gate, layout)
@@ -282,8 +251,6 @@ def test_what_does_not_fit_is_refused() -> None:
         exact_scores(matrix[:-1], gate, layout)
     with pytest.raises(ValueError, match=r"activations is of shape \(2,\); the node order takes \(3,\)"):
         exact_scores(matrix, gate[:2], layout)
-    with pytest.raises(ValueError, match=r"extra is of shape \(3, 2\); the node order takes \(4, 2\)"):
-        exact_scores(matrix, gate, layout, np.zeros((3, 2)))
     gate[1] = 0.0
     with pytest.raises(
         ValueError, match=r"activation of feature 101 at layer 1, .* is 0; nodes must be active"

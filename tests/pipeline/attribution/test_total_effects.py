@@ -1,0 +1,89 @@
+"""Total effects of adapter nodes: through every active feature, whichever of them are nodes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.attribution.source_nodes import Block, ExtraSources
+from pipeline.attribution.total_effects import total_effects
+from pipeline.attribution.trace import Tracing, observe
+from store.base.errors import PromptError
+from tests.support.adapter_vectors import names_of, removal_effects, split, vectors_of
+from tests.support.builders import Checkpoint
+from tests.support.local_model import LocalModel
+from tests.support.subjects import KINDS, TARGETS, Case, make_adapted, scores_of
+
+VARIANT = "stabilised@2.0"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return make_adapted(tmp_path_factory.mktemp("llama") / "x", "llama")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_quarter_of_the_nodes_changes_nothing(checkpoint: Checkpoint, kind: str) -> None:
+    case = Case.of(checkpoint, kind)
+    local = LocalModel(case.pool.replacement(VARIANT), case.ids)
+    few = case.together("base", VARIANT, nodes=len(local.active) // 4).traces[VARIANT]
+    assert len(few.graph.selected_features) < len(local.active) // 2
+    assert few.adapters is not None
+    vectors = vectors_of(*split(case.pool, case.ids, VARIANT))
+    assert list(vectors) == names_of(few.adapters.nodes)
+    measured = removal_effects(local, vectors, TARGETS)
+    assert (few.adapters.total_effect + measured).abs().max() <= 1e-5 * measured.abs().max()
+
+    # Without the features that are no nodes the number is another one: the case tells them apart.
+    selected = few.graph.active_features[few.graph.selected_features]
+    alone = removal_effects(
+        LocalModel(case.pool.replacement(VARIANT), case.ids, live=selected), vectors, TARGETS
+    )
+    assert (alone - measured).norm() > 0.01 * measured.norm()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_as_extra_sources_have_their_exact_scores(checkpoint: Checkpoint, kind: str) -> None:
+    """Another way to the same number: the sweep over a graph that holds every feature."""
+    case = Case.of(checkpoint, kind)
+    expected = scores_of(case.together("base").traces["base"]).features.total_effect
+    tracing = _tracing(case)
+    blocks, n_features = tracing.sources.blocks, len(tracing.sources.features)
+    extra = ExtraSources(mlp=blocks, attention=[[] for _ in blocks], n_columns=n_features)
+    effects = total_effects(
+        tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
+    )
+    np.testing.assert_allclose(effects, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_parts_of_a_source_add_up_to_it(checkpoint: Checkpoint) -> None:
+    case = Case.of(checkpoint)
+    tracing = _tracing(case)
+    whole = torch.randn(1, tracing.sources.errors.shape[2], generator=torch.Generator().manual_seed(0))
+    parts = torch.cat([whole, 0.3 * whole, 0.7 * whole])
+    block = Block(position=3, start=0, stop=3, vectors=parts)
+    extra = ExtraSources(mlp=[[block], [], []], attention=[[], [], []], n_columns=3)
+    effects = total_effects(
+        tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
+    )
+    torch.testing.assert_close(effects[:, 1] + effects[:, 2], effects[:, 0], rtol=1e-4, atol=1e-6)
+    assert effects.abs().max() > 0
+
+
+def test_what_is_not_finite_is_refused(checkpoint: Checkpoint) -> None:
+    case = Case.of(checkpoint)
+    tracing = _tracing(case)
+    vectors = torch.full((1, tracing.sources.errors.shape[2]), torch.inf)
+    block = Block(position=3, start=0, stop=1, vectors=vectors)
+    extra = ExtraSources(mlp=[[block], [], []], attention=[[], [], []], n_columns=1)
+    with pytest.raises(PromptError, match="Total effects of adapter nodes are NaN or infinite"):
+        total_effects(
+            tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
+        )
+
+
+def _tracing(case: Case) -> Tracing:
+    model = case.pool.replacement("base")
+    seen, sources = observe(model, case.ids)
+    return Tracing(model, seen, seen.frozen, sources, None, TARGETS, batch_size=128)
