@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_a_killed_run_goes_on_to_the_same_result(finished: Project, tmp_path: Pa
     # The DVC cache would refill the item cache and leave nothing to interrupt.
     shutil.rmtree(project.folder / ".dvc" / "cache")
     stage = subprocess.Popen(
-        ["python", "-m", "pipeline.stages.graphs", "organism"],
+        [sys.executable, "-m", "pipeline.stages.graphs", "organism"],  # itself, not one that asks for it
         cwd=project.folder,
         env=environment(),
         stdout=subprocess.DEVNULL,

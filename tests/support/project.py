@@ -13,16 +13,18 @@ from typing import Any
 import yaml
 
 from pipeline.items.closure import ROOT
+from tests.support.stage_server import stage_python
 
 TINY = Path(__file__).with_name("tiny.yaml")
 """Parameters of a profile that runs through every stage in about a minute."""
 
 
 def environment() -> dict[str, str]:
-    """The tests' own interpreter first on PATH, no settings of the user."""
+    """The tests' own interpreter first on PATH, stages from the server; no settings of the user."""
+    places = [str(stage_python()), str(Path(sys.executable).parent), os.environ["PATH"]]
     return {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(places),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_AUTHOR_NAME": "test",
         "GIT_AUTHOR_EMAIL": "test@localhost",

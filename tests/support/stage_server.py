@@ -1,0 +1,84 @@
+"""Stages without their imports: each runs in a fork of one process that has the libraries.
+
+Torch and circuit-tracer take five seconds to import, and the tests of a whole project run half
+a hundred stages. `stage_python` gives a folder to put first on PATH: its ``python -m
+pipeline.stages...`` asks the server, which forks; all else is the real interpreter. The
+project's own modules are imported in the fork, from the folder that the stage runs in.
+"""
+
+import atexit
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_SERVER: Final = """
+import json, os, runpy, signal, socket, sys
+import circuit_tracer.replacement_model, filelock, pandas, peft, pydantic, safetensors.torch
+import scipy.stats, torch, transformers, xarray, yaml, zarr
+# Found in no package's __init__, and loaded by every stage.
+import circuit_tracer.graph, circuit_tracer.transcoder.cross_layer_transcoder, transformer_lens.hook_points
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
+torch.use_deterministic_algorithms(True)
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits is a fork, and nobody waits for it
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print(flush=True)
+    while True:
+        client, _ = listener.accept()
+        if not os.fork():
+            break
+        client.close()
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+said, streams, _, _ = socket.recv_fds(client, 2**20, 3)
+program = os.fork()
+if program:
+    code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
+    client.send(bytes([code & 255]))
+    os._exit(0)
+client.close()
+for number, stream in enumerate(streams):
+    os.dup2(stream, number)
+    os.close(stream)
+sys.argv, folder, environment = json.loads(said)
+os.environ.clear()
+os.environ.update(environment)
+os.chdir(folder)
+sys.path.insert(0, folder)
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+_CLIENT: Final = """#!{python} -IS
+import sys
+if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith("pipeline.stages."):
+    import os
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+import json, os, socket
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    socket.send_fds(server, [json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ)]).encode()], [0, 1, 2])
+    sys.exit((server.recv(1) or b"\\xff")[0])
+"""
+
+
+@cache
+def stage_python() -> Path:
+    """Folder of the program ``python``; the server ends with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="stages"))
+    address = folder / "server"
+    server = subprocess.Popen(
+        [sys.executable, "-P", "-c", _SERVER, str(address)], stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(server.kill)
+    assert server.stdout is not None
+    assert server.stdout.readline(), "the server of stages did not start"
+    client = folder / "python"
+    client.write_text(_CLIENT.format(python=sys.executable, address=str(address)), encoding="utf-8")
+    client.chmod(0o755)
+    return folder
