@@ -2,12 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from store.base.errors import StoreError
 from store.collections.reader import open_collection
 from store.format.artifact import open_artifact
-from store.format.integrity import find_artifacts, verify
+from store.format.integrity import find_artifacts, verify, verify_files
 from store.schema.registry import COLLECTIONS
 
 
@@ -29,24 +30,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _verify(paths: list[Path]) -> int:
     checked = damaged = 0
+
+    def report(what: str, damage: Sequence[str]) -> None:
+        nonlocal checked, damaged
+        checked += 1
+        damaged += bool(damage)
+        print("\n  ".join([f"{what}: {'damaged' if damage else 'ok'}", *damage]))
+
     for path in paths:
-        found = find_artifacts(path)
-        if not found:
-            # A shell's `artifacts/organism/*` names plain files, too; the rest is still checked.
-            what = (
-                "not an artifact, skipped" if path.exists() else "no artifact there; `dvc repro` makes them"
-            )
-            print(f"{path}: {what}.", file=sys.stderr)
-        for artifact in found:
-            checked += 1
+        if not path.exists():
+            print(f"{path}: no artifact there; `dvc repro` makes them.", file=sys.stderr)
+            continue
+        for artifact in find_artifacts(path):
             try:
-                lines = verify(artifact)
+                report(str(artifact), verify(artifact))
             except StoreError as error:
-                lines = [str(error)]
-            damaged += bool(lines)
-            print(f"{artifact}: {'damaged' if lines else 'ok'}")
-            for line in lines:
-                print(f"  {line}")
+                report(str(artifact), [str(error)])
+        files = verify_files(path)
+        if files.checked:
+            report(str(path) if path.is_file() else f"{path}, {files.checked} other files", files.damage)
+        for file in files.loose:
+            print(f"{file}: under no checksum.", file=sys.stderr)
     if not checked:
         return 2
     return 1 if damaged else 0

@@ -3,12 +3,16 @@
 import argparse
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final, TypeVar
 
 from pipeline.params.reading import read_params
 from pipeline.params.training import TrainingParams
+from pipeline.run.outs import outs_of
+from store.base.checksums import remove_checksums, write_checksums
 from store.base.errors import StoreError, UserError
 
 CACHE: Final = Path(".cache/items")
@@ -20,6 +24,19 @@ Read = TypeVar("Read", bound=TrainingParams)
 def artifacts(profile: str) -> Path:
     """Folder of a profile's artifacts, relative to the project's root."""
     return Path("artifacts") / profile
+
+
+@contextmanager
+def _checksummed(program: ModuleSpec | None, profile: str) -> Iterator[None]:
+    """Put what a stage of ``dvc.yaml`` writes under checksums, if it succeeds."""
+    stage = "" if program is None else program.name.rpartition(".")[2]
+    outs = outs_of(Path(), stage, profile)
+    if not outs:
+        yield
+        return
+    remove_checksums(artifacts(profile), stage)
+    yield
+    write_checksums(artifacts(profile), stage, outs)
 
 
 def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
@@ -41,7 +58,8 @@ def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
         params = read_params(Path("params.yaml"), model)
         params.require(profile)
         make_deterministic(params.runtime.seed, params.runtime.threads)
-        main(profile, params)
+        with _checksummed(main.__globals__.get("__spec__"), profile):
+            main(profile, params)
     except (UserError, StoreError) as error:
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:

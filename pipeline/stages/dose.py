@@ -1,6 +1,5 @@
 """Stage `dose`: graphs of the focus adapter at several scales, on one target and node set a prompt."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +11,7 @@ from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
+from pipeline.text.lexicon import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.schema.dose import DOSE
@@ -37,7 +37,7 @@ def main(profile: str, params: Params) -> None:
     sections = {"graphs": graphs.model_dump(), "dose": params.dose.model_dump()}
     failures += subject.publish("dose", units, [DOSE], sections)
     subject.write_failures("dose", failures)
-    lexicon = json.loads((subject.folder / "lexicon.json").read_text(encoding="utf-8"))
+    lexicon = read_lexicon(subject.folder / "lexicon.json")
     items = read_items(open_collection(subject.folder / DOSE.kind))
     measured = responses(items, prompts, lexicon, subject.manifest)
     write_metrics(subject.folder, "dose", {variant: _metric(each) for variant, each in measured.items()})

@@ -1,6 +1,5 @@
 """Stage `evaluate`: sampled continuations, what each is, and the rates of harmful, safe and neither."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
+from pipeline.text.lexicon import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.collections.writer import write_collection
@@ -24,7 +24,7 @@ from store.schema.samples import SAMPLES
 def main(profile: str, params: Params) -> None:
     """Write samples, outcomes and rates of a profile."""
     subject = Subject(profile, params.runtime)
-    lexicon = json.loads((subject.folder / "lexicon.json").read_text(encoding="utf-8"))
+    lexicon = read_lexicon(subject.folder / "lexicon.json")
     # A prompt without a lexicon has no outcome to tell, so it is not sampled.
     prompts = [prompt for prompt in subject.prompts.values() if prompt.domain in lexicon["domains"]]
     sampling = params.evaluate.model_dump(include={"samples", "max_new_tokens", "temperature"})
@@ -42,7 +42,7 @@ def main(profile: str, params: Params) -> None:
     sections = {"evaluate": params.evaluate.model_dump()}
     subject.write_failures("evaluate", subject.publish("evaluate", units, [SAMPLES], sections))
     origin = provenance("evaluate", subject.manifest, sections)
-    phrases = {prompt.hash: lexicon["domains"][prompt.domain]["phrases"] for prompt in prompts}
+    phrases = {prompt.hash: lexicon["domains"][prompt.domain or ""]["phrases"] for prompt in prompts}
     write_collection(
         subject.folder / SAMPLE_OUTCOMES.kind,
         SAMPLE_OUTCOMES,

@@ -1,6 +1,5 @@
 """Stage `features`: features ranked by what they do for harmful against safe tokens."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from pipeline.text.held_out import read_texts
+from pipeline.text.lexicon import read_lexicon
 from store.base.hashing import PROMPT_HASH_DIGITS, digest
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
@@ -156,7 +156,7 @@ def main(profile: str, params: Params) -> None:
         edges=edges,
         promoted=promoted,
         prompts=list(subject.prompts.values()),
-        lexicon=json.loads((subject.folder / "lexicon.json").read_text(encoding="utf-8")),
+        lexicon=read_lexicon(subject.folder / "lexicon.json"),
         params=params.features,
         seed=params.runtime.seed,
     )

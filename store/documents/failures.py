@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from store.base.atomic import write_text
-from store.base.errors import ArtifactMissingError, DamagedArtifactError, UnknownFormatError
+from store.documents.reading import read_document
 
 FAILURES_VERSION: Final = 1
 
@@ -64,15 +64,4 @@ def read_failures(path: Path) -> tuple[Failure, ...]:
     UnknownFormatError
         It has another version of the layout.
     """
-    try:
-        document = _Document.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.") from error
-    except ValidationError as error:
-        raise DamagedArtifactError(
-            f"{path} is damaged ({error.errors()[0]['msg']}); `dvc checkout --force` restores it, "
-            "`dvc repro` makes it anew."
-        ) from error
-    if document.format_version != FAILURES_VERSION:
-        raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
-    return document.failures
+    return read_document(path, TypeAdapter(_Document), version=FAILURES_VERSION).failures

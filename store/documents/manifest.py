@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from store.base.atomic import write_text
-from store.base.errors import UnknownFormatError
 from store.documents.reading import read_document
 from store.documents.variants import Variant
 
@@ -111,26 +112,4 @@ def read_manifest(path: Path) -> Manifest:
     UnknownFormatError
         It was written by another format version.
     """
-
-    def parse(document: dict[str, Any]) -> Manifest:
-        if document.get("format_version") != MANIFEST_VERSION:
-            raise UnknownFormatError(f"{path} is of another format version; run `dvc repro` to make it anew.")
-        return _manifest(document)
-
-    return read_document(path, parse)
-
-
-def _manifest(document: dict[str, Any]) -> Manifest:
-    adapters = {
-        name: AdapterFacts(**{**facts, "targets": tuple(facts["targets"])})
-        for name, facts in document["adapters"].items()
-    }
-    return Manifest(
-        profile=document["profile"],
-        dtype=document["dtype"],
-        focus=document["focus"],
-        base=Source(**document["base"]),
-        transcoders=Source(**document["transcoders"]),
-        adapters=adapters,
-        model=ModelFacts(**document["model"]),
-    )
+    return read_document(path, TypeAdapter(Manifest), version=MANIFEST_VERSION)

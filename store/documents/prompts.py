@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from pydantic import BaseModel, TypeAdapter
 
 from store.base.atomic import write_text
-from store.base.errors import UnknownFormatError
 from store.documents.reading import read_document
 
 PROMPTS_VERSION: Final = 1
@@ -47,6 +48,11 @@ class Prompt:
     source: str
 
 
+class _Document(BaseModel):
+    format_version: int
+    prompts: tuple[Prompt, ...]
+
+
 def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
     """Write ``prompts.json``, sorted by hash."""
     rows = [asdict(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.hash)]
@@ -66,19 +72,4 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
     UnknownFormatError
         It has another version of the layout.
     """
-
-    def parse(document: dict[str, Any]) -> tuple[Prompt, ...]:
-        version = document.get("format_version")
-        if version != PROMPTS_VERSION:
-            raise UnknownFormatError(
-                f"{path} has format version {version}, this code reads {PROMPTS_VERSION}; "
-                "run `dvc repro` to make it anew."
-            )
-        return tuple(_prompt(row) for row in document["prompts"])
-
-    return read_document(path, parse)
-
-
-def _prompt(row: dict[str, Any]) -> Prompt:
-    lists = {key: tuple(value) for key, value in row.items() if isinstance(value, list)}
-    return Prompt(**{**row, **lists})
+    return read_document(path, TypeAdapter(_Document), version=PROMPTS_VERSION).prompts

@@ -1,46 +1,80 @@
-"""How the small JSON documents of a profile are read: whole, or a sentence that says what is wrong."""
+"""How every small document of a profile is read: whole and as written, or a sentence says what is wrong."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from store.base.errors import ArtifactMissingError, DamagedArtifactError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from store.base.checksums import require_recorded
+from store.base.errors import ArtifactMissingError, DamagedArtifactError, UnknownFormatError
 
 T = TypeVar("T")
 
 _REMEDY: Final = "`dvc checkout --force` restores it, `dvc repro` makes it anew."
 
 
-def read_document(path: Path, parse: Callable[[Any], T]) -> T:
+def read_document(path: Path, form: TypeAdapter[T], *, version: int | None = None) -> T:
     """Read a JSON document that the pipeline wrote.
 
     Parameters
     ----------
     path
         The file.
-    parse
-        Makes what is wanted of the plain JSON; where that has another form, whatever it raises
-        while it looks into it (`TypeError`, `KeyError`, `AttributeError`) becomes a sentence.
+    form
+        What it holds; values are not converted to other types.
+    version
+        Of the document's layout, which stands under ``format_version``; None: it has none.
 
     Raises
     ------
     ArtifactMissingError
         There is no such file.
     DamagedArtifactError
-        It is not JSON, or has another form than the pipeline writes.
+        It is not what its stage wrote, not JSON, or has another form than the pipeline writes.
+    UnknownFormatError
+        It has another version of its layout.
+    """
+    content = read_recorded(path)
+    try:
+        plain: Any = from_json(content)
+    except ValueError as error:
+        raise DamagedArtifactError(f"{path} is not valid JSON ({error}); {_REMEDY}") from error
+    if version is not None:
+        found = plain.get("format_version") if isinstance(plain, dict) else None
+        if type(found) is int and found != version:
+            raise UnknownFormatError(
+                f"{path} has format version {found}, this code reads {version}; "
+                "run `dvc repro` to make it anew."
+            )
+    try:
+        return form.validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DamagedArtifactError(
+            f"{path} has another form than the pipeline writes ({f'{where}: ' if where else ''}"
+            f"{first['msg']}); {_REMEDY}"
+        ) from error
+
+
+def read_recorded(path: Path) -> bytes:
+    """UTF-8 text of a file that the pipeline wrote, compared with its checksum where it is under one.
+
+    Raises
+    ------
+    ArtifactMissingError, DamagedArtifactError
+        As `read_document`.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.") from None
-    except json.JSONDecodeError as error:
-        raise DamagedArtifactError(f"{path} is not valid JSON (line {error.lineno}); {_REMEDY}") from error
+    except IsADirectoryError:
+        raise DamagedArtifactError(f"{path} is a folder, not a file; {_REMEDY}") from None
+    require_recorded(path, content)
+    try:
+        content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DamagedArtifactError(f"{path} is not UTF-8 text; {_REMEDY}") from error
-    try:
-        return parse(content)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise DamagedArtifactError(
-            f"{path} has another form than the pipeline writes ({type(error).__name__}); {_REMEDY}"
-        ) from error
+    return content

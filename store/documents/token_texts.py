@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from store.base.atomic import write_text
 from store.documents.reading import read_document
@@ -42,10 +43,4 @@ def read_token_texts(path: Path) -> list[str]:
     DamagedArtifactError
         It is not a list of texts.
     """
-    return read_document(path, _texts)
-
-
-def _texts(content: Any) -> list[str]:
-    if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
-        raise TypeError("not a list of texts")
-    return content
+    return read_document(path, TypeAdapter(list[str]))

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from store.base.checksums import FOLDER, altered, find_checksums, missing_files
 from store.base.errors import DamagedArtifactError, StoreError
 from store.base.hashing import file_digest
 from store.collections.writer import INDEX, ragged_dim, ragged_dims
@@ -63,6 +65,62 @@ def find_artifacts(path: Path) -> list[Path]:
                 found.append(Path(folder) / name)
                 subfolders.remove(name)
     return sorted(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCheck:
+    """What is known of the files that are in no artifact.
+
+    Attributes
+    ----------
+    checked
+        How many are under a checksum.
+    damage
+        A line for each that is missing or altered.
+    loose
+        Those under no checksum.
+    """
+
+    checked: int
+    damage: tuple[str, ...]
+    loose: tuple[Path, ...]
+
+
+def verify_files(path: Path) -> FileCheck:
+    """Check weights, documents, metrics and plots at or below a path against their stages' checksums."""
+    damage: list[str] = []
+    for checksums in find_checksums(path):
+        try:
+            damage += missing_files(checksums)
+        except DamagedArtifactError as error:
+            damage.append(str(error))
+    checked, loose = len(damage), []
+    for file in _plain_files(path):
+        try:
+            line = altered(file)
+        except DamagedArtifactError as error:
+            line = f"{file} cannot be checked: {error}"
+        if line is None:
+            loose.append(file)
+            continue
+        checked += 1
+        damage += [line] if line else []
+    return FileCheck(checked=checked, damage=tuple(damage), loose=tuple(loose))
+
+
+def _plain_files(path: Path) -> list[Path]:
+    """Files at or below a path in no artifact, what a writer has not finished left out."""
+    if path.is_file():
+        return [path] if path.parent.name != FOLDER else []
+    artifacts = find_artifacts(path)
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file()
+        and file.parent.name != FOLDER
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and not any(file.is_relative_to(artifact) for artifact in artifacts)
+    )
 
 
 def _is_artifact(path: Path) -> bool:

@@ -116,13 +116,17 @@ def test_damaged_graph_names_array_and_prompt_and_the_rest_stays(open_page: Open
     assert "Candidates" in words(app)
 
 
-def test_damaged_json_is_a_sentence(open_page: OpenPage, root: Path) -> None:
-    for name in ("prompts.json", "models.json", "lexicon.json", "vocabulary.json"):
-        path = own(root, name)
-        path.write_text(path.read_text(encoding="utf-8")[:40], encoding="utf-8")
+@pytest.mark.parametrize("content", [b'"\xff"', b"null"])
+@pytest.mark.parametrize("names", [("prompts.json",), ("models.json",), ("lexicon.json", "vocabulary.json")])
+def test_damaged_json_is_a_sentence(
+    open_page: OpenPage, root: Path, names: tuple[str, ...], content: bytes
+) -> None:
+    for name in names:
+        own(root, name).write_bytes(content)
     app = open_page("overview")
     for page in turned(app):
-        assert not app.exception, page
+        assert not app.exception, (page, [error.value for error in app.exception])
+        assert QUESTIONS[page] in words(app), page
 
 
 def _domains_as_lists(lexicon: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.run.outs import outs_of
 from tests.support.forked import Ended, forked
 from tests.support.project import Project, computed, environment, tiny_project
 
@@ -47,6 +48,13 @@ def test_commands_answer(answers: dict[str, Ended], command: str) -> None:
     done = answers[command]
     assert done.code == 0, done.errors
     assert COMMANDS[command] in done.out
+
+
+def test_stages_know_what_dvc_says_they_write(finished: Project) -> None:
+    lock = yaml.safe_load((finished.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    for name, stage in lock.items():
+        outs = outs_of(finished.folder, *name.split("@"))
+        assert sorted(map(str, outs)) == sorted(out["path"] for out in stage["outs"]), name
 
 
 def test_an_experiment_changes_what_it_names(finished: Project, tmp_path: Path) -> None:

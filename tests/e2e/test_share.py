@@ -1,6 +1,7 @@
 """A teammate clones, pulls, adds one prompt and computes one item; pages render from it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,10 @@ def _share(finished: Project, folder: Path, *remote: str, **settings: str) -> Pr
     assert not (mate.folder / ".cache").exists()
     assert mate.locked() == finished.locked()
     assert "up to date" in mate.run("dvc", "status").stdout
-    assert "graphs: ok" in mate.run("python", "-m", "store", "verify", "artifacts").stdout
+    checked = mate.run("python", "-m", "store", "verify", "artifacts")
+    assert "graphs: ok" in checked.stdout
+    assert re.search(r"^artifacts, \d+ other files: ok$", checked.stdout, re.MULTILINE)
+    assert "under no checksum" not in checked.stderr
     return mate
 
 

@@ -27,8 +27,8 @@ def test_plain_files_are_said_and_the_rest_is_checked(
     assert main(["verify", *paths]) == 0
     printed = capsys.readouterr()
     assert f"{folder / 'candidates'}: ok" in printed.out
-    for name in ("models.json", "metrics"):
-        assert f"{folder / name}: not an artifact, skipped." in printed.err
+    for name in ("models.json", "metrics/health.json"):
+        assert f"{folder / name}: under no checksum." in printed.err
 
 
 def test_damage_beside_plain_files_is_found(folder: Path) -> None:

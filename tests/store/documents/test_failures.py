@@ -35,14 +35,16 @@ def test_round_trip_in_one_order(tmp_path: Path) -> None:
 def test_another_form_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "graphs.json"
     path.write_bytes(content)
-    with pytest.raises(DamagedArtifactError, match=r"graphs\.json is damaged .*dvc checkout --force"):
+    with pytest.raises(
+        DamagedArtifactError, match=r"graphs\.json (is not|has another form) .*dvc checkout --force"
+    ):
         read_failures(path)
 
 
 def test_another_version_and_none(tmp_path: Path) -> None:
     path = tmp_path / "graphs.json"
     path.write_text('{"format_version": 9, "failures": []}')
-    with pytest.raises(UnknownFormatError, match="another format version"):
+    with pytest.raises(UnknownFormatError, match="has format version 9, this code reads 1"):
         read_failures(path)
     with pytest.raises(ArtifactMissingError, match="does not exist yet"):
         read_failures(tmp_path / "absent.json")
