@@ -41,18 +41,19 @@ class ItemCache:
     def get(self, kind: str, key: str) -> Item | None:
         """The item, or None if it is not there (or is damaged, and then removed)."""
         path = self._path(kind, key)
-        if not path.exists():
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
             return None
-        content = path.read_bytes()
         try:
             arrays = load(content)
             length = struct.unpack("<Q", content[:8])[0]
             header = json.loads(content[8 : 8 + length])["__metadata__"]
         except (SafetensorError, struct.error, ValueError, KeyError):
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may have seen it, too
             return None
         if header.pop("checksum", None) != _checksum(arrays, header) or header["key"] != key:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may have seen it, too
             return None
         return Item(
             key=key,
@@ -74,7 +75,21 @@ class ItemCache:
             "scalars": json.dumps(dict(item.scalars), sort_keys=True),
         }
         metadata = {**header, "checksum": _checksum(arrays, header)}
-        write_bytes(self._path(kind, item.key), save(arrays, metadata))
+        write_bytes(self._path(kind, item.key), _serialised(arrays, metadata))
+
+
+def _serialised(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """A safetensors file whose bytes follow from what it holds.
+
+    The library lays numbers out in an order of its own, but names what it holds in one that
+    differs from call to call; so the header is written again, sorted, as its format allows:
+    its length, then JSON padded with spaces to a multiple of eight bytes.
+    """
+    content = save(arrays, metadata)
+    (length,) = struct.unpack("<Q", content[:8])
+    header = canonical_json(json.loads(content[8 : 8 + length])).encode()
+    header += b" " * (-len(header) % 8)
+    return b"".join((struct.pack("<Q", len(header)), header, memoryview(content)[8 + length :]))
 
 
 def _checksum(arrays: dict[str, np.ndarray], header: dict[str, str]) -> str:

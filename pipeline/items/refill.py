@@ -9,33 +9,52 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.units import ItemName
-from store.base.errors import StoreError
+from store.base.errors import ArtifactMissingError, ReplacedArtifactError, StoreError
 from store.collections.reader import open_collection
+
+_ATTEMPTS: Final = 5
+"""Times that a store is opened; one that is replaced more often is no source."""
 
 
 def refill(cache: ItemCache, kind: str, names: Sequence[ItemName], out: Path) -> int:
     """Put what the previous version of the collection at `out` holds into the cache.
 
     Only when one of the named items is not in the cache. A damaged or older store is no source;
-    its items are then computed again. Returns the number of items put.
+    its items are then computed again. One that another run replaces meanwhile, or that DVC
+    removes, is looked for again: what has taken its place is as good. Returns the number of items
+    put.
     """
-    wanted = {name.key for name in names if not cache.holds(kind, name.key)}
-    if not wanted:
-        return 0
-    with _previous(out) as folder:
-        if folder is None:
-            return 0
-        try:
-            collection = open_collection(folder)
-            found = collection.index[collection.index["key"].isin(wanted)]
-            for row in found.itertuples():
-                cache.put(kind, collection.item(row.prompt_hash, row.variant))
-        except StoreError:
-            return 0
-    return len(found)
+    lacked = _lacked(cache, kind, names)
+    wanted = lacked
+    for _ in range(_ATTEMPTS):
+        if not wanted:
+            break
+        with _previous(out) as folder:
+            if folder is None:
+                break
+            try:
+                _put(cache, kind, wanted, folder)
+                break
+            except (ReplacedArtifactError, ArtifactMissingError):
+                wanted = _lacked(cache, kind, names)
+            except StoreError:
+                break
+    return len(lacked) - len(_lacked(cache, kind, names))
+
+
+def _lacked(cache: ItemCache, kind: str, names: Sequence[ItemName]) -> set[str]:
+    return {name.key for name in names if not cache.holds(kind, name.key)}
+
+
+def _put(cache: ItemCache, kind: str, wanted: set[str], folder: Path) -> None:
+    collection = open_collection(folder)
+    index = collection.index
+    for row in index[index["key"].isin(wanted)].itertuples():
+        cache.put(kind, collection.item(row.prompt_hash, row.variant))
 
 
 @contextmanager

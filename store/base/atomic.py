@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import fcntl
+import filecmp
 import os
 import platform
 import re
@@ -49,7 +50,9 @@ def published_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `path` when the block succeeds.
 
     Writers never mix: each fills a folder of its own, and the last to finish wins whole.
-    What was at `path` stays until then, and for good if the block fails.
+    What was at `path` stays until then, and for good if the block fails, or if the new one is
+    the same to the byte: of programs that make the same at once, none takes away what another
+    has just opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
@@ -58,10 +61,29 @@ def published_folder(path: Path) -> Iterator[Path]:
         aside.chmod(0o755)
         yield aside
         with locked(path.parent):
-            _put_in_place(aside, path)
+            if not _same(aside, path):
+                _put_in_place(aside, path)
     finally:
         # What was replaced, or what was not finished.
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two folders are there and hold the same files, to the byte."""
+    try:
+        sizes = _sizes(one)
+        return (
+            other.is_dir()
+            and sizes == _sizes(other)
+            and all(filecmp.cmp(one / name, other / name, shallow=False) for name in sizes)
+        )
+    except FileNotFoundError:  # DVC removes it
+        return False
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.stat().st_size for path in files}
 
 
 def _put_in_place(aside: Path, path: Path) -> None:

@@ -1,5 +1,7 @@
 """The item cache gives back exactly what was put, or nothing."""
 
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors.numpy import load, save
 
 from pipeline.items.cache import ItemCache
 from tests.support.items import KEY, small_item
@@ -38,6 +41,61 @@ def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:
     back = cache.get(KIND, KEY)
     assert back is not None
     np.testing.assert_array_equal(back.arrays["x"], array)
+
+
+def test_the_bytes_follow_from_key_and_arrays(tmp_path: Path) -> None:
+    arrays = {
+        "wide": np.arange(3, dtype=np.int64),
+        "b": np.ones((2, 3), dtype=np.float32),
+        "flag": np.array([True]),
+        "a": np.zeros(0, dtype=np.int16),
+    }
+    written = set()
+    for number in range(24):
+        cache = ItemCache(tmp_path / str(number))
+        order = sorted(arrays, reverse=bool(number % 2))
+        cache.put(KIND, small_item(**{name: arrays[name] for name in order}))
+        (path,) = cache.root.rglob("*.safetensors")
+        written.add(path.read_bytes())
+    (content,) = written
+    loaded = load(content)  # the library's own reader, which checks the header's claims
+    assert {name: each.tobytes() for name, each in loaded.items()} == {
+        name: each.tobytes() for name, each in arrays.items()
+    }
+    assert all(loaded[name].dtype == array.dtype for name, array in arrays.items())
+    assert struct.unpack("<Q", content[:8])[0] % 8 == 0, "numbers begin where they can be mapped"
+
+
+def test_entries_whose_header_is_in_another_order_are_read(tmp_path: Path) -> None:
+    cache = ItemCache(tmp_path)
+    cache.put(KIND, small_item())
+    (path,) = tmp_path.rglob("*.safetensors")
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+    metadata = dict(reversed(header["__metadata__"].items()))
+    path.write_bytes(save(load(content), metadata))
+    back = cache.get(KIND, KEY)
+    assert back is not None
+    assert back.scalars == small_item().scalars
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_entry_that_another_process_removes_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    cache = ItemCache(tmp_path)
+    cache.put(KIND, small_item())
+    (path,) = tmp_path.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    read = Path.read_bytes
+
+    def removed(self: Path) -> bytes:
+        content = b"" if when == "before" else read(self)
+        self.unlink()
+        return content or read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", removed)
+    assert cache.get(KIND, KEY) is None
 
 
 def test_every_truncation_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:

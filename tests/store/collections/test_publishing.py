@@ -82,6 +82,40 @@ def test_a_reader_of_a_replaced_store_is_told(tmp_path) -> None:
     assert open_collection(path).item(*first).arrays["candidate_token"][0] == 2
 
 
+def test_a_store_that_is_written_again_the_same_stays_open(tmp_path) -> None:
+    path = tmp_path / "c"
+    _publish(path, 1, 1)
+    before, inode = open_collection(path), path.stat().st_ino
+    _publish(path, 1, 3)
+    assert _marks(before) == {1.0}
+    assert path.stat().st_ino == inode
+    assert [entry.name for entry in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("what", ["altered", "longer", "missing", "more"])
+def test_a_damaged_store_is_written_again(tmp_path, what) -> None:
+    path = tmp_path / "c"
+    _publish(path, 1, 1)
+    whole = folder_digest(path)
+    chunk = sorted(path.glob("*/candidate_token/c*"))[0]
+    content = chunk.read_bytes()
+    if what == "missing":
+        chunk.unlink()
+    elif what == "more":
+        (path / "notes").write_text("mine")
+    else:
+        chunk.write_bytes(bytes([content[0] ^ 1]) + content[1:] if what == "altered" else content + b"\0")
+    _publish(path, 1, 1)
+    assert folder_digest(path) == whole
+    assert verify(path) == []
+
+
+def test_an_empty_folder_is_published_too(tmp_path) -> None:
+    with published_folder(tmp_path / "c"):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["c"]
+
+
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_folder_is_replaced_with_or_without_exchange(tmp_path, monkeypatch, exchange) -> None:
     if not exchange:

@@ -1,0 +1,107 @@
+"""A previous store is a source of items, also while another run replaces it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.items import refill as module
+from pipeline.items.cache import ItemCache
+from pipeline.items.refill import refill
+from pipeline.items.units import ItemName
+from store.collections.item import Item
+from store.collections.reader import Collection, open_collection
+from store.collections.writer import write_collection
+from store.schema.candidates import CANDIDATES
+from tests.support.random_items import make_items
+
+KIND = CANDIDATES.kind
+ITEMS = make_items(CANDIDATES, 3)
+
+
+def names(items: list[Item] = ITEMS) -> list[ItemName]:
+    return [ItemName(key=each.key, prompt_hash=each.prompt_hash, variant=each.variant) for each in items]
+
+
+def publish(out: Path, items: list[Item] = ITEMS, *, run: int = 0) -> None:
+    write_collection(out, CANDIDATES, items, provenance={"run": run})
+
+
+def interfering(monkeypatch: pytest.MonkeyPatch, *runs: object) -> list[Path]:
+    """Do one thing after each opening of a store; returns the stores that are opened."""
+    waiting, opened = list(runs), []
+
+    def opens(path: Path) -> Collection:
+        opened.append(path)
+        found = open_collection(path)
+        if waiting:
+            waiting.pop(0)()  # type: ignore[operator]
+        return found
+
+    monkeypatch.setattr(module, "open_collection", opens)
+    return opened
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with everything, in a folder that is no project of DVC's."""
+    monkeypatch.chdir(tmp_path)
+    publish(Path("out"))
+    return Path("out")
+
+
+def test_what_is_lacked_is_taken_over(out: Path) -> None:
+    cache = ItemCache(Path("items"))
+    cache.put(KIND, ITEMS[0])
+    assert refill(cache, KIND, names(), out) == len(ITEMS) - 1
+    assert all(cache.holds(KIND, item.key) for item in ITEMS)
+    assert refill(cache, KIND, names(), out) == 0
+
+
+def test_a_store_that_is_replaced_is_opened_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Twice: by one without the last item, and by one that has it again.
+    again = (lambda: publish(out, ITEMS[:-1], run=1), lambda: publish(out, run=2))
+    opened = interfering(monkeypatch, *again)
+    cache = ItemCache(Path("items"))
+    assert refill(cache, KIND, names(), out) == len(ITEMS)
+    assert len(opened) == 3
+    assert [cache.get(KIND, item.key) is not None for item in ITEMS] == [True] * len(ITEMS)
+
+
+def test_a_store_that_another_run_writes_alike_is_not_even_opened_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = interfering(monkeypatch, lambda: publish(out))
+    assert refill(ItemCache(Path("items")), KIND, names(), out) == len(ITEMS)
+    assert len(opened) == 1
+
+
+def test_a_store_that_goes_is_no_source_and_no_error(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interfering(monkeypatch, lambda: shutil.rmtree(out))
+    cache = ItemCache(Path("items"))
+    assert refill(cache, KIND, names(), out) == 0
+    assert not any(cache.holds(KIND, item.key) for item in ITEMS)
+
+
+def test_a_store_that_never_stays_is_no_source_and_no_error(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = interfering(monkeypatch, *(lambda run=run: publish(out, run=run) for run in range(1, 100)))
+    assert refill(ItemCache(Path("items")), KIND, names(), out) == 0
+    assert len(opened) < 10
+
+
+def test_what_was_taken_over_before_a_damage_is_counted(out: Path) -> None:
+    (chunk, *_) = sorted(out.glob("*/candidate_token/c*"), reverse=True)
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    cache = ItemCache(Path("items"))
+    taken = refill(cache, KIND, names(), out)
+    assert taken == sum(cache.holds(KIND, item.key) for item in ITEMS) < len(ITEMS)
+
+
+def test_other_items_are_left(out: Path) -> None:
+    others = names([replace(item, key="f" * 64) for item in ITEMS[:1]])
+    cache = ItemCache(Path("items"))
+    assert refill(cache, KIND, others, out) == 0
+    assert not cache.root.exists()
