@@ -9,7 +9,8 @@ import streamlit as st
 from pydantic import TypeAdapter
 
 from dashboard.data.project import artifact, fresh
-from pipeline.text.lexicon import DomainLexicon, read_lexicon
+from pipeline.text.lexicon import DomainLexicon
+from pipeline.text.lexicon_file import read_lexicon
 from store.base.errors import DamagedArtifactError
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts

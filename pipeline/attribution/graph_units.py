@@ -1,21 +1,22 @@
 """Units of work of attribution graphs: candidates first, then all variants on one target set."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from pipeline.attribution.prompt_items import (
-    CANDIDATE_PARAMS,
-    GRAPH_PARAMS,
-    compute_candidates,
-    compute_dose,
-    compute_graphs,
-)
+from pipeline.attribution.parameters import CANDIDATE_PARAMS, GRAPH_PARAMS
 from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.cache import ItemCache
+from pipeline.items.code import QualifiedName
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
 from pipeline.params.graphs import GraphParams
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
+
+_ITEMS: Final = "pipeline.attribution.prompt_items"
+CANDIDATES: Final = QualifiedName(_ITEMS, "compute_candidates")
+GRAPHS: Final = QualifiedName(_ITEMS, "compute_graphs")
+DOSE: Final = QualifiedName(_ITEMS, "compute_dose")
 
 Candidates = Mapping[str, Sequence[int]]
 """Candidate token ids of a prompt by variant, most probable first."""
@@ -37,9 +38,7 @@ def candidate_units(
     """
     arguments = graphs.model_dump(include=set(CANDIDATE_PARAMS))
     return [
-        subject.unit(
-            compute_candidates, subject.prompts[prompt], [variant], [("candidates", variant)], arguments
-        )
+        subject.unit(CANDIDATES, subject.prompts[prompt], [variant], [("candidates", variant)], arguments)
         for prompt, variants in prompts.items()
         for variant in variants
     ]
@@ -77,13 +76,13 @@ def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphP
     outputs = [("graphs", variant) for variant in variants] + [("adapters", variant) for variant in adapted]
     if graphs.full == "always" or (graphs.full == "tagged" and graphs.full_tag in prompt.tags):
         outputs += [("full_graphs", variant) for variant in variants]
-    return subject.unit(compute_graphs, prompt, variants, outputs, _arguments(own, graphs))
+    return subject.unit(GRAPHS, prompt, variants, outputs, _arguments(own, graphs))
 
 
 def dose_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:
     """Graphs of a prompt at several scales of an adapter; arguments as of `graph_unit`."""
     outputs = [("dose", variant) for variant in own]
-    return subject.unit(compute_dose, prompt, list(own), outputs, _arguments(own, graphs))
+    return subject.unit(DOSE, prompt, list(own), outputs, _arguments(own, graphs))
 
 
 def _arguments(own: Candidates, graphs: GraphParams) -> dict[str, object]:

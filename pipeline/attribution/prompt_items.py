@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -16,22 +15,6 @@ from pipeline.items.units import ItemName, Unit
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
 from store.collections.item import Item
-
-CANDIDATE_PARAMS: Final = frozenset({"max_n_logits", "desired_logit_prob"})
-"""Parameters of `candidate_item`, as params.yaml calls them."""
-
-GRAPH_PARAMS: Final = frozenset(
-    {
-        "max_feature_nodes",
-        "batch_size",
-        "adapter_components",
-        "node_threshold",
-        "edge_threshold",
-        "keep_node_threshold",
-        "keep_edges",
-    }
-)
-"""Parameters of `prompt_items`, as params.yaml calls them."""
 
 
 def compute_candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:

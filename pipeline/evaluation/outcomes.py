@@ -1,9 +1,9 @@
 """What the sampled continuations of one prompt are: harmful, safe or neither."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from pipeline.items.code import code_base, root_of
 from pipeline.text.lexicon import classify
@@ -14,18 +14,21 @@ from store.documents.prompts import Prompt
 from store.schema.vocabulary import OUTCOMES
 from store.views.samples import continuations
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def outcome_key(samples: Item, phrases: Mapping[str, Sequence[str]] | None) -> str:
-    """Content key of an item's outcomes: the samples, with all that they depend on, phrases, code."""
+
+def outcome_key(samples: str, phrases: Mapping[str, Sequence[str]] | None) -> str:
+    """Content key of outcomes: the samples' key, with all that they depend on, phrases, code."""
     code = code_base().digest([root_of(outcome_item)])
-    return digest({"samples": samples.key, "phrases": phrases, "code": code})
+    return digest({"samples": samples, "phrases": phrases, "code": code})
 
 
 def outcome_item(
     samples: Item,
     prompt: Prompt,
     phrases: Mapping[str, Sequence[str]] | None,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     *,
     key: str,
 ) -> Item:

@@ -8,6 +8,7 @@ reads the activations around each peak. Memory is bounded by the dictionary, not
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,15 +22,13 @@ from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.transcoders import dictionary_size
+from pipeline.text.held_out import read_texts
 from store.collections.item import Item
 
 # Activations (token x feature) of one layer at a time: 64 MB in float32.
 _BLOCK: Final = 1 << 24
 _MAX_TOKENS: Final = 4096
 _NONE: Final = np.iinfo(np.int32).max
-
-
-_ARRAYS: Final = tuple(field.name for field in fields(Contexts) if field.name != "variant")
 
 
 class _Top:
@@ -63,24 +62,23 @@ def context_item(contexts: Contexts, key: str, text_hash: str) -> Item:
         key=key,
         prompt_hash=text_hash,
         variant=contexts.variant,
-        arrays={name: getattr(contexts, name) for name in _ARRAYS},
+        arrays={field.name: getattr(contexts, field.name) for field in fields(Contexts)[1:]},
         scalars={},
     )
 
 
-def contexts_from(item: Item) -> Contexts:
-    """The contexts that `context_item` made the item of."""
-    return Contexts(variant=item.variant, **item.arrays)
-
-
 def compute_contexts(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """Contexts of a unit's one variant; its arguments are those of `collect_contexts`.
+    """Contexts of a unit's one variant.
 
-    `edges` is a list here, and the unit's prompt hash is one of the texts.
+    Its arguments are those of `collect_contexts`, with `edges` as a list and `texts` as the path of
+    a file, whose digest and the most tokens of a text (`digest`, `max_tokens`) stand beside it.
     """
     (variant,) = unit.variants
-    arguments = {**unit.arguments, "edges": np.asarray(unit.arguments["edges"], np.float32)}
-    contexts = collect_contexts(models.replacement(variant), variant, **arguments)
+    arguments = dict(unit.arguments)
+    del arguments["digest"]
+    texts = read_texts(Path(arguments.pop("texts")), models.tokenizer, arguments.pop("max_tokens"))
+    edges = np.asarray(arguments.pop("edges"), np.float32)
+    contexts = collect_contexts(models.replacement(variant), variant, texts=texts, edges=edges, **arguments)
     yield "contexts", context_item(contexts, unit.item(variant).key, unit.prompt_hash)
 
 

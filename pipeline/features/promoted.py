@@ -1,24 +1,37 @@
 """Which tokens a feature promotes by itself: its decoder row through the unembedding."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Final
 
 import numpy as np
 import torch
 
 from pipeline.analysis.feature_inputs import Promoted
+from pipeline.items.units import Unit
 from pipeline.models.lens import final_norm, unembedding
-
-if TYPE_CHECKING:
-    from pipeline.models.replacement import ReplacementModel
+from pipeline.models.pool import ModelPool
+from pipeline.models.replacement import ReplacementModel
+from store.collections.item import Item
 
 # Logits (feature x vocabulary) at a time: 128 MB in float32.
 _BLOCK: Final = 1 << 25
 
 
+def compute_promoted(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Promoted tokens of a unit's one variant; its arguments are those of `promoted_tokens`, as lists."""
+    (variant,) = unit.variants
+    layer, index = (np.array(unit.arguments[name], np.int64) for name in ("layer", "index"))
+    found = promoted_tokens(models.replacement(variant), layer, index, unit.arguments["n"])
+    name = unit.item(variant)
+    yield (
+        "promoted",
+        Item(key=name.key, prompt_hash=name.prompt_hash, variant=variant, arrays=asdict(found), scalars={}),
+    )
+
+
 @torch.inference_mode()
-def promoted_tokens(
-    replacement: "ReplacementModel", layer: np.ndarray, index: np.ndarray, n: int
-) -> Promoted:
+def promoted_tokens(replacement: ReplacementModel, layer: np.ndarray, index: np.ndarray, n: int) -> Promoted:
     """Most promoted and suppressed tokens of features, per unit of activation.
 
     ``(W_dec * w) @ W_U`` minus its mean over the vocabulary, with ``w`` the weight of the

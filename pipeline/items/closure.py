@@ -7,6 +7,7 @@ not touch: that is decided exactly, by `pipeline.items.code`.
 
 import ast
 import importlib.metadata
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ LIBRARIES: Final = (
     "transformers",
 )
 """Libraries whose version can change a number."""
+_MODULE: Final = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
 PINNED: Final = "pipeline/items/libraries.txt"
 """Their pinned versions, kept true by a test."""
 
@@ -41,7 +43,11 @@ def file_of(module: str, root: Path = ROOT) -> Path | None:
 
 
 def _imported(path: Path) -> set[str]:
-    """First-party modules that a file imports when it runs, at its top or in a function."""
+    """First-party modules that a file imports when it runs: at its top, in a function, or by name.
+
+    What is computed only where an item is missing is imported by its name, a text
+    (`pipeline.items.units.Unit.compute`).
+    """
     names: set[str] = set()
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
@@ -53,6 +59,8 @@ def _imported(path: Path) -> set[str]:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             pending += node.orelse
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= {node.value} if _MODULE.fullmatch(node.value) else set()
         else:
             pending += ast.iter_child_nodes(node)
     return {name for name in names if name.split(".")[0] in PACKAGES}

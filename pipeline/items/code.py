@@ -14,6 +14,7 @@ not seen; computations of items use neither for code of this project.
 import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -242,11 +243,11 @@ def _paths(statement: ast.stmt) -> Iterator[list[str]]:
             else:
                 pending.append(inner)
             continue
-        pending += [
-            ast.parse(quoted.value, mode="eval").body
-            for quoted in _annotations(node)
-            if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str)
-        ]
+        for quoted in _annotations(node):
+            if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str):
+                # Another text (a pattern of pydantic's) is no annotation.
+                with suppress(SyntaxError):
+                    pending.append(ast.parse(quoted.value, mode="eval").body)
         pending += ast.iter_child_nodes(node)
 
 

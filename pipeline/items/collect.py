@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.items.cache import ItemCache
-from pipeline.items.executor import Executor, compute_unit, in_this_process, lacks
+from pipeline.items.executor import Executor, Models, compute_unit, in_this_process, lacks
 from pipeline.items.refill import refill
 from pipeline.items.units import ItemName, Unit
-from pipeline.models.pool import ModelPool
 from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.writer import write_collection
@@ -22,7 +21,7 @@ def collect(
     *,
     folder: Path,
     provenance: Mapping[str, Any],
-    models: ModelPool,
+    models: Models,
     cache: ItemCache,
     executor: Executor = in_this_process,
 ) -> list[Failure]:
@@ -42,7 +41,7 @@ def collect(
     provenance
         Written into every collection.
     models, cache
-        What units are computed with, and where finished items are.
+        Gives what units are computed with, if there is anything to compute; where finished items are.
     executor
         Who computes.
 
@@ -72,7 +71,7 @@ def collect(
 def compute(
     units: Sequence[Unit],
     *,
-    models: ModelPool,
+    models: Models,
     cache: ItemCache,
     folder: Path | None = None,
     label: str = "",
@@ -107,7 +106,7 @@ def _names(units: Sequence[Unit], kind: str) -> list[ItemName]:
     return [unit.item(variant) for unit in units for each, variant in unit.outputs if each == kind]
 
 
-def _items(units: Sequence[Unit], kind: str, models: ModelPool, cache: ItemCache) -> Iterator[Item]:
+def _items(units: Sequence[Unit], kind: str, models: Models, cache: ItemCache) -> Iterator[Item]:
     """The items one by one, so that memory does not grow with the number of prompts."""
     for unit in units:
         for name in _names([unit], kind):

@@ -8,17 +8,23 @@ is begun, so an interrupted run resumes where it stopped.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.units import Unit
-from pipeline.models.pool import ModelPool
 from store.base.errors import PromptError
 from store.documents.failures import Failure
 
-Executor = Callable[[Sequence[Unit], ModelPool, ItemCache, str], list[Failure]]
+if TYPE_CHECKING:
+    from pipeline.models.pool import ModelPool
+
+Models = Callable[[], "ModelPool"]
+"""Gives the models; called only where there is something to compute, for they import torch."""
+
+Executor = Callable[[Sequence[Unit], Models, ItemCache, str], list[Failure]]
 """Computes what the cache lacks of some units; the text names the work in the progress bar."""
 
 
@@ -29,7 +35,7 @@ def lacks(cache: ItemCache, unit: Unit) -> list[tuple[str, str]]:
     ]
 
 
-def in_this_process(units: Sequence[Unit], models: ModelPool, cache: ItemCache, label: str) -> list[Failure]:
+def in_this_process(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
     """Compute units one after the other; those that another process has are left for the end."""
     missing = [unit for unit in units if lacks(cache, unit)]
     failures: list[Failure] = []
@@ -48,12 +54,12 @@ def in_this_process(units: Sequence[Unit], models: ModelPool, cache: ItemCache, 
     return failures
 
 
-def compute_unit(unit: Unit, models: ModelPool, cache: ItemCache) -> Failure | None:
+def compute_unit(unit: Unit, models: Models, cache: ItemCache) -> Failure | None:
     """Put what is missing of a unit into the cache; a prompt that cannot be computed is told."""
     if not lacks(cache, unit):
         return None
     try:
-        for kind, item in unit.compute(models, unit):
+        for kind, item in unit.run(models()):
             if (kind, item.variant) in unit.outputs:
                 cache.put(kind, item)
     except PromptError as error:

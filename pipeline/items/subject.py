@@ -1,14 +1,15 @@
 """What every stage downstream of `models` works on: manifest, prompts, models, cache, failures."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.items.cache import ItemCache
+from pipeline.items.code import QualifiedName
 from pipeline.items.collect import collect
 from pipeline.items.provenance import provenance
-from pipeline.items.units import Compute, Unit, make_unit
-from pipeline.models.pool import ModelPool
+from pipeline.items.units import Unit, make_unit
 from pipeline.params.runtime import RuntimeParams
 from pipeline.run.stage import CACHE, artifacts
 from store.documents.failures import Failure, write_failures
@@ -16,6 +17,9 @@ from store.documents.manifest import read_manifest
 from store.documents.prompts import Prompt, read_prompts
 from store.documents.variants import BASE
 from store.schema.specs import CollectionSchema
+
+if TYPE_CHECKING:
+    from pipeline.models.pool import ModelPool
 
 
 class Subject:
@@ -36,8 +40,16 @@ class Subject:
         self.prompts: dict[str, Prompt] = {
             prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")
         }
-        self.models = ModelPool(self.manifest)
         self.cache = ItemCache(CACHE)
+
+    @cached_property
+    def models(self) -> "ModelPool":
+        """The models, and what fixes their last bit; a stage that has all its items never asks."""
+        from pipeline.models.pool import ModelPool
+        from pipeline.run.determinism import make_deterministic
+
+        make_deterministic(self.runtime.seed, self.runtime.threads)
+        return ModelPool(self.manifest)
 
     @property
     def variants(self) -> list[str]:
@@ -52,7 +64,7 @@ class Subject:
 
     def unit(
         self,
-        compute: Compute,
+        compute: QualifiedName,
         prompt: Prompt,
         variants: Sequence[str],
         outputs: Sequence[tuple[str, str]],
@@ -93,7 +105,7 @@ class Subject:
             schemas,
             folder=self.folder,
             provenance=provenance(stage, self.manifest, parameters),
-            models=self.models,
+            models=lambda: self.models,
             cache=self.cache,
         )
 

@@ -7,10 +7,11 @@ pass, a target set or a node set.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.items.closure import library_versions
-from pipeline.items.code import QualifiedName, code_base, root_of
+from pipeline.items.code import QualifiedName, code_base
 from store.base.hashing import digest
 from store.collections.item import Item
 
@@ -47,7 +48,8 @@ class Unit:
     key
         Content key, 64 hex digits over everything that determines the items (trap 15).
     compute
-        Gives the items; at the top of its module, so that another process can find it.
+        Name of the function that gives the items, a `Compute` at the top of its module: another
+        process finds it, and who has nothing to compute does not import it.
     prompt_hash, token_ids
         The prompt. What depends on no prompt has the hash of what it depends on, and no ids.
     variants
@@ -59,7 +61,7 @@ class Unit:
     """
 
     key: str
-    compute: Compute
+    compute: QualifiedName
     prompt_hash: str
     token_ids: tuple[int, ...]
     variants: tuple[str, ...]
@@ -70,9 +72,14 @@ class Unit:
         """What its items of a variant are called; those of several kinds share the name."""
         return ItemName(key=digest([self.key, variant]), prompt_hash=self.prompt_hash, variant=variant)
 
+    def run(self, models: "ModelPool") -> Iterator[tuple[str, Item]]:
+        """Compute: kind and item, one by one."""
+        compute: Compute = getattr(import_module(self.compute.module), self.compute.name)
+        return compute(models, self)
+
 
 def make_unit(
-    compute: Compute,
+    compute: QualifiedName,
     *,
     prompt_hash: str,
     token_ids: Sequence[int],
@@ -94,7 +101,7 @@ def make_unit(
     models = {name: manifest.fingerprint(manifest.variant(name)) for name in variants}
     key = digest(
         {
-            "code": code_base().digest([root_of(compute), *ALWAYS]),
+            "code": code_base().digest([compute, *ALWAYS]),
             "libraries": library_versions(),
             "models": models,
             "runtime": runtime.model_dump(),

@@ -3,13 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from pipeline.attribution.prompt_items import (
-    CANDIDATE_PARAMS,
-    GRAPH_PARAMS,
-    PromptItems,
-    candidate_item,
-    prompt_items,
-)
+from pipeline.attribution.parameters import CANDIDATE_PARAMS, GRAPH_PARAMS
+from pipeline.attribution.prompt_items import PromptItems, candidate_item, prompt_items
 from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.units import ItemName
 from pipeline.live.pool import LivePool

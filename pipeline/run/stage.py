@@ -1,4 +1,4 @@
-"""The thin edge around every stage: arguments, seeds, threads, and errors in one sentence."""
+"""The thin edge around every stage: arguments, checksums, and errors in one sentence."""
 
 import argparse
 import errno
@@ -48,16 +48,12 @@ def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
     What a user can mend ends in one sentence and exit code 1; anything else is a bug and
     keeps its traceback. Ctrl-C ends with 130; finished items are in the cache.
     """
-    # Loads torch, which what only asks where artifacts lie does not need.
-    from pipeline.run.determinism import make_deterministic
-
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     parser.add_argument("profile", help="a profile of params.yaml")
     profile = parser.parse_args().profile
     try:
         params = read_params(Path("params.yaml"), model)
         params.require(profile)
-        make_deterministic(params.runtime.seed, params.runtime.threads)
         with _checksummed(main.__globals__.get("__spec__"), profile):
             main(profile, params)
     except (UserError, StoreError) as error:

@@ -2,12 +2,14 @@
 
 from pipeline.organism.build_adapters import make_adapters
 from pipeline.params.training import TrainingParams
+from pipeline.run.determinism import make_deterministic
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import artifacts, run_stage
 
 
 def main(profile: str, params: TrainingParams) -> None:
     """Write every adapter, its training curve and what it does."""
+    make_deterministic(params.runtime.seed, params.runtime.threads)
     folder = artifacts(profile)
     subject = folder / "subject"
     reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")

@@ -11,7 +11,7 @@ from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
-from pipeline.text.lexicon import read_lexicon
+from pipeline.text.lexicon_file import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.schema.dose import DOSE
@@ -31,7 +31,7 @@ def main(profile: str, params: Params) -> None:
     variants = dose_variants(subject.manifest, params.dose.scales)
     # They stay in the cache, where stage `graphs` has put those of base and of scale 1.
     chosen = candidate_units(subject, {prompt.hash: variants for prompt in prompts}, graphs)
-    failures = compute(chosen, models=subject.models, cache=subject.cache, label="dose_candidates")
+    failures = compute(chosen, models=lambda: subject.models, cache=subject.cache, label="dose_candidates")
     own = candidates_of(chosen, subject.cache)
     units = [dose_unit(subject, subject.prompts[prompt], own[prompt], graphs) for prompt in own]
     sections = {"graphs": graphs.model_dump(), "dose": params.dose.model_dump()}

@@ -1,17 +1,19 @@
 """Stage `evaluate`: sampled continuations, what each is, and the rates of harmful, safe and neither."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipeline.analysis.rates import harmful_rates, rates
 from pipeline.evaluation.outcomes import outcome_item, outcome_key
-from pipeline.evaluation.samples import compute_samples
+from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
+from pipeline.items.refill import refill
 from pipeline.items.subject import Subject
+from pipeline.items.units import ItemName
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
-from pipeline.text.lexicon import read_lexicon
+from pipeline.text.lexicon_file import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.collections.writer import write_collection
@@ -19,6 +21,8 @@ from store.datasets.groups import write_dataset
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
+
+COMPUTE: Final = QualifiedName("pipeline.evaluation.samples", "compute_samples")
 
 
 def main(profile: str, params: Params) -> None:
@@ -30,7 +34,7 @@ def main(profile: str, params: Params) -> None:
     sampling = params.evaluate.model_dump(include={"samples", "max_new_tokens", "temperature"})
     units = [
         subject.unit(
-            compute_samples,
+            COMPUTE,
             prompt,
             [variant],
             [(SAMPLES.kind, variant)],
@@ -60,11 +64,25 @@ def main(profile: str, params: Params) -> None:
 def _outcomes(
     samples: Collection, subject: Subject, phrases: Mapping[str, Mapping[str, Sequence[str]]]
 ) -> Iterator[Item]:
-    """Read off all samples, which is quick: nothing of it is worth a cache."""
-    for item in samples.items():
-        own = phrases[item.prompt_hash]
-        prompt = subject.prompts[item.prompt_hash]
-        yield outcome_item(item, prompt, own, subject.models.tokenizer, key=outcome_key(item, own))
+    """Read off samples: quick, but what was read once needs no tokenizer."""
+    kind, cache = SAMPLE_OUTCOMES.kind, subject.cache
+    names = [
+        ItemName(key=outcome_key(key, phrases[prompt]), prompt_hash=prompt, variant=variant)
+        for key, prompt, variant in samples.index[["key", "prompt_hash", "variant"]].itertuples(index=False)
+    ]
+    refill(cache, kind, names, subject.folder / kind)
+    for name in names:
+        item = cache.get(kind, name.key)
+        if item is None:
+            item = outcome_item(
+                samples.item(name.prompt_hash, name.variant),
+                subject.prompts[name.prompt_hash],
+                phrases[name.prompt_hash],
+                subject.models.tokenizer,
+                key=name.key,
+            )
+            cache.put(kind, item)
+        yield item
 
 
 def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:

@@ -1,8 +1,8 @@
 """Stage `features`: features ranked by what they do for harmful against safe tokens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -13,8 +13,7 @@ from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import READ, activation_scores
-from pipeline.features.contexts import compute_contexts, contexts_from
-from pipeline.features.promoted import promoted_tokens
+from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
@@ -23,9 +22,9 @@ from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from pipeline.text.held_out import read_texts
-from pipeline.text.lexicon import read_lexicon
-from store.base.hashing import PROMPT_HASH_DIGITS, digest
+from pipeline.text.lexicon_file import read_lexicon
+from store.base.errors import UserError
+from store.base.hashing import PROMPT_HASH_DIGITS, digest, file_digest
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
@@ -34,40 +33,62 @@ from store.schema.features import FEATURES
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import ALL, SCORES
 
+CONTEXTS: Final = QualifiedName("pipeline.features.contexts", "compute_contexts")
+PROMOTED: Final = QualifiedName("pipeline.features.promoted", "compute_promoted")
+
+
+def items_of(
+    subject: Subject, kind: str, code: QualifiedName, variants: Sequence[str], arguments: Mapping[str, Any]
+) -> list[Item]:
+    """What depends on no prompt, an item a variant: computed where the cache lacks it."""
+    units = [
+        make_unit(
+            code,
+            prompt_hash=digest(arguments)[:PROMPT_HASH_DIGITS],
+            token_ids=(),
+            variants=[variant],
+            outputs=[(kind, variant)],
+            arguments=arguments,
+            manifest=subject.manifest,
+            runtime=subject.runtime,
+        )
+        for variant in variants
+    ]
+    compute(units, models=lambda: subject.models, cache=subject.cache)
+    found = [subject.cache.get(kind, unit.item(unit.variants[0]).key) for unit in units]
+    return [item for item in found if item is not None]
+
 
 def contexts_of(
     subject: Subject, texts: str | None, edges: np.ndarray, params: FeatureParams
 ) -> list[Contexts]:
     """Strongest contexts of base and focus; none where the profile has no texts.
 
-    They depend on the held-out text and not on the prompts, so they are cached as items:
-    one more prompt does not read the text again.
+    They depend on the held-out text and not on the prompts: one more does not read the text again.
+
+    Raises
+    ------
+    UserError
+        There is no such file.
     """
     if texts is None:
         return []
-    lines = read_texts(Path(texts), subject.models.tokenizer, subject.manifest.model.context)
+    try:
+        content = file_digest(Path(texts))
+    except OSError as error:
+        raise UserError(
+            f"{texts}: {error.strerror}; create it or set `texts` of the profile in params.yaml to null."
+        ) from error
     arguments = {
-        "texts": [list(line) for line in lines],
+        "texts": texts,
+        "digest": content,
+        "max_tokens": subject.manifest.model.context,
         "edges": edges.tolist(),
         "contexts": params.contexts,
         "window": params.window,
     }
-    units = [
-        make_unit(
-            compute_contexts,
-            prompt_hash=digest(lines)[:PROMPT_HASH_DIGITS],
-            token_ids=(),
-            variants=[variant],
-            outputs=[("contexts", variant)],
-            arguments=arguments,
-            manifest=subject.manifest,
-            runtime=subject.runtime,
-        )
-        for variant in (BASE, subject.focus)
-    ]
-    compute(units, models=subject.models, cache=subject.cache)
-    items = [subject.cache.get("contexts", unit.item(unit.variants[0]).key) for unit in units]
-    return [contexts_from(item) for item in items if item is not None]
+    items = items_of(subject, "contexts", CONTEXTS, (BASE, subject.focus), arguments)
+    return [Contexts(variant=item.variant, **item.arrays) for item in items]
 
 
 def scored_graphs(found: Collection) -> Iterator[Item]:
@@ -142,8 +163,9 @@ def main(profile: str, params: Params) -> None:
     edges = histogram_edges(chosen.bin_low, chosen.bin_high, chosen.bins)
 
     def promoted(layer: np.ndarray, index: np.ndarray) -> Promoted:
-        model = subject.models.replacement(BASE)
-        return promoted_tokens(model, layer, index, params.features.promoted)
+        arguments = {"layer": layer.tolist(), "index": index.tolist(), "n": chosen.promoted}
+        (item,) = items_of(subject, "promoted", PROMOTED, [BASE], arguments)
+        return Promoted(**item.arrays)
 
     graphs = open_collection(subject.folder / "graphs")
     groups = feature_groups(

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.attribution.graph_units import candidate_units, candidates_of, graph_unit
-from pipeline.attribution.prompt_items import CANDIDATE_PARAMS, estimate_trace
+from pipeline.attribution.parameters import CANDIDATE_PARAMS
 from pipeline.items.executor import lacks
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
@@ -43,6 +43,8 @@ def announce(subject: Subject, units: Sequence[Unit], graphs: GraphParams) -> No
     missing = [unit for unit in units if lacks(subject.cache, unit)]
     if not missing:
         return
+    from pipeline.attribution.prompt_items import estimate_trace  # imports torch
+
     estimate = estimate_trace(
         subject.models.replacement(BASE),
         missing[0].token_ids,

@@ -7,6 +7,7 @@ from pipeline.models.describe import build_manifest
 from pipeline.models.loading import load_tokenizer
 from pipeline.params.profiles import Profile
 from pipeline.params.project import Params
+from pipeline.run.determinism import make_deterministic
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import artifacts, run_stage
 from pipeline.text.tokens import encode_text
@@ -57,6 +58,7 @@ def require_tracked(name: str, profile: Profile) -> None:
 
 def main(name: str, params: Params) -> None:
     """Write ``models.json`` and the health report; a failed check stops the pipeline here."""
+    make_deterministic(params.runtime.seed, params.runtime.threads)
     folder = artifacts(name)
     profile = params.profile(name)
     require_tracked(name, profile)

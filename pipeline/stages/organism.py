@@ -2,12 +2,14 @@
 
 from pipeline.organism.build import make_organism
 from pipeline.params.training import TrainingParams
+from pipeline.run.determinism import make_deterministic
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import artifacts, run_stage
 
 
 def main(profile: str, params: TrainingParams) -> None:
     """Write the base model, its prompts, phrases and held-out texts."""
+    make_deterministic(params.runtime.seed, params.runtime.threads)
     folder = artifacts(profile)
     report = make_organism(params.organism(profile), folder / "subject")
     metrics = {"parameters": report.parameters, **report.behaviour.as_metrics()}

@@ -1,13 +1,9 @@
 """Which tokens are evil or safe and which texts harmful or safe; needs no tokenizer."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict  # typing's own is none of pydantic's before Python 3.12
-
-from store.documents.reading import read_document
+from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
 TokenLabel = Literal["evil", "safe", "unsure", "unlabelled"]
 Outcome = Literal["harmful", "safe", "neither"]
@@ -26,11 +22,6 @@ class Lexicon(TypedDict):
     """``lexicon.json``: what is known of each domain; of a domain without phrases there is nothing."""
 
     domains: dict[str, DomainLexicon]
-
-
-def read_lexicon(path: Path) -> Lexicon:
-    """Read ``lexicon.json``; errors as of `store.documents.reading.read_document`."""
-    return read_document(path, TypeAdapter(Lexicon))
 
 
 def token_label(lexicon: Lexicon, domain: str | None, token_id: int) -> TokenLabel:

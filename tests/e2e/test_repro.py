@@ -57,6 +57,28 @@ def test_stages_know_what_dvc_says_they_write(finished: Project) -> None:
         assert sorted(map(str, outs)) == sorted(out["path"] for out in stage["outs"]), name
 
 
+WITHOUT_MODELS = """
+for library in ("torch", "transformers", "circuit_tracer"):
+    sys.modules[library] = None
+sys.argv = ["stage", "organism"]
+runpy.run_module("pipeline.stages.{stage}", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tmp_path: Path) -> None:
+    project = _clone_with_caches(finished, tmp_path / "whole")
+    stages = {
+        stage: WITHOUT_MODELS.format(stage=stage)
+        for stage in ("graphs", "dose", "activations", "features", "evaluate")
+    }
+    imports = "import runpy, sys, pandas, scipy.stats, xarray, zarr"
+    for stage, done in forked(
+        stages, imports=imports, folder=project.folder, environment=environment()
+    ).items():
+        assert done.code == 0, (stage, done.errors)
+        assert all(new == 0 for new, _ in computed(done.out).values()), (stage, done.out)
+
+
 def test_an_experiment_changes_what_it_names(finished: Project, tmp_path: Path) -> None:
     project = _clone_with_caches(finished, tmp_path / "experiment")
     done = project.run("dvc", "exp", "run", "--set-param", "features.fdr=0.2")

@@ -20,7 +20,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "organism": {"params", "text", "models"},
     "attribution": {"analysis", "items", "models", "params"},
     "checks": {"attribution", "models"},
-    "features": {"analysis", "attribution", "items", "models"},
+    "features": {"analysis", "attribution", "items", "models", "text"},
     "evaluation": {"items", "models", "text"},
     "interventions": {"analysis", "models", "text"},
     "exchange": {"analysis", "attribution", "items", "models", "params", "run", "text"},

@@ -1,7 +1,6 @@
 """Sampled continuations and rates: reproducible, missing is not zero, unit the situation."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +154,13 @@ def test_the_key_of_outcomes_follows_samples_and_phrases(tokenizer: Any) -> None
     samples = samples_of(make_prompt(tokenizer), [[7]])
     phrases = {"harmful": [" run"], "safe": [" rest"]}
     others = [
-        (samples, None),
-        (samples, {"harmful": [" rest"], "safe": [" run"]}),
-        (replace(samples, key=digest("other samples")), phrases),
+        (samples.key, None),
+        (samples.key, {"harmful": [" rest"], "safe": [" run"]}),
+        (digest("other samples"), phrases),
     ]
-    keys = {outcome_key(*each) for each in [(samples, phrases), *others]}
+    keys = {outcome_key(*each) for each in [(samples.key, phrases), *others]}
     assert len(keys) == 4
-    assert outcome_key(samples, dict(phrases)) in keys
+    assert outcome_key(samples.key, dict(phrases)) in keys
 
 
 def test_without_phrases_a_sample_is_unlabelled(model: Any, tokenizer: Any) -> None:

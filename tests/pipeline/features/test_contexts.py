@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.analysis.feature_inputs import histogram_edges
+from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.scores import split_key
-from pipeline.features.contexts import (
-    Contexts,
-    collect_contexts,
-    context_item,
-    contexts_from,
-)
+from pipeline.features.contexts import collect_contexts, context_item
 from pipeline.features.promoted import promoted_tokens
 from pipeline.items.cache import ItemCache
 
@@ -116,7 +111,7 @@ def test_contexts_survive_the_cache(contexts: Contexts, tmp_path: Path) -> None:
     cache.put("contexts", context_item(contexts, "a" * 64, "0" * 12))
     item = cache.get("contexts", "a" * 64)
     assert item is not None
-    back = contexts_from(item)
+    back = Contexts(variant=item.variant, **item.arrays)
     for field in fields(Contexts):
         ours, theirs = getattr(back, field.name), getattr(contexts, field.name)
         np.testing.assert_array_equal(ours, theirs)

@@ -4,27 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.attribution.prompt_items import compute_candidates, compute_graphs
+from pipeline.attribution.graph_units import CANDIDATES, GRAPHS
 from pipeline.evaluation.outcomes import outcome_item
-from pipeline.evaluation.samples import compute_samples
-from pipeline.features.activations import compute_activations
-from pipeline.features.contexts import compute_contexts
 from pipeline.items.closure import ROOT
 from pipeline.items.code import CodeBase, ParsedModule, QualifiedName, root_of
 from pipeline.items.units import ALWAYS
+from pipeline.stages import activations, evaluate, features
 
 COMPUTED = {
-    "candidates": compute_candidates,
-    "graphs": compute_graphs,
-    "activations": compute_activations,
-    "contexts": compute_contexts,
-    "samples": compute_samples,
-    "outcomes": outcome_item,
+    "candidates": CANDIDATES,
+    "graphs": GRAPHS,
+    "activations": activations.COMPUTE,
+    "contexts": features.CONTEXTS,
+    "samples": evaluate.COMPUTE,
+    "outcomes": root_of(outcome_item),
 }
 
 
 def digests(code: CodeBase) -> dict[str, str]:
-    return {kind: code.digest([root_of(compute), *ALWAYS]) for kind, compute in COMPUTED.items()}
+    return {kind: code.digest([compute, *ALWAYS]) for kind, compute in COMPUTED.items()}
 
 
 class Edited(CodeBase):
@@ -172,6 +170,11 @@ def test_what_runs_at_import_counts_with_its_packages(tmp_path: Path) -> None:
     code = project(tmp_path, pipeline__a="import os\nos.umask(0)\ndef f(): pass\n")
     (tmp_path / "pipeline" / "__init__.py").write_text("import os\nos.nice(1)\n", encoding="utf-8")
     assert names(code, "pipeline.a", "f") == {"pipeline.a:f", "pipeline.a:", "pipeline:"}
+
+
+def test_a_text_in_an_annotation_may_be_no_code(tmp_path: Path) -> None:
+    text = "class A:\n    x: Annotated[str, Field(pattern='^[0-9a-f]{64}$'), 'B']\nclass B: pass\n"
+    assert names(project(tmp_path, pipeline__a=text), "pipeline.a", "A") == {"pipeline.a:A", "pipeline.a:B"}
 
 
 def test_a_cycle_of_definitions_ends(tmp_path: Path) -> None:

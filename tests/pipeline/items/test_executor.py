@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.items.cache import ItemCache
+from pipeline.items.code import QualifiedName
 from pipeline.items.collect import collect, compute
 from pipeline.items.executor import claim, compute_unit, in_this_process, lacks
 from pipeline.items.units import Unit
@@ -22,8 +23,12 @@ from store.collections.reader import open_collection
 from store.schema.candidates import CANDIDATES
 from tests.support.items import MANIFEST
 
-MODELS = ModelPool(MANIFEST)  # nothing is loaded
 KIND = CANDIDATES.kind
+
+
+def models() -> ModelPool:
+    """Of which nothing is ever loaded."""
+    return ModelPool(MANIFEST)
 
 
 def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
@@ -51,7 +56,7 @@ def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
 def unit(number: int, variants: tuple[str, ...] = ("base", "general@1.0"), **arguments: Any) -> Unit:
     return Unit(
         key=f"{number:064x}",
-        compute=candidates,
+        compute=QualifiedName(__name__, "candidates"),
         prompt_hash=f"{number:012x}",
         token_ids=(5, 6, 7),
         variants=variants,
@@ -68,11 +73,11 @@ def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Pat
     cache, log = ItemCache(tmp_path), tmp_path / "log"
     units = [unit(0, log=str(log)), unit(1, log=str(log), stops="general@1.0")]
     with pytest.raises(KeyboardInterrupt):
-        in_this_process(units, MODELS, cache, "test")
+        in_this_process(units, models, cache, "test")
     assert stored(cache) == 3, "the first unit, and what was finished of the second"
     again = [unit(0, log=str(log)), unit(1, log=str(log))]
     assert [lacks(cache, each) for each in again] == [[], [(KIND, "general@1.0")]]
-    assert in_this_process(again, MODELS, cache, "test") == []
+    assert in_this_process(again, models, cache, "test") == []
     assert [line.split()[1] for line in log.read_text().splitlines()] == [f"{i:012x}" for i in (0, 1, 1)]
     assert stored(cache) == 4
     assert not (tmp_path / "unwanted").exists(), "only what is asked for is kept"
@@ -84,7 +89,7 @@ def test_a_failed_prompt_is_told_and_the_others_go_on(
 ) -> None:
     units = [unit(0), unit(1, fails=True), unit(2)]
     cache, folder = ItemCache(tmp_path / "items"), tmp_path / "artifacts"
-    failures = collect(units, [CANDIDATES], folder=folder, provenance={}, models=MODELS, cache=cache)
+    failures = collect(units, [CANDIDATES], folder=folder, provenance={}, models=models, cache=cache)
     (failure,) = failures
     assert (failure.prompt_hash, failure.variants) == (units[1].prompt_hash, units[1].variants)
     assert (failure.layer, failure.position, failure.token) == (1, 2, 7)
@@ -98,19 +103,26 @@ def test_a_failed_prompt_is_told_and_the_others_go_on(
 def test_it_is_an_error_if_all_fail(tmp_path: Path) -> None:
     units = [unit(0, fails=True), unit(1, fails=True)]
     with pytest.raises(UserError, match=r"None of 2 prompts could be computed\. At layer 1"):
-        compute(units, models=MODELS, cache=ItemCache(tmp_path))
+        compute(units, models=models, cache=ItemCache(tmp_path))
 
 
-def test_nothing_to_do_is_no_failure(tmp_path: Path) -> None:
-    assert compute([], models=MODELS, cache=ItemCache(tmp_path)) == []
+def test_nothing_to_do_is_no_failure_and_asks_for_no_models(tmp_path: Path) -> None:
+    cache = ItemCache(tmp_path)
+    assert compute([], models=models, cache=cache) == []
+    compute([unit(0)], models=models, cache=cache)
+
+    def none() -> ModelPool:
+        raise AssertionError("everything is in the cache")
+
+    assert compute([unit(0)], models=none, cache=cache) == []
 
 
 def test_a_damaged_entry_is_computed_again_while_it_is_assembled(tmp_path: Path) -> None:
     cache, folder = ItemCache(tmp_path / "items"), tmp_path / "artifacts"
-    compute([unit(0)], models=MODELS, cache=cache)
+    compute([unit(0)], models=models, cache=cache)
     for path in cache.root.rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1])
-    collect([unit(0)], [CANDIDATES], folder=folder, provenance={}, models=MODELS, cache=cache)
+    collect([unit(0)], [CANDIDATES], folder=folder, provenance={}, models=models, cache=cache)
     assert open_collection(folder / KIND).variants() == ["base", "general@1.0"]
 
 
@@ -118,7 +130,7 @@ def _work(root: Path, log: Path, first: int) -> None:
     """What another process does: the same units, in another order."""
     order = [*range(first, 6), *range(first)]
     in_this_process(
-        [unit(i, log=str(log), seconds=0.05) for i in order], MODELS, ItemCache(root), f"from {first}"
+        [unit(i, log=str(log), seconds=0.05) for i in order], models, ItemCache(root), f"from {first}"
     )
 
 
@@ -144,7 +156,7 @@ def test_two_executors_at_once_share_the_work(tmp_path: Path, processes: Any) ->
 
 
 def _hold(root: Path, log: Path) -> None:
-    in_this_process([unit(0, log=str(log), seconds=60)], MODELS, ItemCache(root), "held")
+    in_this_process([unit(0, log=str(log), seconds=60)], models, ItemCache(root), "held")
 
 
 def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path, processes: Any) -> None:
@@ -160,5 +172,5 @@ def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path, processes: A
     holder.join()
     with claim(cache, unit(0), wait=False) as mine:
         assert mine
-        assert compute_unit(unit(0), MODELS, cache) is None
+        assert compute_unit(unit(0), models, cache) is None
     assert stored(cache) == 2

@@ -1,36 +1,27 @@
 """Everything that determines an item is in its key (trap 15), and nothing else."""
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from pipeline.attribution.graph_units import dose_unit, graph_unit
-from pipeline.attribution.prompt_items import GRAPH_PARAMS
+from pipeline.attribution.graph_units import CANDIDATES, DOSE, GRAPHS, dose_unit, graph_unit
+from pipeline.attribution.parameters import GRAPH_PARAMS
 from pipeline.items import units
+from pipeline.items.code import QualifiedName
 from pipeline.items.subject import Subject
-from pipeline.items.units import Unit, make_unit
-from pipeline.models.pool import ModelPool
+from pipeline.items.units import make_unit
 from pipeline.params.project import load_params
 from pipeline.params.runtime import RuntimeParams
-from store.collections.item import Item
+from pipeline.stages import activations, evaluate, features
 from store.documents.manifest import Manifest
 from tests.support.items import MANIFEST, OTHER, PROMPT
 
-
-def compute(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """Nothing: only its name is asked for."""
-    yield from ()
-
-
-def compute_otherwise(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """The same by another name."""
-    yield from ()
-
-
 ARGUMENTS: dict[str, Any] = {
-    "compute": compute,
+    "compute": CANDIDATES,
     "prompt_hash": PROMPT.hash,
     "token_ids": PROMPT.token_ids,
     "variants": ("base", "general@1.0"),
@@ -39,17 +30,6 @@ ARGUMENTS: dict[str, Any] = {
     "manifest": MANIFEST,
     "runtime": RuntimeParams(seed=0, threads=2),
 }
-
-
-@pytest.fixture(autouse=True)
-def _code_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests are no code of the pipeline, so their functions' digests are their names."""
-
-    class Named:
-        def digest(self, roots: list[Any]) -> str:
-            return str(roots[0])
-
-    monkeypatch.setattr(units, "code_base", Named)
 
 
 def key(**changes: Any) -> str:
@@ -63,7 +43,7 @@ def with_source(name: str) -> Manifest:
 
 GENERAL = MANIFEST.adapters["general"]
 CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
-    "code": lambda: {"compute": compute_otherwise},
+    "code": lambda: {"compute": GRAPHS},
     "base weights": lambda: {"manifest": with_source("base")},
     "transcoders": lambda: {"manifest": with_source("transcoders")},
     "adapter weights": lambda: {
@@ -83,6 +63,25 @@ CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_of_anything_that_determines_an_item_changes_its_key(what: str) -> None:
     assert key(**CHANGES[what]()) != key()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        CANDIDATES,
+        GRAPHS,
+        DOSE,
+        activations.COMPUTE,
+        evaluate.COMPUTE,
+        features.CONTEXTS,
+        features.PROMOTED,
+    ],
+    ids=lambda name: name.name,
+)
+def test_what_computes_is_there_by_its_name(name: QualifiedName) -> None:
+    compute = getattr(import_module(name.module), name.name)
+    assert list(inspect.signature(compute).parameters) == ["models", "unit"]
+    assert inspect.isgeneratorfunction(compute)
 
 
 def test_libraries_are_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

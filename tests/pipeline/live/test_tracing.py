@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.attribution.prompt_items import GRAPH_PARAMS, prompt_items
+from pipeline.attribution.parameters import GRAPH_PARAMS
+from pipeline.attribution.prompt_items import prompt_items
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import Intervention
 from pipeline.items.units import ItemName
