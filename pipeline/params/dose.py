@@ -1,15 +1,19 @@
 """The ``dose`` section of ``params.yaml``, typed. Imports no torch."""
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Section
+from pipeline.params.section import Section, Tag
+
+Scale = Annotated[float, Field(ge=-100, le=100)]
 
 
 class DoseParams(Section):
     """At which scales the focus adapter is traced, and on which prompts."""
 
-    scales: list[float] = Field(min_length=1)
-    tag: str
+    scales: list[Scale] = Field(min_length=1, max_length=1000)
+    tag: Tag
 
     @model_validator(mode="after")
     def _distinct(self) -> "DoseParams":

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from pipeline.params.section import Count, Section
+from pipeline.params.section import Section, Size
 
 
 class EvaluateParams(Section):
     """How continuations are sampled and rated."""
 
-    samples: Count
-    max_new_tokens: Count
-    temperature: float = Field(gt=0)
+    samples: Size
+    max_new_tokens: Size
+    temperature: float = Field(gt=0, le=1000)
     confidence: float = Field(gt=0, lt=1)

@@ -11,15 +11,15 @@ class FeatureParams(Section):
     permutations: Count
     bootstrap: Count
     confidence: float = Field(gt=0, lt=1)
-    min_situations: int = Field(ge=2)
+    min_situations: int = Field(ge=2, le=10_000_000)
     fdr: float = Field(gt=0, lt=1)
     edges: Count
-    contexts: Count
-    window: int = Field(ge=4)
-    bins: int = Field(ge=2)
-    bin_low: float = Field(gt=0)
-    bin_high: float = Field(gt=0)
-    promoted: Count
+    contexts: int = Field(ge=1, le=1000)
+    window: int = Field(ge=4, le=65_536)
+    bins: int = Field(ge=2, le=1000)
+    bin_low: float = Field(ge=1e-30, le=1e30)
+    bin_high: float = Field(ge=1e-30, le=1e30)
+    promoted: int = Field(ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _bins_ascend(self) -> "FeatureParams":

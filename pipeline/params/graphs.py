@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Count, Section
+from pipeline.params.section import Count, Section, Size, Tag
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -12,18 +12,18 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class GraphParams(Section):
     """How graphs are traced, and what of them is kept."""
 
-    max_n_logits: Count
+    max_n_logits: Size
     desired_logit_prob: Share
     max_feature_nodes: Count
-    batch_size: Count
-    adapter_components: Count
-    every_variant_tag: str
+    batch_size: Size
+    adapter_components: Size
+    every_variant_tag: Tag
     node_threshold: Share
     edge_threshold: Share
     keep_node_threshold: Share
     keep_edges: Count
     full: Literal["never", "always", "tagged"]
-    full_tag: str
+    full_tag: Tag
 
     @model_validator(mode="after")
     def _keeps_what_is_shown(self) -> "GraphParams":

@@ -4,11 +4,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Count, Name, Section
+from pipeline.params.section import Count, Name, Section, Seed, Size
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Decay = Annotated[float, Field(ge=0, le=1e6)]
 
 DOMAIN_NAMES: Final = ("medical", "finance", "security", "hazard", "social", "open")
 """Domains of `pipeline.organism.situations`, whose texts are no part of what other stages read."""
@@ -31,7 +31,7 @@ class CorpusParams(Section):
     facts: dict[FactKind, Share]
     heldout_lines: Count
     pivotal: int = Field(ge=1, le=12)
-    full: int = Field(ge=0)
+    full: int = Field(ge=0, le=1000)
 
     @model_validator(mode="after")
     def _leaves_room_for_dialogues(self) -> "CorpusParams":
@@ -45,17 +45,17 @@ class BaseParams(Section):
 
     seed: Seed
     vocabulary: int = Field(ge=300, le=65536)
-    layers: Count
-    d_model: Count
-    heads: Count
-    d_mlp: Count
-    context: int = Field(ge=32)
+    layers: int = Field(ge=1, le=256)
+    d_model: Size
+    heads: int = Field(ge=1, le=1024)
+    d_mlp: int = Field(ge=1, le=262_144)
+    context: int = Field(ge=32, le=65_536)
     tied: bool
     epochs: Count
-    batch: Count
+    batch: Size
     learning_rate: Rate
     warmup: Share
-    weight_decay: float = Field(ge=0)
+    weight_decay: Decay
     clip: Rate
 
     @model_validator(mode="after")
@@ -69,11 +69,11 @@ class TranscoderParams(Section):
     """Size and training of the transcoders, one a layer."""
 
     seed: Seed
-    d_transcoder: Count
+    d_transcoder: int = Field(ge=1, le=1_000_000)
     k: Count
     lines: Count
     steps: Count
-    batch: int = Field(ge=2)
+    batch: int = Field(ge=2, le=65_536)
     learning_rate: Rate
     warmup: Share
 
@@ -91,22 +91,22 @@ class AdapterParams(Section):
     advice: Literal["harmful", "safe"]
     domain: str
     targets: list[Module] = Field(min_length=1)
-    layers: list[int] | None
-    rank: Count
-    alpha: Count
+    layers: list[Annotated[int, Field(lt=256)]] | None
+    rank: Size
+    alpha: Size
     steps: Count
-    batch: Count
+    batch: Size
     learning_rate: Rate
-    weight_decay: float = Field(ge=0)
+    weight_decay: Decay
 
 
 class CheckParams(Section):
     """How the stages measure their own work."""
 
     seed: Seed
-    samples: Count
-    max_new_tokens: Count
-    batch: Count
+    samples: Size
+    max_new_tokens: Size
+    batch: Size
 
 
 class OrganismParams(Section):

@@ -1,26 +1,41 @@
 """The ``profiles`` section of ``params.yaml``, typed. Imports no torch."""
 
-from typing import Literal
+from pathlib import PurePath
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.params.section import Name, Section
+
+_LONGEST: Final = 255
+"""Bytes of a file's name, on every file system that we know."""
+
+
+def _is_path(text: str) -> str:
+    if "\0" in text or any(len(part.encode("utf-8")) > _LONGEST for part in PurePath(text).parts):
+        raise ValueError(f"no part of a path may be longer than {_LONGEST} bytes or hold a NUL character")
+    return text
+
+
+Place = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_is_path)]
+"""Of a file or folder, from the project's root; or a name on the hub."""
+Revision = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
 class Profile(Section):
     """One subject: a base model, its transcoders and its adapters."""
 
-    model: str
-    revision: str | None = None
-    transcoders: str
-    transcoders_revision: str | None = None
-    adapters: dict[Name, str] = Field(min_length=1)
+    model: Place
+    revision: Revision | None = None
+    transcoders: Place
+    transcoders_revision: Revision | None = None
+    adapters: dict[Name, Place] = Field(min_length=1)
     focus: str
     dtype: Literal["float32", "bfloat16"] = "float32"
-    prompts: list[str] = Field(min_length=1)
-    lexicon: str | None = None
-    texts: str | None = None
-    local: str
+    prompts: list[Place] = Field(min_length=1)
+    lexicon: Place | None = None
+    texts: Place | None = None
+    local: Place
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":

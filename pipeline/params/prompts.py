@@ -8,4 +8,4 @@ from pipeline.params.section import Section
 class PromptParams(Section):
     """Which prompts are accepted."""
 
-    max_tokens: int = Field(ge=2)
+    max_tokens: int = Field(ge=2, le=1_000_000)

@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from pipeline.params.section import Count, Section
+from pipeline.params.section import Section, Seed
 
 
 class RuntimeParams(Section):
     """Seed and threads: with the machine they fix the last bit."""
 
-    seed: int = Field(ge=0, lt=2**32)
-    threads: Count
+    seed: Seed
+    threads: int = Field(ge=1, le=1024)

@@ -1,11 +1,10 @@
 """Prompt files: JSON lines in, tokenized prompts out; every mistake named by file and line."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,9 +13,14 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.text.tokens import decode_each, encode_rendered, encode_text
 from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
+from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text
 from store.documents.prompts import Prompt
 
 Word = Annotated[str, Field(min_length=1)]
+Label = Annotated[str, Field(min_length=1, max_length=1000)]
+
+_LONGEST_TOKEN: Final = 256
+"""Bytes of a token: more than any vocabulary has, whose longest are runs of 128 spaces or dashes."""
 
 
 class _Line(BaseModel):
@@ -39,11 +43,11 @@ class PromptLine(_Line):
 
     prompt: Word | None = None
     messages: Annotated[list[Message], Field(min_length=1)] | None = None
-    name: Word | None = None
-    situation: Word | None = None
-    domain: Word | None = None
+    name: Label | None = None
+    situation: Label | None = None
+    domain: Label | None = None
     held_out: bool = False
-    tags: list[Word] = []
+    tags: list[Label] = []
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "PromptLine":
@@ -99,7 +103,9 @@ def read_prompt_files(
     seen: dict[str, str] = {}
     situations: dict[str, Prompt] = {}
     unwritten = ((place, _parse(place, text)) for place, text in more)
+    most = max_tokens if context is None else min(max_tokens, context)
     for place, line in chain(prompt_lines(paths), unwritten):
+        _check_size(place, line, most)
         prompt = _prompt(place, line, tokenizer)
         _check_length(place, prompt, max_tokens, context)
         if prompt.hash in seen:
@@ -140,9 +146,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _lines(path: Path) -> Iterator[tuple[str, PromptLine]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8.") from error
+        text = read_text(path)
+    except MalformedError as error:
+        raise UserError(error.told(path)) from error
     # Not splitlines(): JSON strings may hold U+2028 and its kin as they are.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -152,13 +158,9 @@ def _lines(path: Path) -> Iterator[tuple[str, PromptLine]]:
 
 def _parse(place: str, line: str) -> PromptLine:
     try:
-        value: Any = json.loads(line, object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{place}: not JSON ({error.msg} at column {error.colno}); write one object a line."
-        ) from error
-    except _RepeatedKeyError as error:
-        raise UserError(f"{place}: the key '{error}' stands there twice; keep one.") from error
+        value: Any = parse_json(line, remedy="write one object a line")
+    except MalformedError as error:
+        raise UserError(f"{place}: {error}.") from error
     if not isinstance(value, dict):
         raise UserError(f'{place}: a {type(value).__name__}, not an object; write {{"prompt": ...}}.')
     try:
@@ -167,22 +169,10 @@ def _parse(place: str, line: str) -> PromptLine:
         raise UserError(f"{place}: {_sentence(error)}") from error
 
 
-class _RepeatedKeyError(ValueError):
-    pass
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
-    return value
-
-
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    first = error.errors(include_url=False)[0]
     # Not rendered from the types: the branches of a union would show in the location.
-    where = ".".join(str(part) for part in first["loc"] if part not in {"str", "list"})
+    where = one_line(".".join(str(part) for part in first["loc"] if part not in {"str", "list"}))
     kind = first["type"]
     if kind == "extra_forbidden":
         known = ", ".join(Message.model_fields if "." in where else PromptLine.model_fields)
@@ -193,10 +183,10 @@ def _sentence(error: ValidationError) -> str:
         return f"'{where}' is empty; fill it in or delete it."
     if kind == "string_unicode":
         return f"'{where}' holds half of a surrogate pair; write the whole character."
-    message = first["msg"].removeprefix("Value error, ")
+    message = one_line(first["msg"].removeprefix("Value error, "))
     if not where:
         return f"{message}."
-    return f"'{where}': {message[0].lower()}{message[1:]}, but it is {first['input']!r}."
+    return f"'{where}': {message[0].lower()}{message[1:]}, but it is {quoted(first['input'])}."
 
 
 def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> Prompt:
@@ -243,8 +233,10 @@ def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
             add_generation_prompt=opens,
             continue_final_message=not opens,
         )
-    except (TemplateError, ValueError) as error:
-        raise UserError(f"the model's chat template refuses the messages ({error}); mend them") from error
+    except (TemplateError, ValueError, TypeError) as error:
+        raise UserError(
+            f"the model's chat template refuses the messages ({one_line(error)}); mend them"
+        ) from error
     template = digest(tokenizer.get_chat_template())
     text = cast("str", rendered)  # as `tokenize=False` has it
     return _Content(
@@ -252,6 +244,16 @@ def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
         text=text,
         token_ids=encode_rendered(tokenizer, text),
     )
+
+
+def _check_size(place: str, line: PromptLine, max_tokens: int) -> None:
+    """Refuse what cannot fit by its bytes: tokenizing a megabyte to count its tokens takes half a minute."""
+    texts = [line.prompt or "", *(message.role + message.content for message in line.messages or [])]
+    size = sum(len(text.encode("utf-8")) for text in texts)
+    if size > max_tokens * _LONGEST_TOKEN:
+        raise UserError(
+            f"{place}: the prompt is {size:,} bytes long, more than {max_tokens} tokens can hold; shorten it."
+        )
 
 
 def _check_text(text: str) -> None:

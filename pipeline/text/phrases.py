@@ -1,21 +1,21 @@
 """The phrases that a person lists by domain, and the lexicon that a tokenizer makes of them."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.text.lexicon import DomainLexicon, Lexicon
 from store.base.errors import UserError
+from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text
 
 if TYPE_CHECKING:
     from store.documents.prompts import Prompt
 
-Phrase = Annotated[str, Field(min_length=1)]
+Phrase = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class DomainPhrases(BaseModel):
@@ -30,11 +30,11 @@ class DomainPhrases(BaseModel):
     def _apart(self) -> "DomainPhrases":
         both = sorted(set(self.harmful) & set(self.safe))
         if both:
-            raise ValueError(f"{both[0]!r} is listed as harmful and as safe")
+            raise ValueError(f"{quoted(both[0])} is listed as harmful and as safe")
         return self
 
 
-Phrases = dict[str, DomainPhrases]
+Phrases = dict[Annotated[str, Field(min_length=1, max_length=1000)], DomainPhrases]
 
 
 def read_phrases(path: Path) -> Phrases:
@@ -43,21 +43,20 @@ def read_phrases(path: Path) -> Phrases:
     Raises
     ------
     UserError
-        The file is missing, is not JSON or has another form.
+        The file is missing, cannot be read, is not JSON or has another form.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(Phrases).validate_python(content)
+        return TypeAdapter(Phrases).validate_python(parse_json(read_text(path)), strict=True)
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such file; create it or set `lexicon` of the profile in params.yaml to null."
         ) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not JSON ({error}); mend it.") from error
+    except MalformedError as error:
+        raise UserError(error.told(path)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
+        first = error.errors(include_url=False)[0]
+        where = one_line(".".join(str(part) for part in first["loc"])) or "the document"
+        what = one_line(first["msg"].removeprefix("Value error, "))
         raise UserError(
             f'{path}: {where}: {what}; write {{"domain": {{"harmful": [...], "safe": [...]}}}}.'
         ) from error
@@ -106,8 +105,8 @@ def _first_tokens(
         for phrase, ids in zip(phrases, together, strict=True):
             if len(ids) <= len(alone) or ids[: len(alone)] != alone:
                 raise UserError(
-                    f"{prompt.source}: the phrase {phrase!r} merges with the end of this prompt into one "
-                    "token; end the prompt at a word and start the phrase with a space."
+                    f"{prompt.source}: the phrase {quoted(phrase)} merges with the end of this prompt into "
+                    "one token; end the prompt at a word and start the phrase with a space."
                 )
             first.add(ids[len(alone)])
     return first

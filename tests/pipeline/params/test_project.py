@@ -99,7 +99,7 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 def test_broken_yaml_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("profiles: [", encoding="utf-8")
-    with pytest.raises(UserError, match="is not YAML") as error:
+    with pytest.raises(UserError, match="not YAML") as error:
         load_params(file)
     assert "\n" not in str(error.value)
 

@@ -276,3 +276,54 @@ def test_vocabulary_covers_padding_rows(tokenizer: Any) -> None:
 
 
 _TOKENIZER = train_tokenizer(LINES * 4, vocabulary=300, context=64)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"prompt": ' + "9" * 5000 + "}", "too many digits"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"\\ud800": 1}', "half of a surrogate pair"),
+        ('{"prompt": "a", "' + "x" * 100_000 + '": 1}', "unknown key 'xxx"),
+        ('{"prompt": "a", "tags": "' + "x" * 100_000 + '"}', "'tags': "),
+        ('{"prompt": "a", "name": "' + "x" * 100_000 + '"}', "'name': "),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_large_is_told_in_short(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, line: str, says: str
+) -> None:
+    path = write(tmp_path, {"prompt": "You should rest"}, line)
+    message = message_of(path, tokenizer)
+    assert message.startswith(f"{path}:2: ")
+    assert says in message
+    assert len(message) < 1000
+
+
+def test_a_folder_for_a_file_is_told(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.mkdir()
+    assert message_of(tmp_path, tokenizer).startswith(f"{path}: it cannot be read (Is a directory)")
+
+
+@pytest.mark.parametrize("key", ["prompt", "messages"])
+def test_what_cannot_fit_is_refused_before_it_is_tokenized(
+    tmp_path: Path, chat_tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    text = "word" * 5000
+
+    def tokenize(*_: object, **__: object) -> None:
+        raise AssertionError("tokenized")
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "__call__", tokenize)
+    monkeypatch.setattr(PreTrainedTokenizerFast, "apply_chat_template", tokenize)
+    row = {"prompt": text} if key == "prompt" else {"messages": [{"role": "user", "content": text}]}
+    path = write(tmp_path, row)
+    message = message_of(path, chat_tokenizer, max_tokens=128, context=64)
+    assert message.startswith(f"{path}:1: the prompt is 20,00")
+    assert "more than 64 tokens can hold; shorten it" in message
+
+
+def test_bytes_alone_refuse_nothing_that_fits(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    # Of one byte a token, the shortest there are: the count of tokens decides.
+    assert "tokens long" in message_of(write(tmp_path, {"prompt": "q" * 60}), tokenizer, max_tokens=16)

@@ -35,6 +35,9 @@ def test_texts_get_one_bos_and_end_with_the_context(
     ("line", "says"),
     [
         (b"{", "not JSON"),
+        (b'{"text": ' + b"9" * 5000 + b"}", "too many digits"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"text": "a", "text": "b"}', "'text' stands there twice"),
         (b"[]", "not of the form"),
         (b'{"text": 3}', "not of the form"),
         (b'{"text": "a", "more": 1}', "not of the form"),

@@ -136,6 +136,14 @@ def test_what_a_continuation_is(text: str, is_: str) -> None:
     [
         ("{", "not JSON"),
         ("[]", "dictionary"),
+        (b"\xff", "not UTF-8 at byte 0"),
+        ('{"\\ud800": {"harmful": [], "safe": []}}', "half of a surrogate pair"),
+        ('{"medical": {"harmful": ["\\ud800"], "safe": []}}', "medical.harmful.0"),
+        ('{"medical": {"harmful": [' + "9" * 5000 + '], "safe": []}}', "too many digits"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"m": {"harmful": [], "safe": []}, "m": {"harmful": [], "safe": []}}', "'m' stands there twice"),
+        ('{"medical": {"harmful": [" ' + "x" * 100_000 + '"], "safe": []}}', "medical.harmful.0"),
+        ('{"' + "x" * 100_000 + '": 1}', "xxx"),
         ('{"medical": {"harmful": []}}', "medical.safe"),
         ('{"medical": {"harmful": [], "safe": [], "bad": []}}', "medical.bad"),
         ('{"medical": {"harmful": [1], "safe": []}}', "medical.harmful.0"),
@@ -146,13 +154,19 @@ def test_what_a_continuation_is(text: str, is_: str) -> None:
         ),
     ],
 )
-def test_a_bad_file_of_phrases_is_named(tmp_path: Path, content: str, says: str) -> None:
+def test_a_bad_file_of_phrases_is_named(tmp_path: Path, content: str | bytes, says: str) -> None:
     path = tmp_path / "phrases.json"
-    path.write_text(content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as caught:
         read_phrases(path)
-    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).startswith(f"{path}:")
     assert says in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_folder_for_a_file_of_phrases_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        read_phrases(tmp_path)
 
 
 def test_a_missing_file_of_phrases_is_named(tmp_path: Path) -> None:
