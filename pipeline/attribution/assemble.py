@@ -87,15 +87,15 @@ def gather(attribution: Attribution) -> Gathered:
     n_logits = len(attribution.targets)
     device = selected.device
     n_rows = len(selected) + n_logits
+    left_out = (~attribution.visited).float()
     unselected, constant = torch.zeros(2, n_rows, device=device)
     extra = torch.zeros(n_rows, sources.extra.n_columns, device=device)
     for rows in attribution.rows:
         is_logit = rows.layer == len(attribution.frozen.layers)
         where = len(selected) + rows.index if is_logit else torch.searchsorted(selected, rows.index)
         below = sources.features_below[rows.layer]
-        left_out = ~attribution.visited[:below]
-        if left_out.any():
-            unselected[where] = rows.edges[:, :below][:, left_out].sum(1)
+        # A product reads the edges where they lie; choosing the columns first would copy them.
+        unselected[where] = rows.edges[:, :below] @ left_out[:below]
         constant[where] = rows.constant
         extra[where] = rows.extra
         if is_logit:
