@@ -5,6 +5,7 @@ outs before it runs. The old out is still in DVC's own cache, where ``dvc.lock``
 """
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Final
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.units import ItemName
+from store.base.atomic import locked
 from store.base.errors import ArtifactMissingError, ReplacedArtifactError, StoreError
 from store.collections.reader import open_collection
 
@@ -29,20 +31,19 @@ def refill(cache: ItemCache, kind: str, names: Sequence[ItemName], out: Path) ->
     put.
     """
     lacked = _lacked(cache, kind, names)
-    wanted = lacked
     for _ in range(_ATTEMPTS):
-        if not wanted:
+        if not (wanted := _lacked(cache, kind, names)):
             break
-        with _previous(out) as folder:
-            if folder is None:
-                break
-            try:
-                _put(cache, kind, wanted, folder)
-                break
-            except (ReplacedArtifactError, ArtifactMissingError):
-                wanted = _lacked(cache, kind, names)
-            except StoreError:
-                break
+        try:
+            if out.exists():
+                _put(cache, kind, wanted, out)
+            else:
+                _put_recorded(cache, kind, names, out)
+            break
+        except (ReplacedArtifactError, ArtifactMissingError):
+            continue
+        except StoreError:
+            break
     return len(lacked) - len(_lacked(cache, kind, names))
 
 
@@ -57,12 +58,18 @@ def _put(cache: ItemCache, kind: str, wanted: set[str], folder: Path) -> None:
         cache.put(kind, collection.item(row.prompt_hash, row.variant))
 
 
+def _put_recorded(cache: ItemCache, kind: str, names: Sequence[ItemName], out: Path) -> None:
+    # DVC's databases take one process at a time; who has waited finds the items there.
+    with locked(Path()):
+        if wanted := _lacked(cache, kind, names):
+            with _recorded(out) as folder:
+                if folder is not None:
+                    _put(cache, kind, wanted, folder)
+
+
 @contextmanager
-def _previous(out: Path) -> Iterator[Path | None]:
-    """The out where it stands, else a copy of what ``dvc.lock`` records, else None."""
-    if out.exists():
-        yield out
-        return
+def _recorded(out: Path) -> Iterator[Path | None]:
+    """A copy of what ``dvc.lock`` records of the out, or None."""
     # Imported here: a second that only a stage with an empty cache needs to spend.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
@@ -77,8 +84,9 @@ def _previous(out: Path) -> Iterator[Path | None]:
                 yield None
                 return
             filesystem.get(out.as_posix(), str(folder), recursive=True)
-        except (DvcException, DataIndexDirError, OSError):
-            # No DVC project here, or the objects were never pulled: compute instead.
+        except (DvcException, DataIndexDirError, OSError, sqlite3.OperationalError):
+            # No DVC project here, the objects were never pulled, or a `dvc` command is at its
+            # databases for long: compute instead.
             yield None
             return
         yield folder

@@ -1,6 +1,10 @@
 """A previous store is a source of items, also while another run replaces it."""
 
 import shutil
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +94,61 @@ def test_a_store_that_never_stays_is_no_source_and_no_error(
     opened = interfering(monkeypatch, *(lambda run=run: publish(out, run=run) for run in range(1, 100)))
     assert refill(ItemCache(Path("items")), KIND, names(), out) == 0
     assert len(opened) < 10
+
+
+class Recorded:
+    """DVC's file system, as far as it is asked: it has what stood at ``out``."""
+
+    copies = 0
+    busy = False
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root)
+        if self.busy:
+            raise sqlite3.OperationalError("database is locked")
+
+    def isdir(self, path: str) -> bool:
+        return (self.root / "recorded" / path).is_dir()
+
+    def get(self, path: str, to: str, *, recursive: bool) -> None:
+        assert recursive
+        type(self).copies += 1
+        shutil.copytree(self.root / "recorded" / path, to)
+
+
+@pytest.fixture
+def recorded(out: Path, monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
+    """The store is where DVC has it, and no more in its place."""
+    Path("recorded").mkdir()
+    shutil.move(out, Path("recorded") / out)
+    monkeypatch.setattr("dvc.api.DVCFileSystem", Recorded)
+    monkeypatch.setattr(Recorded, "copies", 0)
+    return Recorded
+
+
+def test_of_two_runs_one_asks_dvc_and_the_other_finds_the_items(
+    out: Path, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet = threading.Barrier(2)
+    lock = module.locked
+
+    def together(folder: Path) -> AbstractContextManager[None]:
+        meet.wait(60)  # both lack all items by now
+        return lock(folder)
+
+    monkeypatch.setattr(module, "locked", together)
+    cache = ItemCache(Path("items"))
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(refill, cache, KIND, names(), out) for _ in range(2)]
+        assert [job.result() for job in jobs] == [len(ITEMS)] * 2
+    assert recorded.copies == 1
+
+
+def test_a_dvc_that_is_busy_is_no_source_and_no_error(
+    out: Path, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "busy", True)
+    assert refill(ItemCache(Path("items")), KIND, names(), out) == 0
 
 
 def test_what_was_taken_over_before_a_damage_is_counted(out: Path) -> None:
