@@ -5,7 +5,6 @@ The pass fixes attention patterns and norm scales; what remains is linear and li
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from transformer_lens.hook_points import HookPoint
@@ -13,10 +12,8 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.attribution.linear import FrozenLayer, FrozenModel
 from pipeline.models.lens import Block, blocks_of, final_norm
 from pipeline.models.replacement import ReplacementModel
+from pipeline.models.transcoder_forms import INPUT_HOOKS, OUTPUT_HOOKS
 from store.base.errors import UserError
-
-INPUT_HOOKS: Final = ("mlp.hook_in", "ln2.hook_normalized", "hook_resid_mid")
-OUTPUT_HOOKS: Final = ("mlp.hook_out", "hook_mlp_out")
 
 
 @dataclass(frozen=True, kw_only=True)

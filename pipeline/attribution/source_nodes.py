@@ -119,10 +119,12 @@ def collect_sources(model: ReplacementModel, seen: Pass) -> Sources:
     UserError
         An activation, an error or a logit is not finite; the message says where it begins.
     """
-    parts = model.transcoders.compute_attribution_components(seen.mlp_in, model.zero_positions)
+    # A norm gives float32 whatever the model's dtype, and not every transcoder casts what it reads.
+    read = seen.mlp_in.to(model.cfg.dtype)
+    parts = model.transcoders.compute_attribution_components(read, model.zero_positions)
     matrix, reconstruction = parts["activation_matrix"], parts["reconstruction"]
     zeroed = model.zero_positions
-    errors = seen.mlp_out - reconstruction
+    errors = seen.mlp_out - reconstruction.to(seen.mlp_in.dtype)
     errors[:, zeroed] = 0
     _require_finite(matrix, errors, seen.logits)
     n_layers, n_pos, _ = matrix.shape
@@ -187,7 +189,7 @@ def _constants(model: ReplacementModel, seen: Pass) -> torch.Tensor:
     if model.skip_transcoder:
         for layer in range(len(constants)):
             constants[layer, zeroed] -= model.transcoders.compute_skip(
-                layer, seen.mlp_in[layer, zeroed]
+                layer, seen.mlp_in[layer, zeroed].to(model.cfg.dtype)
             ).float()
     return constants
 

@@ -18,8 +18,10 @@ from transformer_lens.pretrained.weight_conversions.qwen2 import convert_qwen2_w
 from transformer_lens.pretrained.weight_conversions.qwen3 import convert_qwen3_weights
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
-from pipeline.models.files import one_line, read_mapping, require_file
+from pipeline.models.base_forms import CONFIG, ConfigForm
+from pipeline.models.files import LIBRARY_ERRORS, read_mapping, require_file, require_form
 from store.base.errors import UserError
+from store.base.parsing import one_line, quoted
 
 # TransformerLens keeps a dense attention mask of context squared.
 MAX_CONTEXT: Final = 2048
@@ -51,11 +53,11 @@ def read_config(folder: Path, source: str) -> PretrainedConfig:
     UserError
         ``config.json`` is missing or damaged, or the model is not supported.
     """
-    path = require_file(folder, "config.json", "model")
-    read_mapping(path)
+    path = require_file(folder, CONFIG, "model")
+    require_form(path, read_mapping(path), ConfigForm)
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except LIBRARY_ERRORS as error:
         raise UserError(
             f"{path} is no model's configuration ({one_line(error)}); correct it, or copy or "
             "download it again."
@@ -79,14 +81,21 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
     """
     architecture = architecture_of(config)
     if architecture not in _CONVERTERS:
-        raise UserError(f"The model {source} is a {architecture}; supported are {', '.join(_CONVERTERS)}.")
+        raise UserError(
+            f"The model {source} is a {one_line(architecture)}; supported are {', '.join(_CONVERTERS)}."
+        )
+    if config.model_type != architecture.removesuffix("ForCausalLM").lower():
+        raise UserError(
+            f"The model {source} says architectures [{architecture}] and model_type "
+            f"{quoted(config.model_type)}, which do not belong together; correct its {CONFIG}."
+        )
     biased = architecture != "Qwen2ForCausalLM" and getattr(config, "attention_bias", False)
     if biased or getattr(config, "mlp_bias", False):
         raise UserError(f"The model {source} has biases in attention or MLP, which are not supported.")
     rope = getattr(config, "rope_scaling", None) or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in {"default", "llama3"}:
-        raise UserError(f"The model {source} scales its rope by {kind!r}; supported is 'llama3'.")
+        raise UserError(f"The model {source} scales its rope by {quoted(kind)}; supported is 'llama3'.")
 
 
 def lens_config(

@@ -5,14 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import PretrainedConfig
 
-from pipeline.models.architectures import MAX_CONTEXT, architecture_of, read_config
-from pipeline.models.files import folder_of, pinned
+from pipeline.models.architectures import MAX_CONTEXT, architecture_of, lens_config, read_config
+from pipeline.models.base_forms import CONFIG, empty_model, require_generation, require_weights
+from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned
 from pipeline.models.loading import DTYPES
-from pipeline.models.lora import read_adapter_config, read_targets
+from pipeline.models.lora import read_adapter_config, read_shapes, require_fitting_shape
+from pipeline.models.replacement import require_same_sizes
 from pipeline.models.transcoders import read_transcoder_facts
 from store.base.errors import UserError
+from store.base.parsing import one_line
 from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
 
 
@@ -27,7 +30,7 @@ def build_manifest(
     transcoders_revision: str | None = None,
     dtype: str = "float32",
 ) -> Manifest:
-    """Look at the models, without loading weights.
+    """Look at the models, without loading weights: forms and shapes that do not fit end here.
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def build_manifest(
     Raises
     ------
     UserError
-        A folder is missing or not what it should be; the message names it.
+        A folder is missing or not what it should be; the message names file and key, and what
+        is expected and there.
     """
     if dtype not in DTYPES:
         raise UserError(
@@ -58,45 +62,63 @@ def build_manifest(
         )
     base = pinned(model, revision, "model")
     transcoder_source = pinned(transcoders, transcoders_revision, "transcoders")
+    facts, shapes = _model_facts(base, transcoder_source)
     return Manifest(
         profile=profile,
         dtype=dtype,
         focus=focus,
         base=base,
         transcoders=transcoder_source,
-        adapters={name: _adapter_facts(source) for name, source in sorted(adapters.items())},
-        model=_model_facts(base, transcoder_source),
+        adapters={name: _adapter_facts(at, shapes, base.source) for name, at in sorted(adapters.items())},
+        model=facts,
     )
 
 
-def _adapter_facts(text: str) -> AdapterFacts:
+def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str) -> AdapterFacts:
+    """Facts of an adapter that fits the weights of a model."""
     name, revision = text, None
     if not Path(text).is_dir() and "@" in text:
         name, _, revision = text.partition("@")
     source = pinned(name, revision, "adapter")
     config = read_adapter_config(folder_of(source, "adapter"))
-    targets = read_targets(config)
+    changed = read_shapes(config)
+    for module, shape in changed.items():
+        require_fitting_shape(config, module, shape, shapes.get(f"{module}.weight"), model)
+    targets = tuple(sorted(changed))
     return AdapterFacts(
-        **asdict(source),
-        rank=config.rank,
-        targets=targets,
-        scaling=config.scaling(targets[0]) if targets else 0.0,
+        **asdict(source), rank=config.rank, targets=targets, scaling=config.scaling(targets[0])
     )
 
 
-def _model_facts(base: Source, transcoders: Source) -> ModelFacts:
-    config = read_config(folder_of(base, "model"), base.source)
-    with torch.device("meta"):  # counts parameters without allocating them
-        n_parameters = AutoModelForCausalLM.from_config(config).num_parameters()
+def _model_facts(base: Source, transcoders: Source) -> tuple[ModelFacts, dict[str, tuple[int, ...]]]:
+    """Sizes of a model and its transcoders, and the shapes of the model's weights by name."""
+    folder = folder_of(base, "model")
+    config = read_config(folder, base.source)
+    model = empty_model(config, folder / CONFIG)
+    _require_lens_form(config, folder / CONFIG, base.source)
+    require_weights(folder, model)
+    require_generation(folder)
     facts = read_transcoder_facts(transcoders)
-    return ModelFacts(
+    require_same_sizes(transcoders.source, [facts.d_model] * facts.n_layers, config)
+    described = ModelFacts(
         architecture=architecture_of(config),
         n_layers=config.num_hidden_layers,
         d_model=config.hidden_size,
         vocab_size=config.vocab_size,
         context=min(config.max_position_embeddings, MAX_CONTEXT),
         d_transcoder=facts.d_transcoder,
-        n_parameters=n_parameters,
+        n_parameters=model.num_parameters(),
         feature_input_hook=facts.feature_input_hook,
         feature_output_hook=facts.feature_output_hook,
     )
+    return described, {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+
+
+def _require_lens_form(config: PretrainedConfig, path: Path, source: str) -> None:
+    try:
+        lens_config(config, source, DTYPES["float32"], torch.device("cpu"))
+    except LIBRARY_ERRORS as error:
+        raise UserError(
+            f"{path} makes no model that TransformerLens knows ({one_line(error)}); correct it, or copy or "
+            "download it again."
+        ) from error

@@ -4,19 +4,32 @@ The only place that knows the hub: everything after it reads a folder, so that a
 model and a hub model cannot take different paths (trap 7).
 """
 
-import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import yaml
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ValidationError
 
 from store.base.errors import UserError
 from store.base.hashing import digest, folder_digest
+from store.base.parsing import MalformedError, one_line, parse_json, parse_yaml, quoted, read_text
 from store.documents.manifest import Source
+
+LIBRARY_ERRORS: Final = (
+    OSError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+)
+"""What libraries raise on files of a form that they did not expect: whatever came of it first."""
+
+Form = TypeVar("Form", bound=BaseModel)
 
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -78,8 +91,12 @@ def require_file(folder: Path, name: str, role: str) -> Path:
         It is missing.
     """
     path = folder / name
-    if not path.is_file():
-        raise UserError(f"The {role} folder {folder} has no {name}; is it the right folder?")
+    try:
+        there = path.is_file()
+    except OSError:  # a name that no file can have
+        there = False
+    if not there:
+        raise UserError(f"The {role} folder {folder} has no {one_line(name)}; is it the right folder?")
     return path
 
 
@@ -91,33 +108,43 @@ def read_mapping(path: Path) -> dict[str, Any]:
     UserError
         It is something else.
     """
+    parse = parse_yaml if path.suffix == ".yaml" else parse_json
     try:
-        text = path.read_text(encoding="utf-8")
-        content: Any = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise damaged(path, error) from error
+        content: Any = parse(read_text(path))
+    except MalformedError as error:
+        at = "" if error.line is None else f", line {error.line}"
+        raise damaged(path, error.what + at) from error
     if not isinstance(content, dict):
         raise damaged(path, "no keys and values in it")
     return content
 
 
-def require_sound(path: Path) -> Path:
-    """A JSON, YAML or safetensors file that can be read; of the latter, the header is.
+def require_form(path: Path, content: dict[str, Any], form: type[Form]) -> Form:
+    """What a configuration says, as far as a form names it.
+
+    Parameters
+    ----------
+    path, content
+        The file, and what `read_mapping` read there.
+    form
+        Keys, types and ranges; values are not converted to other types.
 
     Raises
     ------
     UserError
-        It cannot.
+        A value is missing or of another form; the message names the key.
     """
-    if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except SafetensorError as error:
-            raise damaged(path, error) from error
-    else:
-        read_mapping(path)
-    return path
+    try:
+        return form.model_validate(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = one_line(".".join(str(part) for part in first["loc"]))
+        what = one_line(first["msg"].removeprefix("Value error, "))
+        given = "" if first["type"] == "missing" else f", but it is {quoted(first['input'])}"
+        raise UserError(
+            f"{path}: {where}: {what[0].lower()}{what[1:]}{given}; correct it, or copy or download the file "
+            "again."
+        ) from error
 
 
 def damaged(path: Path, why: Exception | str) -> UserError:
@@ -126,11 +153,6 @@ def damaged(path: Path, why: Exception | str) -> UserError:
         f"{path} is damaged, or a git-lfs pointer that was not fetched ({one_line(why)}); "
         "run `git lfs pull` in its repository, or copy or download it again."
     )
-
-
-def one_line(error: Exception | str) -> str:
-    """A library's message without line breaks and full stop, to be quoted in a sentence."""
-    return " ".join(str(error).split()).removesuffix(".")
 
 
 def _require_hub_name(source: str, role: str) -> None:

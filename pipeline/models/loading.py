@@ -13,11 +13,13 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.architectures import read_config
-from pipeline.models.files import damaged, folder_of, one_line, read_mapping, require_file, require_sound
+from pipeline.models.files import damaged, folder_of, read_mapping, require_file
+from pipeline.models.headers import read_header
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.models.switching import SwitchableModel
 from pipeline.models.transcoders import read_transcoders
 from store.base.errors import UserError
+from store.base.parsing import one_line
 from store.documents.manifest import Manifest
 from store.documents.variants import Variant
 
@@ -45,6 +47,11 @@ def load_tokenizer(manifest: Manifest) -> PreTrainedTokenizerBase:
         require_file(folder, "tokenizer.json", "model")
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise UserError(
+            f"The tokenizer in {folder} cannot be read ({one_line(error)}); correct "
+            "tokenizer_config.json and tokenizer.json there, or copy or download them again."
+        ) from error
     except Exception as error:
         # The tokenizers library raises nothing more specific on a file that it cannot read.
         if type(error) is not Exception:
@@ -178,7 +185,9 @@ def _read_base(manifest: Manifest) -> PreTrainedModel:
         ) from error
     except (SafetensorError, ValueError, TypeError):
         # Not before loading: a folder may hold files that the model does not need.
-        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
-            require_sound(path)
+        for path in sorted(folder.glob("*.json")):
+            read_mapping(path)
+        for path in sorted(folder.glob("*.safetensors")):
+            read_header(path)
         raise
     return model.requires_grad_(False)

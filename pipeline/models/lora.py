@@ -11,15 +11,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from safetensors import safe_open
 
-from pipeline.models.files import read_mapping, require_file, require_sound
+from pipeline.models.files import read_mapping, require_file, require_form
+from pipeline.models.headers import read_header
 from store.base.errors import UserError
+from store.base.parsing import one_line, quoted
 
 _Number = TypeVar("_Number", int, float)
+_FILE: Final = "adapter_model.safetensors"
 _PREFIX: Final = "base_model.model."
 # Options under which W + scaling * B A is not what the adapter means.
 _REFUSED: Final = (
@@ -40,6 +44,32 @@ _REFUSED: Final = (
 )
 # Other initialisations (pissa, olora, corda, loftq, lora_ga) also change the base weights.
 _PLAIN_INITIALISATIONS: Final = (True, False, None, "gaussian", "eva", "orthogonal")
+
+
+def _is_pattern(text: str) -> str:
+    try:
+        re.compile(_pattern(text))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{quoted(text)} is no regular expression ({one_line(error)})") from error
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
+Rank = Annotated[int, Field(ge=1, le=65_536)]
+Alpha = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
+class AdapterForm(BaseModel):
+    """An ``adapter_config.json`` of a plain LoRA, as far as it determines the weights."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    r: Rank
+    lora_alpha: Alpha
+    use_rslora: bool | None = None
+    rank_pattern: dict[Pattern, Rank] | None = None
+    alpha_pattern: dict[Pattern, Alpha] | None = None
+    base_model_name_or_path: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +142,9 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     path = require_file(folder, "adapter_config.json", "adapter")
     config = read_mapping(path)
     if config.get("peft_type") != "LORA":
-        raise UserError(f"{path}: peft_type {config.get('peft_type')!r} is not supported, only LORA is.")
+        raise UserError(
+            f"{path}: peft_type {quoted(config.get('peft_type'))} is not supported, only LORA is."
+        )
     for option in _REFUSED:
         if config.get(option):
             raise UserError(
@@ -120,52 +152,91 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
                 "so merge this adapter into a copy of the model and use that as the model."
             )
     if config.get("bias", "none") != "none":
-        raise UserError(f"{path}: bias {config['bias']!r} is not supported, only 'none' is.")
+        raise UserError(f"{path}: bias {quoted(config['bias'])} is not supported, only 'none' is.")
     if config.get("init_lora_weights", True) not in _PLAIN_INITIALISATIONS:
         raise UserError(
-            f"{path}: init_lora_weights {config['init_lora_weights']!r} changes the base weights, "
+            f"{path}: init_lora_weights {quoted(config['init_lora_weights'])} changes the base weights, "
             "too; convert the adapter to plain LoRA first (PEFT's save_pretrained can)."
         )
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float):
-        raise UserError(
-            f"{path}: r is {rank!r} and lora_alpha {alpha!r}, which must be a positive whole number and a "
-            "number; correct them, or save the adapter again with PEFT."
-        )
+    form = require_form(path, config, AdapterForm)
     return AdapterConfig(
         folder=folder,
-        base_model=config.get("base_model_name_or_path"),
-        rank=rank,
-        alpha=float(alpha),
-        rank_stabilised=bool(config.get("use_rslora", False)),
-        rank_pattern=config.get("rank_pattern") or {},
-        alpha_pattern=config.get("alpha_pattern") or {},
+        base_model=form.base_model_name_or_path,
+        rank=form.r,
+        alpha=form.lora_alpha,
+        rank_stabilised=bool(form.use_rslora),
+        rank_pattern=form.rank_pattern or {},
+        alpha_pattern=form.alpha_pattern or {},
     )
 
 
-def read_targets(config: AdapterConfig) -> tuple[str, ...]:
-    """Names of the modules that have adapter weights, sorted; nothing is loaded.
+def read_shapes(config: AdapterConfig) -> dict[str, tuple[int, int]]:
+    """Shape (out, in) of what is added to the weight of each module; nothing is loaded.
 
     Raises
     ------
     UserError
-        The file is missing or damaged, or a tensor is neither ``lora_A`` nor ``lora_B``, or
-        lacks its other half.
+        The file is missing, damaged or empty; or a tensor is neither ``lora_A`` nor ``lora_B``,
+        lacks its other half, or is not of the rank that the configuration says.
     """
-    path = require_sound(require_file(config.folder, "adapter_model.safetensors", "adapter"))
-    halves: dict[str, set[str]] = {}
-    with safe_open(path, framework="pt") as file:
-        for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
-            module, _, half = key.removesuffix(".weight").removeprefix(_PREFIX).rpartition(".")
-            if half not in {"lora_A", "lora_B"}:
-                raise UserError(
-                    f"{path}: tensor {key} is no plain LoRA weight, which is all that is supported."
-                )
-            halves.setdefault(module, set()).add(half)
-    for module, present in halves.items():
+    path = require_file(config.folder, _FILE, "adapter")
+    halves: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, shape in read_header(path).shapes.items():
+        module, _, half = key.removesuffix(".weight").removeprefix(_PREFIX).rpartition(".")
+        if key not in {_key(module, "lora_A"), _key(module, "lora_B")}:
+            raise UserError(
+                f"{path}: tensor {one_line(key)} is no plain LoRA weight, which is all that is supported; "
+                "merge this adapter into a copy of the model and use that as the model."
+            )
+        halves.setdefault(module, {})[half] = shape
+    if not halves:
+        raise UserError(f"{path} holds no tensor, so it changes nothing; save the adapter again with PEFT.")
+    shapes = {}
+    for module, present in sorted(halves.items()):
         if len(present) != 2:
-            raise UserError(f"{path}: module {module} has only {min(present)}; the file is incomplete.")
-    return tuple(sorted(halves))
+            raise UserError(
+                f"{path}: module {quoted(module)} has only {min(present)}; the file is incomplete, copy or "
+                "download it again."
+            )
+        down, up = present["lora_A"], present["lora_B"]
+        declared = _matching(config.rank_pattern, module, config.rank)
+        if len(down) != 2 or len(up) != 2 or down[0] != declared or up[1] != declared:
+            raise UserError(
+                f"{path}: module {quoted(module)} has shapes {up} and {down}, but adapter_config.json says "
+                f"rank {declared}; copy or download both again."
+            )
+        shapes[module] = (up[0], down[1])
+    return shapes
+
+
+def require_fitting_shape(
+    config: AdapterConfig, module: str, shape: tuple[int, int], weight: tuple[int, ...] | None, model: str
+) -> None:
+    """Refuse an adapter of another model.
+
+    Parameters
+    ----------
+    config
+        Of the adapter.
+    module, shape
+        What it changes, and the shape (out, in) of that change.
+    weight
+        Shape of the module's weight; None: there is no such module.
+    model
+        What the model is called in errors.
+
+    Raises
+    ------
+    UserError
+        They differ.
+    """
+    if shape != weight:
+        there = "no such module" if weight is None else weight
+        made = "" if config.base_model is None else f"; it was made for {one_line(config.base_model)}"
+        raise UserError(
+            f"The adapter {config.folder} changes {one_line(module)} by a {shape} matrix, but the model "
+            f"{model} has {there}{made}."
+        )
 
 
 def read_factors(config: AdapterConfig) -> dict[str, LoraFactors]:
@@ -179,20 +250,18 @@ def read_factors(config: AdapterConfig) -> dict[str, LoraFactors]:
     Raises
     ------
     UserError
-        The file is not a plain LoRA's, or a rank is not what the configuration says.
+        As `read_shapes`; or a weight is not finite.
     """
-    path = config.folder / "adapter_model.safetensors"
+    path = config.folder / _FILE
     factors: dict[str, LoraFactors] = {}
-    targets = read_targets(config)
+    shapes = read_shapes(config)
     with safe_open(path, framework="pt") as file:
-        for module in targets:
-            down = file.get_tensor(f"{_PREFIX}{module}.lora_A.weight").float()
-            up = file.get_tensor(f"{_PREFIX}{module}.lora_B.weight").float()
-            declared = _matching(config.rank_pattern, module, config.rank)
-            if down.ndim != 2 or up.shape[1:] != down.shape[:1] or down.shape[0] != declared:
+        for module in shapes:
+            down = file.get_tensor(_key(module, "lora_A")).float()
+            up = file.get_tensor(_key(module, "lora_B")).float()
+            if not (torch.isfinite(down).all() and torch.isfinite(up).all()):
                 raise UserError(
-                    f"{path}: module {module} has shapes {tuple(up.shape)} and {tuple(down.shape)}, "
-                    f"but adapter_config.json says rank {declared}."
+                    f"{path}: module {module} holds NaN or infinity; it was not trained well, or is damaged."
                 )
             factors[module] = LoraFactors(down=down, up=up, scaling=config.scaling(module))
     return factors
@@ -200,6 +269,14 @@ def read_factors(config: AdapterConfig) -> dict[str, LoraFactors]:
 
 def _matching(pattern: Mapping[str, _Number], module: str, default: _Number) -> _Number:
     for key, value in pattern.items():
-        if re.match(rf"(.*\.)?({key})$", module):  # as peft.utils.other.get_pattern_key does
+        if re.match(_pattern(key), module):
             return value
     return default
+
+
+def _pattern(key: str) -> str:
+    return rf"(.*\.)?({key})$"  # as peft.utils.other.get_pattern_key has it
+
+
+def _key(module: str, half: str) -> str:
+    return f"{_PREFIX}{module}.{half}.weight"

@@ -1,8 +1,11 @@
 """circuit-tracer's replacement model, which takes ids as they are.
 
-One difference from circuit-tracer 0.5.0: token ids are never touched, where it prepends a
-special token if it sees none (trap 8).
+Two differences from circuit-tracer 0.5.0: token ids are never touched, where it prepends a
+special token if it sees none (trap 8); and skip connections read in the model's dtype, where it
+fails on the float32 that a norm gives in bfloat16.
 """
+
+from collections.abc import Sequence
 
 import torch
 from circuit_tracer.replacement_model.replacement_model_transformerlens import (
@@ -10,10 +13,25 @@ from circuit_tracer.replacement_model.replacement_model_transformerlens import (
 )
 from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.architectures import LENS_PROCESSING, lens_config, lens_weights
 from store.base.errors import UserError
+
+
+class _Skipping:
+    """The skip connections of transcoders, which read whatever dtype a hook gives."""
+
+    def __init__(self, transcoders: TranscoderSet | CrossLayerTranscoder, dtype: torch.dtype) -> None:
+        self.skip_connection = transcoders.skip_connection
+        self._transcoders = transcoders
+        self._dtype = dtype
+
+    def compute_skip(self, layer: int, inputs: torch.Tensor) -> torch.Tensor:
+        """What a layer's skip connection adds to the transcoder's output."""
+        skipped: torch.Tensor = self._transcoders.compute_skip(layer, inputs.to(self._dtype))
+        return skipped
 
 
 class ReplacementModel(TransformerLensReplacementModel):
@@ -35,6 +53,11 @@ class ReplacementModel(TransformerLensReplacementModel):
         if isinstance(prompt, str):
             raise TypeError("pass token ids, not a string: ids are made once and stored")
         return torch.as_tensor(prompt, dtype=torch.long, device=self.cfg.device)
+
+    def _configure_skip_connection(
+        self, block: nn.Module, transcoders: TranscoderSet | CrossLayerTranscoder, layer: int
+    ) -> None:
+        super()._configure_skip_connection(block, _Skipping(transcoders, self.cfg.dtype), layer)  # type: ignore[arg-type]
 
     def count_hooks(self) -> int:
         """Hooks in place, permanent ones included; the same before and after any use."""
@@ -89,19 +112,38 @@ def require_fitting(model: PreTrainedModel, transcoders: TranscoderSet | CrossLa
     UserError
         Layers or width differ.
     """
-    config = model.config
-    if transcoders.n_layers != config.num_hidden_layers:
-        raise UserError(
-            f"The transcoders ({transcoders.scan}) have {transcoders.n_layers} layers, the model has "
-            f"{config.num_hidden_layers}; use the transcoders that were trained on this model."
-        )
     if isinstance(transcoders, CrossLayerTranscoder):
-        widths = [transcoders.d_model]
+        widths = [transcoders.d_model] * transcoders.n_layers
     else:
         widths = [each.d_model for each in transcoders]
+    require_same_sizes(str(transcoders.scan), widths, model.config)
+
+
+def require_same_sizes(name: str, widths: Sequence[int], config: PretrainedConfig) -> None:
+    """Refuse transcoders of another model, by their sizes alone.
+
+    Parameters
+    ----------
+    name
+        What the transcoders are called in errors.
+    widths
+        Of each layer's transcoder.
+    config
+        Of the model.
+
+    Raises
+    ------
+    UserError
+        Layers or width differ.
+    """
+    if len(widths) != config.num_hidden_layers:
+        raise UserError(
+            f"The transcoders ({name}) have {len(widths)} layers, the model has "
+            f"{config.num_hidden_layers}; use the transcoders that were trained on this model."
+        )
     for layer, width in enumerate(widths):
         if width != config.hidden_size:
             raise UserError(
-                f"The transcoder of layer {layer} ({transcoders.scan}) has width {width}, "
+                f"The transcoder of layer {layer} ({name}) has width {width}, "
                 f"the model has {config.hidden_size}; use the transcoders that were trained on it."
             )

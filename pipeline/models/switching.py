@@ -19,7 +19,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.architectures import LENS_PROCESSING, lens_weights
 from pipeline.models.files import folder_of
-from pipeline.models.lora import AdapterConfig, LoraFactors, read_adapter_config, read_factors
+from pipeline.models.lora import (
+    AdapterConfig,
+    LoraFactors,
+    read_adapter_config,
+    read_factors,
+    require_fitting_shape,
+)
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from store.base.errors import UserError
 from store.documents.manifest import Manifest
@@ -134,12 +140,8 @@ class SwitchableModel:
 
     def _require_fitting(self, config: AdapterConfig, module: str, factors: LoraFactors) -> None:
         weight = _weight(self.model, module)
-        if weight is None or weight.shape != factors.shape:
-            there = "no such module" if weight is None else tuple(weight.shape)
-            raise UserError(
-                f"The adapter {config.folder} changes {module} by a {factors.shape} matrix, but the model "
-                f"{self.manifest.base.source} has {there}; it was made for {config.base_model}."
-            )
+        shape = None if weight is None else tuple(weight.shape)
+        require_fitting_shape(config, module, factors.shape, shape, self.manifest.base.source)
         if self.model.config.tie_word_embeddings and weight is self.model.get_input_embeddings().weight:
             raise UserError(
                 f"The adapter {config.folder} changes {module}, which this model shares with the embedding; "

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-import yaml
 from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
-from circuit_tracer.utils.hf_utils import load_transcoder_from_hub, load_transcoders
+from circuit_tracer.utils.hf_utils import load_transcoders, resolve_transcoder_paths
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 
-from pipeline.models.files import one_line, read_mapping, require_file, require_sound
+from pipeline.models.files import LIBRARY_ERRORS, require_file
+from pipeline.models.transcoder_forms import SetForm, read_set_form, require_layers
 from store.base.errors import UserError
+from store.base.parsing import one_line
 from store.documents.manifest import Source
 
 # Larger sets are read from disk, row by row, where circuit-tracer can.
 _LAZY_ABOVE_BYTES: Final = 4 * 2**30
-_HOOKS: Final = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "mlp.hook_out"}
+CONFIG: Final = "config.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,59 +70,49 @@ def read_transcoders(source: Source, *, dtype: torch.dtype, device: torch.device
 
 
 def _load(source: Source, device: torch.device, dtype: torch.dtype, *, lazy: bool) -> TranscoderSet:
-    folder = Path(source.source)
+    local = Path(source.source).is_dir()
     try:
-        if folder.is_dir():
-            transcoders = load_transcoders(
-                _local_config(folder), device, dtype, lazy_encoder=lazy, lazy_decoder=lazy
-            )
+        config, form = _local(Path(source.source)) if local else _of_hub(source)
+        if "gemma-scope" in config.get("repo_id", "") and "transcoders" in config:
+            # circuit-tracer reads these in formats of their own, JumpReLU all of them.
+            if form.activation not in {None, "jump_relu"}:
+                raise UserError(
+                    f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU."
+                )
         else:
-            at = f"@{source.revision}" if source.revision else ""
-            transcoders, _ = load_transcoder_from_hub(
-                source.source + at,
-                device,
-                dtype,
-                lazy_encoder=lazy,
-                lazy_decoder=lazy,
-                use_cache=False,
-            )
-    except (FileNotFoundError, KeyError, AssertionError, SafetensorError, yaml.YAMLError) as error:
+            paths = resolve_transcoder_paths(config)
+            require_layers(form, [Path(paths[layer]) for layer in range(len(paths))])
+        transcoders = load_transcoders(config, device, dtype, lazy_encoder=lazy, lazy_decoder=lazy)
+    except (*LIBRARY_ERRORS, SafetensorError) as error:
         raise UserError(
             f"The transcoders {source.source} cannot be read ({one_line(error)}); they must be a folder with "
             "config.yaml and one safetensors file a layer, as circuit-tracer 0.5.0 reads them."
         ) from error
-    if not isinstance(transcoders, TranscoderSet):
-        raise UserError(
-            f"The transcoders {source.source} are cross-layer transcoders; only sets with one "
-            "transcoder a layer (model_kind: transcoder_set) are supported."
-        )
-    return transcoders
+    return form.applied(transcoders)
 
 
-def _local_config(folder: Path) -> dict[str, Any]:
-    path = require_file(folder, "config.yaml", "transcoders")
-    config = read_mapping(path)
-    if config.get("model_kind") != "transcoder_set":
-        raise UserError(f"{path} must say `model_kind: transcoder_set`; no other kind is supported.")
-    for hook, usual in _HOOKS.items():
-        if not isinstance(config.get(hook), str):
-            raise UserError(
-                f"{path}: {hook} is {config.get(hook)!r}; write where in a layer the transcoders "
-                f"read or write, such as `{hook}: {usual}`."
-            )
-    if not isinstance(config.get("transcoders", []), list | None):
-        raise UserError(f"{path}: `transcoders` must be a list of file names, one a layer; mend it.")
-    names = config.get("transcoders") or [p.name for p in sorted(folder.glob("layer_*.safetensors"))]
-    if config.get("transcoders") is None:
-        names = [f"layer_{i}.safetensors" for i in range(len(names))]
+def _local(folder: Path) -> tuple[dict[str, Any], SetForm]:
+    """circuit-tracer's configuration of a folder, with whole paths."""
+    form = read_set_form(require_file(folder, CONFIG, "transcoders"), str(folder))
+    names = form.content.get("transcoders")
+    if names is None:
+        names = [f"layer_{i}.safetensors" for i in range(len(list(folder.glob("layer_*.safetensors"))))]
     paths = []
     for name in names:
-        if str(name).startswith("hf://"):
-            paths.append(str(name))
-            continue
-        if not str(name).endswith(".safetensors"):
-            raise UserError(f"{path}: {name} is not a safetensors file, which is all that is read.")
-        paths.append(str(require_sound(require_file(folder, str(name), "transcoders"))))
-    if not paths:
-        raise UserError(f"{path} names no transcoders, and there is no layer_0.safetensors beside it.")
-    return {**config, "transcoders": paths, "scan": config.get("scan") or folder.name}
+        if not name.startswith("hf://"):
+            if not name.endswith(".safetensors"):
+                raise UserError(
+                    f"{form.path}: {one_line(name)} is not a safetensors file, which is all that is read."
+                )
+            name = str(require_file(folder, name, "transcoders"))
+        paths.append(name)
+    return {**form.content, "transcoders": paths, "scan": form.content.get("scan") or folder.name}, form
+
+
+def _of_hub(source: Source) -> tuple[dict[str, Any], SetForm]:
+    """circuit-tracer's configuration of a hub repository, as its own `load_transcoder_from_hub` has it."""
+    path = Path(hf_hub_download(source.source, CONFIG, revision=source.revision))
+    form = read_set_form(path, source.source)
+    at = f"@{source.revision}" if source.revision else ""
+    named = {"repo_id": source.source, "revision": source.revision, "scan": source.source + at}
+    return {**form.content, **named}, form

@@ -50,12 +50,15 @@ def make_adapted(folder: Path, architecture: str) -> Checkpoint:
     return checkpoint
 
 
-def make_pool(checkpoint: Checkpoint, kind: str) -> ModelPool:
-    """Its models with random transcoders of one of `KINDS`, about a third of them active."""
-    pool = ModelPool(checkpoint.manifest())
+def make_pool(checkpoint: Checkpoint, kind: str, *, dtype: str = "float32", **changes: Any) -> ModelPool:
+    """Its models with random transcoders of one of `KINDS`, about a third of them active.
+
+    `changes` are to the arguments of `make_transcoders`.
+    """
+    pool = ModelPool(checkpoint.manifest(dtype=dtype))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        pool.transcoders = make_transcoders(**KINDS[kind])
+        pool.transcoders = make_transcoders(**{**KINDS[kind], **changes})
     return pool
 
 
@@ -68,9 +71,9 @@ class Case:
     ids: list[int]
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, kind: str = "per layer", length: int = 10) -> "Case":
-        """A prompt of random tokens."""
-        pool = make_pool(checkpoint, kind)
+    def of(cls, checkpoint: Checkpoint, kind: str = "per layer", length: int = 10, **changes: Any) -> "Case":
+        """A prompt of random tokens; `changes` as of `make_pool`."""
+        pool = make_pool(checkpoint, kind, **changes)
         return cls(checkpoint=checkpoint, pool=pool, ids=random_ids(pool.tokenizer, length).tolist())
 
     def together(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
@@ -79,14 +80,56 @@ def test_adapter(copy: Checkpoint, name: str, damage: Damage) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"r": None}, {"r": 0}, {"r": "four"}, {"lora_alpha": None}, {"lora_alpha": [8]}]
+    "changes",
+    [
+        {"r": None},
+        {"r": 0},
+        {"r": True},
+        {"r": "four"},
+        {"lora_alpha": None},
+        {"lora_alpha": [8]},
+        {"lora_alpha": float("nan")},
+        {"lora_alpha": float("inf")},
+        {"lora_alpha": 10**400},
+        {"use_rslora": "yes"},
+        {"use_rslora": True, "r": 0},
+        {"rank_pattern": [1]},
+        {"rank_pattern": "q_proj"},
+        {"rank_pattern": {"(": 4}},
+        {"rank_pattern": {"q_proj": 0}, "use_rslora": True},
+        {"alpha_pattern": {"q_proj": "x"}},
+        {"alpha_pattern": {"q_proj": float("nan")}},
+        {"alpha_pattern": {"[": 1}},
+        {"base_model_name_or_path": 5},
+    ],
+    ids=str,
 )
-def test_adapter_without_rank_or_alpha(copy: Checkpoint, changes: dict[str, object]) -> None:
+def test_adapter_configuration_of_another_form(copy: Checkpoint, changes: dict[str, object]) -> None:
     path = copy.adapter("general") / "adapter_config.json"
     rewrite(path, **changes)
     message = message_of(copy.manifest)
-    assert message.startswith(f"{path}: r is ")
-    assert "positive whole number" in message
+    key = next(reversed(changes)) if "r" in changes else next(iter(changes))
+    assert message.startswith(f"{path}: {key}")
+    assert len(message) < 500
+    assert "correct it" in message
+
+
+def test_adapter_without_tensors(copy: Checkpoint) -> None:
+    path = copy.adapter("general") / "adapter_model.safetensors"
+    manifest = copy.manifest()
+    save_file({}, path)
+    for load in (copy.manifest, lambda: load_causal_lm(manifest, GENERAL)):
+        assert message_of(load).startswith(f"{path} holds no tensor, so it changes nothing; ")
+
+
+def test_adapter_that_is_not_finite(copy: Checkpoint) -> None:
+    path = copy.adapter("general") / "adapter_model.safetensors"
+    tensors = load_file(path)
+    key = next(iter(tensors))
+    save_file(tensors | {key: torch.full_like(tensors[key], float("nan"))}, path)
+    message = message_of(lambda: load_causal_lm(copy.manifest(), GENERAL))
+    assert message.startswith(f"{path}: module model.layers.0.")
+    assert "NaN" in message
 
 
 @DAMAGES
@@ -122,7 +165,7 @@ def test_transcoder_without_a_tensor(copy: Checkpoint) -> None:
     tensors = load_file(path)
     save_file({key: value for key, value in tensors.items() if key != "b_enc"}, path)
     message = message_of(copy.manifest)
-    assert message.startswith(f"The transcoders {copy.transcoders} cannot be read ('b_enc'); ")
+    assert message.startswith(f"{path}: tensor 'b_enc' is missing, but (features,) is expected; ")
 
 
 @DAMAGES
@@ -194,6 +237,22 @@ def test_tokenizer_of_another_form_or_none(copy: Checkpoint) -> None:
     path.unlink()
     with pytest.raises(UserError, match=r"base has no tokenizer\.json; is it the right folder"):
         load_tokenizer(copy.manifest())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"eos_token": True},
+        {"tokenizer_class": "Nope"},
+        {"tokenizer_class": [1]},
+        {"added_tokens_decoder": [1]},
+    ],
+    ids=str,
+)
+def test_tokenizer_configuration_of_another_form(copy: Checkpoint, changes: dict[str, object]) -> None:
+    rewrite(copy.base / "tokenizer_config.json", **changes)
+    message = message_of(lambda: load_tokenizer(copy.manifest()))
+    assert message.startswith(f"The tokenizer in {copy.base} cannot be read (")
 
 
 def test_other_errors_of_libraries_pass_unchanged(

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,10 @@ def test_transcoders_are_those_on_disk_and_shared(checkpoint: Checkpoint) -> Non
 def test_transcoders_of_another_model_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     for size in ({"n_layers": 2}, {"d_model": 16}):
         other = make_checkpoint(tmp_path / str(size), **size)
-        manifest = checkpoint.manifest(transcoders=str(other.transcoders))
+        with pytest.raises(UserError, match="trained on"):
+            checkpoint.manifest(transcoders=str(other.transcoders))
+        # Nor later, should the files have changed since.
+        manifest = replace(checkpoint.manifest(), transcoders=other.manifest().transcoders)
         with pytest.raises(UserError, match="trained on"):
             load_replacement(manifest, BASE)
 
