@@ -1,7 +1,6 @@
 """The frame around every page: navigation, what is selected, and the link to it."""
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import streamlit as st
@@ -9,7 +8,7 @@ from PIL import Image
 
 from dashboard.data import documents, project, readers
 from dashboard.pages import PAGES
-from dashboard.shell import selection, url
+from dashboard.shell import frame, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import sentence, shorten
 from dashboard.style.theme import ADAPTED, BASE
@@ -18,19 +17,8 @@ from store.base.errors import StoreError
 from store.documents.prompts import Prompt
 
 _HERE = Path(__file__).parent
-
-# Less empty space above the title: the first screen should answer. In a narrow window, columns
-# flow into further lines, and panes (columns inside a container whose key begins with "narrow")
-# stand below one another.
-_STYLE: Final = """
-.stMainBlockContainer { padding: 2.6rem 2.2rem 3rem }
-@media (max-width: 1180px) {
-  .stMainBlockContainer [data-testid="stColumn"] { min-width: min(100%, 12rem) }
-  [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
-  [class*="st-key-narrow"] [data-testid="stColumn"] [data-testid="stColumn"] { min-width: 9.5rem }
-  [class*="st-key-narrow"] [class*="st-key-narrow"] [data-testid="stColumn"] { min-width: min(100%, 19rem) }
-}
-"""
+_SIDEBAR = 264
+"""Width of the sidebar in pixels; what is narrower cuts its labels."""
 
 
 def prompt_label(prompt: Prompt) -> str:
@@ -125,16 +113,24 @@ def _steps(ordered: list[str], here: int, traced: set[str]) -> None:
     """Buttons to the prompts before and after, and to the next one that is traced."""
     after = [*ordered[here + 1 :], *ordered[:here]]
     steps = [
-        ("previous-prompt", "chevron_left", "Previous prompt", ordered[here - 1]),
-        ("next-prompt", "chevron_right", "Next prompt", ordered[(here + 1) % len(ordered)]),
+        ("Previous", "chevron_left", "Previous prompt", ordered[here - 1]),
+        ("Next", "chevron_right", "Next prompt", ordered[(here + 1) % len(ordered)]),
     ]
     if 0 < len(traced) < len(ordered):
         to = next((prompt_hash for prompt_hash in after if prompt_hash in traced), ordered[here])
         says = f"Next of the {len(traced)} prompts that are traced with both variants"
-        steps.append(("next-traced-prompt", "skip_next", says, to))
+        steps.append(("Next traced", "skip_next", says, to))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        for key, icon, says, to in steps:
-            st.button("", icon=f":material/{icon}:", key=key, help=says, on_click=_choose_prompt, args=(to,))
+        # The label is what a screen reader says: of an icon alone it would say the icon's name.
+        for label, icon, says, to in steps:
+            st.button(
+                label,
+                icon=f":material/{icon}:",
+                key=f"{label.lower().replace(' ', '-')}-prompt",
+                help=says,
+                on_click=_choose_prompt,
+                args=(to,),
+            )
         st.caption(f"{here + 1} of {len(ordered)}")
 
 
@@ -191,7 +187,13 @@ def _icon() -> Image.Image:
 
 def run() -> None:
     """Draw the app: one run of Streamlit's script."""
-    st.set_page_config(page_title="Emergent Misalignment Circuits", page_icon=_icon(), layout="wide")
+    st.set_page_config(
+        page_title="Emergent Misalignment Circuits",
+        page_icon=_icon(),
+        layout="wide",
+        initial_sidebar_state=_SIDEBAR,
+    )
+    frame.style()
     page = st.navigation(
         [
             st.Page(
@@ -204,11 +206,11 @@ def run() -> None:
             for each in PAGES
         ]
     )
-    st.html(f"<style>{_STYLE}</style>")
     problems = url.read(page.url_path or PAGES[0].name)
     with st.sidebar:
         _sidebar(problems)
         url.one_address_a_page()
+        frame.skip_link()
     for problem in problems:
         st.warning(sentence(problem), icon=":material/link_off:")
     url.write()

@@ -1,16 +1,14 @@
 """What the adapter writes to: the change by cause, by layer, and on logits."""
 
-from typing import Any, Final
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from dashboard.charts.candidates import label_axis
-from dashboard.charts.common import cells, domain_with_zero, finish
+from dashboard.charts.common import AXIS, GAP, LEGEND, LINE, cells, domain_with_zero, finish, ink
 from dashboard.style.text import number
-from dashboard.style.theme import CAUSE_COLOURS, PART_COLOURS
-
-_TOTAL: Final = "#15181d"
+from dashboard.style.theme import CAUSE_COLOURS, NEUTRAL, PART_COLOURS, STRONG
 
 
 def causes(frame: pd.DataFrame) -> Any:
@@ -38,7 +36,7 @@ def causes(frame: pd.DataFrame) -> Any:
     ]
     bars = (
         alt.Chart(data)
-        .mark_bar()
+        .mark_bar(stroke=GAP, strokeWidth=1)
         .encode(
             y=y,
             x=alt.X("change:Q", stack="zero", title="change of the logit, adapted minus base (logits)"),
@@ -53,12 +51,11 @@ def causes(frame: pd.DataFrame) -> Any:
         )
     )
     whole = alt.Chart(data.drop_duplicates("row")).encode(y=y, x="total:Q", tooltip=[tooltip[0], tooltip[-1]])
-    # Dark within white: seen on bars of any shade and on either page.
     sums = whole.mark_point(
-        shape="diamond", filled=True, size=70, color=_TOTAL, stroke="#ffffff", strokeWidth=1.5, opacity=1
+        shape="diamond", filled=True, size=70, color=ink(STRONG), stroke=GAP, strokeWidth=1.5, opacity=1
     )
-    zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color="#8a8f98").encode(x="x:Q")
-    return finish(alt.layer(bars, zero, sums).properties(height=alt.Step(20)))
+    zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=NEUTRAL).encode(x="x:Q")
+    return finish(alt.layer(bars, zero, sums), height=20 * len(order) + AXIS + LEGEND + 2 * LINE)
 
 
 def layers(frame: pd.DataFrame) -> Any:
@@ -82,8 +79,8 @@ def layers(frame: pd.DataFrame) -> Any:
             alt.Tooltip("n:Q", title="n features"),
         ],
     )
-    heat = cells(base, frame, "size", text="written", scheme="oranges")
-    return finish(heat.properties(height=alt.Step(24)))
+    heat = cells(base, "size", text="written", scheme="oranges")
+    return finish(heat, height=24 * len(origins) + AXIS)
 
 
 def logits(frame: pd.DataFrame, *, title: str) -> Any:
@@ -122,4 +119,4 @@ def logits(frame: pd.DataFrame, *, title: str) -> Any:
             ],
         )
     )
-    return finish(bar.properties(height=alt.Step(11)))
+    return finish(bar, height=14 * len(rows) * len(parts) + AXIS + LEGEND)

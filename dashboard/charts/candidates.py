@@ -6,9 +6,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.common import finish
+from dashboard.charts.common import AXIS, LEGEND, finish, ink
 from dashboard.style.text import number, visible
-from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS
+from dashboard.style.theme import FAINT, LABEL_GLYPHS, LABEL_INKS
 
 
 def rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,8 +31,8 @@ def rows(frame: pd.DataFrame) -> pd.DataFrame:
 def label_axis() -> alt.Axis:
     """Axis of row labels; the glyph in front decides a label's colour."""
     tests = [
-        {"test": f"substring(datum.value, 0, 1) == '{LABEL_GLYPHS[label]}'", "value": value}
-        for label, value in LABEL_COLOURS.items()
+        {"test": f"substring(datum.value, 0, 1) == '{LABEL_GLYPHS[label]}'", **ink(colour).to_dict()}
+        for label, colour in LABEL_INKS.items()
     ]
     return alt.Axis(
         labelFontSize=13,
@@ -40,7 +40,7 @@ def label_axis() -> alt.Axis:
         labelPadding=6,
         ticks=False,
         domain=False,
-        labelColor={"condition": tests[:-1], "value": tests[-1]["value"]},
+        labelColor={"condition": tests[:-1], "expr": tests[-1]["expr"]},
     )
 
 
@@ -91,7 +91,7 @@ def paired(frame: pd.DataFrame, variants: tuple[str, str], colours: Mapping[str,
             scale=alt.Scale(domain=names, range=[colours[variant] for variant in names]),
         ),
     )
-    text = base.mark_text(align="left", dx=4, fontSize=11, color="#8a8f98").encode(
+    text = base.mark_text(align="left", dx=4, fontSize=11, color=ink(FAINT)).encode(
         x="probability:Q", text="written:N"
     )
-    return finish(alt.layer(bars, text).properties(height=alt.Step(15)))
+    return finish(alt.layer(bars, text), height=20 * len(names) * len(order) + AXIS + LEGEND)

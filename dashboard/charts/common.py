@@ -6,8 +6,18 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
+from dashboard.style.theme import FAINT, Ink
+
 ROW: Final = 22
 """Height of one category, pixels."""
+
+AXIS: Final = 80
+LEGEND: Final = 54
+LINE: Final = 30
+"""Heights, pixels: of an x axis with its title, of a legend or a title above, of a legend's further lines."""
+
+GAP: Final = alt.ExprRef("background")
+"""Outline of a mark that lies beside or on others: the page shows between them."""
 
 ROWS: Final = "rows"
 """Name of the data that a `Drawn` chart is of."""
@@ -30,25 +40,48 @@ class Drawn:
     rows: pd.DataFrame
 
 
-def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, *, title: str | None = None) -> Any:
-    """Common configuration: quiet grid, no frame, labels that are not cut off."""
+def finish(chart: alt.Chart | alt.LayerChart, *, height: int, title: str | None = None) -> Any:
+    """Common configuration: quiet grid, no frame, labels that are not cut off.
+
+    Parameters
+    ----------
+    chart
+        The marks.
+    height
+        Of the whole chart with axis, legend and title, pixels: the page keeps that much free before
+        the chart is there, so that nothing moves when it comes.
+    title
+        Above the chart.
+    """
+    chart = chart.properties(height=height)
     if title is not None:
         chart = chart.properties(title=alt.TitleParams(title, anchor="start", fontSize=14))
     return (
         chart.configure_view(strokeWidth=0)
-        .configure_axis(labelLimit=220, titleFontWeight="normal", gridOpacity=0.35)
+        .configure_axis(
+            labelLimit=220,
+            labelColor=ink(FAINT),
+            titleColor=ink(FAINT),
+            titleFontWeight="normal",
+            gridOpacity=0.35,
+        )
         .configure_axisBand(labelFlush=False)
-        .configure_legend(orient="top", title=None, labelLimit=260)
+        .configure_legend(orient="top", title=None, labelLimit=260, labelColor=ink(FAINT))
     )
 
 
-def cells(base: alt.Chart, frame: pd.DataFrame, value: str, *, text: str, scheme: str) -> Any:
+def ink(colour: Ink) -> alt.ExprRef:
+    """A text's colour, chosen in the browser: Streamlit gives a chart the page's background."""
+    return alt.ExprRef(f"luminance(background) > 0.5 ? '{colour.light}' : '{colour.dark}'")
+
+
+def cells(base: alt.Chart, value: str, *, text: str, scheme: str) -> Any:
     """A heat map with the figures in it.
 
     Parameters
     ----------
     base
-        Chart of `frame` that encodes x and y.
+        Chart that encodes x and y.
     value
         Column that is shaded, at least 0.
     text
@@ -56,13 +89,14 @@ def cells(base: alt.Chart, frame: pd.DataFrame, value: str, *, text: str, scheme
     scheme
         Vega's colour scheme, light to dark.
     """
-    middle = 0.45 * float(frame[value].max())  # lighter cells take dark figures
+    # Black or white, whichever stands out: one of them always has 4.5 : 1.
+    is_light = f"luminance(scale('color', datum.{value})) > 0.18"
     shades = base.mark_rect(cornerRadius=2).encode(
         color=alt.Color(f"{value}:Q", scale=alt.Scale(scheme={"name": scheme}, type="sqrt"), legend=None)
     )
     figures = base.mark_text(fontSize=11).encode(
         text=f"{text}:N",
-        color=alt.condition(f"datum.{value} > {middle}", alt.value("#ffffff"), alt.value("#2b2320")),
+        color=alt.condition(is_light, alt.value("black"), alt.value("white")),
     )
     return alt.layer(shades, figures)
 

@@ -6,11 +6,11 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.candidates import label_axis, rows, token_tooltip
-from dashboard.charts.common import ROW, cells, finish
+from dashboard.charts.common import AXIS, ROW, cells, finish
 from dashboard.style.text import number
 from dashboard.style.theme import LABEL_COLOURS, NEUTRAL
 
-_SHAPES: Final = {"evil": "triangle-up", "safe": "circle"}
+_SHAPES: Final = {"evil": "triangle-up", "safe": "square"}
 
 
 def response(frame: pd.DataFrame) -> Any:
@@ -46,7 +46,7 @@ def response(frame: pd.DataFrame) -> Any:
     points = base.mark_point(size=70, filled=True, opacity=1).encode(
         shape=alt.Shape("name:N", scale=alt.Scale(domain=shown, range=[_SHAPES[label] for label in labels]))
     )
-    return finish(alt.layer(base.mark_line(strokeWidth=2), points).properties(height=360))
+    return finish(alt.layer(base.mark_line(strokeWidth=2), points), height=430)
 
 
 def candidates(frame: pd.DataFrame) -> Any:
@@ -66,8 +66,8 @@ def candidates(frame: pd.DataFrame) -> Any:
         y=alt.Y("row:N", sort=list(dict.fromkeys(data["row"])), title=None, axis=label_axis()),
         tooltip=token_tooltip(alt.Tooltip("at:N", title="scale")),
     )
-    heat = cells(base, frame, "probability", text="short", scheme="purples")
-    return finish(heat.properties(height=alt.Step(ROW)))
+    heat = cells(base, "probability", text="short", scheme="purples")
+    return finish(heat, height=ROW * data["row"].nunique() + AXIS)
 
 
 def feature(frame: pd.DataFrame, column: str, *, title: str, colour: str = NEUTRAL) -> Any:
@@ -90,7 +90,7 @@ def feature(frame: pd.DataFrame, column: str, *, title: str, colour: str = NEUTR
     )
     line = base.mark_line(strokeWidth=2, color=colour)
     points = base.mark_point(size=55, filled=True, opacity=1, color=colour)
-    return finish(alt.layer(line, points).properties(height=190))
+    return finish(alt.layer(line, points), height=240)
 
 
 def _scale(frame: pd.DataFrame) -> alt.X:

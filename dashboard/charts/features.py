@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.common import domain_with_zero, finish
+from dashboard.charts.common import AXIS, LEGEND, domain_with_zero, finish
 from dashboard.style.text import number, visible
 from dashboard.style.theme import NEGATIVE, NEUTRAL, POSITIVE
 
@@ -40,9 +40,8 @@ def histogram(frame: pd.DataFrame, colours: Mapping[str, str]) -> Any:
             strokeDash=alt.StrokeDash("variant:N", sort=variants),
             tooltip=["variant:N", alt.Tooltip("bin:N", title="activation"), "tokens:Q"],
         )
-        .properties(height=280)
     )
-    return finish(chart)
+    return finish(chart, height=350)
 
 
 def promoted(frame: pd.DataFrame) -> Any:
@@ -79,7 +78,7 @@ def promoted(frame: pd.DataFrame) -> Any:
             scale=alt.Scale(domain=["promoted", "suppressed"], range=[POSITIVE, NEGATIVE]),
         ),
     )
-    return finish(bar.properties(height=alt.Step(17)))
+    return finish(bar, height=17 * len(data) + AXIS + LEGEND)
 
 
 def effects(
@@ -121,7 +120,7 @@ def effects(
         )
     )
     if estimate is None or estimate[0] != estimate[0]:
-        return finish(alt.layer(bar).properties(height=280))
+        return finish(alt.layer(bar), height=310)
     mean, low, high = estimate
     band = pd.DataFrame({"mean": [mean], "low": [low], "high": [high]})
     area = alt.Chart(band).mark_rect(opacity=0.18, color=NEUTRAL).encode(y="low:Q", y2="high:Q")
@@ -137,4 +136,4 @@ def effects(
             ],
         )
     )
-    return finish(alt.layer(area, bar, line).properties(height=280))
+    return finish(alt.layer(area, bar, line), height=310)

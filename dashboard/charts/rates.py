@@ -7,11 +7,18 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.common import finish
+from dashboard.charts.common import AXIS, GAP, LEGEND, ROW, finish, ink
 from dashboard.style.text import interval, number
-from dashboard.style.theme import MORE_COLOURS, NEUTRAL, OUTCOME_COLOURS, OUTCOME_GLYPHS
+from dashboard.style.theme import FAINT, MORE_COLOURS, NEUTRAL, OUTCOME_COLOURS, OUTCOME_GLYPHS
 
-_SHAPES: Final = ("circle", "triangle-up", "square", "diamond", "cross")
+_SHAPES: Final = (
+    "circle",
+    "cross",
+    "M0,-1.5L.33,-.45L1.43,-.46L.54,.18L.88,1.21L0,.58L-.88,1.21L-.54,.18L-1.43,-.46L-.33,-.45Z",
+    "M-.6,-1.2L0,-.6L.6,-1.2L1.2,-.6L.6,0L1.2,.6L.6,1.2L0,.6L-.6,1.2L-1.2,.6L-.6,0L-1.2,-.6Z",
+    "triangle-down",
+)
+"""Of variants: disc, plus, star, cross and a triangle upside down, none of them an outcome's."""
 
 
 def intervals(
@@ -75,7 +82,12 @@ def intervals(
         x="rate:Q",
         shape=alt.Shape("variant:N", sort=variants, scale=alt.Scale(domain=variants, range=shapes)),
     )
-    return finish(alt.layer(rule, point).properties(height=alt.Step(13)), title=title)
+    above = LEGEND if title is None else 2 * LEGEND
+    return finish(
+        alt.layer(rule, point),
+        height=(13 * len(variants) + 14) * len(domains) + AXIS + above,
+        title=title,
+    )
 
 
 def outcomes(frame: pd.DataFrame, variants: list[str]) -> Any:
@@ -95,7 +107,7 @@ def outcomes(frame: pd.DataFrame, variants: list[str]) -> Any:
     names = [f"{OUTCOME_GLYPHS[o]} {o}" for o in order]
     chart = (
         alt.Chart(data)
-        .mark_bar()
+        .mark_bar(stroke=GAP, strokeWidth=1)
         .encode(
             x=alt.X(
                 "rate:Q",
@@ -118,9 +130,8 @@ def outcomes(frame: pd.DataFrame, variants: list[str]) -> Any:
                 alt.Tooltip("n:Q", title="n samples"),
             ],
         )
-        .properties(height=alt.Step(20))
     )
-    return finish(chart)
+    return finish(chart, height=20 * len(variants) + AXIS + LEGEND)
 
 
 def curve(
@@ -153,10 +164,9 @@ def curve(
             y=alt.Y(f"{y}:Q", title=title, scale=alt.Scale(zero=False)),
             tooltip=[alt.Tooltip(f"{x}:Q"), alt.Tooltip(f"{y}:Q", format=".3g")],
         )
-        .properties(height=220)
     )
     if by is None:
-        return finish(chart.encode(color=alt.value(NEUTRAL)))
+        return finish(chart.encode(color=alt.value(NEUTRAL)), height=260)
     series = [str(value) for value in frame[by].unique()]
     spare = itertools.cycle(MORE_COLOURS)
     shades = {name: (colours or {}).get(name) or next(spare) for name in series}
@@ -166,7 +176,8 @@ def curve(
                 f"{by}:N", scale=alt.Scale(domain=series, range=[shades[name] for name in series])
             ),
             strokeDash=alt.StrokeDash(f"{by}:N"),
-        )
+        ),
+        height=260 + LEGEND,
     )
 
 
@@ -180,5 +191,5 @@ def bars(frame: pd.DataFrame, *, x: str, y: str, title: str) -> Any:
     bar = base.mark_bar(color=NEUTRAL).encode(
         x=alt.X(f"{y}:Q", title=title, scale=alt.Scale(domain=(0, 1.15 * top)))
     )
-    text = base.mark_text(align="left", dx=4, color=NEUTRAL).encode(x=f"{y}:Q", text="written:N")
-    return finish(alt.layer(bar, text).properties(height=alt.Step(22)))
+    text = base.mark_text(align="left", dx=4, color=ink(FAINT)).encode(x=f"{y}:Q", text="written:N")
+    return finish(alt.layer(bar, text), height=ROW * len(data) + AXIS)

@@ -1,4 +1,4 @@
-"""Next-token distribution before and after steering, with the band of random features."""
+"""Next-token distribution before and after steering, and where random features take it."""
 
 import functools
 import math
@@ -8,15 +8,17 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.candidates import label_axis, rows, token_tooltip
-from dashboard.charts.common import ROWS, Drawn, finish
+from dashboard.charts.common import AXIS, LEGEND, ROWS, Drawn, finish, ink
 from dashboard.style.text import interval
+from dashboard.style.theme import FAINT, STEERING_COLOURS
 
-BEFORE: Final = "#aab1bc"
-AFTER: Final = "#54657d"
+RANDOM: Final = "random features, middle 90%"
+_LINES: Final = dict(zip(("before", "after", RANDOM), STEERING_COLOURS.values(), strict=True))
+"""What a token has, one line below the other, each with its colour."""
 
 
 def distribution(frame: pd.DataFrame) -> Drawn:
-    """Bars before and after by token; the dark line is where random features end up.
+    """Three lines by token: bars before and after, and the span where random features end up.
 
     Parameters
     ----------
@@ -26,45 +28,45 @@ def distribution(frame: pd.DataFrame) -> Drawn:
     """
     data = rows(frame).assign(
         between=[interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)],
-        end=frame[["probability", "high"]].max(axis=1),
         place=range(len(frame)),
     )
     # In steps of a fifth, so that the scale rests while a slider moves.
-    fifths = min(5, math.ceil(5 * 1.08 * max(float(data["end"].max()), 0.01)))
-    return Drawn(_distribution(fifths / 5), data)
+    end = float(frame[["probability", "high"]].max(axis=None))
+    top = min(5, math.ceil(5 * 1.08 * max(end, 0.01))) / 5
+    return Drawn(_distribution(top, data["row"].nunique()), data)
 
 
 @functools.cache
-def _distribution(top: float) -> dict[str, Any]:
-    """The specification for probabilities up to `top`."""
+def _distribution(top: float, tokens: int) -> dict[str, Any]:
+    """The specification for probabilities up to `top` of so many tokens."""
+    lines = alt.Scale(domain=list(_LINES))
+    colours = alt.Scale(domain=list(_LINES), range=list(_LINES.values()))
     order = alt.EncodingSortField("place", op="min")
     base = alt.Chart(alt.NamedData(ROWS)).encode(
         y=alt.Y("row:N", sort=order, title=None, axis=label_axis(), scale=alt.Scale(paddingInner=0.25)),
-        yOffset=alt.YOffset("side:N", sort=["before", "after"]),
         tooltip=[
             *token_tooltip(alt.Tooltip("side:N", title="steering")),
-            alt.Tooltip("between:N", title="random features, 90%"),
+            alt.Tooltip("between:N", title=RANDOM),
         ],
     )
-    bars = base.mark_bar(cornerRadiusEnd=2).encode(
+    side = base.encode(yOffset=alt.YOffset("side:N", scale=lines))
+    bars = side.mark_bar(cornerRadiusEnd=2).encode(
         x=alt.X(
             "probability:Q",
             title="probability of the next token",
             scale=alt.Scale(domain=(0, top), clamp=True),
             axis=alt.Axis(tickCount=5, format="~g"),
         ),
-        color=alt.Color(
-            "side:N",
-            sort=["before", "after"],
-            scale=alt.Scale(domain=["before", "after"], range=[BEFORE, AFTER]),
-        ),
+        color=alt.Color("side:N", scale=colours),
     )
-    # Dark within white: seen on bars of either shade and on either page. Rows without a band have none.
-    halo = base.mark_rule(color="#ffffff", strokeWidth=6).encode(x="low:Q", x2="high:Q")
-    band = base.mark_rule(color="#15181d", strokeWidth=2.5).encode(x="low:Q", x2="high:Q")
-    text = base.mark_text(align="left", dx=6, fontSize=11, color="#8a8f98").encode(
-        x="end:Q", text="written:N"
+    text = side.mark_text(align="left", dx=6, fontSize=11, color=ink(FAINT)).encode(
+        x="probability:Q", text="written:N"
     )
-    layers = alt.layer(bars, halo, band, text)
-    spec: dict[str, Any] = finish(layers.properties(height=alt.Step(13))).to_dict()
+    # Round ends, so that a span of no length is a dot. Rows without one have none.
+    span = base.mark_rule(strokeWidth=5, strokeCap="round").encode(
+        x="low:Q", x2="high:Q", yOffset=alt.YOffsetDatum(RANDOM), color=alt.ColorDatum(RANDOM)
+    )
+    spec: dict[str, Any] = finish(
+        alt.layer(bars, span, text), height=14 * len(_LINES) * tokens + AXIS + LEGEND
+    ).to_dict()
     return spec

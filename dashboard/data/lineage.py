@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from dashboard.style.theme import HARMFUL, NEUTRAL
 from store.base.errors import ArtifactMissingError, DamagedArtifactError
 
 
@@ -130,17 +131,17 @@ def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> 
     """The stages as a Graphviz graph; a stale one has a dashed outline."""
     shown = [s for s in stages if profile is None or "@" not in s.name or s.name.endswith(f"@{profile}")]
     names = {stage.name for stage in shown}
+    # The page's style sheet colours texts: no one colour is read on a light and on a dark page alike.
     lines = [
         "digraph {",
         'rankdir=LR; bgcolor="transparent"; nodesep=0.25; ranksep=0.45;',
-        'node [shape=box style="rounded" fontname="sans-serif" fontsize=12 height=0.35 '
-        'color="#8a8f98" fontcolor="#8a8f98"];',
-        'edge [color="#8a8f98" arrowsize=0.6];',
+        f'node [shape=box style="rounded" fontname="sans-serif" fontsize=12 height=0.35 color="{NEUTRAL}"];',
+        f'edge [color="{NEUTRAL}" arrowsize=0.6];',
     ]
     for stage in shown:
         look = ""
         if stage.name in stale or not stage.ran:
-            look = ' style="rounded,dashed" color="#d55e00" fontcolor="#d55e00"'
+            look = f' style="rounded,dashed" color="{HARMFUL}" class="stale"'
         lines.append(f'"{_quoted(stage.name)}" [label="{_quoted(stage.name.split("@")[0])}"{look}];')
     lines += [
         f'"{_quoted(maker)}" -> "{_quoted(user)}";'

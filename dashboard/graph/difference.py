@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from dashboard.graph.layout import Mark, place
-from dashboard.graph.panels import SHAPES, frame, radius, strongest
+from dashboard.graph.panels import frame, radius, strongest
 from dashboard.graph.pruned import MAX_EDGES, MAX_NODES, Side
 from dashboard.graph.score_tables import change_table
 from dashboard.style.node_names import PARTS, Words, node_labels
 from dashboard.style.text import count, number
-from dashboard.style.theme import LABEL_COLOURS, NEUTRAL
+from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS, NEUTRAL, NODE_GLYPHS
 from pipeline.analysis.difference import SIDES, edge_changes, node_changes, score_changes
 
 BELOW: Final = "below what the store keeps"
@@ -88,23 +88,18 @@ def _look(node: "pd.Series[Any]", left: Side, right: Side, words: Words) -> dict
 
     Pruning says nothing of that: what a side does not draw or store may be active there.
     """
-    colour: str | None = None
-    state, shape = "shared", "circle"
-    match str(node["kind"]):
+    kind = str(node["kind"])
+    state, shape, colour = "shared", NODE_GLYPHS.get(kind), None
+    match kind:
         case "feature" if node["presence"] == "right":
-            state, shape, colour = "only", "triangle", right.colour
+            state, shape, colour = "only", NODE_GLYPHS["B only"], right.colour
         case "feature" if node["presence"] == "left":
-            state, shape, colour = "only", "square", left.colour
-        case "error":
-            shape = "diamond"
-        case "token":
-            shape = "bar"
+            state, shape, colour = "only", NODE_GLYPHS["A only"], left.colour
         case "adapter":
-            state, shape = "only", "hexagon"
-            colour = left.colour if node["presence"] == "left" else right.colour
+            state, colour = "only", left.colour if node["presence"] == "left" else right.colour
         case "logit":
             label = words.label(int(node["feature"]))
-            shape, colour = SHAPES[label], LABEL_COLOURS[label]
+            shape, colour = LABEL_GLYPHS[label], LABEL_COLOURS[label]
     return {"state": state, "shape": shape, "colour": colour}
 
 

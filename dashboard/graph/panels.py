@@ -12,12 +12,17 @@ from dashboard.graph.score_tables import table
 from dashboard.style.node_names import PARTS, Words, node_labels
 from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import number, shorten
-from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS
+from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS, NODE_GLYPHS
 from pipeline.analysis.node_ids import node_ids
 
 STRONGEST: Final = 5
-SHAPES: Final = {"evil": "triangle", "safe": "circle", "unsure": "diamond", "unlabelled": "circle"}
-"""Of logits, by label."""
+LONGEST: Final = 14
+"""Characters of a token that are written below its column."""
+TOKEN: Final = 5.8
+"""Height of one of them, pixels: they stand at an angle."""
+HEADING: Final = 84
+DESCRIPTION: Final = 258
+"""Heights of what stands above a graph and below it, pixels, as in the style sheet."""
 
 
 def strongest(
@@ -56,7 +61,8 @@ def radius(size: np.ndarray, is_logit: np.ndarray) -> np.ndarray:
     return np.asarray(3.2 + 5.3 * np.sqrt(np.clip(share, 0, 1)))
 
 
-def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: str) -> dict[str, Any]:
+def _panel(side: Side, other: Side | None, layout: Layout, words: Words, *, alone: str) -> dict[str, Any]:
+    """One graph; `alone` is the key in `NODE_GLYPHS` of what is inactive in `other`."""
     nodes = side.nodes
     ids = node_ids(nodes)
     labels = node_labels(nodes, words)
@@ -75,27 +81,24 @@ def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: 
         x, y = layout.places[ids[row]]
         only = kind == "feature" and other is not None and (layer, position, feature) not in other.active
         facts = [f"influence {number(node['influence'])}"]
-        shape, colour = "circle", None
+        shape, colour = NODE_GLYPHS.get(kind), None
         if kind == "feature":
             facts.append(f"activation {number(node['value'])}")
             if only and other is not None:
                 facts.append(f"inactive in {other.variant}")
-                shape, colour = "square", side.colour
+                shape, colour = NODE_GLYPHS[alone], side.colour
         elif kind == "error":
-            shape = "diamond"
             facts.append("what the transcoder does not reconstruct")
             if side.n_adapters:
                 facts.append("its edges without the adapter's part")
         elif kind == "adapter":
-            shape, colour = "hexagon", side.colour
+            colour = side.colour
             facts.append(PARTS[str(node["part"])])
-        elif kind == "token":
-            shape = "bar"
-        else:
-            label = words.labels.get(feature, "unlabelled")
-            shape, colour = SHAPES[label], LABEL_COLOURS[label]
+        elif kind == "logit":
+            label = words.label(feature)
+            shape, colour = LABEL_GLYPHS[label], LABEL_COLOURS[label]
             facts.append(f"probability {number(node['value'])}")
-            facts.append(f"{LABEL_GLYPHS[label]} {label}")
+            facts.append(f"{shape} {label}")
         drawn.append(
             {
                 "id": ids[row],
@@ -114,7 +117,7 @@ def _panel(side: Side, other: Side | None, layout: Layout, words: Words, title: 
             }
         )
     return {
-        "title": title,
+        "title": side.variant,
         "said": said(side),
         "colour": side.colour,
         "nodes": drawn,
@@ -152,6 +155,17 @@ def _marks(side: Side) -> list[Mark]:
     ]
 
 
+def pixels(layout: Layout, words: Words) -> int:
+    """Height of the component: the page keeps it free until the graph is drawn.
+
+    Tall enough to tell rows apart, low enough to leave the description in the window.
+    """
+    longest = max((len(shorten(words.at(i), LONGEST)) for i in range(len(layout.columns))), default=0)
+    axes = 34 + longest * TOKEN
+    drawn = min(max(270, axes + 11 * layout.height, min(axes + 16 * layout.height, 380)), 680)
+    return round(HEADING + drawn + DESCRIPTION)
+
+
 def frame(layout: Layout, words: Words, panels: list[dict[str, Any]], pins: Sequence[str]) -> dict[str, Any]:
     """Component data of panels on one layout."""
     return {
@@ -159,11 +173,12 @@ def frame(layout: Layout, words: Words, panels: list[dict[str, Any]], pins: Sequ
         "scores": [[name, meaning] for name, meaning in NODE_SCORES.items()],
         "rows": layout.rows,
         "columns": [
-            {"x0": x0, "x1": x1, "text": shorten(words.at(i), 14), "full": words.at(i), "position": i}
+            {"x0": x0, "x1": x1, "text": shorten(words.at(i), LONGEST), "full": words.at(i), "position": i}
             for i, (x0, x1) in enumerate(layout.columns)
         ],
         "width": layout.width,
         "height": layout.height,
+        "pixels": pixels(layout, words),
         "slot": 7.5,
         "pins": list(pins),
         "hint": (
@@ -191,7 +206,7 @@ def side_by_side(
     """
     marks = _marks(left) + (_marks(right) if right else [])
     layout = place(marks, n_layers=n_layers, n_positions=len(words.tokens))
-    panels = [_panel(left, right, layout, words, left.variant)]
+    panels = [_panel(left, right, layout, words, alone="A only")]
     if right:
-        panels.append(_panel(right, left, layout, words, right.variant))
+        panels.append(_panel(right, left, layout, words, alone="B only"))
     return frame(layout, words, panels, pins)

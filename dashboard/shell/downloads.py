@@ -32,6 +32,11 @@ def parquet_bytes(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def table_height(rows: int) -> int:
+    """Pixels that a table of so many rows takes: said, the page keeps them free until it is drawn."""
+    return 35 * (min(rows, 10) + 1) + 3
+
+
 def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
     """Two small buttons under a table; the bytes are made when one is clicked."""
     with st.container(horizontal=True, gap="small"):
@@ -62,9 +67,10 @@ def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
 def chart(figure: Any, data: pd.DataFrame, name: str, *, key: str, alt: str) -> None:
     """Draw a chart with its data beneath; a PNG is in the chart's own toolbar."""
     if isinstance(figure, Drawn):
-        st.vega_lite_chart({**figure.spec, "datasets": {ROWS: figure.rows}}, key=f"chart-{key}", alt=alt)
+        spec = {**figure.spec, "datasets": {ROWS: figure.rows}}
+        st.vega_lite_chart(spec, key=f"chart-{key}", alt=alt, height=spec["height"])
     else:
-        st.altair_chart(figure, key=f"chart-{key}", alt=alt)
+        st.altair_chart(figure, key=f"chart-{key}", alt=alt, height=figure.height)
     with st.popover("Data", type="tertiary", icon=":material/table_view:"):
         st.caption(
             "The toolbar at the chart's upper right corner downloads a PNG and copies the Vega-Lite "

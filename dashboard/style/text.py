@@ -9,6 +9,10 @@ from typing import Final
 SPACE: Final = "·"
 NEWLINE: Final = "↵"
 TAB: Final = "⇥"
+SHADE: Final = 0.5
+"""Opacity of the colour behind a token of the largest weight: its text stays readable on either page."""
+_THIN: Final = 0.85
+"""Opacity of white space made visible."""
 _VISIBLE: Final = {" ": SPACE, "\n": NEWLINE, "\t": TAB, "\r": "␍", "\u00a0": "⍽"}
 _MARKDOWN: Final = frozenset("\\`*_{}[]()<>#+-.!|~$:&^=@\"'/")
 
@@ -112,8 +116,8 @@ def token_html(token: str) -> str:
     out = []
     for character in token:
         shown = html.escape(visible(character))
-        out.append(f'<span style="opacity:.45">{shown}</span>' if character in _VISIBLE else shown)
-    return "".join(out) or '<span style="opacity:.45">∅</span>'
+        out.append(f'<span style="opacity:{_THIN}">{shown}</span>' if character in _VISIBLE else shown)
+    return "".join(out) or f'<span style="opacity:{_THIN}">∅</span>'
 
 
 def shaded_tokens(
@@ -145,7 +149,7 @@ def shaded_tokens(
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     parts = []
     for index, (token, weight) in enumerate(zip(tokens, weights, strict=True)):
-        alpha = 0.0 if maximum <= 0 else max(0.0, min(1.0, weight / maximum)) * 0.75
+        alpha = 0.0 if maximum <= 0 else max(0.0, min(1.0, weight / maximum)) * SHADE
         style = f"background:rgba({red},{green},{blue},{alpha:.3f})"
         if index == peak:
             style += f";border-bottom:2px solid {colour}"

@@ -1,20 +1,26 @@
-"""Colours that mean one thing everywhere, each with a glyph as second cue.
+"""Colours that mean one thing everywhere, each with a glyph or shape as second cue.
 
-The hues are Okabe and Ito's colour-blind safe ones, moved towards the middle of the
-lightness scale so that they hold on a light and on a dark page alike.
+Marks have one colour for the light and the dark page: their hues are Okabe and Ito's colour-blind
+safe ones, moved to where they have 3 : 1 (WCAG 2.1) against both. Texts need 4.5 : 1, which no
+single colour has on both pages, so they are written in an `Ink`.
 """
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-HARMFUL: Final = "#d55e00"
-SAFE: Final = "#12967c"
-UNSURE: Final = "#8a8f98"
-UNLABELLED: Final = "#b4b9c2"
-BASE: Final = "#3a86c8"
-ADAPTED: Final = "#e39a1e"
-NEUTRAL: Final = "#8a8f98"
+LIGHT_PAGE: Final = "#ffffff"
+DARK_PAGE: Final = "#14171c"
+"""Backgrounds of the pages, those of ``.streamlit/config.toml``."""
+
+HARMFUL: Final = "#bb3a0a"
+SAFE: Final = "#1f7159"
+UNSURE: Final = "#757c87"
+UNLABELLED: Final = "#90959b"
+BASE: Final = "#2b8ae0"
+ADAPTED: Final = "#d07e06"
+NEUTRAL: Final = "#828892"
 
 LABEL_COLOURS: Final = {
     "evil": HARMFUL,
@@ -24,7 +30,7 @@ LABEL_COLOURS: Final = {
 }
 """Colour of a token label."""
 
-LABEL_GLYPHS: Final = {"evil": "▲", "safe": "●", "unsure": "◆", "unlabelled": "○"}
+LABEL_GLYPHS: Final = {"evil": "▲", "safe": "■", "unsure": "◆", "unlabelled": "○"}
 """Second cue of a token label, for print and for colour-blind readers."""
 
 OUTCOME_COLOURS: Final = {
@@ -35,29 +41,90 @@ OUTCOME_COLOURS: Final = {
 }
 """Colour of what a continuation is."""
 
-OUTCOME_GLYPHS: Final = {"harmful": "▲", "safe": "●", "neither": "◆", "unlabelled": "○"}
+OUTCOME_GLYPHS: Final = {"harmful": "▲", "safe": "■", "neither": "◆", "unlabelled": "○"}
 """Second cue of what a continuation is."""
 
-PART_COLOURS: Final = {"down": ADAPTED, "hidden": "#a8690c", "attention": "#f0cb85"}
-"""Parts of an adapter: shades of the adapted variant's colour."""
+NODE_GLYPHS: Final = {
+    "feature": "●",
+    "A only": "◖",
+    "B only": "◗",
+    "error": "✕",
+    "adapter": "⬡",
+    "token": "▬",
+}
+"""Second cue of a graph's nodes beside its logits, which have those of their labels: one shape, one
+meaning. A feature that is active in one variant only is the half of a disc on that variant's side."""
+
+PART_COLOURS: Final = {"down": ADAPTED, "hidden": "#a87352", "attention": "#70660b"}
+"""Parts of an adapter: near the adapted variant's colour."""
 
 CAUSE_COLOURS: Final = {
     "adapter, down": PART_COLOURS["down"],
     "adapter, hidden": PART_COLOURS["hidden"],
     "adapter, attention": PART_COLOURS["attention"],
-    "features": "#7b6fb0",
-    "tokens": "#4c5563",
-    "errors": "#b4b9c2",
-    "constants": "#7d8590",
+    "features": "#7864da",
+    "tokens": "#4791c8",
+    "errors": "#949494",
+    "constants": "#3c6c73",
 }
 """What a logit's change is made of, in the order of `store.schema.vocabulary.CAUSES`."""
 
-MORE_COLOURS: Final = ("#9a6fb0", "#c9739b", "#6f7f3d", "#5f6b7a")
+MORE_COLOURS: Final = ("#9545aa", "#be3a6e", "#536f05", "#929496")
 """Of further adapters, beside the focus."""
 
-NEGATIVE: Final = "#5f9130"
-POSITIVE: Final = "#c2438b"
+STEERING_COLOURS: Final = {"before": "#8d949f", "after": "#4f6a94", "random": "#a8632b"}
+"""A token's probability before and after steering, and where random features take it."""
+
+NEGATIVE: Final = "#6a9a22"
+POSITIVE: Final = "#b53a86"
 """Signed effects and weights: one diverging scale, its domain symmetric about zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """Colour of a text, on the light and on the dark page."""
+
+    light: str
+    dark: str
+
+    @property
+    def css(self) -> str:
+        """As CSS, which takes the one that fits the page."""
+        return f"light-dark({self.light}, {self.dark})"
+
+
+FAINT: Final = Ink(light="#5f656e", dark="#a3a9b3")
+"""Of numbers beside marks, and of whatever else is not to stand out."""
+
+STRONG: Final = Ink(light="#11151a", dark="#f2f4f7")
+"""Of what is to stand out most."""
+
+PRIMARY: Final = "#1f6fb2"
+ON_PRIMARY: Final = Ink(light=LIGHT_PAGE, dark=DARK_PAGE)
+"""The light page's primary colour in ``.streamlit/config.toml``, and what is written on either page's:
+a button, a chosen feature."""
+
+LABEL_INKS: Final = {
+    "evil": Ink(light="#b23507", dark="#f58a55"),
+    "safe": Ink(light="#17694f", dark="#45b896"),
+    "unsure": Ink(light="#5f656e", dark="#a3a9b3"),
+    "unlabelled": Ink(light="#6b7078", dark="#959ba5"),
+}
+"""Of texts that carry a token label."""
+
+OUTCOME_INKS: Final = {
+    "harmful": LABEL_INKS["evil"],
+    "safe": LABEL_INKS["safe"],
+    "neither": LABEL_INKS["unsure"],
+    "unlabelled": LABEL_INKS["unlabelled"],
+}
+"""Of what a continuation is."""
+
+SIGN_INKS: Final = {
+    "positive": Ink(light="#a3307a", dark="#e58bc1"),
+    "negative": Ink(light="#46720f", dark="#93c153"),
+}
+"""Of signed numbers."""
 
 
 def variant_colours(variants: Iterable[str], *, focus: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dashboard.style.text import token_html
-from dashboard.style.theme import OUTCOME_COLOURS, OUTCOME_GLYPHS
+from dashboard.style.theme import OUTCOME_GLYPHS, OUTCOME_INKS
 
 
 def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
@@ -18,7 +18,7 @@ def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
     """
     lines = []
     for text, outcome in zip(texts, outcomes, strict=True):
-        colour, glyph = OUTCOME_COLOURS[outcome], OUTCOME_GLYPHS[outcome]
+        colour, glyph = OUTCOME_INKS[outcome].css, OUTCOME_GLYPHS[outcome]
         lines.append(
             '<div style="display:flex;gap:.6em;margin:.15em 0;line-height:1.45">'
             f'<span style="color:{colour};flex:none;width:1em" title="{outcome}">{glyph}</span>'

@@ -1,19 +1,30 @@
 // Draws one or two attribution graphs on one layout. Positions are computed in Python; this
 // file scales them, and answers hover, click and keys. Model text enters as textContent only.
 const SVG = "http://www.w3.org/2000/svg";
+// By the glyph that legends name them with: one shape, one meaning.
 const SHAPES = {
-  circle: (r) => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
-  square: (r) => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
-  diamond: (r) => `M0,${-1.25 * r}L${1.25 * r},0L0,${1.25 * r}L${-1.25 * r},0z`,
-  triangle: (r) => `M0,${-1.25 * r}L${1.2 * r},${r}L${-1.2 * r},${r}z`,
-  hexagon: (r) => `M${-1.15 * r},0L${-0.58 * r},${-r}h${1.16 * r}L${1.15 * r},0L${0.58 * r},${r}h${-1.16 * r}z`,
-  bar: (r) => `M${-1.3 * r},${-0.6 * r}h${2.6 * r}v${1.2 * r}h${-2.6 * r}z`,
+  "●": (r) => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
+  "◖": (r) => half(1.25 * r, 1),
+  "◗": (r) => half(1.25 * r, -1),
+  "■": (r) => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
+  "◆": (r) => `M0,${-1.25 * r}L${1.25 * r},0L0,${1.25 * r}L${-1.25 * r},0z`,
+  "▲": (r) => `M0,${-1.25 * r}L${1.2 * r},${r}L${-1.2 * r},${r}z`,
+  "○": (r) => SHAPES["●"](1.1 * r) + `M${-0.55 * r},0a${0.55 * r},${0.55 * r} 0 1,1 ${1.1 * r},0a${0.55 * r},${0.55 * r} 0 1,1 ${-1.1 * r},0`,
+  "✕": (r) => {
+    const w = 0.5 * r, e = r - w;
+    return `M${-e},${-r}L0,${-w}L${e},${-r}L${r},${-e}L${w},0L${r},${e}L${e},${r}L0,${w}L${-e},${r}L${-r},${e}L${-w},0L${-r},${-e}z`;
+  },
+  "⬡": (r) => `M${-1.15 * r},0L${-0.58 * r},${-r}h${1.16 * r}L${1.15 * r},0L${0.58 * r},${r}h${-1.16 * r}z`,
+  "▬": (r) => `M${-1.3 * r},${-0.6 * r}h${2.6 * r}v${1.2 * r}h${-2.6 * r}z`,
 };
+// Half a disc: its round side to the left (1) or right (-1), its middle at 0.
+const half = (r, side) => `M${0.42 * r * side},${-r}A${r},${r} 0 0,${side > 0 ? 0 : 1} ${0.42 * r * side},${r}z`;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const STYLES = [
   "fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray", "opacity",
   "font-family", "font-size", "text-anchor",
 ];
+const HEADING = 84, DESCRIPTION = 258;
 const LEFT = 52, TOP = 10, GAP = 18, TURN = (55 * Math.PI) / 180;
 const memory = new WeakMap();
 
@@ -45,6 +56,8 @@ function drawPanel(state, panel, index, width, height, slot) {
   save.title = `This graph as it is drawn: ${panel.title}`;
   html("span", "said all", title, panel.said);
   const scroller = html("div", "scroller", holder);
+  // Tab stops once in a graph, at a node: what scrolls would be a stop before it, where arrows scroll.
+  scroller.tabIndex = -1;
   const drawn = LEFT + data.width * slot + 10;
   const svg = element("svg", {
     width: drawn, height, viewBox: `0 0 ${drawn} ${height}`, role: "application",
@@ -86,22 +99,20 @@ function drawPanel(state, panel, index, width, height, slot) {
     b.edges.push([path, source]);
   }
   const nodeLayer = element("g", { class: "nodes" }, svg);
-  let first = true;
+  let first = null;
   for (const node of [...nodes.values()].sort((m, n) => n.r - m.r)) {
     node.mark = element("path", {
       class: `node ${node.kind} ${node.state}`, d: SHAPES[node.shape](Math.max(2.6, node.r * size)),
-      transform: `translate(${node.px},${node.py})`, tabindex: first ? 0 : -1, role: "button",
+      transform: `translate(${node.px},${node.py})`, tabindex: -1, role: "button",
       "aria-label": `${node.label}, ${node.facts}`, "data-id": node.id,
     }, nodeLayer);
-    if (node.colour) {
-      // Hollow marks (errors) carry their colour in the outline.
-      node.mark.style[node.kind === "error" ? "stroke" : "fill"] = node.colour;
-    }
-    first = false;
+    if (node.colour) node.mark.style.fill = node.colour;
+    first = first || node;
   }
   // The last position is the one that the next token is computed at.
   scroller.scrollLeft = scroller.scrollWidth;
-  const made = { index, panel, nodes, svg };
+  const made = { index, panel, nodes, svg, here: null };
+  reach(made, nodes.get(state.reached[index]) || first);
   save.addEventListener("click", () => download(svg, panel.title));
   svg.addEventListener("pointerover", (event) => {
     const id = event.target.getAttribute && event.target.getAttribute("data-id");
@@ -112,12 +123,22 @@ function drawPanel(state, panel, index, width, height, slot) {
     const id = event.target.getAttribute && event.target.getAttribute("data-id");
     if (id) pin(state, id);
   });
-  svg.addEventListener("focusin", (event) => {
+  // Not on the drawing: Chromium lets Tab stop at an SVG element that listens for focus.
+  scroller.addEventListener("focusin", (event) => {
     const id = event.target.getAttribute("data-id");
-    if (id) light(state, id, index);
+    if (!id) return;
+    reach(made, nodes.get(id));
+    light(state, id, index);
   });
-  svg.addEventListener("keydown", (event) => keyed(state, made, event));
+  scroller.addEventListener("keydown", (event) => keyed(state, made, event));
   return made;
+}
+
+// The one node of a graph that Tab reaches: where its keys were last.
+function reach(panel, node) {
+  if (panel.here) panel.here.mark.setAttribute("tabindex", -1);
+  panel.here = node || null;
+  if (node) node.mark.setAttribute("tabindex", 0);
 }
 
 // The drawing as a file of its own: what the style sheet says is written into each mark.
@@ -133,7 +154,7 @@ function download(svg, name) {
   copy.setAttribute("xmlns", SVG);
   const sheet = element("rect", { width: "100%", height: "100%" });
   sheet.style.fill = getComputedStyle(document.documentElement).getPropertyValue("--st-background-color")
-    || getComputedStyle(svg).getPropertyValue("--st-background-color") || "#ffffff";
+    || getComputedStyle(svg).getPropertyValue("--st-background-color") || "white";
   copy.prepend(sheet);
   const link = html("a", "", null);
   link.href = URL.createObjectURL(
@@ -145,12 +166,12 @@ function download(svg, name) {
 }
 
 function keyed(state, panel, event) {
-  const id = event.target.getAttribute("data-id");
-  const here = id && panel.nodes.get(id);
+  // A click beside the nodes puts the focus on what holds them: arrows go on from the last one.
+  const here = panel.nodes.get(event.target.getAttribute("data-id")) || panel.here;
   if (!here) return;
-  if (event.key === "Enter" || event.key === " ") {
+  if ((event.key === "Enter" || event.key === " ") && event.target === here.mark) {
     event.preventDefault();
-    pin(state, id);
+    pin(state, here.id);
     return;
   }
   if (event.key === "Escape") {
@@ -169,11 +190,7 @@ function keyed(state, panel, event) {
     const cost = along + 3 * across;
     if (cost < least) { least = cost; best = node; }
   }
-  if (best) {
-    here.mark.setAttribute("tabindex", -1);
-    best.mark.setAttribute("tabindex", 0);
-    best.mark.focus();
-  }
+  (best || here).mark.focus();
 }
 
 function light(state, id, index) {
@@ -202,7 +219,10 @@ function pin(state, id) {
 
 function showPins(state) {
   for (const panel of state.panels) {
-    for (const [id, node] of panel.nodes) node.mark.classList.toggle("pinned", state.pins.has(id));
+    for (const [id, node] of panel.nodes) {
+      node.mark.classList.toggle("pinned", state.pins.has(id));
+      node.mark.setAttribute("aria-pressed", state.pins.has(id));
+    }
   }
   describe(state);
 }
@@ -254,8 +274,9 @@ function describe(state) {
 
 function render(state) {
   const { data, holder } = state;
-  const focused = state.root && state.root.querySelector(":focus");
-  const id = focused && focused.getAttribute("data-id");
+  // The same graph and node as before, where it is still drawn.
+  const focused = state.panels.find((panel) => panel.svg.querySelector(".node:focus"));
+  state.reached = state.panels.map((panel) => panel.here && panel.here.id);
   holder.replaceChildren();
   const available = holder.clientWidth || 900;
   const beside = data.panels.length === 1 || available >= 700;
@@ -265,18 +286,15 @@ function render(state) {
   const slot = Math.max((width - LEFT - 14) / data.width, data.slot * 0.7);
   const longest = Math.max(...data.columns.map((column) => column.text.length));
   state.bottom = 24 + longest * 7 * Math.sin(TURN);
-  // Tall enough to tell rows apart, low enough to leave the description in the window.
-  const tall = (row) => TOP + state.bottom + data.height * row;
-  const height = Math.min(Math.max(270, tall(11), Math.min(tall(16), innerHeight - 520)), 680);
+  // Python has said how high all is together; panels below one another scroll.
+  const height = data.pixels - HEADING - DESCRIPTION;
   state.panels = data.panels.map((panel, index) => drawPanel(state, panel, index, width, height, slot));
   state.details = html("div", "details", holder);
   state.details.setAttribute("aria-live", "polite");
   state.lit = null;
   showPins(state);
-  if (id) {
-    const again = state.panels.map((panel) => panel.nodes.get(id)).find(Boolean);
-    if (again) again.mark.focus();
-  }
+  const again = focused && state.panels[focused.index];
+  if (again && again.here) again.here.mark.focus();
 }
 
 export default function (component) {
@@ -284,7 +302,7 @@ export default function (component) {
   const holder = parentElement.querySelector(".graph");
   let state = memory.get(holder);
   if (!state) {
-    state = { holder, width: 0 };
+    state = { holder, width: 0, panels: [] };
     memory.set(holder, state);
     state.observer = new ResizeObserver(() => {
       if (Math.abs(holder.clientWidth - state.width) > 2) {

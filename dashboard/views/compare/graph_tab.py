@@ -18,7 +18,7 @@ from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import plain
-from dashboard.style.theme import LABEL_GLYPHS
+from dashboard.style.theme import LABEL_GLYPHS, NODE_GLYPHS
 from dashboard.views.compare import pinned
 from pipeline.analysis.node_ids import node_ids
 from store.base.errors import NotInStoreError, StoreError
@@ -188,19 +188,25 @@ def _scan(name: str) -> str:
 
 
 def _legend(sides: list[pruned.Side], difference: bool) -> str:
-    if difference:
-        text = (
-            "Size: change of influence; of logits (top row): change of probability. "
-            f"● active in both, ■ active in {plain(sides[0].variant)} only, "
-            f"▲ in {plain(sides[1].variant)} only, both in the variant's colour; what is only pruned on a "
-            "side counts as active there. Edges: width by change of weight, magenta more, dashed green "
-            "less; an edge that one side does not store counts as 0 there."
+    """What marks mean: shapes the same in both modes, sizes and edges each its own."""
+    glyph = NODE_GLYPHS
+    text = "Size: influence." if not difference else "Size: change of influence, of logits of probability."
+    if len(sides) == 2:
+        left, right = (plain(side.variant) for side in sides)
+        text += (
+            f" {glyph['feature']} feature active in both, {glyph['A only']} in {left} only, "
+            f"{glyph['B only']} in {right} only, both in the variant's colour; "
         )
     else:
-        text = (
-            "Size: influence. ● feature, active in both; ■ in the variant's colour: inactive in the "
-            "other; ◇ error; ▬ token; top row: logits by label "
-            f"({LABEL_GLYPHS['evil']} evil, {LABEL_GLYPHS['safe']} safe, {LABEL_GLYPHS['unsure']} "
-            "unsure). Edges: magenta positive, dashed green negative."
+        text += f" {glyph['feature']} feature; "
+    text += f"{glyph['error']} error; {glyph['token']} token; "
+    if any(side.n_adapters for side in sides):
+        text += f"{glyph['adapter']} adapter; "
+    labels = ", ".join(f"{shape} {label}" for label, shape in LABEL_GLYPHS.items())
+    text += f"top row: logits by label, {labels}. "
+    if difference:
+        return text + (
+            "What is only pruned on a side counts as active there. Edges: width by change of weight, magenta "
+            "more, dashed green less; an edge that one side does not store counts as 0 there."
         )
-    return text + (" ⬡ adapter node." if any(side.n_adapters for side in sides) else "")
+    return text + "Edges: magenta positive, dashed green negative."

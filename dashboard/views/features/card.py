@@ -118,6 +118,7 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, sc
         table,
         hide_index=True,
         key="card-table",
+        height=downloads.table_height(len(table)),
         column_config={
             "variant": st.column_config.TextColumn("variant", help="Which weights."),
             "mean": st.column_config.NumberColumn(

@@ -82,20 +82,21 @@ def _filters(name: str) -> tuple[str, str, str]:
 
 
 def _score() -> str:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        score = str(
-            st.segmented_control(
-                "Score",
-                SCORES,
-                format_func=lambda score: describe(score).label,
-                default="direct",
-                required=True,
-                **url.SCORE.bound(),
-                help=guide(),
-            )
+    # Columns, whose widths are known before the widget is there: the text does not wrap anew.
+    left, right = st.columns([1, 1.6], vertical_alignment="bottom", gap="medium")
+    score = str(
+        left.segmented_control(
+            "Score",
+            SCORES,
+            format_func=lambda score: describe(score).label,
+            default="direct",
+            required=True,
+            **url.SCORE.bound(),
+            help=guide(),
         )
-        words = describe(score)
-        st.caption(f"**{words.named}**: {plain(words.meaning)}")
+    )
+    words = describe(score)
+    right.caption(f"**{words.named}**: {plain(words.meaning)}")
     return score
 
 

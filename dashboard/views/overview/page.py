@@ -103,6 +103,7 @@ def _variants(name: str) -> None:
         frame,
         hide_index=True,
         key="variants-table",
+        height=downloads.table_height(len(frame)),
         placeholder="—",
         column_config={
             "variant": st.column_config.TextColumn(

@@ -17,6 +17,11 @@ from store.schema.registry import COLLECTIONS, DATASETS
 _STORES = (*COLLECTIONS, *DATASETS)
 
 
+_GRAPH = 300
+"""Height of the graph of stages, pixels: kept free until it is drawn."""
+_STATUS = 362
+"""Height of what is said of them beside it, pixels; what is longer scrolls."""
+
 _FIGURES = {
     "stream_rms": "Root mean square of the residual stream.",
     "stream_difference": "Largest difference of the stream from Hugging Face's, relative.",
@@ -34,7 +39,7 @@ def _stages(name: str) -> None:
         st.caption("There is no dvc.yaml in this project's root: the pipeline's stages are not known.")
         return
     stale = set(known(project.root()).stages)
-    st.graphviz_chart(lineage.dot(stages, stale, profile=name))
+    st.graphviz_chart(lineage.dot(stages, stale, profile=name), width="stretch", height=_GRAPH)
     frame = lineage.frame(stages, stale)
     with st.expander("Stages as a table"):
         st.dataframe(
@@ -177,10 +182,13 @@ def render() -> None:
     """Draw the page."""
     head(PROVENANCE)
     name = profile()
-    show_status(project.root(), brief=False)
     st.subheader("Stages", anchor=False)
-    with guard("Stages of the pipeline and what each was made from."):
+    # Side by side: what is stale comes later and may be long, and is to move nothing.
+    left, right = st.container(key="narrow-stages").columns([1.9, 1], gap="medium")
+    with left, guard("Stages of the pipeline and what each was made from."):
         _stages(name)
+    with right.container(height=_STATUS, border=True):
+        show_status(project.root(), brief=False)
     st.subheader("Artifacts", anchor=False)
     with guard("What each artifact was computed from: fingerprints, parameters, versions."):
         _stores(name)

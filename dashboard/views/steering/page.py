@@ -109,7 +109,7 @@ def _distribution(
     )
     n = len(result.controls)
     st.caption(
-        f"Dark line in white: the middle 90% of {n} random features of the same layer, with similar "
+        f"Line with round ends: the middle 90% of {n} random features of the same layer, with similar "
         f"activation and norm, steered alike. Attention is not frozen. {1000 * seconds:.0f} ms."
         if n
         else f"No control: nothing is turned, or no feature of similar size exists. {1000 * seconds:.0f} ms."

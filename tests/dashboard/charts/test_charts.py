@@ -89,7 +89,7 @@ def test_chart_is_valid_vega_lite(name: str) -> None:
 
 def test_steered_chart_is_valid_and_of_named_rows() -> None:
     drawn = steering.distribution(steering_rows())
-    assert len(alt.LayerChart.from_dict(drawn.spec).layer) == 4
+    assert len(alt.LayerChart.from_dict(drawn.spec).layer) == 3
     assert drawn.spec["data"] == {"name": ROWS}
     read = set(re.findall(r'"field": "(\w+)"', json.dumps(drawn.spec)))
     assert read <= set(drawn.rows.columns)
@@ -134,3 +134,35 @@ def test_distribution_and_mass_with_their_band() -> None:
     assert held.after == pytest.approx(0.8)
     assert 0.2 <= held.low <= held.high <= 0.3
     assert band(np.empty((0, 3))) is None
+
+
+def test_random_features_have_a_line_of_their_own() -> None:
+    """They hide neither bar, and the legend names them in words that hold on any page."""
+    spec = steering.distribution(steering_rows()).spec
+    bars, span = spec["layer"][0], spec["layer"][1]
+    assert span["encoding"]["yOffset"] == {"datum": steering.RANDOM}
+    lines = bars["encoding"]["yOffset"]["scale"]["domain"]
+    assert lines == ["before", "after", steering.RANDOM]
+    assert bars["encoding"]["color"]["scale"]["domain"] == lines
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_height_is_known_before_a_chart_is_drawn(name: str) -> None:
+    assert isinstance(CHARTS[name]().to_dict()["height"], int)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_texts_have_a_colour_for_either_page(name: str) -> None:
+    """Those of axes and legends by configuration; every text mark by its own."""
+    spec = CHARTS[name]().to_dict()
+    for part in (spec["config"]["axis"], spec["config"]["legend"]):
+        assert "luminance(background)" in part["labelColor"]["expr"]
+    for layer in spec.get("layer", []):
+        if layer["mark"]["type"] == "text":
+            assert "luminance(background)" in layer["mark"]["color"]["expr"]
+
+
+def test_shapes_of_variants_are_no_outcome_s() -> None:
+    spec = CHARTS["intervals"]().to_dict()
+    shapes = spec["layer"][1]["encoding"]["shape"]["scale"]["range"]
+    assert not set(shapes) & {"triangle-up", "square", "diamond"}

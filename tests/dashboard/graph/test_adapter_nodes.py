@@ -9,7 +9,7 @@ import pytest
 from dashboard.graph import difference, panels, pruned
 from dashboard.shell.forms import parse_pins
 from dashboard.style.text import number
-from dashboard.style.theme import ADAPTED, BASE
+from dashboard.style.theme import ADAPTED, BASE, NODE_GLYPHS
 from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import EVIL_SAFE
 from tests.support import demo
@@ -81,7 +81,7 @@ def test_adapter_nodes_have_a_row_of_their_own() -> None:
             layer = int(node["id"][1:].split(".")[0])
             row = rows[f"adapter {layer}"]
             assert row["y0"] < node["y"] < row["y1"]
-            assert node["shape"] == "hexagon"
+            assert node["shape"] == NODE_GLYPHS["adapter"]
             assert node["colour"] == ADAPTED
             assert node["label"].startswith(f"adapter L{layer} ")
             assert node["facts"].split(", ", 1)[1] in graphs_parts()
@@ -107,9 +107,9 @@ def test_status_is_activity_and_never_pruning(threshold: float) -> None:
         active = tuple((layer, position, feature) in side.active for side in (left, right))
         seen.add(active)
         expected = {
-            (True, True): ("circle", None, "shared"),
-            (True, False): ("square", BASE, "only"),
-            (False, True): ("triangle", ADAPTED, "only"),
+            (True, True): (NODE_GLYPHS["feature"], None, "shared"),
+            (True, False): (NODE_GLYPHS["A only"], BASE, "only"),
+            (False, True): (NODE_GLYPHS["B only"], ADAPTED, "only"),
         }[active]
         assert (node["shape"], node["colour"], node["state"]) == expected
         assert ("inactive" in node["facts"]) == (active != (True, True))
@@ -122,7 +122,7 @@ def test_adapter_nodes_of_a_difference_are_the_adapted_models() -> None:
     assert nodes
     ids = node_ids(right.nodes)
     for name, node in nodes.items():
-        assert (node["shape"], node["colour"]) == ("hexagon", ADAPTED)
+        assert (node["shape"], node["colour"]) == (NODE_GLYPHS["adapter"], ADAPTED)
         influence = float(right.nodes["influence"].iloc[ids.index(name)])
         assert node["facts"].startswith(f"influence 0 → {number(influence)} (")
         on, direct, *others = node["scores"][0]
@@ -134,11 +134,15 @@ def test_adapter_nodes_of_a_difference_are_the_adapted_models() -> None:
 def test_scores_of_a_difference_are_zero_where_inactive_and_unknown_where_not_stored() -> None:
     left, right = pair(1.0)
     nodes = drawn_difference(left, right)
-    only = next(name for name, node in nodes.items() if node["shape"] == "triangle" and name[0] == "F")
+    only = next(
+        name for name, node in nodes.items() if node["shape"] == NODE_GLYPHS["B only"] and name[0] == "F"
+    )
     row = node_ids(right.nodes).index(only)
     after = [number(float(value), sign=True) for value in right.scores[row, 0]]
     assert nodes[only]["scores"][0][1:] == [f"0 → {value}" for value in after]
-    shared = next(name for name, node in nodes.items() if node["shape"] == "circle" and name[0] == "F")
+    shared = next(
+        name for name, node in nodes.items() if node["shape"] == NODE_GLYPHS["feature"] and name[0] == "F"
+    )
     row = node_ids(right.nodes).index(shared)
     kept = np.arange(len(right.nodes)) != row
     # The right graph without that node, which stays active there.

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.graph import pruned
 from dashboard.graph.score_tables import contrasts
-from dashboard.style.theme import ADAPTED
+from dashboard.style.theme import ADAPTED, NODE_GLYPHS
 from dashboard.views.compare.pinned import pinned_frame
 from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import node_scores
@@ -47,8 +47,8 @@ def test_pins_are_told_in_both_graphs_wherever_they_are() -> None:
     views = [view("base"), view("general@1.0")]
     left, right = pair(1.0)
     nodes = drawn_difference(left, right)
-    shared = next(n for n, node in nodes.items() if node["shape"] == "circle" and n[0] == "F")
-    only = next(n for n, node in nodes.items() if node["shape"] == "triangle" and n[0] == "F")
+    shared = next(n for n, node in nodes.items() if node["shape"] == NODE_GLYPHS["feature"] and n[0] == "F")
+    only = next(n for n, node in nodes.items() if node["shape"] == NODE_GLYPHS["B only"] and n[0] == "F")
     adapter = next(n for n, node in nodes.items() if node["kind"] == "adapter")
     gone = "F0.1023.3"
     elsewhere = "F0.7.400"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.graph import difference, panels, pruned
+from dashboard.style.theme import NODE_GLYPHS
 from dashboard.views.compare.summary import candidate_frame, largest
 from pipeline.analysis.difference import node_changes
 from pipeline.analysis.node_ids import node_ids
@@ -41,14 +42,14 @@ def test_strongest_sources_and_targets_are_those_of_the_store() -> None:
 def test_inactive_on_the_other_side_stands_out_and_pruned_does_not() -> None:
     left, right = sides(0.5)
     data = panels.side_by_side(left, right, WORDS, n_layers=demo.LAYERS, pins=())
-    for panel, other in zip(data["panels"], (right, left), strict=True):
+    for panel, other, alone in zip(data["panels"], (right, left), ("A only", "B only"), strict=True):
         for node in panel["nodes"]:
             if node["kind"] != "feature":
                 continue
             layer, feature, position = (int(part) for part in node["id"][1:].split("."))
             inactive = (layer, position, feature) not in other.active
             assert (node["state"] == "only") == inactive
-            assert (node["shape"] == "square") == inactive
+            assert (node["shape"] == NODE_GLYPHS[alone]) == inactive
             assert (f"inactive in {other.variant}" in node["facts"]) == inactive
 
 
