@@ -89,7 +89,8 @@ def _import(options: argparse.Namespace, params: "Params") -> None:
 
 def _serve(options: argparse.Namespace, params: "Params") -> None:
     from pipeline.exchange.stored_graphs import StoredGraphs
-    from pipeline.exchange.viewer import HOST, viewer, write_files
+    from pipeline.exchange.viewer import write_files
+    from pipeline.exchange.viewer_server import HOST, viewer
 
     stored = StoredGraphs(options.profile, imported=options.imported)
     pairs = stored.pairs(options.prompt, options.variant)

@@ -138,5 +138,7 @@ def _compressed(adjacency: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:
+    # One number out of many keeps its stride, and counts as contiguous.
+    flat = tensor.contiguous().as_strided((tensor.numel(),), (1,))
     # bfloat16 has no numpy dtype; its bytes have.
-    return tensor.contiguous().view(torch.uint8).numpy().tobytes()
+    return flat.view(torch.uint8).numpy().tobytes()

@@ -1,14 +1,12 @@
 """Read circuit-tracer's ``.pt`` graphs of any origin: nothing in a file is ever executed.
 
 A ``.pt`` is a zip archive of raw tensors and a pickle that names them. circuit-tracer
-unpickles whatever is there; here torch's restricted unpickler reads it, which knows tensors,
-plain values and the two classes of a graph, and then everything is checked.
+unpickles whatever is there, and torch's restricted unpickler still makes any `bytearray`;
+here no unpickler reads it (see `pt_pickle`), and then everything is checked.
 """
 
-import zipfile
 from dataclasses import fields
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +15,8 @@ from circuit_tracer.attribution.targets import LogitTarget
 from circuit_tracer.graph import Graph
 from circuit_tracer.utils.tl_nnsight_mapping import UnifiedConfig
 
+from pipeline.exchange.pt_archive import PtArchive, RefusedError, open_archive, shown
+from pipeline.exchange.pt_pickle import StoredNumbers, StoredTensor, read_pickle
 from store.base.errors import UserError
 
 _FLOATS: Final = (torch.float32, torch.bfloat16, torch.float16)
@@ -32,9 +32,9 @@ _TENSORS: Final = {
 _OTHERS: Final = {"input_string", "cfg", "logit_targets", "vocab_size", "scan"}
 _COUNTS: Final = ("n_layers", "d_model", "d_head", "n_heads", "d_mlp", "d_vocab")
 _NAMES: Final = ("tokenizer_name", "model_name", "original_architecture")
-_SAFE_GLOBALS: Final = Lock()
-"""torch's list of them is the whole process's: one reader would take it from another."""
 _LARGEST: Final = np.iinfo(np.int32).max
+_ROWS: Final = 1024
+"""Rows of an adjacency that are looked at together: all of its edges at once take ten times its memory."""
 
 
 def read_graph(path: Path) -> Graph:
@@ -84,53 +84,51 @@ def node_name(graph: Graph, node: int) -> str:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        _require_sound_archive(path)
-        with _SAFE_GLOBALS, torch.serialization.safe_globals([LogitTarget, UnifiedConfig]):
-            if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(path):
-                raise _refused(path, _unsafe(unsafe))
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with open_archive(path) as archive:
+            content = read_pickle(archive.pickle())
+            if not isinstance(content, dict):
+                raise RefusedError(f"it holds a {type(content).__name__}, not a graph's tensors by name")
+            _check_names(path, content)
+            return _with_numbers(content, archive)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name a .pt file of circuit-tracer's.") from None
-    except UserError:
-        raise
-    except Exception as error:
-        # The file's bytes decide what is raised. Its message is not quoted: torch's advises
-        # to read the file with everything allowed.
-        raise _refused(
-            path, "it is no archive of torch's, or damaged or truncated; copy or download it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise _refused(path, f"it holds a {type(content).__name__}, not a graph's tensors by name")
+    except RefusedError as error:
+        raise _refused(path, str(error)) from error
+    except OSError as error:
+        raise _refused(path, f"it cannot be read ({error.strerror})") from error
+
+
+def _with_numbers(content: dict[str, Any], archive: PtArchive) -> dict[str, Any]:
+    """The content with tensors in place of what describes them; those of one record share it."""
+    records: dict[StoredNumbers, torch.Tensor] = {}
+    for name, value in content.items():
+        if isinstance(value, StoredTensor):
+            if value.numbers not in records:
+                records[value.numbers] = _numbers(value.numbers, archive)
+            tensor = records[value.numbers].as_strided(value.size, value.stride, value.offset)
+            content[name] = tensor
     return content
 
 
-def _require_sound_archive(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        records = archive.infolist()
-        # As torch writes; so nothing unfolds to more than the file is long.
-        if any(record.compress_type != zipfile.ZIP_STORED for record in records):
-            raise _refused(path, "it is compressed, and torch never writes so")
-        if sum(record.file_size for record in records) > path.stat().st_size:
-            raise _refused(path, "it claims to hold more than it is long")
-        if damaged := archive.testzip():  # torch itself does not look at checksums
-            raise _refused(path, f"{damaged} in it is damaged; copy or download it again")
+def _numbers(stored: StoredNumbers, archive: PtArchive) -> torch.Tensor:
+    size = archive.size(stored.key)
+    if size != stored.n_elements * stored.dtype.itemsize:
+        raise RefusedError("a tensor in it is longer or shorter than its numbers")
+    numbers = torch.empty(stored.n_elements, dtype=stored.dtype)
+    archive.fill(stored.key, numbers.view(torch.uint8).numpy().data)
+    return numbers
 
 
-def _unsafe(names: list[str]) -> str:
-    listed = ", ".join(f"`{name}`" for name in sorted(names)[:3])
-    return (
-        f"it holds {listed}, and a graph of circuit-tracer 0.5 is tensors, numbers and texts alone; "
-        "if you trust its author, let them save it again with that version"
-    )
-
-
-def _check_content(path: Path, content: dict[str, Any]) -> None:
+def _check_names(path: Path, content: dict[str, Any]) -> None:
     wanted = _TENSORS.keys() | _OTHERS
     if missing := sorted(wanted - content.keys()):
         raise _refused(path, f"it has no {', '.join(missing)}; save it with circuit-tracer 0.5")
     if unknown := content.keys() - wanted:
-        names = ", ".join(sorted(key if type(key) is str else type(key).__name__ for key in unknown))
+        names = shown(", ".join(sorted(unknown)))
         raise _refused(path, f"it has {names}, which circuit-tracer 0.5.0 does not write")
+
+
+def _check_content(path: Path, content: dict[str, Any]) -> None:
     for name, (dims, dtypes) in _TENSORS.items():
         _check_tensor(path, name, content[name], dims, dtypes)
     targets = content["logit_targets"]
@@ -138,30 +136,29 @@ def _check_content(path: Path, content: dict[str, Any]) -> None:
         _check_tensor(path, "logit_targets", targets, 1, (torch.int64,))
     elif not isinstance(targets, list) or not all(map(_is_target, targets)):
         raise _refused(path, "its logit_targets are not texts with token ids")
-    if type(content["input_string"]) is not str or type(content["vocab_size"]) is not int:
-        raise _refused(path, "its input_string is no text, or its vocab_size no whole number")
+    if type(content["input_string"]) is not str:
+        raise _refused(path, "its input_string is no text")
+    if not (type(content["vocab_size"]) is int and 0 < content["vocab_size"] <= _LARGEST):
+        raise _refused(path, "its vocab_size is no number of tokens")
     scan = content["scan"]
     scans = scan if isinstance(scan, list) else [] if scan is None else [scan]
-    if not all(type(name) is str for name in scans):
+    if not all(map(_is_text, scans)):
         raise _refused(path, "its scan is no name of transcoders")
     _check_config(path, content["cfg"])
 
 
 def _is_target(target: Any) -> bool:
-    return type(target) is LogitTarget and type(target.token_str) is str and type(target.vocab_idx) is int
+    return type(target) is LogitTarget and _is_text(target.token_str) and type(target.vocab_idx) is int
+
+
+def _is_text(value: Any) -> bool:
+    """A text of whole characters, which can be printed: half a surrogate pair cannot."""
+    return type(value) is str and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _check_tensor(path: Path, name: str, tensor: Any, dims: int, dtypes: tuple[torch.dtype, ...]) -> None:
-    plain = (
-        type(tensor) is torch.Tensor
-        and tensor.layout == torch.strided
-        and tensor.device.type == "cpu"
-        and not tensor.is_neg()
-        # A few bytes can pose as a huge tensor by being read again and again.
-        and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
-    )
-    if not plain:
-        raise _refused(path, f"its {name} is no plain tensor")
+    if type(tensor) is not torch.Tensor:
+        raise _refused(path, f"its {name} is no tensor")
     if tensor.dtype not in dtypes or tensor.dim() != dims:
         wanted = " or ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
         kind = f"{str(tensor.dtype).removeprefix('torch.')} with {tensor.dim()} dims"
@@ -175,9 +172,9 @@ def _check_config(path: Path, config: Any) -> None:
     heads = config.n_key_value_heads
     sound = (
         all(type(getattr(config, name)) is int and getattr(config, name) > 0 for name in _COUNTS)
-        and all(type(getattr(config, name)) is str for name in _NAMES)
-        and (heads is None or type(heads) is int)
-        and isinstance(config.dtype, torch.dtype | str | None)
+        and all(_is_text(getattr(config, name)) for name in _NAMES)
+        and (heads is None or (type(heads) is int and heads > 0))
+        and (isinstance(config.dtype, torch.dtype | None) or _is_text(config.dtype))
     )
     if not sound:
         raise _refused(path, "its cfg has a size that is no positive number, or a name that is no text")
@@ -230,13 +227,12 @@ def _check_numbers(path: Path, graph: Graph) -> None:
     probabilities = graph.logit_probabilities
     if not (torch.isfinite(probabilities) & (probabilities >= 0)).all():
         raise _refused(path, "a probability is negative, NaN or infinite")
-    bad = (~torch.isfinite(graph.adjacency_matrix)).nonzero()
-    if len(bad):
-        target, source = bad[0].tolist()
-        raise _refused(
-            path,
-            f"the edge from {node_name(graph, source)} to {node_name(graph, target)} is NaN or infinite",
-        )
+    for first in range(0, len(graph.adjacency_matrix), _ROWS):
+        bad = (~torch.isfinite(graph.adjacency_matrix[first : first + _ROWS])).nonzero()
+        if len(bad):
+            target, source = bad[0].tolist()
+            names = [node_name(graph, node) for node in (source, first + target)]
+            raise _refused(path, f"the edge from {names[0]} to {names[1]} is NaN or infinite")
 
 
 def _check_edges(path: Path, graph: Graph) -> None:
@@ -250,13 +246,16 @@ def _check_edges(path: Path, graph: Graph) -> None:
             np.full(n_logits, n_layers),
         ]
     )
-    target, source = np.nonzero(graph.adjacency_matrix.numpy())
     receives = np.ones(len(level), dtype=bool)
     receives[n_selected:-n_logits] = False  # errors and tokens are sources alone
-    wrong = np.flatnonzero((level[source] >= level[target]) | ~receives[target])
-    if len(wrong):
-        names = [node_name(graph, int(ends[wrong[0]])) for ends in (source, target)]
-        raise _refused(path, f"the edge from {names[0]} to {names[1]} does not lead upward")
+    adjacency = graph.adjacency_matrix.numpy()
+    for first in range(0, len(adjacency), _ROWS):
+        target, source = np.nonzero(adjacency[first : first + _ROWS])
+        target += first
+        wrong = np.flatnonzero((level[source] >= level[target]) | ~receives[target])
+        if len(wrong):
+            names = [node_name(graph, int(ends[wrong[0]])) for ends in (source, target)]
+            raise _refused(path, f"the edge from {names[0]} to {names[1]} does not lead upward")
 
 
 def _refused(path: Path, why: str) -> UserError:

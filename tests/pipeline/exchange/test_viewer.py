@@ -1,15 +1,12 @@
 """circuit-tracer's viewer with our graphs and feature cards, for this machine alone."""
 
-import http.client
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from pipeline.analysis.viewer_json import cantor
 from pipeline.exchange.__main__ import main
 from pipeline.exchange.feature_cards import FeatureCards
 from pipeline.exchange.stored_graphs import StoredGraphs
-from pipeline.exchange.viewer import viewer, write_files
+from pipeline.exchange.viewer import write_files
 from pipeline.params.project import load_params
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
@@ -33,6 +30,7 @@ from tests.support import demo
 from tests.support.browser import open_page
 from tests.support.demo_project import linked
 from tests.support.places import ROOT
+from tests.support.viewer_requests import Serving, serving
 
 PROFILE = "demo"
 VARIANT = "general@1.0"
@@ -49,27 +47,10 @@ def viewer_root(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class Served(Serving):
     """Two graphs in the viewer."""
 
-    address: tuple[str, int]
-    folder: Path
     pairs: list[tuple[str, str]]
-
-    def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """Status and content of one request, its path sent as it is."""
-        connection = http.client.HTTPConnection(*self.address, timeout=10)
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        content = answer.status, answer.read()
-        connection.close()
-        return content
-
-    def json(self, path: str) -> Any:
-        """What the viewer gets where it asks for JSON."""
-        status, content = self.ask(path)
-        assert status == 200, path
-        return json.loads(content)
 
 
 @pytest.fixture
@@ -79,13 +60,8 @@ def served(viewer_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     pairs = stored.pairs([stored.graphs.prompts()[0]], ["base", "general"])
     folder = tmp_path / "files"
     assert write_files(stored, pairs, folder, load_params().graphs)
-    (tmp_path / "secret").write_text("secret")
-    with viewer(folder, 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield Served(address=server.server_address[:2], folder=folder, pairs=pairs)
-        server.shutdown()
-        thread.join()
+    with serving(folder) as here:
+        yield Served(server=here.server, folder=folder, pairs=pairs)
 
 
 def test_the_viewer_finds_its_page_its_index_and_its_graphs(served: Served) -> None:
@@ -115,38 +91,8 @@ def test_every_feature_of_a_graph_has_its_card_where_the_viewer_looks(served: Se
             assert (card["transcoder_id"], card["index"]) == (str(layer), index_of)
 
 
-def test_only_this_machine_can_ask(served: Served) -> None:
-    assert served.address[0] == "127.0.0.1"
-    with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.2", served.address[1])):
-        pass
-    status, content = served.ask("/data/graph-metadata.json", Host="evil.example")
-    assert (status, b"graphs" in content) == (403, False)
-    slug = served.json("/data/graph-metadata.json")["graphs"][0]["slug"]
-    saved = json.dumps({"qParams": {"pinnedIds": "a,b"}}).encode()
-    assert served.ask(f"/save_graph/{slug}", "POST", saved, Origin="https://evil.example")[0] == 403
-    # Through a tunnel the port differs.
-    assert served.ask("/index.html", Host="localhost:9999")[0] == 200
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/data/../secret",
-        "/graph_data/../secret",
-        "/data/{absolute}",
-        "/data//etc/hostname",
-        "/data/",
-        "/data/x.json",
-    ],
-)
-def test_only_files_of_the_folder_are_given_out(served: Served, path: str) -> None:
-    outside = served.folder.parent / "secret"
-    status, content = served.ask(path.format(absolute=outside))
-    assert (status, b"secret\n" in content or content == b"secret") == (404, False)
-
-
 def test_a_browser_never_shows_the_graphs_of_an_earlier_run(served: Served) -> None:
-    url = f"http://{served.address[0]}:{served.address[1]}/data/graph-metadata.json"
+    url = f"{served.origin}/data/graph-metadata.json"
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
 
@@ -155,7 +101,7 @@ def test_what_was_saved_in_the_viewer_is_kept(served: Served) -> None:
     slug = served.json("/data/graph-metadata.json")["graphs"][0]["slug"]
     saved = {"pinnedIds": "E_1_0", "supernodes": '[["group","E_1_0"]]', "linkType": "both"}
     body = json.dumps({"qParams": saved}).encode()
-    assert served.ask(f"/save_graph/{slug}", "POST", body)[0] == 200
+    assert served.save(slug, body) == 200
     write_files(StoredGraphs(PROFILE), served.pairs, served.folder, load_params().graphs)
     found = served.json(f"/graph_data/{slug}.json")["qParams"]
     assert found == {**saved, "clickedId": "", "sg_pos": ""}
@@ -174,11 +120,6 @@ def test_what_a_graph_calls_its_tokens_is_no_html(served: Served, monkeypatch: p
         shown = [*(node["clerp"] for node in found["nodes"]), *found["metadata"]["prompt_tokens"]]
         assert any("img src" in text for text in shown)
         assert not any(set(text) & set("<>") for text in shown)
-
-
-def test_a_taken_port_is_told(served: Served, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Port \d+ cannot be had .* 0 takes a free one"):
-        viewer(tmp_path, served.address[1])
 
 
 @pytest.fixture
@@ -312,7 +253,7 @@ def serves_and_stops(server: subprocess.Popen[str], stop: signal.Signals, tempor
 @pytest.mark.browser
 def test_circuit_tracers_own_scripts_find_graph_and_cards(served: Served, chromium: Any) -> None:
     # Its drawing needs d3 from the web; what asks for our files does not.
-    address = f"http://{served.address[0]}:{served.address[1]}"
+    address = served.origin
     page = open_page(chromium)
     page.route("**/*", lambda route: route.continue_() if address in route.request.url else route.abort())
     page.goto(f"{address}/index.html")
