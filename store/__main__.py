@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from store.base.errors import StoreError
+from store.base.errors import ArtifactMissingError, StoreError
 from store.collections.reader import open_collection
 from store.format.artifact import open_artifact
 from store.format.integrity import find_artifacts, verify, verify_files
@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except StoreError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
 
 
 def _verify(paths: list[Path]) -> int:
@@ -57,6 +60,14 @@ def _verify(paths: list[Path]) -> int:
 
 
 def _list(path: Path) -> int:
+    if path.is_file():
+        raise ArtifactMissingError(
+            f"{path} is a file, and an artifact is a folder; name that, or see a file's checksum with "
+            "`python -m store verify`."
+        )
+    held = find_artifacts(path)
+    if held and path not in held:
+        raise ArtifactMissingError(f"{path} holds {len(held)} artifacts; name one, such as {held[0]}.")
     artifact = open_artifact(path)
     if artifact.kind not in COLLECTIONS:
         print("\n".join(artifact.groups))

@@ -9,6 +9,8 @@ import argparse
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 1 for what one sentence tells."""
     options = _parser().parse_args(arguments)
-    # `--help` needs none of this, nor what the commands import.
-    from pipeline.params.project import load_params
-
     try:
+        # `--help` needs none of this, nor what the commands import.
+        from pipeline.params.project import load_params
+
         params = load_params()
         params.profile(options.profile)
         options.run(options, params)
@@ -63,7 +65,8 @@ def _export(options: argparse.Namespace, params: "Params") -> None:
             source_set=options.source_set,
         )
     out = options.out or Path(f"{slug_of(options.prompt, variant)}.{options.format}")
-    write_bytes(out, content)
+    with _writing(out, "--out"):
+        write_bytes(out, content)
     print(f"{out}: {len(content) / 1e6:.1f} MB")
     if not exact:
         print("These thresholds ask for more than is stored: the strongest of it is in the file.")
@@ -102,7 +105,8 @@ def _serve(options: argparse.Namespace, params: "Params") -> None:
         folder = options.folder or Path(temporary)
         with viewer(folder, options.port) as server:
             print(f"Writing {len(pairs)} graphs ...", flush=True)
-            has_cards = write_files(stored, pairs, folder, params.graphs)
+            with _writing(folder, "--folder"):
+                has_cards = write_files(stored, pairs, folder, params.graphs)
             if not has_cards:
                 print("There are no feature cards: the stage `features` has not run in this profile.")
             if options.folder is None:
@@ -113,6 +117,16 @@ def _serve(options: argparse.Namespace, params: "Params") -> None:
                 server.serve_forever()
             except KeyboardInterrupt:
                 print("\nStopped.")
+
+
+@contextmanager
+def _writing(path: Path, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}); name another place with {option}."
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

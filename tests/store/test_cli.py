@@ -42,3 +42,29 @@ def test_damage_beside_plain_files_is_found(folder: Path) -> None:
 def test_nothing_to_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(folder / "models.json"), str(folder / "absent")]) == 2
     assert f"{folder / 'absent'}: no artifact there" in capsys.readouterr().err
+
+
+def test_list_of_what_is_no_artifact(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    says = {
+        folder / "models.json": "is a file, and an artifact is a folder",
+        folder / "candidates" / "zarr.json": "is a file, and an artifact is a folder",
+        folder: f"holds 1 artifacts; name one, such as {folder / 'candidates'}",
+        folder / "absent": "does not exist yet",
+    }
+    for path, words in says.items():
+        assert main(["list", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"{path} {words}")
+        assert said.count("\n") == 1
+    assert main(["list", str(folder / "candidates")]) == 0
+
+
+def test_an_interrupt_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("store.__main__.verify", interrupt)
+    assert main(["verify", str(folder / "candidates")]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
