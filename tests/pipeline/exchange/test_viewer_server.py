@@ -254,6 +254,7 @@ def test_connections_are_bounded_and_told_so(served: Serving) -> None:
 
 def test_a_request_that_never_ends_is_ended(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewer_server, "_PATIENCE", 0.0)
+    monkeypatch.setattr(viewer_server._Handler, "timeout", None)  # silence alone would not end it
     own = f"Host: {served.origin[7:]}\r\nOrigin: {served.origin}\r\nContent-Type: application/json\r\n"
     begun = f"POST /save_graph/{SLUG} HTTP/1.1\r\n{own}Content-Length: 9\r\n\r\n12".encode()
     for request in (b"GET /index", begun):
