@@ -5,73 +5,15 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from dashboard.data.dvc_answer import BUSY, Status, interpret, is_vague
 
 LIMIT: Final = 180.0
 """Seconds after which the answer is given up."""
 
-_BUSY: Final = "DVC is busy: `dvc repro` is running. The answer follows when it is done."
 _WATCHED: Final = ("dvc.yaml", "dvc.lock", "params.yaml")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """Answer of `dvc status`.
-
-    Attributes
-    ----------
-    state
-        running, fresh, stale, busy, absent (no pipeline here) or failed.
-    stages
-        What changed, by stage that is stale: words such as ``deleted: artifacts/...``.
-    detail
-        One line for states other than fresh and stale.
-    seconds
-        How long it took, or has taken so far.
-    """
-
-    state: str
-    stages: dict[str, list[str]] = field(default_factory=dict)
-    detail: str = ""
-    seconds: float = 0.0
-
-
-def parse(output: str) -> dict[str, list[str]]:
-    """Stages and what changed, from the JSON of `dvc status --json`.
-
-    Raises
-    ------
-    ValueError
-        It is not what DVC writes.
-    """
-    document = json.loads(output)
-    if not isinstance(document, dict):
-        raise ValueError("not an object")
-    stages: dict[str, list[str]] = {}
-    for stage, reports in document.items():
-        changes: list[str] = []
-        for report in reports:
-            if isinstance(report, str):
-                changes.append(report)
-                continue
-            for section, entries in report.items():
-                changes.extend(f"{section}: {what}" for what in _entries(entries))
-        stages[stage] = changes
-    return stages
-
-
-def _entries(entries: Any) -> list[str]:
-    if not isinstance(entries, dict):
-        return [str(entries)]
-    out: list[str] = []
-    for path, state in entries.items():
-        if isinstance(state, dict):
-            out.extend(f"{path} {key} {value}" for key, value in state.items())
-        else:
-            out.append(f"{state} {path}")
-    return out
 
 
 def key(root: Path) -> str:
@@ -112,13 +54,14 @@ def _alive(pid: int) -> bool:
 
 
 class Watcher:
-    """Runs `dvc status` when something changed, and keeps the last answer."""
+    """Asks DVC when something changed, and keeps the last answer."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._key = ""
         self._process: subprocess.Popen[str] | None = None
         self._started = 0.0
+        self._first = ""
         self._answer: Status | None = None
 
     def ask(self, *, again: bool = False) -> Status:
@@ -137,7 +80,7 @@ class Watcher:
             # `dvc status` would hold the lock that `dvc repro` needs after each stage, and
             # repro gives up after three seconds: never ask while it runs.
             self._answer = None
-            return Status(state="busy", detail=_BUSY)
+            return Status(state="busy", detail=BUSY)
         now = key(self._root)
         if self._answer is None or again or now != self._key:
             self._start(now)
@@ -151,8 +94,12 @@ class Watcher:
     def _start(self, now: str) -> None:
         self._key = now
         self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "status", "--json"],
+        self._first = ""
+        self._process = self._run("status")
+
+    def _run(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dvc", *command, "--json"],
             cwd=self._root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -167,37 +114,11 @@ class Watcher:
                 return Status(state="running", seconds=seconds)
             process.kill()
         output, errors = process.communicate()
+        if not self._first and process.returncode == 0 and is_vague(output):
+            self._first = output
+            self._process = self._run("data", "status")
+            return Status(state="running", seconds=seconds)
         self._process = None
-        self._answer = interpret(process.returncode, output, errors, seconds)
+        status, data = (self._first, output) if self._first else (output, "{}")
+        self._answer = interpret(process.returncode, status, errors, seconds, data)
         return self._answer
-
-
-def interpret(code: int, output: str, errors: str, seconds: float) -> Status:
-    """What an exit status and two streams of `dvc status` mean."""
-    if code == 0:
-        try:
-            stages = parse(output or "{}")
-        except ValueError:
-            return Status(state="failed", detail="`dvc status` answered no JSON.", seconds=seconds)
-        return Status(state="stale" if stages else "fresh", stages=stages, seconds=seconds)
-    lowered = errors.lower()
-    if "busy" in lowered or "lock" in lowered:
-        return Status(
-            state="busy",
-            detail=_BUSY,
-            seconds=seconds,
-        )
-    lines = [line for line in errors.strip().splitlines() if line.strip()]
-    detail = lines[0] if lines else f"`dvc status` ended with exit status {code}."
-    return Status(state="failed", detail=detail, seconds=seconds)
-
-
-def remedy(status: Status) -> str | None:
-    """The command that mends what is stale, None where nothing is."""
-    if status.state != "stale":
-        return None
-    changes = [change for changes in status.stages.values() for change in changes]
-    outs = [change for change in changes if change.startswith("changed outs")]
-    if outs and len(outs) == len(changes) and all("deleted" in change for change in outs):
-        return "dvc pull"
-    return "dvc repro"

@@ -1,13 +1,19 @@
 """Shows what is stale while `dvc status` runs beside the page."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.data.dvc_status import Status, Watcher, remedy
+from dashboard.data.dvc_answer import Status, caching, remedy
+from dashboard.data.dvc_status import Watcher
 from dashboard.shell.downloads import downloads
 from dashboard.style.text import sentence
+
+_NAMED: Final = 8
+"""So many stages are named."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -57,13 +63,19 @@ def _answer(status: Status) -> None:
     match status.state:
         case "fresh":
             st.success("Every stage is up to date.", icon=":material/check_circle:")
+        case "uncached":
+            st.success(
+                "Every stage is up to date: its outputs are here as they were computed.",
+                icon=":material/check_circle:",
+            )
+            _uncached(status)
         case "stale":
-            names = ", ".join(f"`{stage}`" for stage in list(status.stages)[:8])
-            more = f" and {len(status.stages) - 8} more" if len(status.stages) > 8 else ""
             st.warning(
-                f"{len(status.stages)} stale: {names}{more}. `{remedy(status)}` mends it.",
+                f"{len(status.stages)} stale: {_names(status.stages)}. `{remedy(status)}` mends it.",
                 icon=":material/update:",
             )
+            if status.uncached:
+                _uncached(status)
         case "busy":
             st.info(sentence(status.detail), icon=":material/hourglass:")
         case "absent":
@@ -72,12 +84,31 @@ def _answer(status: Status) -> None:
             st.warning(sentence(f"`dvc status` failed: {status.detail}"), icon=":material/error:")
 
 
-def _stages(status: Status) -> None:
-    if not status.stages:
-        return
-    frame = pd.DataFrame(
-        [{"stage": stage, "changed": "; ".join(changes)} for stage, changes in status.stages.items()]
+def _names(stages: Iterable[str]) -> str:
+    """Stages as code, the first few and how many more."""
+    names = [f"`{stage}`" for stage in stages]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _uncached(status: Status) -> None:
+    """What it means that DVC's cache lacks outputs that are here; nothing is wrong with them."""
+    n = len(status.uncached)
+    st.info(
+        f"Only DVC's cache lacks the outputs of {n} {'stage' if n == 1 else 'stages'}, as where this folder "
+        f"was handed over: {_names(status.uncached)}. Pages need nothing more, but `dvc push` cannot send "
+        f"them and `dvc repro` would make them anew. `{caching(status)}` puts them into the cache; nothing "
+        "is computed.",
+        icon=":material/inventory_2:",
     )
+
+
+def _stages(status: Status) -> None:
+    changed = {stage: "; ".join(changes) for stage, changes in status.stages.items()}
+    changed |= dict.fromkeys(status.uncached, "nothing: its outputs are here, but not in DVC's cache")
+    if not changed:
+        return
+    frame = pd.DataFrame(list(changed.items()), columns=["stage", "changed"])
     st.dataframe(
         frame,
         hide_index=True,
@@ -85,7 +116,7 @@ def _stages(status: Status) -> None:
         column_config={
             "stage": st.column_config.TextColumn("stage", help="Stage of dvc.yaml."),
             "changed": st.column_config.TextColumn(
-                "changed", help="What `dvc status` found changed since the stage last ran."
+                "changed", help="What DVC found changed since the stage last ran."
             ),
         },
     )

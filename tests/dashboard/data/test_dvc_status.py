@@ -9,50 +9,8 @@ import pandas as pd
 import pytest
 
 from dashboard.data import dvc_status, lineage, tables
+from dashboard.data.dvc_answer import Status
 from dashboard.shell import downloads
-
-
-def test_parse_words() -> None:
-    output = json.dumps(
-        {
-            "graphs@organism": [
-                {"changed deps": {"pipeline/graphs.py": "modified"}},
-                {"changed outs": {"artifacts/organism/graphs": "deleted"}},
-                "changed command",
-            ],
-            "rates": [{"changed deps": {"params.yaml": {"evaluate.samples": "modified"}}}],
-        }
-    )
-    stages = dvc_status.parse(output)
-    assert stages["graphs@organism"] == [
-        "changed deps: modified pipeline/graphs.py",
-        "changed outs: deleted artifacts/organism/graphs",
-        "changed command",
-    ]
-    assert stages["rates"] == ["changed deps: params.yaml evaluate.samples modified"]
-
-
-@pytest.mark.parametrize(
-    ("code", "output", "errors", "state"),
-    [
-        (0, "{}", "", "fresh"),
-        (0, '{"a": ["changed command"]}', "", "stale"),
-        (0, "garbage", "", "failed"),
-        (255, "", "ERROR: Unable to acquire lock. Most likely another DVC process is running", "busy"),
-        (255, "", "ERROR: '/p/artifacts' is busy, it is being blocked by:", "busy"),
-        (255, "", "ERROR: you are not inside of a DVC repository", "failed"),
-    ],
-)
-def test_interpret(code: int, output: str, errors: str, state: str) -> None:
-    assert dvc_status.interpret(code, output, errors, 1.0).state == state
-
-
-def test_remedy() -> None:
-    deleted = dvc_status.Status(state="stale", stages={"a": ["changed outs: deleted x"]})
-    modified = dvc_status.Status(state="stale", stages={"a": ["changed deps: modified x"]})
-    assert dvc_status.remedy(deleted) == "dvc pull"
-    assert dvc_status.remedy(modified) == "dvc repro"
-    assert dvc_status.remedy(dvc_status.Status(state="fresh")) is None
 
 
 def test_watcher_never_waits_and_asks_again_only_after_a_change(
@@ -67,7 +25,7 @@ def test_watcher_never_waits_and_asks_again_only_after_a_change(
     monkeypatch.setattr(dvc_status.sys, "executable", str(program))
     watcher = dvc_status.Watcher(tmp_path)
 
-    def answered() -> dvc_status.Status:
+    def answered() -> Status:
         deadline = time.monotonic() + 20
         while watcher.ask().state == "running" and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -83,6 +41,29 @@ def test_watcher_never_waits_and_asks_again_only_after_a_change(
     assert watcher.ask().state == "running"
     assert answered().state == "fresh"
     assert counted.read_text().count("x") == 2
+
+
+def test_watcher_asks_further_where_the_cache_lacks_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    lacks = json.dumps({"a": [{"changed outs": {"x": "not in cache", "y": "not in cache"}}]})
+    program = tmp_path / "python"
+    program.write_text(
+        f"""#!/bin/sh
+case "$3" in
+  status) echo '{lacks}' ;;
+  data) echo '{{"not_in_cache": ["x", "y/"], "uncommitted": {{"deleted": ["y/"]}}}}' ;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(dvc_status.sys, "executable", str(program))
+    watcher = dvc_status.Watcher(tmp_path)
+    deadline = time.monotonic() + 20
+    while watcher.ask().state == "running" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert watcher.ask().stages == {"a": ["changed outs: deleted y"]}
 
 
 def test_never_asks_while_dvc_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
