@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
+from store.documents.split_characters import joined, spans
+
 SPACE: Final = "·"
 NEWLINE: Final = "↵"
 TAB: Final = "⇥"
@@ -160,10 +162,17 @@ def shaded_tokens(
 
 
 def token_chips(tokens: Sequence[str]) -> str:
-    """HTML of a prompt as separate tokens, white space visible, text escaped."""
+    """HTML of a prompt as separate tokens, white space visible, text escaped.
+
+    Tokens that share a character stand together: the character is in none of them alone.
+    """
     chip = "padding:1px 2px;margin:0 1px;border-radius:3px;background:rgba(128,132,140,0.16)"
-    return "".join(
-        f'<span style="{chip}" title="position {index}">{token_html(token)}</span>'
-        + ("<br>" if token == "\n" else "<wbr>")
-        for index, token in enumerate(tokens)
-    )
+    parts = []
+    for first, end in spans(tokens):
+        text = joined(tokens[first:end])
+        where = f"position {first}" if end == first + 1 else f"positions {first} to {end - 1}"
+        parts.append(
+            f'<span style="{chip}" title="{where}">{token_html(text)}</span>'
+            + ("<br>" if text == "\n" else "<wbr>")
+        )
+    return "".join(parts)

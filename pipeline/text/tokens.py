@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from pipeline.text.token_bytes import token_bytes
 from store.base.errors import UserError
+from store.documents.split_characters import spelled
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
@@ -32,8 +34,18 @@ def encode_rendered(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int,
 
 
 def decode_each(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> tuple[str, ...]:
-    """Each id decoded by itself; bytes that are no whole character read U+FFFD."""
-    return tuple(tokenizer.batch_decode([[int(token)] for token in ids], clean_up_tokenization_spaces=False))
+    """Each id decoded by itself; bytes that are of no whole character read ``⟨C3⟩``."""
+    texts = tokenizer.batch_decode([[int(token)] for token in ids], clean_up_tokenization_spaces=False)
+    return tuple(
+        _spelled(tokenizer, int(token), text) if "\ufffd" in text else text
+        for token, text in zip(ids, texts, strict=True)
+    )
+
+
+def _spelled(tokenizer: PreTrainedTokenizerBase, token: int, decoded: str) -> str:
+    """A token with its bytes, where it has any that the tokenizer names; else as it was decoded."""
+    content = token_bytes(tokenizer.convert_ids_to_tokens(token))
+    return decoded if content is None else spelled(content)
 
 
 def vocabulary(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[str]:

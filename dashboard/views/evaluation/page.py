@@ -11,6 +11,7 @@ from dashboard.shell import downloads, url
 from dashboard.shell.guard import empty, guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, number, plain
+from store.documents.split_characters import joined
 from store.documents.token_texts import token_text
 
 # Stages that train: their curves and numbers are shown here.
@@ -137,7 +138,7 @@ def _samples(name: str) -> None:
     for side, (column, variant) in enumerate(zip(columns, pair, strict=True)):
         with column, guard("Sampled continuations of this prompt."):
             item = collection.item(chosen.hash, variant)
-            texts = ["".join(token_text(words, token) for token in ids) for ids in continuations(item)]
+            texts = [joined([token_text(words, token) for token in ids]) for ids in continuations(item)]
             if "sample_outcome" not in item.arrays:  # it is there before format version 3
                 item = readers.collection(name, "outcomes").item(chosen.hash, variant)
             labels = outcomes(item)
