@@ -1,5 +1,6 @@
 """A prompt that a person types: its fields, the same on every page, and keeping it for the pipeline."""
 
+from pathlib import Path
 from typing import Final
 
 import streamlit as st
@@ -149,31 +150,53 @@ def line(case: Case, situation: str, tag: str) -> dict[str, str | list[str]]:
     return written
 
 
-def status(case: Case, seconds: float) -> None:
-    """Say that a prompt is not in the store, and offer to keep it."""
+def status(case: Case, seconds: float, *, stored: bool) -> None:
+    """Say how a traced prompt stands to the pipeline, and offer to keep one that it does not know.
+
+    Parameters
+    ----------
+    case
+        The typed prompt, traced live.
+    seconds
+        How long that took.
+    stored
+        Whether the pipeline has the prompt already, though not traced with this pair.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        path, place, fault = _standing(case, stored=stored)
+        if place is not None:
+            label, then = f"kept in {place}", "; `dvc repro` puts it into the pipeline."
+        elif stored:
+            tag = typed.every_variant_tag()
+            label = "in the pipeline, but not with this pair"
+            then = f"; with the tag `{tag}` in its prompt file, `dvc repro` traces it, too."
+        else:
+            label, then = "not yet in the pipeline", ""
         st.badge(
-            "not yet in the pipeline",
-            icon=":material/bolt:",
-            color="violet",
-            help="Traced just now for this page alone: it is in no artifact, ranking or statistic.",
+            plain(label),
+            icon=":material/bookmark_added:" if place else ":material/bolt:",
+            color="green" if place else "violet",
+            help="Traced just now for this page alone: this trace is in no artifact, ranking or statistic.",
         )
-        st.caption(
-            plain(f"traced live with {' and '.join(dict.fromkeys(case.pair))} in {seconds:.1f} s"),
-            width="content",
-        )
-        try:
-            _keeping(case)
-        except NotLiveError as error:
-            st.caption(sentence(message(error)))
+        pair = " and ".join(dict.fromkeys(case.pair))
+        st.caption(plain(f"traced live with {pair} in {seconds:.1f} s") + sentence(then), width="content")
+        if path is not None and place is None:
+            _keeping(case, path)
+        if fault:
+            st.caption(fault)
 
 
-def _keeping(case: Case) -> None:
-    path, place = typed.place(case.profile, case.prompt.text)
-    if place is not None:
-        st.badge(plain(f"kept in {place}"), icon=":material/bookmark_added:", color="green")
-        st.caption("`dvc repro` puts it into the pipeline.", width="content")
-        return
+def _standing(case: Case, *, stored: bool) -> tuple[Path | None, str | None, str]:
+    """The file that a new prompt may be kept in, where it is kept already, and why that is not known."""
+    if stored:
+        return None, None, ""
+    try:
+        return *typed.place(case.profile, case.prompt.text), ""
+    except NotLiveError as error:
+        return None, None, sentence(message(error))
+
+
+def _keeping(case: Case, path: Path) -> None:
     with st.popover("Keep", icon=":material/bookmark_add:", key="keep"):
         st.caption(
             sentence(

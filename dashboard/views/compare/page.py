@@ -102,7 +102,7 @@ def _choose(name: str, pair: tuple[str, str]) -> Prompt | Case | None:
         except NotLiveError as error:
             st.error(sentence(message(error)), icon=":material/error:")
             return None
-    typed_prompt.status(case, seconds)
+    typed_prompt.status(case, seconds, stored=made.hash in known)
     return case
 
 

@@ -52,6 +52,15 @@ def test_typed_prompt_is_traced_and_shown_as_a_stored_one(compare: Callable[...,
     assert "typed prompt is traced at the chosen scales only" in plain_words(app)
 
 
+def test_a_character_of_several_tokens_is_shown_whole(compare: Callable[..., AppTest]) -> None:
+    app = compare(**{TEXT.name: "Zürich 😀"})
+    assert not app.exception
+    (chips,) = [str(e.value) for e in app.get("html") if 'title="position 0"' in str(e.value)]
+    assert ">ü<" in chips
+    assert ">😀<" in chips
+    assert "\ufffd" not in chips
+
+
 def test_the_same_text_is_traced_once(compare: Callable[..., AppTest]) -> None:
     app = compare(**{TEXT.name: FEVER})
     (job,) = tracing._jobs()._jobs.values()
@@ -73,7 +82,9 @@ def test_text_of_a_stored_prompt_is_shown_from_the_store(compare: Callable[..., 
     # It was traced with base and general alone.
     app.selectbox(key="b").set_value("narrow@1.0").run()
     assert not app.exception
-    assert "not yet in the pipeline" in badges(app)
+    assert "in the pipeline, but not with this pair" in badges(app)
+    assert "not yet in the pipeline" not in badges(app)
+    assert "with the tag every-variant" in plain_words(app).replace("`", "")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,7 @@ def test_keeping_says_which_file_and_the_command(compare: Callable[..., AppTest]
     assert not app.exception
     assert not app.error
     assert "kept in prompts/kept.jsonl:1" in badges(app)
+    assert "not yet in the pipeline" not in badges(app)
     assert "`dvc repro` puts it into the pipeline" in words(app)
     (line,) = (root / "prompts" / "kept.jsonl").read_text(encoding="utf-8").splitlines()
     # The pair is not the one that is traced on every prompt.
