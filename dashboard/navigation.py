@@ -8,7 +8,7 @@ from PIL import Image
 
 from dashboard.data import documents, project, readers
 from dashboard.pages import PAGES
-from dashboard.shell import frame, selection, url
+from dashboard.shell import frame, history, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import sentence, shorten
 from dashboard.style.theme import ADAPTED, BASE
@@ -206,13 +206,16 @@ def run() -> None:
             for each in PAGES
         ]
     )
-    problems = url.read(page.url_path or PAGES[0].name)
+    problems = url.read(page.url_path or PAGES[0].name, restores=history.restores())
     with st.sidebar:
         _sidebar(problems)
-        url.one_address_a_page()
+        history.one_entry_a_page()
         frame.skip_link()
     for problem in problems:
         st.warning(sentence(problem), icon=":material/link_off:")
-    url.write()
+    if "_drawn" in st.session_state:
+        url.write()
+    # A session's first address comes last: the browser does not keep to one entry before it is told to.
     page.run()
     url.write()
+    st.session_state["_drawn"] = True

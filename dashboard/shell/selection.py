@@ -52,8 +52,8 @@ def forget() -> None:
 
 
 def go(page: Page) -> NoReturn:
-    """Turn to another page, with everything selected in its address.
+    """Turn to another page; the session takes the selection there, and `url.write` names it.
 
-    Left to itself, `st.switch_page` clears the address, and refuses to where a widget is bound to it.
+    Left to itself, `st.switch_page` refuses to where a widget is bound to the address.
     """
-    st.switch_page(page.script, query_params=url.selected())
+    st.switch_page(page.script, query_params={})

@@ -23,6 +23,10 @@ from dashboard.pages import COMPARE, EVALUATION, FEATURES, PROVENANCE, STEERING,
 from dashboard.shell import forms
 from dashboard.style.text import shorten
 
+AT: Final = "at"
+"""Names the page that an address is of, from here to the browser, which leaves it out of what it shows:
+see `dashboard.shell.history`."""
+
 TYPED: Final = "typed prompt"
 """Value of `SOURCE` while a prompt is typed; it has none else."""
 
@@ -114,6 +118,8 @@ RANKED_DOMAIN: Final = _name(FEATURES, "domain", "the name of a domain")
 LAYER: Final = _name(FEATURES, "layer", "a layer such as L2")
 ORDER: Final = _name(FEATURES, "order", "an order of the ranking")
 TESTED: Final = _switch(FEATURES, "tested")
+CARD: Final = _choice(FEATURES, "card", "Contexts", "Tokens", "Situations", "Activations", "Edges")
+CONTEXTS: Final = _name(FEATURES, "contexts", _VARIANT_FORM)
 
 STEERED: Final = _name(STEERING, "steered", _VARIANT_FORM)
 STEER: Final = _name(STEERING, "steer", "a feature such as L2/618")
@@ -139,12 +145,17 @@ TYPED_PROMPT: Final = (SOURCE, TEXT, DOMAIN)
 PARAMETERS: Final = (
     *SELECTED,
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
-    *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED),
+    *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
     *(OUTCOME, SITUATION),
     ARTIFACT,
 )
 """All there are."""
+
+
+_NAMES: Final = tuple(each.name for each in SELECTED)
+_KEPT: Final = (TEXT.name, DOMAIN.name)
+"""What was typed is kept for later, also where the link does not name it."""
 
 
 def check(values: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -166,27 +177,34 @@ def _problem(key: str, value: str, parameter: Parameter) -> str:
     return f"The link's {key} “{shorten(value, 40)}” is not {parameter.form}; it was left out."
 
 
-def read(page: str) -> list[str]:
-    """Take over what the URL says, where it changed since it was written; return problems.
+def read(page: str, *, restores: bool) -> list[str]:
+    """Take over what the URL says where it leads: at a session's start, and on Back and Forward.
 
-    A parameter that is absent leaves the session's choice alone: navigation between pages
-    empties the URL, and `write` fills it again.
+    Else the session leads and the URL follows (`write`). What the browser says of it then is older
+    than a choice that has just been made, and on the way to another page it is empty.
 
     Parameters
     ----------
     page
         Name of the page that is drawn: its widgets take their own parameters over, and leave
         out silently what they do not offer.
+    restores
+        Whether this is Back or Forward: what the URL does not name was not selected then.
+
+    Returns
+    -------
+    list of str
+        Problems with the link, each in a sentence.
     """
-    raw = {each.name: value for each in SELECTED if (value := given(each.name)) is not None}
-    written: dict[str, str] = st.session_state.setdefault("_url", {})
-    changed = {key: value for key, value in raw.items() if written.get(key) != value}
-    good, problems = check(changed)
-    for key, value in good.items():
-        st.session_state[key] = value
-    for key in changed.keys() - good.keys():
-        del st.query_params[key]
-    written.update(good)
+    problems: list[str] = []
+    if restores or AT not in st.session_state:
+        good, problems = check({key: value for key in _NAMES if (value := given(key)) is not None})
+        for key in _NAMES:
+            if key in good:
+                st.session_state[key] = good[key]
+            elif restores and key not in _KEPT:
+                st.session_state.pop(key, None)
+    st.session_state[AT] = page
     return problems + _of_widgets(page)
 
 
@@ -211,9 +229,8 @@ def write() -> None:
     written = selected()
     changed = {key: value for key, value in written.items() if st.query_params.get(key) != value}
     if changed:
-        st.query_params.update(changed)
+        st.query_params.update(changed | {AT: st.session_state[AT]})
     drop(*(each for each in SELECTED if each.name not in written))
-    st.session_state["_url"] = written
 
 
 def drop(*parameters: Parameter) -> None:
@@ -230,6 +247,15 @@ def selected() -> dict[str, str]:
     return {name: str(value) for name in names if (value := st.session_state.get(name))}
 
 
+def choose_first(parameter: Parameter, values: list[str]) -> None:
+    """Choose what a widget bound to the URL shows at its first drawing on this page.
+
+    Streamlit writes later choices of a script into the URL, but not this one, and Back would lose it.
+    """
+    st.session_state[parameter.name] = values
+    st.query_params[parameter.name] = values
+
+
 def given(key: str) -> str | None:
     """What the URL says of a parameter now; None where it says nothing."""
     return st.query_params.get(key)
@@ -243,29 +269,6 @@ def given_all(key: str) -> list[str]:
 def link(address: str) -> str:
     """Address of the current view for a colleague, with everything selected."""
     bare = address.split("?", 1)[0]
-    values = {key: given_all(key) for key in st.query_params}
+    values = {key: given_all(key) for key in st.query_params if key != AT}
     values |= {key: [value] for key, value in selected().items()}
     return f"{bare}?{urlencode(values, doseq=True)}" if values else bare
-
-
-def one_address_a_page() -> None:
-    """Make Back lead to the page before, not through every value this page's address has had.
-
-    Streamlit adds a history entry whenever the script sets a query parameter, and one more for
-    the bare address of a page that is navigated to; where a widget bound to the URL changes,
-    it replaces the entry. Here the script's changes replace it as well.
-    """
-    st.html(
-        """<script>
-        if (!window.oneAddressAPage) {
-          window.oneAddressAPage = true;
-          const push = history.pushState.bind(history);
-          history.pushState = (state, title, url) => {
-            const there = new URL(url ?? location.href, location.href);
-            if (there.pathname === location.pathname) history.replaceState(state, title, url);
-            else push(state, title, url);
-          };
-        }
-        </script>""",
-        unsafe_allow_javascript=True,
-    )

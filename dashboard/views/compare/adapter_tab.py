@@ -14,6 +14,7 @@ from dashboard.style.text import number, percent, plain
 from dashboard.views.compare.graph_tab import words_of
 from dashboard.views.compare.tabs import GRAPH
 from dashboard.views.compare.write_words import cause_frame, feature_frame
+from dashboard.widgets import feature_in_graph
 from pipeline.analysis.adapter_writes import change_on, layer_writes, logit_writes
 from pipeline.analysis.node_scores import TargetContrasts
 from store.views.adapter import AdapterView
@@ -203,10 +204,5 @@ def _on_features(case: Case, features: pd.DataFrame) -> None:
 
 def _pin(case: Case, layer: int, index: int) -> None:
     """Pin a feature's nodes of either graph, and turn to the graph."""
-    pins = list(selection.pins())
-    for view in case.views:
-        nodes = view.nodes
-        mine = nodes[(nodes["kind"] == "feature") & (nodes["layer"] == layer) & (nodes["feature"] == index)]
-        pins += [f"F{layer}.{index}.{position}" for position in mine["position"]]
-    selection.choose_pins(pins)
+    feature_in_graph.pin(case.views, (layer, index))
     st.session_state[url.VIEW.name] = GRAPH

@@ -65,18 +65,14 @@ def _elsewhere(case: Case, dosed: list[str]) -> None:
         ),
         icon=":material/search_off:",
     )
-    if dosed:
-        st.button(
-            f"Show one of the {len(dosed)} prompts that are",
-            key="show-dosed",
-            icon=":material/skip_next:",
-            on_click=_choose,
-            args=(dosed[0],),
-        )
-
-
-def _choose(prompt_hash: str) -> None:
-    selection.choose(url.PROMPT, prompt_hash)
+    if dosed and st.button(
+        f"Show one of the {len(dosed)} prompts that are",
+        key="show-dosed",
+        icon=":material/skip_next:",
+        on_click=selection.choose,
+        args=(url.PROMPT, dosed[0]),
+    ):
+        st.rerun()  # the whole page: sidebar, tokens and candidates are of the prompt, too
 
 
 def _draw(case: Case, doses: list[Dose]) -> None:
@@ -182,10 +178,13 @@ def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, 
     if not offered:
         st.caption("No feature is active on this prompt.")
         return None
+    key = f"dose-feature-{case.prompt.hash}"
     name = st.selectbox(
         "Feature",
         [feature_name(*feature) for feature in offered],
-        key=f"dose-feature-{case.prompt.hash}",
+        key=key,
+        on_change=_choose_feature,
+        args=(key,),
         help="The selected feature, then those whose direct effect differs most between two scales.",
     )
     layer, index = forms.parse_feature(str(name)) or offered[0]
@@ -212,3 +211,7 @@ def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, 
         selection.choose_feature(layer, index)
         selection.go(FEATURES)
     return layer, index
+
+
+def _choose_feature(key: str) -> None:
+    selection.choose(url.FEATURE, str(st.session_state[key]))

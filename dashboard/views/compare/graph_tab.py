@@ -20,6 +20,7 @@ from dashboard.style.node_names import Words
 from dashboard.style.text import plain
 from dashboard.style.theme import LABEL_GLYPHS, NODE_GLYPHS
 from dashboard.views.compare import pinned
+from dashboard.widgets import feature_in_graph
 from pipeline.analysis.node_ids import node_ids
 from store.base.errors import NotInStoreError, StoreError
 from store.views.graph import GraphView
@@ -112,6 +113,7 @@ def _has_adapters(view: GraphView) -> bool:
 
 
 def _explore(case: Case, words: Words) -> None:
+    above = st.container()
     asked = _controls(case)
     colours = readers.colours(case.profile)
     views = case.views
@@ -127,6 +129,8 @@ def _explore(case: Case, words: Words) -> None:
         )
         for view in views
     ]
+    with above:
+        feature_in_graph.say(views, _drawn(sides))
     n_layers = max(int(view.item.scalars["n_layers"]) for view in views)
     pins = selection.pins()
     difference = asked.mode == "Difference" and len(sides) == 2
@@ -142,6 +146,11 @@ def _explore(case: Case, words: Words) -> None:
         pinned.show(views, words, scored)
     _take_away(case, sides, words, asked)
     url.write()
+
+
+def _drawn(sides: list[pruned.Side]) -> set[str]:
+    """Ids of the nodes that are drawn on some side."""
+    return {name for side in sides for name in node_ids(side.nodes.iloc[side.kept_nodes])}
 
 
 def _take_away(case: Case, sides: list[pruned.Side], words: Words, asked: _Asked) -> None:

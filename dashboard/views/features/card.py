@@ -1,5 +1,7 @@
 """A feature's card: the same wherever the feature is named."""
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,7 +15,9 @@ from dashboard.style.score_names import describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.style.theme import ADAPTED
 from dashboard.views.features import card_edges
+from dashboard.widgets import feature_in_graph
 from store.base.errors import StoreError
+from store.documents.split_characters import joined
 from store.documents.token_texts import token_text
 from store.schema.rankings import situations_group
 
@@ -38,10 +42,10 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
                 st.session_state["_steer"] = label
                 selection.go(STEERING)
             if st.button("Show in graph", icon=":material/hub:", key="show-in-graph"):
-                _pin_in_graph(name, feature)
+                _show_in_graph(name, feature)
                 selection.go(COMPARE)
         _numbers(name, feature, contrast, domain, score)
-        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"])
+        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"], **url.CARD.bound())
         with tabs[0]:
             _contexts(name, feature)
         with tabs[1]:
@@ -54,23 +58,17 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
             card_edges.show(name, feature, contrast=contrast, domain=domain)
 
 
-def _pin_in_graph(name: str, feature: tuple[int, int]) -> None:
+def _show_in_graph(name: str, feature: tuple[int, int]) -> None:
     """Pin the feature's nodes on the selected prompt, in either variant's graph."""
     selection.choose(url.SOURCE, "")  # not on one that is typed
-    pins = list(selection.pins())
+    views = []
     for side in (url.A, url.B):
         prompt, variant = selection.get(url.PROMPT), selection.get(side)
-        if prompt is None or variant is None:
-            continue
-        try:
-            nodes = readers.graph(name, prompt, variant).nodes
-        except StoreError:
-            continue
-        mine = nodes[
-            (nodes["kind"] == "feature") & (nodes["layer"] == feature[0]) & (nodes["feature"] == feature[1])
-        ]
-        pins.extend(f"F{feature[0]}.{feature[1]}.{position}" for position in mine["position"])
-    selection.choose_pins(pins)
+        if prompt is not None and variant is not None:
+            with suppress(StoreError):  # Compare explains what is missing
+                views.append(readers.graph(name, prompt, variant))
+    feature_in_graph.pin(views, feature)
+    st.session_state.pop(url.VIEW.name, None)  # Compare opens its first tab, the graph
 
 
 def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
@@ -146,7 +144,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
         variants,
         default=variants[-1],
         required=True,
-        key="context-variant",
+        **url.CONTEXTS.bound(),
         help="Activations of which weights on the held-out text.",
     )
     v = variants.index(str(variant))
@@ -170,7 +168,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
             '<div style="margin:0 0 .55em;line-height:1.6">'
             f'<span style="opacity:.65;margin-right:.7em">{number(top)}</span>{shaded}</div>'
         )
-        rows.append({"line": int(line), "activation": top, "text": "".join(text)})
+        rows.append({"line": int(line), "activation": top, "text": joined(text)})
     if not parts:
         st.caption("No held-out text in which it is active, with these weights.")
         return

@@ -31,21 +31,19 @@ _OF_ACTIVATION = {"toward harm": "more than base", "toward safety": "less than b
 def _filters(name: str) -> tuple[str, str, str]:
     score = _score()
     ranking = readers.dataset(name, "features", ranking_group(score))
-    contrasts = [str(value) for value in ranking["contrast"].values]
+    contrasts = _contrasts(score, [str(value) for value in ranking["contrast"].values])
     domains = [str(value) for value in ranking["domain"].values]
-    variant = selection.get(url.B)
-    wanted = f"{variant}-base" if score == "activation" else f"evil-safe|{variant}"
-    _follow(wanted, contrasts)
     columns = st.columns([2.2, 1.1, 0.9, 1.4, 1.3, 1.1], vertical_alignment="bottom")
     contrast = columns[0].selectbox(
         "Contrast",
         contrasts,
-        index=contrasts.index(wanted) if wanted in contrasts else 0,
         format_func=contrast_words,
         **url.CONTRAST.bound(),
         help="evil minus safe within a variant: mean score for evil tokens minus for safe tokens. "
-        "adapted minus base: the difference of that (of activations, by themselves) between two variants.",
+        "adapted minus base: the difference of that (of activations, by themselves) between two variants. "
+        "Scores that offer other contrasts keep a choice of their own.",
     )
+    st.session_state["_contrasts"][_offer(contrasts)] = contrast
     domain = columns[1].selectbox(
         "Domain",
         domains,
@@ -100,20 +98,31 @@ def _score() -> str:
     return score
 
 
-def _follow(wanted: str, contrasts: list[str]) -> None:
-    """Turn to variant B's contrast when B changes; a link that names a contrast keeps it.
+def _offer(contrasts: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(contrasts))
 
-    A score that does not have the contrast turns to variant B's as well.
+
+def _contrasts(score: str, offered: list[str]) -> list[str]:
+    """The contrasts of a score, variant B's first, which is the default.
+
+    Chosen is variant B's where B changes; a link that names another keeps it. Where a score offers
+    other contrasts than the one before, its last choice returns: nothing turns unsaid to what only
+    the other one needs.
     """
-    named = url.given(url.CONTRAST.name)
-    before = st.session_state.get("_followed")
     variant = selection.get(url.B)
-    st.session_state["_followed"] = (variant, named)
-    turned = before is not None and before[0] != variant and named in (None, before[1])
-    chosen = st.session_state.get("contrast")
-    if (turned and wanted in contrasts) or (chosen is not None and chosen not in contrasts):
-        st.session_state["contrast"] = wanted if wanted in contrasts else contrasts[0]
-        st.session_state["_followed"] = (variant, wanted)
+    wanted = f"{variant}-base" if score == "activation" else f"evil-safe|{variant}"
+    contrasts = sorted(offered, key=lambda contrast: contrast != wanted)
+    remembered = st.session_state.setdefault("_contrasts", {})
+    before = st.session_state.get("_ranked")
+    st.session_state["_ranked"] = (variant, _offer(contrasts))
+    if before is not None and before[0] != variant and wanted in contrasts:
+        remembered.clear()
+        st.session_state[url.CONTRAST.name] = wanted
+    elif before is not None and before[1] != _offer(contrasts):
+        st.session_state[url.CONTRAST.name] = remembered.get(_offer(contrasts), contrasts[0])
+    elif st.session_state.get(url.CONTRAST.name, contrasts[0]) not in contrasts:
+        st.session_state[url.CONTRAST.name] = contrasts[0]
+    return contrasts
 
 
 def _find() -> None:

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 import streamlit as st
 
 from dashboard.data import documents, readers
-from dashboard.shell import forms, selection, url
+from dashboard.shell import forms, history, selection, url
 from dashboard.style.text import number, plain, shorten, visible
 from pipeline.interventions.kinds import Intervention, Mode, Where
 from store.base.errors import StoreError
@@ -32,17 +32,29 @@ def _options(name: str, variant: str) -> list[str]:
     return [*strongest.head(40), *strongest.tail(10)]
 
 
+def _begin(offered: list[str]) -> None:
+    """Choose what the page opens with: the feature that a card sent here, the selected, or the first."""
+    wanted = st.session_state.pop("_steer", None)
+    present = list(st.session_state.get(url.STEER.name, []))
+    if wanted and wanted not in present:
+        room = MAX_FEATURES - 1
+        if len(present) > room:
+            left_out = ", ".join(present[room:])
+            st.info(
+                plain(f"{wanted} took the place of {left_out}: at most {MAX_FEATURES} features are turned."),
+                icon=":material/swap_horiz:",
+            )
+        url.choose_first(url.STEER, [*present[:room], wanted])
+    elif not (history.restores() or url.STEER.name in st.session_state or url.given(url.STEER.name)):
+        selected = selection.get(url.FEATURE)
+        url.choose_first(url.STEER, [selected] if selected else offered[:1])
+
+
 def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     """Pick the features to turn; those the model does not have are said and left out."""
     offered = _options(name, variant)
-    wanted = st.session_state.pop("_steer", None)
-    present = list(st.session_state.get("steer", []))
-    if wanted and wanted not in present:
-        st.session_state["steer"] = [*present, wanted]
-    elif "steer" not in st.session_state and url.given(url.STEER.name) is None:
-        selected = selection.get(url.FEATURE)
-        st.session_state["steer"] = [selected] if selected else offered[:1]
-    options = list(dict.fromkeys([*offered, *st.session_state.get("steer", [])]))
+    _begin(offered)
+    options = list(dict.fromkeys([*offered, *st.session_state.get(url.STEER.name, [])]))
     chosen = st.multiselect(
         "Features",
         options,
@@ -117,10 +129,11 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
         help="set: the activation becomes the value. add: the value is added. multiply: by a "
         "factor (does nothing where the feature is inactive).",
     )
+    # It begins where it does something: before and after are to differ at once.
     if mode == "multiply":
-        low, high, start = -4.0, 8.0, 1.0
+        low, high, start = -4.0, 8.0, 2.0
     else:
-        low, high, start = (-2 * top if mode == "add" else 0.0), 4 * top, 0.0
+        low, high, start = (-2 * top if mode == "add" else 0.0), 4 * top, top
     value = st.slider(
         "Factor" if mode == "multiply" else "Activation",
         low,
@@ -128,7 +141,9 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
         value=start,
         step=0.1,
         **url.VALUES[str(mode)].bound(label),
-        help=f"The largest activation seen on held-out text is about {number(top)}.",
+        help=f"It begins at the largest activation seen on held-out text, about {number(top)}."
+        if mode != "multiply"
+        else "What the activation is multiplied by; 1 leaves it as it is.",
     )
     where = st.segmented_control(
         "Where",

@@ -161,3 +161,21 @@ def _first_feature(page: Any, address: str) -> str:
     page.goto(f"{address}/compare")
     page.wait_for_selector(".node.feature")
     return str(page.locator(".node.feature").first.get_attribute("data-id"))
+
+
+def test_the_way_to_a_prompt_with_doses_turns_the_whole_page(page: Any, address: str) -> None:
+    """The button stands in a part of the page that is drawn by itself; sidebar and tokens follow."""
+    prompts = demo.make_prompts()
+    page.goto(f"{address}/compare?view=Dose-response&prompt={prompts[1].hash}")
+    settle(page)
+    page.get_by_role("button", name="Show one of the").click()
+    page.wait_for_function("was => new URL(location).searchParams.get('prompt') !== was", arg=prompts[1].hash)
+    page.get_by_text("Probability of the next token").wait_for()
+    settle(page)
+    chosen = page.evaluate("new URL(location).searchParams.get('prompt')")
+    prompt = next(prompt for prompt in prompts if prompt.hash == chosen)
+    assert prompt.situation.split(": ")[1] in page.get_by_role("combobox", name="Prompt").input_value()
+    # A feature that is chosen here is chosen everywhere.
+    page.get_by_role("combobox", name="Feature").click()
+    page.get_by_role("option").nth(3).click()
+    page.wait_for_function("() => new URL(location).searchParams.get('feature')")

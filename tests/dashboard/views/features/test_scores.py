@@ -60,7 +60,9 @@ def test_direct_is_shown_first(open_page: OpenPage) -> None:
     assert app.segmented_control(key="score").value == "direct"
 
 
-def test_a_score_without_the_contrast_turns_to_one_that_it_has(open_page: OpenPage) -> None:
+def test_a_score_without_the_contrast_shows_one_that_it_has_and_the_choice_returns(
+    open_page: OpenPage,
+) -> None:
     app = open_page("features", b="general@1.0")
     app.selectbox(key="contrast").set_value(BASE).run()
     app.segmented_control(key="score").set_value("influence").run()
@@ -69,7 +71,10 @@ def test_a_score_without_the_contrast_turns_to_one_that_it_has(open_page: OpenPa
     assert not app.exception
     assert app.selectbox(key="contrast").value == AGAINST
     app.segmented_control(key="score").set_value("total_effect").run()
-    assert app.selectbox(key="contrast").value == AGAINST
+    assert app.selectbox(key="contrast").value == BASE
+    app.segmented_control(key="score").set_value("activation").run()
+    app.segmented_control(key="score").set_value("direct").run()
+    assert app.selectbox(key="contrast").value == BASE
 
 
 @pytest.mark.parametrize("query", [{"score": "<b>"}, {"score": "activation", "contrast": BASE}])

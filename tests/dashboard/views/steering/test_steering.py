@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.data import readers
 from dashboard.live import models
 from dashboard.live.models import NotLiveError
+from dashboard.pages import FEATURES
 from pipeline.interventions.kinds import Intervention
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
@@ -32,14 +34,36 @@ def test_slider_changes_the_distribution_beside_its_controls(
     app = steering(steer="L1/7")
     assert not app.exception
     assert not app.error, [error.value for error in app.error]
-    before = [metric.value for metric in app.metric]
-    assert before
-    assert all(value.split(" → ")[0] == value.split(" → ")[1] for value in before)
-    app.slider(key="add-L1/7").set_value(4.0).run()
-    assert not app.exception
-    after = [metric.value for metric in app.metric]
-    assert any(value.split(" → ")[0] != value.split(" → ")[1] for value in after)
+    steered = [metric.value.split(" → ") for metric in app.metric]
+    assert any(before != after for before, after in steered), "it begins where it does something"
     assert "random features of the same layer" in words(app)
+    app.slider(key="add-L1/7").set_value(0.0).run()
+    assert not app.exception
+    unsteered = [metric.value.split(" → ") for metric in app.metric]
+    assert unsteered
+    assert all(before == after for before, after in unsteered)
+    app.slider(key="add-L1/7").set_value(8.0).run()
+    assert [metric.value.split(" → ") for metric in app.metric] not in (steered, unsteered)
+
+
+@pytest.mark.parametrize("mode", ["add", "set", "multiply"])
+def test_a_feature_begins_at_its_largest_activation(steering: Callable[..., AppTest], mode: str) -> None:
+    app = steering(steer="L1/7", **{"mode-L1/7": mode})
+    top = readers.largest_activation("demo", 1, 7)
+    assert top > 1
+    assert app.slider(key=f"{mode}-L1/7").value == (2.0 if mode == "multiply" else top)
+
+
+def test_steer_this_makes_room_where_all_places_are_taken(open_page: OpenPage, live: None) -> None:
+    app = open_page("steering")
+    six = [f"L0/{7 * feature}" for feature in range(1, 7)]
+    app.multiselect(key="steer").set_value(six).run()
+    app.session_state["feature"] = "L2/14"
+    app.switch_page(FEATURES.script).run()
+    app.button(key="steer-this").click().run()
+    assert not app.exception
+    assert app.multiselect(key="steer").value == [*six[:5], "L2/14"]
+    assert "L2/14 took the place of L0/42" in plain_words(app)
 
 
 def test_multiplying_an_inactive_feature_is_said(steering: Callable[..., AppTest]) -> None:
