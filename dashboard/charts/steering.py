@@ -43,7 +43,7 @@ def _distribution(top: float, tokens: int) -> dict[str, Any]:
     colours = alt.Scale(domain=list(_LINES), range=list(_LINES.values()))
     order = alt.EncodingSortField("place", op="min")
     base = alt.Chart(alt.NamedData(ROWS)).encode(
-        y=alt.Y("row:N", sort=order, title=None, axis=label_axis(), scale=alt.Scale(paddingInner=0.25)),
+        y=alt.Y("row:N", sort=order, title=None, axis=label_axis(), scale=alt.Scale(paddingInner=0.15)),
         tooltip=[
             *token_tooltip(alt.Tooltip("side:N", title="steering")),
             alt.Tooltip("between:N", title=RANDOM),

@@ -6,6 +6,9 @@ import streamlit as st
 
 from dashboard.style.theme import FAINT, LABEL_INKS, ON_PRIMARY, PRIMARY
 
+METRIC: Final = 76
+"""Height of a metric, pixels: said, the page keeps it free until it is drawn."""
+
 # Streamlit draws the page before it applies a style sheet, so none of this moves what stands in a
 # wide window: the room above and beside the page is Streamlit's. Its header covers the first
 # 3.75rem, and nothing is scrolled to beneath it. In a narrow window, columns flow into further lines,

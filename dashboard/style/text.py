@@ -11,9 +11,9 @@ from store.documents.split_characters import joined, spans
 SPACE: Final = "·"
 NEWLINE: Final = "↵"
 TAB: Final = "⇥"
-SHADE: Final = 0.5
+SHADE: Final = 0.45
 """Opacity of the colour behind a token of the largest weight: its text stays readable on either page."""
-_THIN: Final = 0.85
+_THIN: Final = 0.75
 """Opacity of white space made visible."""
 _VISIBLE: Final = {" ": SPACE, "\n": NEWLINE, "\t": TAB, "\r": "␍", "\u00a0": "⍽"}
 _MARKDOWN: Final = frozenset("\\`*_{}[]()<>#+-.!|~$:&^=@\"'/")

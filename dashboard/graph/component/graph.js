@@ -81,8 +81,8 @@ function drawPanel(state, panel, index, width, height, slot) {
     const text = element("text", { class: "token", x, y, transform: `rotate(-55 ${x} ${y})` }, svg, column.text);
     element("title", {}, text, `position ${column.position}: ${column.full}`);
   }
-  // The largest mark (8.5) shrinks to less than a slot: no mark covers its neighbour's middle.
-  const size = Math.min(1, slot / 8.7);
+  // The largest mark (8.5, and its outline) shrinks to less than a slot: none covers its neighbour's middle.
+  const size = Math.min(1, slot / 9.6);
   const nodes = new Map();
   panel.nodes.forEach((node) => nodes.set(node.id, { ...node, px: px(node.x), py: py(node.y), edges: [] }));
   const edgeLayer = element("g", { class: "edges" }, svg);

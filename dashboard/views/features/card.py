@@ -11,6 +11,7 @@ from dashboard.data import documents, readers
 from dashboard.data.tables import contrast_words, feature_row
 from dashboard.pages import COMPARE, STEERING
 from dashboard.shell import downloads, selection, url
+from dashboard.shell.frame import METRIC
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.style.theme import ADAPTED
@@ -86,6 +87,7 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, sc
             number(float(ranked["effect"]), sign=True),
             help=f"{words.meaning} Here {plain(contrast_words(contrast))}, domain {plain(domain)}: "
             f"mean over situations, with the bootstrap's {level} over them.",
+            height=METRIC,
         )
         columns[0].caption(
             f"{words.label}: {level} {interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
@@ -97,6 +99,7 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, sc
             number(float(ranked["q"])) if tested else "not tested",
             help="Benjamini-Hochberg false discovery rate of the sign-flip permutation test over "
             "situations; not tested: scored in too few situations.",
+            height=METRIC,
         )
         columns[1].caption(f"p = {number(float(ranked['p']))}" if tested else "too few situations")
     else:

@@ -17,6 +17,8 @@ from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
 MAX_ROWS = 300
+_ROW = 72
+"""Height of a row of widgets with their labels, pixels, kept free until they are drawn."""
 
 _ORDERS = {
     "toward harm": ("effect", False),
@@ -71,6 +73,7 @@ def _filters(name: str) -> tuple[str, str, str]:
         on_change=_find,
         help="Layer and index of a feature, both 0-based, for instance L2/618.",
     )
+    columns[5].space(_ROW - 60)
     columns[5].toggle(
         "Tested",
         **url.TESTED.bound(),
@@ -82,6 +85,7 @@ def _filters(name: str) -> tuple[str, str, str]:
 def _score() -> str:
     # Columns, whose widths are known before the widget is there: the text does not wrap anew.
     left, right = st.columns([1, 1.6], vertical_alignment="bottom", gap="medium")
+    right = right.container(height=_ROW, border=False, vertical_alignment="bottom")
     score = str(
         left.segmented_control(
             "Score",

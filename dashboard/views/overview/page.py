@@ -10,6 +10,7 @@ from dashboard.data import documents, project, readers
 from dashboard.data.tables import rates_frame, variants_frame
 from dashboard.pages import COMPARE, FEATURES, OVERVIEW, STEERING
 from dashboard.shell import downloads
+from dashboard.shell.frame import METRIC
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, interval, number, plain
@@ -29,17 +30,20 @@ def _sizes(name: str) -> None:
         "Prompts",
         count(len(prompts)),
         help="Prompts with stored token ids; each has a hash of its own.",
+        height=METRIC,
     )
     columns[1].metric(
         "Situations",
         count(len(situations)),
         help="What prompts are about; the unit of every test, since templates of one situation "
         "are not independent.",
+        height=METRIC,
     )
     columns[2].metric(
         "Held out",
         f"{count(held)} prompts",
         help="Prompts whose situation neither base, transcoders nor adapters were trained on.",
+        height=METRIC,
     )
     try:
         graphs = readers.collection(name, "graphs")
@@ -51,6 +55,7 @@ def _sizes(name: str) -> None:
         "Traced",
         traced,
         help="Attribution graphs, one a prompt and variant." + (f" {words.capitalize()}." if words else ""),
+        height=METRIC,
     )
 
 
@@ -80,6 +85,7 @@ def _headline(name: str, heading: DeltaGenerator) -> None:
                 help=f"Harmful sampled continuations / all, over all domains on {split} situations. "
                 f"Below: {level}, Wilson's with the effective number of samples, since those of "
                 "one situation are alike.",
+                height=METRIC,
             )
             column.caption(
                 f"{level} {interval(float(row['low']), float(row['high']))}, "
