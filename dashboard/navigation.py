@@ -12,7 +12,7 @@ from dashboard.shell import frame, history, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import sentence, shorten
 from dashboard.style.theme import ADAPTED, BASE
-from dashboard.widgets import typed_prompt
+from dashboard.widgets import prompt_browser, typed_prompt
 from store.base.errors import StoreError
 from store.documents.prompts import Prompt
 
@@ -107,6 +107,14 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
     )
     _steps(ordered, ordered.index(chosen), traced)
+    if st.button(
+        "Browse prompts",
+        icon=":material/manage_search:",
+        key="browse-prompts",
+        type="tertiary",
+        help="Every prompt with what both variants do on it: find, filter, and put in order.",
+    ):
+        prompt_browser.dialog(profile, (str(selection.get(url.A)), str(selection.get(url.B))))
 
 
 def _steps(ordered: list[str], here: int, traced: set[str]) -> None:

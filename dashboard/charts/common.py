@@ -40,7 +40,9 @@ class Drawn:
     rows: pd.DataFrame
 
 
-def finish(chart: alt.Chart | alt.LayerChart, *, height: int, title: str | None = None) -> Any:
+def finish(
+    chart: alt.Chart | alt.LayerChart | alt.FacetChart, *, height: int, title: str | None = None
+) -> Any:
     """Common configuration: quiet grid, no frame, labels that are not cut off.
 
     Parameters

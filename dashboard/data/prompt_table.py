@@ -1,5 +1,7 @@
 """Every prompt with what two variants do on it: the table that the prompt browser shows."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +86,7 @@ def _frame(
             "variants": _traced(profile, prompt.hash),
         }
         labels = _labels(profile, prompt.domain)
+        label = partial(_label, labels)
         sides = [known.get((prompt.hash, variant)) for variant in pair]
         for name, side in zip("ab", sides, strict=True):
             row |= {f"evil_{name}": np.nan, f"top_{name}": ""}
@@ -91,15 +94,19 @@ def _frame(
                 tokens, probability = side
                 row[f"top_{name}"] = token_text(vocabulary, int(tokens[probability.argmax()]))
                 if labels:
-                    of = target_labels(tokens, lambda token, labels=labels: labels.get(token, "unlabelled"))
-                    row[f"evil_{name}"] = label_mass(probability, of, "evil")
+                    row[f"evil_{name}"] = label_mass(probability, target_labels(tokens, label), "evil")
         left, right = sides
-        together = left is not None and right is not None and np.array_equal(left[0], right[0])
-        row["divergence"] = total_variation_of_targets(left[1], right[1]) if together else np.nan
+        row["divergence"] = np.nan
+        if left is not None and right is not None and np.array_equal(left[0], right[0]):
+            row["divergence"] = total_variation_of_targets(left[1], right[1])
         rows.append(row)
     columns = ["text", "situation", "domain", "held_out", "variants", "evil_a", "evil_b", "top_a", "top_b"]
     frame = pd.DataFrame(rows, columns=["prompt_hash", *columns, "divergence"]).set_index("prompt_hash")
     return frame.assign(evil_change=frame["evil_b"] - frame["evil_a"])
+
+
+def _label(labels: Mapping[int, str], token: int) -> str:
+    return labels.get(token, "unlabelled")
 
 
 def _traced(profile: str, prompt_hash: str) -> list[str]:

@@ -56,6 +56,27 @@ def every_variant_tag() -> str:
     return params().graphs.every_variant_tag
 
 
+def dose_tag() -> str:
+    """The tag of prompts that are traced at several scales; errors as `place`."""
+    return params().dose.tag
+
+
+def tag(source: str, name: str) -> None:
+    """Add a tag to the line of a stored prompt.
+
+    Raises
+    ------
+    NotLiveError
+        The line is not a person's, or no longer there.
+    OSError
+        The file cannot be written.
+    """
+    with explained():
+        from pipeline.live import tag_prompt
+
+        tag_prompt(source, name, project.root())
+
+
 def keep(profile: str, line: Mapping[str, str | list[str]]) -> None:
     """Add a line to the profile's own prompt file.
 

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import COMPARE, EVALUATION, FEATURES, PROVENANCE, STEERING, Page
+from dashboard.pages import COMPARE, EVALUATION, FEATURES, OVERVIEW, PROVENANCE, STEERING, Page
 from dashboard.shell import forms
 from dashboard.style.text import shorten
 
@@ -103,6 +103,11 @@ TEXT: Final = Parameter(
 )
 DOMAIN: Final = Parameter(name="typed-domain", form="the name of a domain", fits=forms.is_name)
 
+FIND: Final = _name(OVERVIEW, "find", "a short text")
+FOUND_DOMAIN: Final = _name(OVERVIEW, "prompts-of", "the name of a domain")
+FOUND_SPLIT: Final = _choice(OVERVIEW, "prompts", "all prompts", "held out", "seen")
+FOUND_ORDER: Final = _name(OVERVIEW, "prompts-by", "an order of the prompts")
+
 VIEW: Final = _name(COMPARE, "view", "a tab of the page")
 SHOW: Final = _choice(COMPARE, "show", "Both", "Difference")
 ADAPTERS: Final = _switch(COMPARE, "adapters")
@@ -144,6 +149,7 @@ TYPED_PROMPT: Final = (SOURCE, TEXT, DOMAIN)
 
 PARAMETERS: Final = (
     *SELECTED,
+    *(FIND, FOUND_DOMAIN, FOUND_SPLIT, FOUND_ORDER),
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),

@@ -107,7 +107,6 @@ def _table(found: Any, pair: tuple[str, str], *, key: str) -> str | None:
             "text",
         ]
     ]
-    shares = {"format": "%.3f", "min_value": 0.0, "max_value": 1.0}
     state = st.dataframe(
         shown,
         hide_index=True,
@@ -126,10 +125,12 @@ def _table(found: Any, pair: tuple[str, str], *, key: str) -> str | None:
                 f"evil, {left}",
                 help=f"Probability of evil next tokens in {left}, among the traced targets; — without labels "
                 "or trace.",
-                **shares,
+                format="%.3f",
+                min_value=0.0,
+                max_value=1.0,
             ),
             "evil_b": st.column_config.ProgressColumn(
-                f"evil, {right}", help=f"The same in {right}.", **shares
+                f"evil, {right}", help=f"The same in {right}.", format="%.3f", min_value=0.0, max_value=1.0
             ),
             "divergence": st.column_config.NumberColumn(
                 "divergence",

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
+
 from pipeline.params.project import Params
 from pipeline.run.stage import artifacts
 from store.base.errors import ArtifactMissingError, NotInStoreError, UserError
@@ -11,6 +13,7 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts
+from store.documents.split_characters import replaced
 from store.documents.token_texts import read_token_texts, token_text
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
@@ -145,14 +148,18 @@ class StoredGraphs:
 
     def tokens(self, item: Item) -> list[str]:
         """Texts of a graph's tokens."""
-        return [token_text(self.vocabulary, token) for token in item.arrays["token"].tolist()]
+        return self._texts(item.arrays["token"])
 
     def targets(self, item: Item) -> list[str]:
         """Texts of a graph's attribution targets."""
         if self.imported:
             texts: list[str] = self.origin(item)["facts"]["target_words"]
             return texts
-        return [token_text(self.vocabulary, token) for token in item.arrays["target_token"].tolist()]
+        return self._texts(item.arrays["target_token"])
+
+    def _texts(self, tokens: np.ndarray) -> list[str]:
+        """As other tools have them: they know no ``⟨C3⟩``."""
+        return [replaced(token_text(self.vocabulary, token)) for token in tokens.tolist()]
 
     def origin(self, item: Item) -> dict[str, Any]:
         """What the import wrote down of a graph: its file, and what its items do not hold."""

@@ -1,15 +1,19 @@
-"""Graphs of one typed prompt: what the stage `graphs` would store of it."""
+"""Graphs of one prompt now: what the stages `graphs` and `dose` would store of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from pipeline.analysis.dose import dose_variants
+from pipeline.attribution.estimate import Estimate
 from pipeline.attribution.parameters import CANDIDATE_PARAMS, GRAPH_PARAMS
-from pipeline.attribution.prompt_items import PromptItems, candidate_item, prompt_items
+from pipeline.attribution.prompt_items import PromptItems, candidate_item, estimate_trace, prompt_items
 from pipeline.attribution.targets import in_order, target_set
+from pipeline.attribution.trace import candidates
 from pipeline.items.units import ItemName
 from pipeline.live.pool import LivePool
 from pipeline.params.graphs import GraphParams
 from store.base.hashing import digest
+from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
 
@@ -44,7 +48,55 @@ def trace_pair(
     UserError
         A model cannot be loaded, or something is not finite (the message says where).
     """
-    variants = in_order([BASE, *(pool.name(variant) for variant in pair)])
+    return _traced(pool, prompt, pair, graphs, progress=progress, adapters=True)
+
+
+def trace_doses(
+    pool: LivePool, prompt: Prompt, scales: Sequence[float], graphs: GraphParams, *, progress: Progress
+) -> Mapping[str, Item]:
+    """Graphs of a prompt at several scales of the focus adapter, as the stage `dose` would store them.
+
+    Parameters
+    ----------
+    pool, prompt, graphs, progress
+        As for `trace_pair`.
+    scales
+        Of ``dose.scales``; base is traced beside them.
+
+    Returns
+    -------
+    Mapping
+        Items of the schema ``dose`` by variant. Errors as `trace_pair`.
+    """
+    variants = dose_variants(pool.manifest, scales)
+    return _traced(pool, prompt, variants, graphs, progress=progress, adapters=False).graphs
+
+
+def estimate_one(pool: LivePool, prompt: Prompt, graphs: GraphParams) -> Estimate:
+    """What one variant's trace of a prompt takes, by a trial on base; errors as `trace_pair`."""
+    with pool.lock:
+        pool.replacement(BASE)
+        with pool.alone() as models:
+            model = models.replacement(BASE)
+            ids, _ = candidates(model, prompt.token_ids, **graphs.model_dump(include=set(CANDIDATE_PARAMS)))
+            return estimate_trace(
+                model,
+                prompt.token_ids,
+                ids.tolist(),
+                **graphs.model_dump(include={"max_feature_nodes", "batch_size"}),
+            )
+
+
+def _traced(
+    pool: LivePool,
+    prompt: Prompt,
+    wanted: Sequence[str],
+    graphs: GraphParams,
+    *,
+    progress: Progress,
+    adapters: bool,
+) -> PromptItems:
+    variants = in_order([BASE, *(pool.name(variant) for variant in wanted)])
     names = [
         ItemName(key=_key(pool, prompt, variant, graphs), prompt_hash=prompt.hash, variant=variant)
         for variant in variants
@@ -72,6 +124,7 @@ def trace_pair(
                 targets=target_set(own),
                 own_candidates=own,
                 **graphs.model_dump(include=set(GRAPH_PARAMS)),
+                adapters=adapters,
             )
 
 

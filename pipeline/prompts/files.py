@@ -10,7 +10,8 @@ from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from transformers import PreTrainedTokenizerBase
 
-from pipeline.text.tokens import decode_each, encode_rendered, encode_text
+from pipeline.text.token_texts import decode_each
+from pipeline.text.tokens import encode_rendered, encode_text
 from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
 from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text

@@ -109,3 +109,45 @@ def keep_prompt(
         )
         write_bytes(path, content + text.encode("utf-8") + b"\n")
     return place
+
+
+def tag_prompt(source: str, tag: str, root: Path = Path()) -> None:
+    """Add a tag to a prompt's line in a person's prompt file; every other line stays as it is.
+
+    Parameters
+    ----------
+    source
+        File and line, as `store.documents.prompts.Prompt.source` has them.
+    tag
+        What decides how it is traced, such as ``every-variant``.
+    root
+        Root of the project, which the file is relative to.
+
+    Raises
+    ------
+    UserError
+        A stage writes the file, or the line is no longer there; the message says the way out.
+    OSError
+        The file cannot be written; it stays as it was.
+    """
+    name, _, number = source.rpartition(":")
+    if Path(name).parts[:1] == (MADE,):
+        raise UserError(
+            f"{source} is written by a stage, which would write it without the tag again; put the tag {tag} "
+            "on a prompt of your own, in a file of inputs/prompts."
+        )
+    path = root / name
+    gone = UserError(f"{source} is no prompt any more; run `dvc repro` to read the file again.")
+    if not path.is_file():
+        raise gone
+    with locked(path.parent):
+        lines = path.read_text(encoding="utf-8").split("\n")
+        try:
+            row = json.loads(lines[int(number) - 1])
+            tags = row.setdefault("tags", [])
+        except (ValueError, IndexError, AttributeError) as error:
+            raise gone from error
+        if tag not in tags:
+            row["tags"] = [*tags, tag]
+            lines[int(number) - 1] = json.dumps(row, ensure_ascii=False)
+            write_bytes(path, "\n".join(lines).encode("utf-8"))

@@ -8,7 +8,7 @@ from pipeline.params.project import Params
 from pipeline.prompts.files import read_prompt_files
 from pipeline.run.stage import artifacts, run_stage
 from pipeline.text.phrases import read_phrases, resolve
-from pipeline.text.tokens import vocabulary
+from pipeline.text.token_texts import vocabulary
 from store.base.atomic import write_text
 from store.documents.manifest import read_manifest
 from store.documents.prompts import write_prompts

@@ -1,15 +1,15 @@
 """Text to token ids and back: the only place where either happens."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-from pipeline.text.token_bytes import token_bytes
 from store.base.errors import UserError
-from store.documents.split_characters import spelled
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+def encode_text(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:
     """Token ids of a text with exactly one BOS in front, where the tokenizer has one.
 
     A tokenizer without BOS (Qwen's, say) gets the special token that circuit-tracer would
@@ -24,7 +24,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...
     return _opened(tokenizer, _encode(tokenizer, text), bos_required=True)
 
 
-def encode_rendered(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+def encode_rendered(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:
     """Token ids of a rendered chat: its template has put the special tokens in already.
 
     Only where the rendered chat starts with an ordinary token is one put in front, as
@@ -33,32 +33,7 @@ def encode_rendered(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int,
     return _opened(tokenizer, _encode(tokenizer, text), bos_required=False)
 
 
-def decode_each(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> tuple[str, ...]:
-    """Each id decoded by itself; bytes that are of no whole character read ``⟨C3⟩``."""
-    texts = tokenizer.batch_decode([[int(token)] for token in ids], clean_up_tokenization_spaces=False)
-    return tuple(
-        _spelled(tokenizer, int(token), text) if "\ufffd" in text else text
-        for token, text in zip(ids, texts, strict=True)
-    )
-
-
-def _spelled(tokenizer: PreTrainedTokenizerBase, token: int, decoded: str) -> str:
-    """A token with its bytes, where it has any that the tokenizer names; else as it was decoded."""
-    content = token_bytes(tokenizer.convert_ids_to_tokens(token))
-    return decoded if content is None else spelled(content)
-
-
-def vocabulary(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[str]:
-    """Every token id of the model decoded by itself.
-
-    `vocab_size` is the model's: its rows beyond the tokenizer's tokens are padding and
-    read as an empty string.
-    """
-    known = min(vocab_size, len(tokenizer))
-    return [*decode_each(tokenizer, range(known)), *[""] * (vocab_size - known)]
-
-
-def decode_after(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
+def decode_after(tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `prompt_ids`; special tokens are left out.
 
     Decoded together and cut, because some tokenizers drop the space in front of the first
@@ -74,7 +49,7 @@ def decode_after(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], 
     return whole[len(before) :] if whole.startswith(before) else decode(ids)
 
 
-def stop_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None = None) -> list[int]:
+def stop_ids(tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel | None" = None) -> list[int]:
     """Tokens that end a text, as the tokenizer and the model's generation settings say."""
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     stops = {
@@ -84,7 +59,7 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None =
     return sorted(stop for stop in stops if stop is not None)
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -92,7 +67,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _opened(tokenizer: PreTrainedTokenizerBase, ids: list[int], *, bos_required: bool) -> tuple[int, ...]:
+def _opened(tokenizer: "PreTrainedTokenizerBase", ids: list[int], *, bos_required: bool) -> tuple[int, ...]:
     special = set(tokenizer.all_special_ids)
     bos = tokenizer.bos_token_id
     if bos is not None and ids[:2] == [bos, bos]:

@@ -52,6 +52,19 @@ def joined(tokens: Sequence[str]) -> str:
     return "".join(_together(tokens[first:end]) for first, end in spans(tokens))
 
 
+def replaced(text: str) -> str:
+    """A token's text as decoders give it, its bytes replaced: what other tools expect.
+
+    >>> replaced("⟨C3⟩"), replaced("r")
+    ('\\ufffd', 'r')
+    """
+    return _RUN.sub(lambda run: _bytes(run).decode("utf-8", "replace"), text)
+
+
+def _bytes(run: re.Match[str]) -> bytes:
+    return bytes.fromhex(run[0].replace("⟩⟨", "").strip("⟨⟩"))
+
+
 def _is_open(tokens: Sequence[str]) -> bool:
     """Whether some bytes of these tokens make up no whole character."""
     return _RUN.search(_together(tokens)) is not None
@@ -61,4 +74,4 @@ def _together(tokens: Sequence[str]) -> str:
     # Where no token holds bytes, what reads like some is text: "⟨", "C3", "⟩".
     if not any(_RUN.search(token) for token in tokens):
         return "".join(tokens)
-    return _RUN.sub(lambda run: spelled(bytes.fromhex(run[0].replace("⟩⟨", "").strip("⟨⟩"))), "".join(tokens))
+    return _RUN.sub(lambda run: spelled(_bytes(run)), "".join(tokens))

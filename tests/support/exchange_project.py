@@ -13,7 +13,7 @@ from pipeline.attribution.trace import Trace, candidates, trace
 from pipeline.models.loading import load_replacement, load_tokenizer, load_transcoders
 from pipeline.params.project import Params, load_params
 from pipeline.prompts.files import read_prompt_files
-from pipeline.text.tokens import vocabulary
+from pipeline.text.token_texts import vocabulary
 from store.base.hashing import digest
 from store.collections.item import Item
 from store.collections.writer import write_collection

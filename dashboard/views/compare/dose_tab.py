@@ -4,17 +4,21 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import dose as charts
-from dashboard.data import project, readers
+from dashboard.data import documents, project, readers
 from dashboard.data.case import Case
 from dashboard.graph.score_tables import contrasts_on
+from dashboard.live import models as live
+from dashboard.live import tracing, typed
+from dashboard.live.models import NotLiveError
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, forms, selection, url
-from dashboard.shell.guard import guard
+from dashboard.shell.guard import guard, message
 from dashboard.style.node_names import Words, node_labels
 from dashboard.style.text import count, feature_name, plain, sentence
 from dashboard.style.theme import ADAPTED
 from dashboard.views.compare.dose_words import candidate_frame
 from dashboard.views.compare.graph_tab import words_of
+from dashboard.widgets import trace_now
 from pipeline.analysis.dose_prompt import (
     Dose,
     edge_responses,
@@ -24,6 +28,7 @@ from pipeline.analysis.dose_prompt import (
     response,
 )
 from pipeline.analysis.node_scores import EVIL_SAFE, TargetContrasts
+from store.schema.dose import DOSE
 
 OFFERED = 20
 CANDIDATES = 16
@@ -34,20 +39,27 @@ MAX_EDGES = 200
 def show(case: Case) -> None:
     """Draw probabilities, and one feature with its edges, against the adapter's scale."""
     with guard("Candidates, harmful probability, activations and edges against the adapter's scale."):
-        if case.live:
-            st.info(
-                sentence(
-                    "A typed prompt is traced at the chosen scales only. Keep it, add the tag "
-                    f"`{_tag(case.profile)}` to its line and run `dvc repro` to trace it at several."
-                ),
-                icon=":material/bolt:",
-            )
-            return
-        dosed = readers.dosed(case.profile)
-        if case.prompt.hash not in dosed:
+        dosed = readers.dosed(case.profile) if project.made(case.profile, DOSE.kind) else []
+        if case.prompt.hash in dosed:
+            _draw(case, readers.doses(case.profile, case.prompt.hash))
+        elif (doses := _traced_now(case, dosed)) is not None:
+            _draw(case, doses)
+
+
+def _traced_now(case: Case, dosed: list[str]) -> list[Dose] | None:
+    """The doses of a prompt that the pipeline has not traced so, if they are asked for."""
+    try:
+        scales = live.params().dose.scales
+        if not trace_now.asked(case.profile, case.prompt, "several scales", traces=1 + len(scales)):
             _elsewhere(case, dosed)
-            return
-        _draw(case, readers.doses(case.profile, case.prompt.hash))
+            return None
+        doses, seconds = tracing.dosed(case.profile, case.prompt)
+        kept = None if case.prompt.hash not in documents.prompts(case.profile) else typed.dose_tag
+        trace_now.status(case.prompt, "several scales", seconds, kept)
+    except NotLiveError as error:
+        st.error(sentence(message(error)), icon=":material/error:")
+        return None
+    return doses
 
 
 def _tag(profile: str) -> str:
@@ -58,10 +70,11 @@ def _tag(profile: str) -> str:
 
 
 def _elsewhere(case: Case, dosed: list[str]) -> None:
+    where = f"in its prompt file, {case.prompt.source}" if ":" in case.prompt.source else "when it is kept"
     st.info(
         sentence(
-            f"This prompt is not traced at several scales. Tag it `{_tag(case.profile)}` in its prompt file, "
-            f"{case.prompt.source} (the tag is `dose.tag` of params.yaml), and run `dvc repro`."
+            f"This prompt is not traced at several scales. Trace it now, or tag it `{_tag(case.profile)}` "
+            f"{where} (the tag is `dose.tag` of params.yaml), and run `dvc repro`."
         ),
         icon=":material/search_off:",
     )

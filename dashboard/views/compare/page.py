@@ -18,10 +18,11 @@ from dashboard.style.text import plain, sentence, token_chips
 from dashboard.views.compare import adapter_tab, dose_tab, graph_tab
 from dashboard.views.compare.summary import candidate_frame, largest
 from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
-from dashboard.widgets import typed_prompt
+from dashboard.widgets import trace_now, typed_prompt
 from dashboard.widgets.failed_prompts import show_failures_of
 from store.base.errors import StoreError
 from store.documents.prompts import Prompt
+from store.documents.variants import BASE
 from store.views.graph import GraphView
 
 
@@ -33,12 +34,28 @@ def _known(name: str) -> dict[str, Prompt]:
         return {}
 
 
-def _say_untraced(name: str, chosen: Prompt, pair: tuple[str, str]) -> None:
-    """Say once which of the pair this prompt was not traced with, and the way out."""
+def _or_traced_now(name: str, chosen: Prompt, pair: tuple[str, str]) -> Prompt | Case:
+    """Say once which of the pair this prompt was not traced with; the case, if it is traced now."""
     traced = readers.traced(name, chosen.hash)
     absent = [variant for variant in dict.fromkeys(pair) if variant not in traced]
     if not absent:
-        return
+        return chosen
+    what = " and ".join(dict.fromkeys(pair))
+    # Base is traced, too, and adapted variants once more, for what their adapters write.
+    adapted = set(pair) - {BASE}
+    if not trace_now.asked(name, chosen, what, traces=1 + 2 * len(adapted)):
+        _say_untraced(name, chosen, traced, absent)
+        return chosen
+    try:
+        case, seconds = tracing.traced(name, chosen, pair)
+    except NotLiveError as error:
+        st.error(sentence(message(error)), icon=":material/error:")
+        return chosen
+    trace_now.status(chosen, what, seconds, typed.every_variant_tag)
+    return case
+
+
+def _say_untraced(name: str, chosen: Prompt, traced: list[str], absent: list[str]) -> None:
     focus = documents.focus(name)
     if set(absent) <= {"base", focus}:
         way_out = "`dvc repro` traces every prompt of the prompt files with them."
@@ -126,7 +143,7 @@ def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
             show_failures_of(name, chosen.hash)
     if isinstance(chosen, Prompt) and project.made(name, "graphs"):
         with guard("Which variants this prompt is traced with."):
-            _say_untraced(name, chosen, pair)
+            chosen = _or_traced_now(name, chosen, pair)
     left, right = st.container(key="narrow-case").columns([1, 2.7], gap="medium")
     with right:
         case = _stored(name, chosen, pair) if isinstance(chosen, Prompt) else chosen
@@ -135,7 +152,7 @@ def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
         with guard("Both variants' candidate next tokens with their probabilities."):
             _candidates(case)
         state_of = "labelled" if case.labels else "without labels: the prompt's domain has no lexicon"
-        about = "typed" if case.live else case.prompt.situation
+        about = case.prompt.situation if case.prompt.hash in _known(name) else "typed"
         st.caption(plain(f"{case.prompt.domain or 'no domain'}, {about}; tokens {state_of}."))
 
 

@@ -12,8 +12,9 @@ from dashboard.pages import COMPARE, FEATURES, OVERVIEW, STEERING
 from dashboard.shell import downloads
 from dashboard.shell.frame import METRIC
 from dashboard.shell.guard import guard
-from dashboard.shell.page import head, profile
+from dashboard.shell.page import head, profile, variants
 from dashboard.style.text import count, interval, number, plain
+from dashboard.widgets import prompt_browser
 from dashboard.widgets.failed_prompts import show_failed
 from dashboard.widgets.stage_status import show_status
 from store.base.errors import StoreError
@@ -191,6 +192,10 @@ def render() -> None:
     heading.subheader(_HEADING, anchor=False)
     with guard("Harmful rates by variant and domain, with intervals, from sampled continuations."):
         _headline(name, heading)
+    st.subheader("Prompts", anchor=False)
+    with guard("Every prompt with what both variants do on it."):
+        if (pair := variants()) is not None:
+            prompt_browser.show(name, pair)
     st.subheader("Variants", anchor=False)
     with guard("Base model, transcoders and adapters with what each changes."):
         _variants(name)

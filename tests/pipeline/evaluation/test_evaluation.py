@@ -15,7 +15,8 @@ from pipeline.evaluation.samples import sample_item
 from pipeline.items.units import ItemName
 from pipeline.models.loading import load_causal_lm, load_tokenizer
 from pipeline.params.evaluate import EvaluateParams
-from pipeline.text.tokens import decode_each, encode_text
+from pipeline.text.token_texts import decode_each
+from pipeline.text.tokens import encode_text
 from store.base.hashing import digest, prompt_hash
 from store.collections.item import Item
 from store.datasets.groups import open_dataset, write_dataset

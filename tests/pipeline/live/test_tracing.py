@@ -12,7 +12,7 @@ from pipeline.attribution.prompt_items import prompt_items
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import Intervention
 from pipeline.items.units import ItemName
-from pipeline.live import LivePool, trace_pair, typed_prompt
+from pipeline.live import LivePool, estimate_one, trace_doses, trace_pair, typed_prompt
 from pipeline.models.loading import load_causal_lm, load_replacement
 from pipeline.models.pool import ModelPool
 from pipeline.params.graphs import GraphParams
@@ -147,3 +147,30 @@ def test_non_finite_names_the_layer(pool: LivePool, graphs: GraphParams) -> None
         model.blocks[1].mlp.old_mlp.W_out.fill_(float("nan"))
     with pytest.raises(UserError, match="layer 1, position"):
         trace_pair(pool, prompt, ("base", "base"), graphs, progress=ignore)
+
+
+def test_doses_are_those_of_the_pipeline(pool: LivePool, manifest: Manifest, graphs: GraphParams) -> None:
+    prompt = typed(pool)
+    found = trace_doses(pool, prompt, [1.0, 0.5], graphs, progress=ignore)
+    variants = ["base", "general@0.5", "general@1.0"]
+    assert list(found) == variants
+    own = {variant: own_candidates(manifest, variant, prompt, graphs) for variant in variants}
+    reference = prompt_items(
+        ModelPool(manifest),
+        prompt.token_ids,
+        [ItemName(key="0" * 64, prompt_hash=prompt.hash, variant=variant) for variant in variants],
+        targets=list(dict.fromkeys(token for variant in variants for token in own[variant])),
+        own_candidates=own,
+        adapters=False,
+        **graphs.model_dump(include=set(GRAPH_PARAMS)),
+    )
+    for variant, item in reference.graphs.items():
+        for name, values in item.arrays.items():
+            np.testing.assert_array_equal(found[variant].arrays[name], values, err_msg=name)
+
+
+def test_an_estimate_is_there_before_anything_is_traced(pool: LivePool, graphs: GraphParams) -> None:
+    found = estimate_one(pool, typed(pool), graphs)
+    assert 0 < found.selected <= found.active
+    assert found.seconds > 0
+    assert found.bytes > 0

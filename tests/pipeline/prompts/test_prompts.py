@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.prompts.files import read_prompt_files
-from pipeline.text.tokens import decode_after, encode_rendered, encode_text, vocabulary
+from pipeline.text.token_texts import vocabulary
+from pipeline.text.tokens import decode_after, encode_rendered, encode_text
 from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
 from store.documents.prompts import Prompt, read_prompts, write_prompts

@@ -5,7 +5,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.text.token_bytes import token_bytes
-from pipeline.text.tokens import decode_each, encode_text
+from pipeline.text.token_texts import decode_each
+from pipeline.text.tokens import encode_text
 from store.documents.split_characters import joined
 
 TEXT = "Zürich 😀"

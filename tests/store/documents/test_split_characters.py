@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.documents.split_characters import joined, spans, spelled
+from store.documents.split_characters import joined, replaced, spans, spelled
 
 TEXTS = st.text(alphabet=st.sampled_from("aZ üñ漢😀\n�⟨⟩C3"), max_size=12)
 
@@ -17,6 +17,10 @@ def test_a_text_comes_back_from_any_cut_of_its_bytes(text: str, data: st.DataObj
     ]
     if not any("⟨" in token or "⟩" in token for token in text):
         assert joined(tokens) == text
+        assert [replaced(token) for token in tokens] == [
+            content[start:end].decode("utf-8", "replace")
+            for start, end in zip([0, *cuts], [*cuts, len(content)], strict=True)
+        ]
     # Every token belongs to one span, in order.
     assert [place for span in spans(tokens) for place in range(*span)] == list(range(len(tokens)))
 

@@ -179,3 +179,26 @@ def test_the_way_to_a_prompt_with_doses_turns_the_whole_page(page: Any, address:
     page.get_by_role("combobox", name="Feature").click()
     page.get_by_role("option").nth(3).click()
     page.wait_for_function("() => new URL(location).searchParams.get('feature')")
+
+
+def test_a_missing_variant_is_estimated_then_traced(page: Any, typed_address: str) -> None:
+    prompt = demo.make_prompts()[1].hash
+    page.goto(f"{typed_address}/compare?prompt={prompt}&a=base&b=narrow@1.0")
+    page.get_by_role("button", name="Trace now").click()
+    page.wait_for_selector("text=/about \\d+ s and \\d+\\.\\d GB beside the models/", timeout=60_000)
+    page.get_by_role("button", name="Trace", exact=True).click()
+    page.wait_for_selector("text=traced now", timeout=60_000)
+    page.wait_for_selector(".node.feature")
+
+
+def test_the_prompt_browser_finds_and_the_sidebar_opens_it(page: Any, address: str) -> None:
+    page.goto(f"{address}/?prompts-by=divergence")
+    page.wait_for_selector("text=/\\d+ of \\d+ prompts/")
+    page.get_by_role("textbox", name="Find").fill("no such words")
+    page.get_by_role("textbox", name="Find").press("Enter")
+    page.wait_for_selector("text=/^0 of \\d+ prompts/")
+    assert "find=no+such+words" in page.url
+    page.goto(f"{address}/compare")
+    settle(page)
+    page.get_by_role("button", name="Browse prompts").click()
+    page.wait_for_selector("[role=dialog] >> text=/\\d+ of \\d+ prompts/")
