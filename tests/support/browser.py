@@ -95,13 +95,16 @@ def picture(page: Any, path: Path, *, tallest: int = 4000, width: int = WINDOW["
 
 
 def drag_slider(page: Any, index: int) -> None:
-    """Drag the first slider's thumb to one of two far places and let go."""
+    """Drag the first slider's thumb to one of two far places and let go.
+
+    Neither is where a slider begins: at the largest activation, in the middle of its range.
+    """
     track = page.locator("[data-testid=stSlider] [role=group]").first.bounding_box()
     thumb = page.locator("[data-testid=stSliderThumbValue]").first.locator("xpath=..").bounding_box()
     y = track["y"] + track["height"] / 2
     page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
     page.mouse.down()
-    x = track["x"] + track["width"] * (0.5 + 0.4 * (index % 2) + 0.004 * index)
+    x = track["x"] + track["width"] * (0.4 + 0.45 * (index % 2) + 0.004 * index)
     page.mouse.move(x - 4, y)
     page.mouse.move(x, y)
     page.mouse.up()
