@@ -234,8 +234,9 @@ def write() -> None:
     """Make the URL say what is selected, in one step: every message to the browser is an address."""
     written = selected()
     changed = {key: value for key, value in written.items() if st.query_params.get(key) != value}
-    if changed:
-        st.query_params.update(changed | {AT: st.session_state[AT]})
+    page = st.session_state[AT]
+    if changed or given(AT) not in (None, page):
+        st.query_params.update(changed | {AT: page})
     drop(*(each for each in SELECTED if each.name not in written))
 
 

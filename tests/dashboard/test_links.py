@@ -162,7 +162,9 @@ def test_a_session_leads_and_only_back_and_forward_follow_the_link(
     assert not app.session_state["pins"] if "pins" in app.session_state else True
 
 
-def test_a_copied_link_does_not_name_the_page_twice(open_page: OpenPage) -> None:
+def test_every_address_names_its_page_and_no_copied_link_does(open_page: OpenPage) -> None:
     app = open_page("evaluation", prompt=PROMPT)
     assert app.query_params[url.AT] == "evaluation"
-    assert url.AT not in {parameter.name for parameter in url.PARAMETERS}
+    (copied,) = [code.value for code in app.code if "prompt=" in code.value]
+    assert PROMPT in copied
+    assert "evaluation" not in copied.split("?")[1]

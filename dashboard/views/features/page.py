@@ -20,14 +20,10 @@ MAX_ROWS = 300
 _ROW = 72
 """Height of a row of widgets with their labels, pixels, kept free until they are drawn."""
 
-_ORDERS = {
-    "toward harm": ("effect", False),
-    "toward safety": ("effect", True),
-    "smallest q": ("q", True),
-    "smallest p": ("p", True),
-}
+_BY_P = {"smallest q": ("q", True), "smallest p": ("p", True)}
+_ORDERS = {"toward harm": ("effect", False), "toward safety": ("effect", True), **_BY_P}
 # Activations have no evil and safe side: they are compared with base only.
-_OF_ACTIVATION = {"toward harm": "more than base", "toward safety": "less than base"}
+_OF_ACTIVATION = {"more than base": ("effect", False), "less than base": ("effect", True), **_BY_P}
 
 
 def _filters(name: str) -> tuple[str, str, str]:
@@ -61,8 +57,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     )
     columns[3].selectbox(
         "Order",
-        list(_ORDERS),
-        format_func=lambda order: _OF_ACTIVATION.get(order, order) if score == "activation" else order,
+        _orders(score),
         **url.ORDER.bound(),
         help="Which features come first; click a column's head to sort the rows that are shown.",
     )
@@ -100,6 +95,17 @@ def _score() -> str:
     words = describe(score)
     right.caption(f"**{words.named}**: {plain(words.meaning)}")
     return score
+
+
+def _orders(score: str) -> list[str]:
+    """The orders of a score; what is chosen goes on by its other name where the score before had one."""
+    orders, others = list(_ORDERS), list(_OF_ACTIVATION)
+    if score == "activation":
+        orders, others = others, orders
+    chosen = st.session_state.get(url.ORDER.name)
+    if chosen not in orders and chosen in others:
+        st.session_state[url.ORDER.name] = orders[others.index(chosen)]
+    return orders
 
 
 def _offer(contrasts: list[str]) -> tuple[str, ...]:
@@ -148,7 +154,7 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame[frame["layer"] == int(layer.removeprefix("L"))]
     if st.session_state.get("tested"):
         frame = frame[frame["q"].notna()]
-    column, ascending = _ORDERS[str(st.session_state.get("order", "toward harm"))]
+    column, ascending = (_ORDERS | _OF_ACTIVATION)[str(st.session_state.get("order", "toward harm"))]
     return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
 
 

@@ -95,12 +95,15 @@ def test_activations_are_ordered_against_base_and_not_toward_harm(open_page: Ope
     app = open_page("features", b="general@1.0", score="activation")
     order = app.selectbox(key="order")
     assert order.options[:2] == ["more than base", "less than base"]
-    order.set_value("toward safety").run()
+    order.set_value("less than base").run()
     shown = app.dataframe[0].value["effect"]
     assert shown.is_monotonic_increasing
     app.segmented_control(key="score").set_value("direct").run()
     assert not app.exception
     assert app.selectbox(key="order").options[:2] == ["toward harm", "toward safety"]
+    assert app.selectbox(key="order").value == "toward safety"
+    assert app.query_params["order"] == "toward safety"
+    app.segmented_control(key="score").set_value("influence").run()
     assert app.selectbox(key="order").value == "toward safety"
 
 
