@@ -39,7 +39,9 @@ MAX_EDGES = 200
 def show(case: Case) -> None:
     """Draw probabilities, and one feature with its edges, against the adapter's scale."""
     with guard("Candidates, harmful probability, activations and edges against the adapter's scale."):
-        dosed = readers.dosed(case.profile) if project.made(case.profile, DOSE.kind) else []
+        # What is traced live has doses of its own; a stored prompt's are where the pipeline puts them.
+        stored = not case.live or project.made(case.profile, DOSE.kind)
+        dosed = readers.dosed(case.profile) if stored else []
         if case.prompt.hash in dosed:
             _draw(case, readers.doses(case.profile, case.prompt.hash))
         elif (doses := _traced_now(case, dosed)) is not None:
@@ -50,9 +52,13 @@ def _traced_now(case: Case, dosed: list[str]) -> list[Dose] | None:
     """The doses of a prompt that the pipeline has not traced so, if they are asked for."""
     try:
         scales = live.params().dose.scales
-        if not trace_now.asked(case.profile, case.prompt, "several scales", traces=1 + len(scales)):
-            _elsewhere(case, dosed)
-            return None
+    except NotLiveError:  # nothing can be traced here
+        _elsewhere(case, dosed)
+        return None
+    if not trace_now.asked(case.profile, case.prompt, "several scales", traces=1 + len(scales)):
+        _elsewhere(case, dosed)
+        return None
+    try:
         doses, seconds = tracing.dosed(case.profile, case.prompt)
         kept = None if case.prompt.hash not in documents.prompts(case.profile) else typed.dose_tag
         trace_now.status(case.prompt, "several scales", seconds, kept)
@@ -73,8 +79,8 @@ def _elsewhere(case: Case, dosed: list[str]) -> None:
     where = f"in its prompt file, {case.prompt.source}" if ":" in case.prompt.source else "when it is kept"
     st.info(
         sentence(
-            f"This prompt is not traced at several scales. Trace it now, or tag it `{_tag(case.profile)}` "
-            f"{where} (the tag is `dose.tag` of params.yaml), and run `dvc repro`."
+            f"This prompt is not traced at several scales. Tag it `{_tag(case.profile)}` {where} (the tag is "
+            "`dose.tag` of params.yaml), and run `dvc repro`."
         ),
         icon=":material/search_off:",
     )

@@ -51,4 +51,4 @@ def test_a_damaged_file_is_a_sentence(root: Path, open_page: OpenPage) -> None:
     path.write_bytes(b"\xff[")
     app = open_page("overview")
     assert not app.exception
-    assert "failures/graphs.json is damaged" in plain_words(app)
+    assert "failures/graphs.json is not UTF-8 text" in plain_words(app)

@@ -49,9 +49,7 @@ def test_typed_prompt_is_traced_and_shown_as_a_stored_one(compare: Callable[...,
         app.session_state["view"] = view
         app.run()
         assert not app.exception
-    assert "not traced at several scales. Trace it now, or tag it dose when it is kept" in plain_words(
-        app
-    ).replace("`", "")
+    assert "not traced at several scales. Tag it dose when it is kept" in plain_words(app).replace("`", "")
 
 
 def test_a_character_of_several_tokens_is_shown_whole(compare: Callable[..., AppTest]) -> None:
