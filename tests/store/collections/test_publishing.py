@@ -186,7 +186,9 @@ def test_a_killed_writer_leaves_a_whole_store(tmp_path) -> None:
     with writer:
         assert writer.stdout is not None
         writer.stdout.readline()
-        time.sleep(0.3)
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(f".*{ASIDE}")) and time.monotonic() < deadline:
+            time.sleep(0.01)
         writer.send_signal(signal.SIGKILL)
     assert verify(path) == []
     assert _marks(open_collection(path)) in ({1.0}, {2.0})
