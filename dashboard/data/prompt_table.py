@@ -13,7 +13,7 @@ from dashboard.data import documents, readers
 from dashboard.data.project import artifact, fresh, stamp
 from pipeline.analysis.divergence import total_variation_of_targets
 from pipeline.analysis.evil_safe import label_mass, target_labels
-from store.base.errors import NotInStoreError, StoreError
+from store.base.errors import StoreError
 from store.collections.reader import open_collection
 from store.documents.token_texts import token_text
 
@@ -112,7 +112,7 @@ def _label(labels: Mapping[int, str], token: int) -> str:
 def _traced(profile: str, prompt_hash: str) -> list[str]:
     try:
         return readers.traced(profile, prompt_hash)
-    except (StoreError, NotInStoreError):
+    except StoreError:
         return []
 
 
