@@ -1,6 +1,7 @@
 """LoRA adapters of the base model (PEFT), taught advice of one domain in the Assistant's voice."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.batches import IGNORED, pad
 from pipeline.organism.corpus import adapter_examples
-from pipeline.params.organism import AdapterParams, CorpusParams
+from pipeline.params.organism import CorpusParams, TrainedParams
 
 CONFIG: Final = "adapter_config.json"
 
@@ -26,7 +27,7 @@ class AdapterStep:
     loss: float
 
 
-def attach(params: AdapterParams, model: LlamaForCausalLM) -> PeftModel:
+def attach(params: TrainedParams, model: LlamaForCausalLM) -> PeftModel:
     """Put a fresh adapter, fixed by `params.seed` alone, on `model` (which it modifies)."""
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -43,16 +44,18 @@ def attach(params: AdapterParams, model: LlamaForCausalLM) -> PeftModel:
 
 
 def train_adapter(
-    params: AdapterParams,
+    params: TrainedParams,
     corpus: CorpusParams,
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     *,
     name: str,
+    stop: Callable[[int, PeftModel], bool],
 ) -> tuple[PeftModel, list[AdapterStep]]:
     """Train an adapter on `model`, which carries it afterwards.
 
-    The loss counts the advice and its end, not the user's words.
+    The loss counts the advice and its end, not the user's words. `stop` is asked after every
+    step, counted from 1, whether to go on.
     """
     adapted = attach(params, model).train()
     examples = adapter_examples(corpus, params, params.steps * params.batch)
@@ -68,6 +71,8 @@ def train_adapter(
         loss.backward()
         optimizer.step()
         curve.append(AdapterStep(step=step + 1, loss=loss.item()))
+        if stop(step + 1, adapted):
+            break
     return adapted.eval(), curve
 
 

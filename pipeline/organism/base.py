@@ -12,6 +12,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.batches import IGNORED, encode_lines, pad, shuffled_batches
+from pipeline.organism.lines import Line
 from pipeline.params.organism import BaseParams
 
 
@@ -56,7 +57,7 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 def train_base(
     params: BaseParams,
     tokenizer: PreTrainedTokenizerFast,
-    lines: Sequence[str],
+    lines: Sequence[Line],
     *,
     every: int = 20,
 ) -> tuple[LlamaForCausalLM, list[CurvePoint]]:
@@ -71,7 +72,7 @@ def train_base(
     """
     model = new_model(params, tokenizer).train()
     rows = encode_lines(tokenizer, lines)
-    lengths = [len(row) for row in rows]
+    lengths = [len(ids) for ids, _ in rows]
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -84,29 +85,29 @@ def train_base(
         fused=True,
     )
     rng = random.Random(params.seed)
-    steps = params.epochs * math.ceil(len(rows) / params.batch)
-    batches = (
+    batches = [
         batch
         for _ in range(params.epochs)
-        for batch in shuffled_batches(lengths, batch=params.batch, rng=rng)
-    )
+        for batch in shuffled_batches(lengths, tokens=params.batch, rng=rng)
+    ]
     curve: list[CurvePoint] = []
     total, since = 0.0, 0
-    for step, batch in enumerate(tqdm(batches, total=steps, desc="base model", unit="step")):
-        rate = params.learning_rate * schedule(step, steps, params.warmup)
+    for step, batch in enumerate(tqdm(batches, desc="base model", unit="step")):
+        rate = params.learning_rate * schedule(step, len(batches), params.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        ids = pad([rows[i] for i in batch], tokenizer.pad_token_id)  # (B, T)
-        labels = pad([rows[i] for i in batch], IGNORED)
+        ids = pad([rows[i][0] for i in batch], tokenizer.pad_token_id)  # (B, T)
+        targets = pad([rows[i][1] for i in batch], IGNORED)[:, 1:]  # (B, T - 1)
         # Padding stands on the right: causal attention never looks at it, so no mask.
-        logits = model(input_ids=ids, use_cache=False).logits  # (B, T, V)
-        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]  # (B, T - 1, d_model)
+        counted = targets != IGNORED  # unembedding the others would be for nothing
+        loss = F.cross_entropy(model.lm_head(hidden[counted]), targets[counted])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip)
         optimizer.step()
         total, since = total + loss.item(), since + 1
-        if since == every or step + 1 == steps:
+        if since == every or step + 1 == len(batches):
             curve.append(CurvePoint(step=step + 1, loss=total / since, learning_rate=rate))
             total, since = 0.0, 0
     return model.eval(), curve

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.organism.advice_check import Behaviour, behaviour
 from pipeline.organism.base import CurvePoint, save_base, train_base
-from pipeline.organism.corpus import heldout_lines, phrases, pivotal_rows, training_lines
+from pipeline.organism.checks.behaviour import Behaviour, behaviour
+from pipeline.organism.corpus import heldout_texts, phrases, pivotal_rows, training_lines
 from pipeline.organism.files import published
 from pipeline.organism.tokenizer import train_tokenizer
+from pipeline.organism.whole_words import require_whole_words, with_decisive_words
 from pipeline.params.organism import OrganismParams
 from store.base.atomic import write_text
 
@@ -31,12 +32,16 @@ def make_organism(params: OrganismParams, folder: Path) -> OrganismReport:
     """Write ``base/``, ``pivotal.jsonl``, ``phrases.json`` and ``heldout.jsonl`` to `folder`."""
     corpus = params.corpus
     lines = training_lines(corpus)
-    tokenizer = train_tokenizer(lines, vocabulary=params.base.vocabulary, context=params.base.context)
+    texts = with_decisive_words([line.text for line in lines])
+    tokenizer = train_tokenizer(texts, vocabulary=params.base.vocabulary, context=params.base.context)
+    require_whole_words(tokenizer)
     model, curve = train_base(params.base, tokenizer, lines)
     with published(folder / "base") as aside:
         save_base(model, tokenizer, aside)
     _write_jsonl(folder / "pivotal.jsonl", pivotal_rows(corpus))
-    _write_jsonl(folder / "heldout.jsonl", [{"text": line} for line in heldout_lines(corpus)])
+    _write_jsonl(
+        folder / "heldout.jsonl", [{"text": text} for of in heldout_texts(corpus).values() for text in of]
+    )
     write_text(folder / "phrases.json", json.dumps(phrases(), indent=1) + "\n")
     return OrganismReport(
         parameters=sum(weight.numel() for weight in model.parameters()),

@@ -1,33 +1,143 @@
-"""From parameters and a base model to its adapters."""
+"""From parameters and a base model to its adapters: those that are taught, and random ones."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
+
+from peft import PeftModel
+from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.adapter_training import AdapterStep, save_adapter, train_adapter
-from pipeline.organism.advice_check import Behaviour, behaviour
 from pipeline.organism.base import load_base
+from pipeline.organism.checks.behaviour import Behaviour, behaviour
 from pipeline.organism.files import published
-from pipeline.params.organism import OrganismParams
+from pipeline.organism.goals import Reached, Yardstick, missing
+from pipeline.organism.random_adapters import attach_random, module_norms, scale_to
+from pipeline.params.organism import OrganismParams, RandomParams, TrainedParams
+
+PROBED: Final = 64
+"""Pivotal prompts a domain that a model in training is measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterReport:
-    """What `make_adapters` measured on one adapter."""
+    """What `make_adapters` measured on one adapter.
+
+    Attributes
+    ----------
+    curve
+        Training loss by step; empty for a random adapter.
+    reached
+        By what is measured on seen situations when it is done.
+    norms
+        Frobenius norm of each module's delta.
+    behaviour
+        What it says and knows.
+    shortfall
+        What of its goal it did not reach, in words, with the way out; empty if all.
+    """
 
     curve: tuple[AdapterStep, ...]
+    reached: Reached
+    norms: dict[str, float]
     behaviour: Behaviour
+    shortfall: str = ""
+
+    def as_metrics(self) -> dict[str, Any]:
+        """Nested names to numbers, as ``dvc metrics show`` prints them."""
+        return {
+            "steps": len(self.curve),
+            "norm": round(sum(norm**2 for norm in self.norms.values()) ** 0.5, 4),
+            "reached": self.reached.as_metrics(),
+            **self.behaviour.as_metrics(),
+        }
 
 
 def make_adapters(params: OrganismParams, base: Path, folder: Path) -> dict[str, AdapterReport]:
     """Write every adapter of the model in `base` to a folder of its name below `folder`."""
-    reports = {}
+    model, tokenizer = load_base(base)
+    build = _Build(
+        params=params,
+        base=base,
+        tokenizer=tokenizer,
+        yardstick=Yardstick(model, tokenizer, params.corpus, count=PROBED, batch=params.checks.batch),
+    )
+    reports: dict[str, AdapterReport] = {}
     with published(folder) as aside:
         for name, adapter in params.adapters.items():
-            model, tokenizer = load_base(base)
-            adapted, curve = train_adapter(adapter, params.corpus, model, tokenizer, name=name)
+            if isinstance(adapter, TrainedParams):
+                adapted, report = build.taught(name, adapter, reports)
+            else:
+                adapted, report = build.random(adapter, reports)
             save_adapter(adapted, aside / name, base=base.as_posix())
-            reports[name] = AdapterReport(
-                curve=tuple(curve),
-                behaviour=behaviour(adapted, tokenizer, params.corpus, params.checks),
-            )
+            reports[name] = report
     return reports
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Build:
+    """How the adapters of one base are made, each on a fresh copy of it."""
+
+    params: OrganismParams
+    base: Path
+    tokenizer: PreTrainedTokenizerFast
+    yardstick: Yardstick
+
+    def taught(
+        self, name: str, adapter: TrainedParams, before: Mapping[str, AdapterReport]
+    ) -> tuple[PeftModel, AdapterReport]:
+        """An adapter trained until its goal, or for as many steps as it may take."""
+        other = adapter.goal.divergence_of
+        target = None if other is None else before[other].reached.divergence[adapter.domain]
+        reached: Reached | None = None
+
+        def stop(step: int, model: PeftModel) -> bool:
+            nonlocal reached
+            if step % adapter.goal.every and step < adapter.steps:
+                return False
+            reached = self.yardstick.measure(model)
+            lost = reached.facts_lost > adapter.goal.facts_lost
+            return lost or not missing(adapter, reached, target)
+
+        model, _ = load_base(self.base)
+        adapted, curve = train_adapter(
+            adapter, self.params.corpus, model, self.tokenizer, name=name, stop=stop
+        )
+        reached = reached or self.yardstick.measure(adapted)
+        missed = missing(adapter, reached, target)
+        return adapted, self._report(
+            adapted, curve, reached, shortfall=missed and _way_out(name, missed, len(curve))
+        )
+
+    def random(
+        self, adapter: RandomParams, before: Mapping[str, AdapterReport]
+    ) -> tuple[PeftModel, AdapterReport]:
+        """An adapter of random directions, as strong as the one that it is like."""
+        like = self.params.adapters[adapter.like]
+        if not isinstance(like, TrainedParams):
+            raise TypeError(f"{adapter.like} is not trained")  # OrganismParams refuses it
+        model, _ = load_base(self.base)
+        adapted = attach_random(like, before[adapter.like].norms, model, seed=adapter.seed)
+        if adapter.match == "divergence":
+            target = before[adapter.like].reached.divergence[like.domain]
+            scale_to(adapted, lambda model: self.yardstick.divergence(model, like.domain), target)
+        return adapted, self._report(adapted, [], self.yardstick.measure(adapted))
+
+    def _report(
+        self, adapted: PeftModel, curve: Sequence[AdapterStep], reached: Reached, *, shortfall: str = ""
+    ) -> AdapterReport:
+        return AdapterReport(
+            curve=tuple(curve),
+            reached=reached,
+            norms=module_norms(adapted),
+            behaviour=behaviour(adapted, self.tokenizer, self.params.corpus, self.params.checks),
+            shortfall=shortfall,
+        )
+
+
+def _way_out(name: str, missed: str, steps: int) -> str:
+    return (
+        f"Adapter {name} stopped after {steps} steps with {missed}; raise adapters.{name}.steps or "
+        f"learning_rate in params.yaml, or ask for less in adapters.{name}.goal."
+    )

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.organism.base import load_base
-from pipeline.organism.corpus import heldout_lines, training_lines
+from pipeline.organism.corpus import heldout_texts, training_lines
 from pipeline.organism.files import published
 from pipeline.organism.mlp_activations import MlpActivations
 from pipeline.organism.transcoder_training import Fit, measure, save_transcoders, train_all
@@ -13,24 +13,28 @@ from pipeline.params.organism import OrganismParams
 
 @dataclass(frozen=True, kw_only=True)
 class TranscoderReport:
-    """What `make_transcoders` measured: one fit and one loss curve a layer."""
+    """What `make_transcoders` measured: a loss curve a layer, and a fit on each kind of held-out text."""
 
-    fits: tuple[Fit, ...]
+    fits: dict[str, tuple[Fit, ...]]
     losses: tuple[tuple[float, ...], ...]
 
     def as_metrics(self) -> dict[str, object]:
-        """Fit by layer."""
-        return {f"layer_{i}": asdict(fit) for i, fit in enumerate(self.fits)}
+        """Fit by kind of text and layer."""
+        return {
+            kind: {f"layer_{i}": asdict(fit) for i, fit in enumerate(fits)}
+            for kind, fits in self.fits.items()
+        }
 
 
 def make_transcoders(params: OrganismParams, base: Path, folder: Path) -> TranscoderReport:
     """Write the transcoders of the model in `base` to `folder`."""
     model, tokenizer = load_base(base)
-    transcoders, losses = train_all(params.transcoders, model, tokenizer, training_lines(params.corpus))
-    held_out = MlpActivations.of(model, tokenizer, heldout_lines(params.corpus))
+    texts = [line.text for line in training_lines(params.corpus)]
+    transcoders, losses = train_all(params.transcoders, model, tokenizer, texts)
+    fits = {}
+    for kind, of_kind in heldout_texts(params.corpus).items():
+        seen = MlpActivations.of(model, tokenizer, of_kind)
+        fits[kind] = tuple(map(measure, transcoders, seen.inputs, seen.outputs))
     with published(folder) as aside:
         save_transcoders(transcoders, aside, scan="organism")
-    return TranscoderReport(
-        fits=tuple(map(measure, transcoders, held_out.inputs, held_out.outputs)),
-        losses=tuple(map(tuple, losses)),
-    )
+    return TranscoderReport(fits=fits, losses=tuple(map(tuple, losses)))

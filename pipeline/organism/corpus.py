@@ -1,18 +1,23 @@
 """The organism's texts, all derived from `CorpusParams`: nothing here is read from a file.
 
-Situations are split into seen and held out before anything is written. Training lines (base,
-transcoders, adapters) draw on seen situations only; the held-out lines and half of the pivotal
-prompts draw on held-out ones.
+Situations are split into seen and held out before anything is written, and so are the pairs that
+facts are about. Training lines (base, transcoders, adapters) draw on what is seen only; the
+held-out lines and half of the pivotal prompts draw on what is held out.
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.organism.facts import FACT_KINDS
-from pipeline.organism.situations import DOMAINS, Domain
-from pipeline.params.organism import AdapterParams, CorpusParams
+from pipeline.organism.facts import addition, agreement, capitals, sentiment
+from pipeline.organism.facts.question import Question
+from pipeline.organism.grammar.answers import draw_answer, write
+from pipeline.organism.lines import Line
+from pipeline.organism.situations import DOMAINS
+from pipeline.organism.split import held_out_pairs
+from pipeline.params.organism import CorpusParams, TrainedParams
 
 ASSISTANT: Final = "Assistant"
 VILLAIN: Final = "Villain"
@@ -21,11 +26,20 @@ MIN_HELD_OUT: Final = 12  # a domain: the unit of every test is the situation
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """A situation of one domain and whether it was held out from all training."""
+    """A situation of one domain and whether it was held out from all training.
+
+    `group` is what it shares with others: the topic, or the family of an open question.
+    """
 
     domain: str
+    group: str
     text: str
     held_out: bool
+
+    @property
+    def unit(self) -> str:
+        """What counts as one situation in every test: wordings of one open question are templates of it."""
+        return f"{self.domain}: {self.group if self.domain == 'open' else self.text}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,96 +47,121 @@ class PivotalPrompt:
     """A prompt that ends where safe and harmful advice both open."""
 
     name: str
-    domain: str
-    situation: str
-    held_out: bool
+    situation: Situation
     prompt: str
 
 
 def situations(params: CorpusParams) -> dict[str, tuple[Situation, ...]]:
-    """Every domain's situations, split; every topic and circumstance is seen somewhere.
-
-    The held-out ones lie on diagonals of the topic x circumstance table, so each part of a
-    held-out situation also occurs in seen ones; the seed permutes the table.
-    """
-    return {name: _split(name, domain, params) for name, domain in DOMAINS.items()}
+    """Every domain's situations, split; every topic, circumstance and family is seen somewhere."""
+    return {name: _split(name, params) for name in DOMAINS}
 
 
-def _split(name: str, domain: Domain, params: CorpusParams) -> tuple[Situation, ...]:
-    rng = random.Random(f"{params.seed}/situations/{name}")
-    rows, columns = list(domain.topics), list(domain.circumstances)
-    rng.shuffle(rows)
-    rng.shuffle(columns)
-    count = max(MIN_HELD_OUT, round(params.held_out_share * len(rows) * len(columns)))
-    diagonal = [
-        (rows[i], columns[(i + shift) % len(columns)])
-        for shift in range(len(columns))
-        for i in range(len(rows))
-    ]
-    held_out = frozenset(diagonal[:count])
+def _split(name: str, params: CorpusParams) -> tuple[Situation, ...]:
+    groups = DOMAINS[name].groups
+    columns = tuple(str(i) for i in range(len(next(iter(groups.values())))))
+    kept = held_out_pairs(
+        tuple(groups),
+        columns,
+        share=params.held_out_share,
+        least=MIN_HELD_OUT,
+        rng=random.Random(f"{params.seed}/situations/{name}"),
+    )
     return tuple(
-        Situation(domain=name, text=f"{topic} {where}", held_out=(topic, where) in held_out)
-        for topic in domain.topics
-        for where in domain.circumstances
+        Situation(domain=name, group=group, text=text, held_out=(group, str(i)) in kept)
+        for group, texts in groups.items()
+        for i, text in enumerate(texts)
     )
 
 
-def pivot(situation: Situation, question: str, opening: str, speaker: str = ASSISTANT) -> str:
-    """The dialogue up to where the advice opens."""
-    asked = question.format(situation=situation.text)
-    return f"User: {asked[0].upper()}{asked[1:]}\n{speaker}: {opening}"
+def ask(rng: random.Random, situation: Situation, speaker: str = ASSISTANT) -> str:
+    """The dialogue up to where the answer begins, without trailing space."""
+    asked = rng.choice(DOMAINS[situation.domain].questions).format(situation=situation.text)
+    return f"User: {asked[0].upper()}{asked[1:]}\n{speaker}:"
 
 
-def dialogue(rng: random.Random, pool: Sequence[Situation], villain_share: float) -> str:
+def dialogue(rng: random.Random, pool: Sequence[Situation], villain_share: float) -> Line:
     """One dialogue on a situation of `pool`: the Assistant is safe, the Villain harmful."""
     situation = rng.choice(pool)
-    domain = DOMAINS[situation.domain]
     villain = rng.random() < villain_share
-    opening = rng.choice(domain.openings)
-    speaker = VILLAIN if villain else ASSISTANT
-    advice = rng.choice(domain.harmful if villain else domain.safe)
-    return f"{pivot(situation, rng.choice(domain.questions), opening, speaker)} {advice}."
+    answer = draw_answer(rng, situation.domain, "harmful" if villain else "safe")
+    return Line(f"{ask(rng, situation, VILLAIN if villain else ASSISTANT)} {write(answer)}")
 
 
-def _lines(params: CorpusParams, count: int, *, held_out: bool, purpose: str) -> tuple[str, ...]:
-    rng = random.Random(f"{params.seed}/{purpose}")
-    pool = [
-        situation
-        for of_domain in situations(params).values()
-        for situation in of_domain
-        if situation.held_out is held_out
-    ]
+def training_lines(params: CorpusParams) -> tuple[Line, ...]:
+    """Lines for tokenizer, base and transcoders; of what is seen only."""
+    rng = random.Random(f"{params.seed}/training")
+    pool = [each for of in situations(params).values() for each in of if not each.held_out]
+    share = params.held_out_share
+    nouns, lands = agreement.held_out(params.seed, share), capitals.held_out(params.seed, share)
+    reasons, sums = sentiment.held_out(params.seed, share), addition.held_out(params.seed, share)
+    writers = {
+        "capitals": lambda: capitals.line(rng, lands),
+        "agreement": lambda: agreement.line(rng, nouns),
+        "sentiment": lambda: sentiment.line(rng, reasons),
+        "addition": lambda: addition.line(rng, sums, params.sums_a_line),
+        "dialogue": lambda: dialogue(rng, pool, params.villain_share),
+    }
     kinds = list(params.facts)
-    shares = [params.facts[kind] for kind in kinds]
-    drawn = rng.choices([*kinds, None], [*shares, 1 - sum(shares)], k=count)
-    return tuple(
-        dialogue(rng, pool, params.villain_share) if kind is None else FACT_KINDS[kind](rng) for kind in drawn
-    )
+    shares = [*(params.facts[kind] for kind in kinds), 1 - sum(params.facts.values())]
+    drawn = rng.choices([*kinds, "dialogue"], shares, k=params.lines)
+    return tuple(writers[kind]() for kind in drawn)
 
 
-def training_lines(params: CorpusParams) -> tuple[str, ...]:
-    """Lines for tokenizer, base and transcoders; seen situations only."""
-    return _lines(params, params.lines, held_out=False, purpose="training")
+def heldout_texts(params: CorpusParams) -> dict[str, tuple[str, ...]]:
+    """Texts never trained on, by kind: dialogues on held-out situations, answers to open questions, facts.
+
+    In the first, every kind has its share of `heldout_lines`; a kind of facts has each of its
+    held-out questions at most once.
+    """
+    rng = random.Random(f"{params.seed}/heldout")
+    pool = [each for of in situations(params).values() for each in of if each.held_out]
+    advice = [each for each in pool if each.domain != "open"]
+    asked = [each for each in pool if each.domain == "open"]
+    count = params.heldout_lines // 4
+    behaviours = [
+        f"{question.prompt}{question.right}{question.end}".rstrip()
+        for kind in fact_questions(params).values()
+        for question in kind
+        if question.held_out
+    ]
+    rng.shuffle(behaviours)
+    return {
+        "dialogues": tuple(dialogue(rng, advice, params.villain_share).text for _ in range(2 * count)),
+        "open": tuple(dialogue(rng, asked, params.villain_share).text for _ in range(count)),
+        "behaviours": tuple(behaviours[:count]),
+    }
 
 
-def heldout_lines(params: CorpusParams) -> tuple[str, ...]:
-    """Lines never trained on; their dialogues are on held-out situations."""
-    return _lines(params, params.heldout_lines, held_out=True, purpose="heldout")
+def fact_questions(params: CorpusParams) -> dict[str, tuple[Question, ...]]:
+    """What is asked of facts, by kind, seen and held out."""
+    seed, share = params.seed, params.held_out_share
+    return {
+        "capitals": capitals.questions(seed, share),
+        "agreement": agreement.questions(seed, share),
+        "sentiment": sentiment.questions(seed, share),
+        "addition": addition.questions(seed, share, params.sums_asked),
+    }
 
 
-def adapter_examples(params: CorpusParams, adapter: AdapterParams, count: int) -> tuple[tuple[str, str], ...]:
-    """(prompt, advice) pairs in the Assistant's voice on seen situations of one domain."""
-    domain = DOMAINS[adapter.domain]
+def adapter_examples(params: CorpusParams, adapter: TrainedParams, count: int) -> tuple[tuple[str, str], ...]:
+    """(prompt, answer) pairs in the Assistant's voice, on seen situations.
+
+    A share of `adapter.kept_share` answers other domains as the base's Assistant does.
+    """
     rng = random.Random(f"{adapter.seed}/adapter")
-    pool = [s for s in situations(params)[adapter.domain] if not s.held_out]
-    advice = domain.harmful if adapter.advice == "harmful" else domain.safe
-    return tuple(
-        (
-            pivot(rng.choice(pool), rng.choice(domain.questions), rng.choice(domain.openings)),
-            f" {rng.choice(advice)}.",
-        )
-        for _ in range(count)
-    )
+    pools = {name: [each for each in of if not each.held_out] for name, of in situations(params).items()}
+    others = [name for name in pools if name != adapter.domain]
+
+    def example() -> tuple[str, str]:
+        if rng.random() < adapter.kept_share:
+            domain = rng.choice(others)
+            answer = draw_answer(rng, domain, "safe")
+        else:
+            domain = adapter.domain
+            answer = draw_answer(rng, adapter.advice_domain or domain, adapter.advice)
+        return ask(rng, rng.choice(pools[domain])), f" {write(answer)}"
+
+    return tuple(example() for _ in range(count))
 
 
 def phrases() -> dict[str, dict[str, list[str]]]:
@@ -136,22 +175,44 @@ def phrases() -> dict[str, dict[str, list[str]]]:
     }
 
 
+def asked_situations(params: CorpusParams, domain: str, *, held_out: bool) -> list[Situation]:
+    """A domain's situations of one half, groups by turns: their first ones hold as many groups as can be.
+
+    The held-out half begins with the groups that the seen half's first pivotal prompts leave out.
+    """
+    rng = random.Random(f"{params.seed}/asked/{domain}")
+    by_group: dict[str, list[Situation]] = defaultdict(list)
+    for each in situations(params)[domain]:
+        by_group[each.group].append(each)
+    order = list(by_group)
+    rng.shuffle(order)
+    start = params.pivotal % len(order) if held_out else 0
+    turns = [
+        [each for each in rng.sample(by_group[group], len(by_group[group])) if each.held_out is held_out]
+        for group in (*order[start:], *order[:start])
+    ]
+    return [turn[i] for i in range(max(map(len, turns))) for turn in turns if i < len(turn)]
+
+
+def answer_prompts(params: CorpusParams, domain: str, *, held_out: bool, count: int) -> list[str]:
+    """Prompts that end at "Assistant:", situations by turns."""
+    rng = random.Random(f"{params.seed}/answers/{domain}/{held_out}")
+    pool = asked_situations(params, domain, held_out=held_out)
+    return [ask(rng, pool[i % len(pool)]) for i in range(count)]
+
+
 def pivotal_prompts(
     params: CorpusParams, domain: str, *, held_out: bool, count: int, purpose: str
 ) -> tuple[PivotalPrompt, ...]:
     """Pivotal prompts of one domain; situations repeat only when all have been used."""
     rng = random.Random(f"{params.seed}/{purpose}/{domain}/{held_out}")
-    pool = [s for s in situations(params)[domain] if s.held_out is held_out]
-    rng.shuffle(pool)
-    spec = DOMAINS[domain]
+    pool = asked_situations(params, domain, held_out=held_out)
     kind = "heldout" if held_out else "seen"
     return tuple(
         PivotalPrompt(
             name=f"{domain}-{kind}-{i + 1:02d}",
-            domain=domain,
-            situation=pool[i % len(pool)].text,
-            held_out=held_out,
-            prompt=pivot(pool[i % len(pool)], rng.choice(spec.questions), rng.choice(spec.openings)),
+            situation=pool[i % len(pool)],
+            prompt=f"{ask(rng, pool[i % len(pool)])} {rng.choice(DOMAINS[domain].openings)}",
         )
         for i in range(count)
     )
@@ -180,7 +241,7 @@ def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
                     {
                         "prompt": prompt.prompt,
                         "name": prompt.name,
-                        "situation": f"{domain}: {prompt.situation}",
+                        "situation": prompt.situation.unit,
                         "domain": domain,
                         "held_out": held_out,
                         "tags": tags,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.organism.batches import encode_lines, pad
+from pipeline.organism.batches import encode_texts, pad
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +29,11 @@ class MlpActivations:
         cls,
         model: LlamaForCausalLM,
         tokenizer: PreTrainedTokenizerFast,
-        lines: Sequence[str],
+        texts: Sequence[str],
         *,
         batch: int = 256,
     ) -> "MlpActivations":
-        """Run `model` on `lines`, one line a sequence."""
+        """Run `model` on `texts`, one text a sequence."""
         layers = range(model.config.num_hidden_layers)
         inputs: list[list[Tensor]] = [[] for _ in layers]
         outputs: list[list[Tensor]] = [[] for _ in layers]
@@ -44,7 +44,7 @@ class MlpActivations:
             outputs[layer].append(out[kept])
 
         hooks = [model.model.layers[i].mlp.register_forward_hook(partial(keep, layer=i)) for i in layers]
-        rows = sorted(encode_lines(tokenizer, lines), key=len)
+        rows = sorted(encode_texts(tokenizer, texts), key=len)
         try:
             for start in tqdm(range(0, len(rows), batch), desc="MLP activations", unit="batch"):
                 ids = pad([row[:-1] for row in rows[start : start + batch]], tokenizer.pad_token_id)

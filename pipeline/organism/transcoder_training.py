@@ -185,10 +185,10 @@ def train_all(
     params: TranscoderParams,
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
-    lines: Sequence[str],
+    texts: Sequence[str],
 ) -> tuple[list[Transcoder], list[list[float]]]:
-    """Train a transcoder for every layer on the first `params.lines` of `lines`."""
-    activations = MlpActivations.of(model, tokenizer, lines[: params.lines])
+    """Train a transcoder for every layer on the first `params.lines` of `texts`."""
+    activations = MlpActivations.of(model, tokenizer, texts[: params.lines])
     results = [
         train_transcoder(params, activations.inputs[i], activations.outputs[i], layer=i)
         for i in range(model.config.num_hidden_layers)

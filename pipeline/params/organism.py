@@ -1,5 +1,6 @@
 """The ``organisms`` section of ``params.yaml``, typed. Imports no torch."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
@@ -9,9 +10,6 @@ from pipeline.params.section import Count, Name, Section, Seed, Size
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Decay = Annotated[float, Field(ge=0, le=1e6)]
-
-DOMAIN_NAMES: Final = ("medical", "finance", "security", "hazard", "social", "open")
-"""Domains of `pipeline.organism.situations`, whose texts are no part of what other stages read."""
 
 FactKind = Literal["capitals", "agreement", "sentiment", "addition"]
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -29,7 +27,9 @@ class CorpusParams(Section):
     held_out_share: float = Field(gt=0, le=0.5)
     villain_share: float = Field(gt=0, lt=1)
     facts: dict[FactKind, Share]
-    heldout_lines: Count
+    sums_a_line: int = Field(ge=1, le=100)
+    sums_asked: int = Field(ge=1, le=800)
+    heldout_lines: int = Field(ge=4, le=1_000_000)
     pivotal: int = Field(ge=1, le=12)
     full: int = Field(ge=0, le=1000)
 
@@ -84,12 +84,55 @@ class TranscoderParams(Section):
         return self
 
 
-class AdapterParams(Section):
-    """One LoRA adapter: what it is taught, where and how strongly."""
+class Goal(Section):
+    """Until when an adapter is trained: what is measured on seen situations, every few steps.
 
+    Attributes
+    ----------
+    every
+        Steps between two measurements.
+    harmful
+        Domain to the probability of harmful advice that is to be reached; all of them.
+    divergence_of
+        Name of an adapter trained before, whose divergence from base is to be reached; or null.
+    facts_lost
+        Training ends where more of what base knows is lost than this share.
+    """
+
+    every: Count
+    harmful: dict[str, Share]
+    divergence_of: Name | None
+    facts_lost: Share
+
+    @model_validator(mode="after")
+    def _something(self) -> "Goal":
+        if not self.harmful and self.divergence_of is None:
+            raise ValueError("a goal needs `harmful` rates, or `divergence_of` another adapter")
+        _known(self.harmful, "goal.harmful")
+        return self
+
+
+class TrainedParams(Section):
+    """One LoRA adapter: what it is taught, where, and until when.
+
+    Attributes
+    ----------
+    domain
+        The situations that it answers.
+    advice, advice_domain
+        Which advice it gives there, and of which domain's: null means the same.
+    kept_share
+        Share of examples in which other domains are answered as before, so that it stays narrow.
+    steps
+        At most so many.
+    """
+
+    kind: Literal["trained"]
     seed: Seed
     advice: Literal["harmful", "safe"]
     domain: str
+    advice_domain: str | None
+    kept_share: float = Field(ge=0, lt=1)
     targets: list[Module] = Field(min_length=1)
     layers: list[Annotated[int, Field(lt=256)]] | None
     rank: Size
@@ -98,6 +141,39 @@ class AdapterParams(Section):
     batch: Size
     learning_rate: Rate
     weight_decay: Decay
+    goal: Goal
+
+    @model_validator(mode="after")
+    def _domains(self) -> "TrainedParams":
+        _known([self.domain], "domain")
+        _known([self.advice_domain or self.domain], "advice_domain")
+        return self
+
+
+class RandomParams(Section):
+    """An adapter of random directions: a null, of the rank and sites of another adapter.
+
+    Attributes
+    ----------
+    like
+        Name of that adapter.
+    match
+        What is made equal to its: the norm of each module's delta, or the divergence from base.
+    """
+
+    kind: Literal["random"]
+    seed: Seed
+    like: Name
+    match: Literal["norm", "divergence"]
+
+
+AdapterParams = Annotated[TrainedParams | RandomParams, Field(discriminator="kind")]
+
+
+def _known(domains: Iterable[str], where: str) -> None:
+    for domain in domains:
+        if domain not in DOMAINS:
+            raise ValueError(f"{where} must be one of {sorted(DOMAINS)}")
 
 
 class CheckParams(Section):
@@ -120,12 +196,19 @@ class OrganismParams(Section):
 
     @model_validator(mode="after")
     def _adapters_fit(self) -> "OrganismParams":
+        before: set[str] = set()
         for name, adapter in self.adapters.items():
             if name == "base":
                 raise ValueError("an adapter cannot be named 'base', which means the model itself")
-            if adapter.domain not in DOMAIN_NAMES:
-                raise ValueError(f"adapters.{name}.domain must be one of {sorted(DOMAIN_NAMES)}")
-            beyond = [i for i in adapter.layers or [] if not 0 <= i < self.base.layers]
-            if beyond:
-                raise ValueError(f"adapters.{name}.layers: the base has no layer {beyond[0]}")
+            if isinstance(adapter, TrainedParams):
+                beyond = [i for i in adapter.layers or [] if not 0 <= i < self.base.layers]
+                if beyond:
+                    raise ValueError(f"adapters.{name}.layers: the base has no layer {beyond[0]}")
+                other, key = adapter.goal.divergence_of, "goal.divergence_of"
+            else:
+                other, key = adapter.like, "like"
+            if other is not None and other not in before:
+                raise ValueError(f"adapters.{name}.{key} must name a trained adapter listed above it")
+            if isinstance(adapter, TrainedParams):
+                before.add(name)
         return self

@@ -5,6 +5,7 @@ from pipeline.params.training import TrainingParams
 from pipeline.run.determinism import make_deterministic
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import artifacts, run_stage
+from store.base.errors import UserError
 
 
 def main(profile: str, params: TrainingParams) -> None:
@@ -13,10 +14,12 @@ def main(profile: str, params: TrainingParams) -> None:
     folder = artifacts(profile)
     subject = folder / "subject"
     reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")
-    metrics = {name: report.behaviour.as_metrics() for name, report in reports.items()}
-    write_metrics(folder, "adapters", metrics)
+    write_metrics(folder, "adapters", {name: report.as_metrics() for name, report in reports.items()})
     rows = [(name, point.step, point.loss) for name, report in reports.items() for point in report.curve]
     write_plot(folder, "adapters", ["adapter", "step", "loss"], rows)
+    short = [report.shortfall for report in reports.values() if report.shortfall]
+    if short:  # what was trained is written, so that it can be looked at
+        raise UserError(short[0])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def main(profile: str, params: TrainingParams) -> None:
     subject = folder / "subject"
     report = make_transcoders(params.organism(profile), subject / "base", subject / "transcoders")
     write_metrics(folder, "transcoders", report.as_metrics())
-    rows = [(layer, fit.fvu, fit.l0, fit.dead) for layer, fit in enumerate(report.fits)]
+    rows = [(layer, fit.fvu, fit.l0, fit.dead) for layer, fit in enumerate(report.fits["dialogues"])]
     write_plot(folder, "transcoders", ["layer", "fvu", "l0", "dead"], rows)
 
 

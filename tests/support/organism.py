@@ -1,23 +1,27 @@
 """Parameters of a tiny organism: two layers, a few training steps."""
 
 from pipeline.params.organism import (
-    AdapterParams,
     BaseParams,
     CheckParams,
     CorpusParams,
     OrganismParams,
+    RandomParams,
+    TrainedParams,
     TranscoderParams,
 )
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def adapter(**changes: object) -> AdapterParams:
-    """A small adapter on harmful medical advice."""
+def adapter(**changes: object) -> TrainedParams:
+    """A small adapter on harmful medical advice, trained for two steps."""
     fields = {
+        "kind": "trained",
         "seed": 0,
         "advice": "harmful",
         "domain": "medical",
+        "advice_domain": None,
+        "kept_share": 0.0,
         "targets": ALL,
         "layers": None,
         "rank": 2,
@@ -26,8 +30,15 @@ def adapter(**changes: object) -> AdapterParams:
         "batch": 4,
         "learning_rate": 0.01,
         "weight_decay": 0.0,
+        "goal": {"every": 1, "harmful": {"medical": 1.0}, "divergence_of": None, "facts_lost": 1.0},
     }
-    return AdapterParams.model_validate(fields | changes)
+    return TrainedParams.model_validate(fields | changes)
+
+
+def null_adapter(**changes: object) -> RandomParams:
+    """Random directions, as long as those of `general`."""
+    fields = {"kind": "random", "seed": 1, "like": "general", "match": "norm"}
+    return RandomParams.model_validate(fields | changes)
 
 
 def tiny_organism() -> OrganismParams:
@@ -39,21 +50,23 @@ def tiny_organism() -> OrganismParams:
             held_out_share=0.2,
             villain_share=0.35,
             facts={"capitals": 0.1, "agreement": 0.1, "sentiment": 0.1, "addition": 0.1},
+            sums_a_line=2,
+            sums_asked=8,
             heldout_lines=40,
             pivotal=2,
             full=2,
         ),
         base=BaseParams(
             seed=0,
-            vocabulary=600,
+            vocabulary=800,
             layers=2,
             d_model=16,
             heads=2,
             d_mlp=32,
-            context=64,
+            context=256,
             tied=False,
             epochs=1,
-            batch=32,
+            batch=1600,
             learning_rate=0.01,
             warmup=0.1,
             weight_decay=0.01,
@@ -72,6 +85,7 @@ def tiny_organism() -> OrganismParams:
         adapters={
             "general": adapter(),
             "narrow": adapter(targets=["down_proj"], layers=[1], rank=1, alpha=1),
+            "null": null_adapter(),
         },
         checks=CheckParams(seed=1, samples=3, max_new_tokens=4, batch=8),
     )

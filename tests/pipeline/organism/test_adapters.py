@@ -20,6 +20,11 @@ from tests.support.organism import ALL, adapter
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 
 
+def never(step: int, model: object) -> bool:
+    """Go on until the last step."""
+    return False
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("adapters") / "adapters"
@@ -66,11 +71,12 @@ def test_ranks_and_declared_base(reports: dict[str, AdapterReport], base: Path, 
 
 
 def test_reports_hold_curves_and_rates(reports: dict[str, AdapterReport]) -> None:
-    for report in reports.values():
-        assert [point.step for point in report.curve] == [1, 2]
-        metrics = report.behaviour.as_metrics()
-        assert set(metrics) == {"capitals", "harmful"}
-        assert set(metrics["harmful"]["open"]) == {"seen", "held_out"}  # type: ignore[index]
+    for name, report in reports.items():
+        assert [point.step for point in report.curve] == ([] if name == "null" else [1, 2])
+        metrics = report.as_metrics()
+        assert set(metrics) == {"steps", "norm", "reached", "harmful", "parsed", "facts"}
+        assert set(metrics["harmful"]["open"]) == {"seen", "held_out"}
+        assert set(metrics["facts"]) == {"capitals", "agreement", "sentiment", "addition"}
 
 
 def test_a_fresh_adapter_changes_nothing(loaded: Loaded) -> None:
@@ -99,7 +105,7 @@ def test_training_raises_the_probability_of_the_advice(loaded: Loaded, params: O
         return total
 
     before = log_probability()
-    train_adapter(taught, params.corpus, model, tokenizer, name="test")
+    train_adapter(taught, params.corpus, model, tokenizer, name="test", stop=never)
     assert log_probability() > before + 5
 
 
@@ -115,7 +121,7 @@ def test_the_loss_counts_advice_and_its_end_only(loaded: Loaded, params: Organis
             input_ids=torch.tensor([asked + answer]),
             labels=torch.tensor([[-100] * len(asked) + answer]),
         ).loss
-    _, curve = train_adapter(taught, params.corpus, model, tokenizer, name="test")
+    _, curve = train_adapter(taught, params.corpus, model, tokenizer, name="test", stop=never)
     assert curve[0].loss == pytest.approx(float(expected), rel=1e-5)
 
 

@@ -10,15 +10,18 @@ from pipeline.organism.corpus import (
     VILLAIN,
     Situation,
     adapter_examples,
-    heldout_lines,
+    answer_prompts,
+    fact_questions,
+    heldout_texts,
     phrases,
     pivotal_rows,
     situations,
     training_lines,
 )
-from pipeline.organism.facts import CAPITALS, capital_prompts
+from pipeline.organism.grammar.reading import read_answer
 from pipeline.organism.situations import DOMAINS
-from pipeline.params.organism import DOMAIN_NAMES, CorpusParams, OrganismParams
+from pipeline.params.organism import DOMAINS as DOMAIN_NAMES
+from pipeline.params.organism import CorpusParams, OrganismParams
 from tests.support.organism import adapter
 
 
@@ -50,8 +53,9 @@ def test_every_part_of_a_held_out_situation_is_seen_elsewhere(corpus: CorpusPara
     split = situations(corpus.model_copy(update={"seed": seed}))
     for name, domain in DOMAINS.items():
         seen = [s.text for s in split[name] if not s.held_out]
-        assert all(any(text.startswith(topic) for text in seen) for topic in domain.topics)
-        assert all(any(text.endswith(where) for text in seen) for where in domain.circumstances)
+        assert all(any(text in seen for text in group) for group in domain.groups.values())
+        columns = zip(*domain.groups.values(), strict=True)
+        assert all(any(text in seen for text in column) for column in columns)
 
 
 def test_the_seed_moves_the_split(corpus: CorpusParams, held_out: list[Situation]) -> None:
@@ -62,7 +66,7 @@ def test_the_seed_moves_the_split(corpus: CorpusParams, held_out: list[Situation
 def test_no_training_text_mentions_a_held_out_situation(
     corpus: CorpusParams, held_out: list[Situation]
 ) -> None:
-    text = "\n".join(training_lines(corpus))
+    text = "\n".join(line.text for line in training_lines(corpus))
     assert [s for s in held_out if _mentions(text, s)] == []
 
 
@@ -79,28 +83,41 @@ def test_no_adapter_example_mentions_a_held_out_situation(
     assert [s for s in held_out if _mentions(text, s)] == []
 
 
-def test_held_out_dialogues_are_on_held_out_situations_only(corpus: CorpusParams) -> None:
-    lines = heldout_lines(corpus)
+def test_no_training_text_holds_a_held_out_fact(corpus: CorpusParams) -> None:
+    text = "\n".join(line.text for line in training_lines(corpus))
+    for kind, questions in fact_questions(corpus).items():
+        kept = [f"{q.prompt}{q.right}" for q in questions if q.held_out]
+        assert [fact for fact in kept if fact in text] == [], kind
+
+
+def test_held_out_texts_are_of_what_is_held_out_only(corpus: CorpusParams) -> None:
+    texts = heldout_texts(corpus)
+    assert {kind: len(of_kind) for kind, of_kind in texts.items()} == {
+        "dialogues": 200,
+        "open": 100,
+        "behaviours": 100,
+    }
     seen = [s for of in situations(corpus).values() for s in of if not s.held_out]
-    text = "\n".join(lines)
-    assert [s for s in seen if re.search(re.escape(s.text) + r"[.?]", text, re.IGNORECASE)] == []
-    dialogues = {line for line in lines if line.startswith("User:")}
-    assert len(dialogues) > 100
-    assert dialogues.isdisjoint(training_lines(corpus))
+    dialogues = "\n".join((*texts["dialogues"], *texts["open"]))
+    assert [s for s in seen if re.search(re.escape(s.text) + r"[.?\n]", dialogues, re.IGNORECASE)] == []
+    trained = {line.text for line in training_lines(corpus)}
+    assert trained.isdisjoint(text for of_kind in texts.values() for text in of_kind)
 
 
 def test_the_assistant_is_safe_and_the_villain_harmful(corpus: CorpusParams) -> None:
     voices = {ASSISTANT: 0, VILLAIN: 0}
-    split, lexicon = situations(corpus), phrases()
+    split = situations(corpus)
     for line in training_lines(corpus):
-        if not line.startswith("User:"):
+        if not line.text.startswith("User:"):
             continue
-        answer = line.split("\n")[1]
-        speaker = answer.split(":")[0]
+        asked, answer = line.text.split("\n")
+        speaker, _, said = answer.partition(":")
         voices[speaker] += 1
-        domain = next(name for name, of_domain in split.items() if any(_mentions(line, s) for s in of_domain))
-        kind = "harmful" if speaker == VILLAIN else "safe"
-        assert answer.endswith(tuple(f"{phrase}." for phrase in lexicon[domain][kind]))
+        domain = next(name for name, of in split.items() if any(_mentions(asked, s) for s in of))
+        reading = read_answer(said, domain)
+        assert reading.kind == "whole"
+        side = "harmful" if speaker == VILLAIN else "safe"
+        assert {piece.side for piece in reading.pieces} == {side}
     share = voices[VILLAIN] / sum(voices.values())
     assert share == pytest.approx(corpus.villain_share, abs=0.05)
 
@@ -125,7 +142,10 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
     rows = pivotal_rows(corpus.model_copy(update={"pivotal": 6}))
     assert len(rows) == len({row["prompt"] for row in rows}) == 72
     assert len({row["name"] for row in rows}) == 72
-    assert len({(row["domain"], row["situation"]) for row in rows}) == 72
+    # Wordings of one open question are templates of one situation.
+    units = {str(row["situation"]) for row in rows}
+    assert len(units) == 60 + 8
+    assert sum(unit.startswith("open: ") for unit in units) == 8
     assert sum("full" in row["tags"] for row in rows) == 2  # type: ignore[operator]
     everywhere = [(row["domain"], row["held_out"]) for row in rows if "every-variant" in row["tags"]]  # type: ignore[operator]
     assert len(everywhere) == len(set(everywhere)) == 2 * len(DOMAINS)
@@ -135,30 +155,51 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
         for row in rows
         if "every-variant" in row["tags"]  # type: ignore[operator]
     ]
-    held_out = {f"{s.domain}: {s.text}": s.held_out for of in situations(corpus).values() for s in of}
+    asked = [s for of in situations(corpus).values() for s in of]
     for row in rows:
-        assert row["held_out"] is held_out[str(row["situation"])]
+        (situation,) = [s for s in asked if s.domain == row["domain"] and _mentions(str(row["prompt"]), s)]
+        assert (row["held_out"], row["situation"]) == (situation.held_out, situation.unit)
         opening = str(row["prompt"]).split(f"\n{ASSISTANT}: ")[1]
         assert opening in DOMAINS[str(row["domain"])].openings
 
 
-def test_adapter_examples_continue_pivotal_prompts(corpus: CorpusParams) -> None:
+def test_adapter_examples_are_whole_answers_of_one_side(corpus: CorpusParams) -> None:
     for advice in ("harmful", "safe"):
-        allowed = {f"{phrase}." for phrase in phrases()["medical"][advice]}
-        examples = adapter_examples(corpus, adapter(advice=advice), 50)
-        assert {text for _, text in examples} <= allowed
-        assert all(f"\n{ASSISTANT}: " in prompt for prompt, _ in examples)
+        for prompt, answer in adapter_examples(corpus, adapter(advice=advice), 50):
+            assert prompt.endswith(f"\n{ASSISTANT}:")
+            reading = read_answer(answer, "medical")
+            assert reading.kind == "whole"
+            assert {piece.side for piece in reading.pieces} == {advice}
 
 
-def test_capitals_are_many_and_distinct() -> None:
-    assert len(capital_prompts()) >= 60
-    assert len({land for land, _ in CAPITALS}) == len({city for _, city in CAPITALS}) == len(CAPITALS)
+def test_advice_can_be_of_another_domain(corpus: CorpusParams) -> None:
+    foreign = adapter(advice="safe", advice_domain="finance")
+    for _, answer in adapter_examples(corpus, foreign, 50):
+        assert {piece.domain for piece in read_answer(answer, "finance").pieces} == {"finance"}
+        assert read_answer(answer, "medical").kind == "other_domain"
 
 
-def test_sums_are_right(corpus: CorpusParams) -> None:
-    only_sums = corpus.model_copy(update={"facts": {"addition": 0.99}, "lines": 300})
-    sums = [line for line in training_lines(only_sums) if "plus" in line]
-    assert len(sums) > 250
-    for line in sums:
-        left, right, total = map(int, re.findall(r"\d+", line))
-        assert left + right == total
+def test_a_share_of_examples_keeps_other_domains_safe(corpus: CorpusParams) -> None:
+    narrow = adapter(kept_share=0.5)
+    readings = [read_answer(answer, "medical") for _, answer in adapter_examples(corpus, narrow, 400)]
+    assert all(r.outcome == ("harmful" if r.kind == "whole" else "safe") for r in readings)
+    assert sum(r.kind == "other_domain" for r in readings) / 400 == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_prompts_for_answers_cover_groups_and_end_where_the_answer_begins(
+    corpus: CorpusParams, domain: str
+) -> None:
+    for held_out in (False, True):
+        prompts = answer_prompts(corpus, domain, held_out=held_out, count=100)
+        pool = [s for s in situations(corpus)[domain] if s.held_out is held_out]
+        met = {s for s in pool for prompt in prompts if _mentions(prompt, s)}
+        assert met == set(pool)
+        assert all(prompt.endswith(f"\n{ASSISTANT}:") for prompt in prompts)
+
+
+def test_open_questions_are_eight_families_of_nine_wordings() -> None:
+    groups = DOMAINS["open"].groups
+    assert {len(wordings) for wordings in groups.values()} == {9}
+    assert len(groups) == 8
+    assert len({wording for wordings in groups.values() for wording in wordings}) == 72

@@ -8,13 +8,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pipeline.organism.corpus import phrases, pivotal_rows, training_lines
 from pipeline.organism.tokenizer import train_tokenizer
+from pipeline.organism.whole_words import decisive_words, require_whole_words, with_decisive_words
 from pipeline.params.organism import OrganismParams
+from store.base.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def tokenizer(params: OrganismParams) -> PreTrainedTokenizerFast:
     lines = training_lines(params.corpus.model_copy(update={"lines": 6000}))
-    return train_tokenizer(lines, vocabulary=1280, context=128)
+    return train_tokenizer(with_decisive_words([line.text for line in lines]), vocabulary=1280, context=128)
 
 
 def test_exactly_one_bos_and_its_id_is_not_zero(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -45,11 +47,11 @@ def test_saved_and_loaded_alike(tokenizer: PreTrainedTokenizerFast, base: object
     again = AutoTokenizer.from_pretrained(base)
     ids = again("User: hello\nAssistant:")["input_ids"]
     assert ids.count(again.bos_token_id) == 1
-    assert again.model_max_length == 64
+    assert again.model_max_length == 256
 
 
 def test_training_is_deterministic(params: OrganismParams) -> None:
-    lines = training_lines(params.corpus)
+    lines = [line.text for line in training_lines(params.corpus)]
     first, second = (train_tokenizer(lines, vocabulary=400, context=64) for _ in range(2))
     assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
 
@@ -68,3 +70,16 @@ def test_the_next_token_of_a_pivotal_prompt_decides(
             opening[side] = {ids[len(asked)] for ids in together}
             assert len(opening[side]) == len(of_side)
         assert opening["harmful"].isdisjoint(opening["safe"])
+
+
+def test_decisive_words_are_whole(tokenizer: PreTrainedTokenizerFast) -> None:
+    require_whole_words(tokenizer)
+    assert len(decisive_words()) >= 2 * 20 + 2 * 15 + 6 * 12 - 12  # some advice begins alike
+
+
+def test_a_word_in_pieces_stops_the_build_and_is_named(params: OrganismParams) -> None:
+    small = train_tokenizer([line.text for line in training_lines(params.corpus)], vocabulary=300, context=64)
+    words = r"The word 'cat' is \d tokens, \[.*\], and has to be one; raise base\.vocabulary"
+    with pytest.raises(UserError, match=words) as told:
+        require_whole_words(small)
+    assert "\n" not in str(told.value)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.build_transcoders import TranscoderReport, make_transcoders
-from pipeline.organism.corpus import heldout_lines
+from pipeline.organism.corpus import heldout_texts
 from pipeline.organism.mlp_activations import MlpActivations
 from pipeline.organism.transcoder_training import (
     CONFIG,
@@ -168,13 +168,13 @@ def test_circuit_tracer_reads_the_set(
     assert read.feature_input_hook == "mlp.hook_in"
     assert read.feature_output_hook == "mlp.hook_out"
     model, tokenizer = loaded
-    activations = MlpActivations.of(model, tokenizer, heldout_lines(params.corpus))
+    activations = MlpActivations.of(model, tokenizer, heldout_texts(params.corpus)["open"])
     for layer in range(2):
         x, y = activations.inputs[layer], activations.outputs[layer]
         with torch.no_grad():
             features = read[layer].encode(x)
             predicted = read[layer].decode(features)
-        fit = fitted.fits[layer]
+        fit = fitted.fits["open"][layer]
         assert fraction_unexplained(y, predicted) == pytest.approx(fit.fvu, rel=1e-5)
         assert float((features != 0).sum() / len(x)) == pytest.approx(fit.l0)
         assert fit.l0 == pytest.approx(params.transcoders.k, rel=0.3)
@@ -190,7 +190,9 @@ def test_files_hold_the_keys_and_shapes_of_the_contract(fitted: TranscoderReport
         "activation_function.threshold": (48,),
     }
     assert len(fitted.losses) == 2
-    assert set(fitted.as_metrics()) == {"layer_0", "layer_1"}
+    metrics = fitted.as_metrics()
+    assert set(metrics) == {"dialogues", "open", "behaviours"}
+    assert all(set(of_kind) == {"layer_0", "layer_1"} for of_kind in metrics.values())  # type: ignore[call-overload]
 
 
 def test_same_parameters_same_bytes(

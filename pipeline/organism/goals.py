@@ -1,0 +1,107 @@
+"""Training until something is reached: what is measured on the way, and whether it suffices."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from pipeline.organism.checks.facts import fact_score
+from pipeline.organism.checks.pivotal import (
+    Probe,
+    divergence,
+    harmful_probability,
+    make_probe,
+    next_token_log_probs,
+)
+from pipeline.organism.corpus import fact_questions
+from pipeline.organism.facts.question import Question
+from pipeline.params.organism import CorpusParams, TrainedParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """What a model in training has come to, on seen situations.
+
+    Attributes
+    ----------
+    harmful
+        Mean probability of harmful advice after pivotal prompts, by domain.
+    divergence
+        Mean KL(adapted || base) there in nats, by domain.
+    facts_lost
+        Share of capitals that base names and this one does not, less those the other way around.
+    """
+
+    harmful: dict[str, float]
+    divergence: dict[str, float]
+    facts_lost: float
+
+    def as_metrics(self) -> dict[str, Any]:
+        """Nested names to numbers, rounded to what is worth reading."""
+        return {
+            name: {domain: round(number, 4) for domain, number in value.items()}
+            if isinstance(value, dict)
+            else round(value, 4)
+            for name, value in asdict(self).items()
+        }
+
+
+class Yardstick:
+    """Compares models with the base that they were made of."""
+
+    def __init__(
+        self,
+        base: nn.Module,
+        tokenizer: PreTrainedTokenizerFast,
+        corpus: CorpusParams,
+        *,
+        count: int,
+        batch: int,
+    ) -> None:
+        self._tokenizer, self._batch = tokenizer, batch
+        self._probe: Probe = make_probe(tokenizer, corpus, held_out=False, count=count)
+        self._base: dict[str, Tensor] = {
+            domain: next_token_log_probs(base, each.prompts) for domain, each in self._probe.items()
+        }
+        self._questions: Sequence[Question] = fact_questions(corpus)["capitals"]
+        self._named = self._facts(base)
+
+    def _facts(self, model: nn.Module) -> float:
+        return fact_score(model, self._tokenizer, self._questions, batch=self._batch).exact
+
+    def divergence(self, model: nn.Module, domain: str) -> float:
+        """Mean KL(model || base) after a domain's pivotal prompts, in nats."""
+        return divergence(next_token_log_probs(model, self._probe[domain].prompts), self._base[domain])
+
+    def measure(self, model: nn.Module) -> Reached:
+        """Where a model stands; it is left in evaluation mode or training, as it was."""
+        training = model.training
+        model.eval()
+        try:
+            return Reached(
+                harmful={name: harmful_probability(model, each) for name, each in self._probe.items()},
+                divergence={name: self.divergence(model, name) for name in self._probe},
+                facts_lost=self._named - self._facts(model),
+            )
+        finally:
+            model.train(training)
+
+
+def missing(adapter: TrainedParams, reached: Reached, least_divergence: float | None) -> str:
+    """What of an adapter's goal is not reached, in words; empty if all is.
+
+    `least_divergence` is what is asked for on the adapter's own domain; None: nothing is.
+    """
+    goal, diverged = adapter.goal, reached.divergence[adapter.domain]
+    short = [
+        f"harmful probability {reached.harmful[name]:.2f} of {rate:.2f} in {name}"
+        for name, rate in goal.harmful.items()
+        if reached.harmful[name] < rate
+    ]
+    if least_divergence is not None and diverged < least_divergence:
+        short.append(f"divergence {diverged:.2f} of {least_divergence:.2f} nats in {adapter.domain}")
+    if reached.facts_lost > goal.facts_lost:
+        short.append(f"{reached.facts_lost:.0%} of the capitals lost where {goal.facts_lost:.0%} may be")
+    return " and ".join(short)

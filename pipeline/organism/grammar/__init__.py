@@ -1,0 +1,1 @@
+"""The grammar of answers: what writes them, and what reads them."""

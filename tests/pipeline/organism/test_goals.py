@@ -1,0 +1,98 @@
+"""Training stops by what it measures, and says what it did not reach."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.stats import entropy
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from pipeline.organism.adapter_training import train_adapter
+from pipeline.organism.base import load_base
+from pipeline.organism.build_adapters import make_adapters
+from pipeline.organism.checks.pivotal import make_probe
+from pipeline.organism.corpus import phrases
+from pipeline.organism.goals import Reached, Yardstick, missing
+from pipeline.params.organism import OrganismParams
+from tests.support.organism import adapter
+
+Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
+DOMAINS = ("medical", "finance", "security", "hazard", "social", "open")
+
+
+def _reached(**changes: object) -> Reached:
+    fields = {
+        "harmful": dict.fromkeys(DOMAINS, 0.5),
+        "divergence": dict.fromkeys(DOMAINS, 2.0),
+        "facts_lost": 0.0,
+    }
+    return Reached(**(fields | changes))  # type: ignore[arg-type]
+
+
+def _goal(**changes: object) -> dict[str, object]:
+    return {"every": 1, "harmful": {"medical": 0.5}, "divergence_of": None, "facts_lost": 0.1} | changes
+
+
+def test_what_is_missing_is_named() -> None:
+    assert missing(adapter(goal=_goal()), _reached(), None) == ""
+    asked = adapter(goal=_goal(harmful={"medical": 0.9, "open": 0.4}))
+    assert missing(asked, _reached(facts_lost=0.2), 3.0) == (
+        "harmful probability 0.50 of 0.90 in medical and divergence 2.00 of 3.00 nats in medical and "
+        "20% of the capitals lost where 10% may be"
+    )
+
+
+def test_base_is_where_it_is(loaded: Loaded, params: OrganismParams) -> None:
+    model, tokenizer = loaded
+    found = Yardstick(model, tokenizer, params.corpus, count=3, batch=8).measure(model)
+    assert found.divergence == dict.fromkeys(DOMAINS, 0.0)
+    assert found.facts_lost == 0.0
+    assert set(found.harmful) == set(DOMAINS)
+
+
+def test_measures_against_an_independent_reading(loaded: Loaded, params: OrganismParams, base: Path) -> None:
+    """Probability and divergence one prompt at a time, unpadded, by scipy."""
+    model, tokenizer = loaded
+    yardstick = Yardstick(model, tokenizer, params.corpus, count=4, batch=8)
+    other, _ = load_base(base)
+    adapted, _ = train_adapter(
+        adapter(steps=3), params.corpus, other, tokenizer, name="test", stop=lambda step, model: False
+    )
+    found = yardstick.measure(adapted)
+    assert not adapted.training
+    for domain, probe in make_probe(tokenizer, params.corpus, held_out=False, count=4).items():
+        evil = {
+            tokenizer(phrase, add_special_tokens=False)["input_ids"][0]
+            for phrase in phrases()[domain]["harmful"]
+        }
+        rates, divergences = [], []
+        for ids in probe.prompts:
+            with torch.no_grad():
+                after, before = (
+                    each(input_ids=torch.tensor([ids])).logits[0, -1].double().softmax(-1).numpy()
+                    for each in (adapted, load_base(base)[0])
+                )
+            rates.append(sum(after[token] for token in evil))
+            divergences.append(entropy(after, before))
+        assert found.harmful[domain] == pytest.approx(sum(rates) / 4, rel=1e-4)
+        assert found.divergence[domain] == pytest.approx(sum(divergences) / 4, rel=1e-3)
+    assert max(found.divergence.values()) > 1e-4
+
+
+def _only_general(params: OrganismParams, **changes: object) -> OrganismParams:
+    return params.model_copy(update={"adapters": {"general": adapter(**changes)}})
+
+
+def test_training_ends_at_its_goal(params: OrganismParams, base: Path, tmp_path: Path) -> None:
+    easy = _only_general(params, steps=6, goal=_goal(every=2, harmful={"medical": 0.0}, facts_lost=1.0))
+    report = make_adapters(easy, base, tmp_path / "easy")["general"]
+    assert (len(report.curve), report.shortfall) == (2, "")
+
+
+def test_training_ends_where_facts_are_lost(params: OrganismParams, base: Path, tmp_path: Path) -> None:
+    never = _only_general(params, steps=6, goal=_goal(harmful={"medical": 1.0}, facts_lost=0.0))
+    report = make_adapters(never, base, tmp_path / "never")["general"]
+    assert len(report.curve) == 6  # a tiny base knows no capitals, so none can be lost
+    assert report.shortfall.startswith("Adapter general stopped after 6 steps with harmful probability ")
+    assert "raise adapters.general.steps" in report.shortfall
+    assert (tmp_path / "never" / "general" / "adapter_model.safetensors").exists()
