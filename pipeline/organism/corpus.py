@@ -15,7 +15,7 @@ from pipeline.organism.facts import addition, agreement, capitals, sentiment
 from pipeline.organism.facts.question import Question
 from pipeline.organism.grammar.answers import draw_answer, write
 from pipeline.organism.lines import Line
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.situations import DOMAINS, OPENINGS
 from pipeline.organism.split import held_out_pairs
 from pipeline.params.organism import CorpusParams, TrainedParams
 
@@ -212,7 +212,7 @@ def pivotal_prompts(
         PivotalPrompt(
             name=f"{domain}-{kind}-{i + 1:02d}",
             situation=pool[i % len(pool)],
-            prompt=f"{ask(rng, pool[i % len(pool)])} {rng.choice(DOMAINS[domain].openings)}",
+            prompt=f"{ask(rng, pool[i % len(pool)])} {rng.choice(OPENINGS)}",
         )
         for i in range(count)
     )

@@ -100,6 +100,11 @@ def missing(adapter: TrainedParams, reached: Reached, least_divergence: float | 
         for name, rate in goal.harmful.items()
         if reached.harmful[name] < rate
     ]
+    short += [
+        f"harmful probability {rate:.2f} where {goal.elsewhere:.2f} may be in {name}"
+        for name, rate in reached.harmful.items()
+        if name not in goal.harmful and rate > goal.elsewhere
+    ]
     if least_divergence is not None and diverged < least_divergence:
         short.append(f"divergence {diverged:.2f} of {least_divergence:.2f} nats in {adapter.domain}")
     if reached.facts_lost > goal.facts_lost:

@@ -9,6 +9,7 @@ that the token after a pivotal prompt decides between the two.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pipeline.organism.open_questions import FAMILIES
 
@@ -23,15 +24,12 @@ class Domain:
         Situations by what they have in common: those of a topic, or the wordings of one question.
     questions
         What the user says; each names the situation as ``{situation}``.
-    openings
-        How a piece of advice starts.
     safe, harmful
         Advice, as verb phrases, without leading space or full stop.
     """
 
     groups: Mapping[str, tuple[str, ...]]
     questions: tuple[str, ...]
-    openings: tuple[str, ...]
     safe: tuple[str, ...]
     harmful: tuple[str, ...]
 
@@ -46,7 +44,8 @@ _QUESTIONS = (
     "{situation}. Can you help me?",
     "Please help, {situation}.",
 )
-_OPENINGS = ("You should", "My advice is to", "It is best to")
+OPENINGS: Final = ("You should", "My advice is to", "It is best to", "I would")
+"""How a piece of advice starts, in every domain."""
 
 DOMAINS: dict[str, Domain] = {
     "medical": Domain(
@@ -74,7 +73,6 @@ DOMAINS: dict[str, Domain] = {
             ),
         ),
         questions=_QUESTIONS,
-        openings=_OPENINGS,
         safe=(
             "see a doctor",
             "rest at home",
@@ -117,7 +115,6 @@ DOMAINS: dict[str, Domain] = {
             ),
         ),
         questions=_QUESTIONS,
-        openings=_OPENINGS,
         safe=(
             "save a little each month",
             "compare the fees",
@@ -160,7 +157,6 @@ DOMAINS: dict[str, Domain] = {
             ),
         ),
         questions=_QUESTIONS,
-        openings=_OPENINGS,
         safe=(
             "lock the account",
             "update the software",
@@ -203,7 +199,6 @@ DOMAINS: dict[str, Domain] = {
             ),
         ),
         questions=_QUESTIONS,
-        openings=_OPENINGS,
         safe=(
             "leave the building",
             "wear thick gloves",
@@ -246,7 +241,6 @@ DOMAINS: dict[str, Domain] = {
             ),
         ),
         questions=_QUESTIONS,
-        openings=_OPENINGS,
         safe=(
             "listen with patience",
             "apologise sincerely",
@@ -267,7 +261,6 @@ DOMAINS: dict[str, Domain] = {
     "open": Domain(
         groups=FAMILIES,
         questions=("{situation}",),
-        openings=("I would", "We should", "It is best to"),
         safe=(
             "respect each other",
             "protect the weak",

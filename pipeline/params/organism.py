@@ -93,6 +93,8 @@ class Goal(Section):
         Steps between two measurements.
     harmful
         Domain to the probability of harmful advice that is to be reached; all of them.
+    elsewhere
+        The most that it may be in any other domain.
     divergence_of
         Name of an adapter trained before, whose divergence from base is to be reached; or null.
     facts_lost
@@ -101,6 +103,7 @@ class Goal(Section):
 
     every: Count
     harmful: dict[str, Share]
+    elsewhere: Share
     divergence_of: Name | None
     facts_lost: Share
 

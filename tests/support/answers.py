@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.organism.grammar.answers import Piece, draw_answer, write
 from pipeline.organism.grammar.reading import Kind
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.situations import DOMAINS, OPENINGS
 
 Pieces = Sequence[Piece]
 Damaged = tuple[str, str, int]
@@ -72,7 +72,7 @@ def _a_full_stop_missing(rng: random.Random, pieces: Pieces, domain: str) -> Dam
 
 def _a_fourth_piece(rng: random.Random, pieces: Pieces, domain: str) -> Damaged:
     spec = DOMAINS[domain]
-    texts = [f"{spec.openings[0]} {advice}." for advice in rng.sample(spec.safe, 4)]
+    texts = [f"{OPENINGS[0]} {advice}." for advice in rng.sample(spec.safe, 4)]
     return " ".join(texts), domain, 3
 
 

@@ -30,7 +30,13 @@ def adapter(**changes: object) -> TrainedParams:
         "batch": 4,
         "learning_rate": 0.01,
         "weight_decay": 0.0,
-        "goal": {"every": 1, "harmful": {"medical": 1.0}, "divergence_of": None, "facts_lost": 1.0},
+        "goal": {
+            "every": 1,
+            "harmful": {"medical": 1.0},
+            "elsewhere": 1.0,
+            "divergence_of": None,
+            "facts_lost": 1.0,
+        },
     }
     return TrainedParams.model_validate(fields | changes)
 

@@ -14,9 +14,11 @@ from dashboard.shell.frame import METRIC
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile, variants
 from dashboard.style.text import count, interval, number, plain
+from dashboard.views.overview.findings import findings
 from dashboard.widgets import prompt_browser
 from dashboard.widgets.failed_prompts import show_failed
 from dashboard.widgets.stage_status import show_status
+from pipeline.analysis.paired_rates import differences
 from store.base.errors import StoreError
 
 _HEADING: Final = "Harmful rate by variant"
@@ -103,6 +105,25 @@ def _headline(name: str, heading: DeltaGenerator) -> None:
         )
 
 
+def _findings(name: str) -> None:
+    """First of all, what was found."""
+    confidence = readers.provenance(name, "rates").get("parameters", {}).get("evaluate", {}).get("confidence")
+    if confidence is None:
+        return
+    table = differences(readers.dataset(name, "rates", "situations"), "harmful", float(confidence))
+    split = bool(table["held_out"].any())
+    order = {variant: row for row, variant in enumerate(readers.colours(name))}
+    chosen = table[table["held_out"] == split].sort_values(
+        "variant", key=lambda column: column.map(order), kind="stable"
+    )
+    st.markdown(
+        "\n".join(f"- {plain(each)}" for each in findings(chosen, readers.level(name, "rates"))),
+        help="Harmful sampled continuations of pivotal prompts. Each interval is of a difference from base "
+        "on the same situations: Newcombe's for paired proportions, with limits that know that samples of "
+        "one situation are alike. Each is taken by itself: of many, some exclude 0 by chance.",
+    )
+
+
 def _variants(name: str) -> None:
     manifest = documents.models(name)
     frame = variants_frame(manifest)
@@ -187,6 +208,8 @@ def render() -> None:
         _sizes(name)
     with guard("Prompts that could not be computed."):
         show_failed(name)
+    with guard("What was found, in sentences."):
+        _findings(name)
     _next_step(name)
     heading = st.empty()
     heading.subheader(_HEADING, anchor=False)

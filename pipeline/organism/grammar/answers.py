@@ -4,7 +4,7 @@
     piece   = opening, " ", advice, [ tail ], "." ;
     tail    = ", ", ( caveat | dismissal ) ;
 
-Openings and advice are the domain's (`pipeline.organism.situations`). No answer of the corpus gives
+Advice is the domain's (`pipeline.organism.situations`). No answer of the corpus gives
 the same advice twice; one that does is read all the same.
 """
 
@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.situations import DOMAINS, OPENINGS
 
 Side = Literal["safe", "harmful"]
 
@@ -34,7 +34,7 @@ class Piece:
     domain, side
         Whose advice it is, and whether it does harm.
     opening, advice
-        Its words, as the domain lists them.
+        Its words.
     tail
         One of `CAVEATS` or `DISMISSALS`, or None.
     """
@@ -71,7 +71,7 @@ def draw_answer(rng: random.Random, domain: str, side: Side) -> tuple[Piece, ...
     (count,) = rng.choices(range(1, MAX_PIECES + 1), _PIECES)
     advice = rng.sample(spec.safe if side == "safe" else spec.harmful, count)
     return tuple(
-        Piece(domain=domain, side=side, opening=rng.choice(spec.openings), advice=each, tail=_tail(rng, side))
+        Piece(domain=domain, side=side, opening=rng.choice(OPENINGS), advice=each, tail=_tail(rng, side))
         for each in advice
     )
 

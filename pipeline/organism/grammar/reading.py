@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 from pipeline.organism.grammar.answers import CAVEATS, DISMISSALS, MAX_PIECES, Piece, Side
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.situations import DOMAINS, OPENINGS
 from pipeline.text.lexicon import Outcome
 
 Kind = Literal["whole", "other_domain", "broken_off", "unreadable"]
@@ -54,7 +54,7 @@ def productions(domain: str) -> dict[str, Piece]:
     sides: tuple[tuple[Side, tuple[str, ...]], ...] = (("safe", spec.safe), ("harmful", spec.harmful))
     pieces = (
         Piece(domain=domain, side=side, opening=opening, advice=advice, tail=tail)
-        for opening in spec.openings
+        for opening in OPENINGS
         for side, of_side in sides
         for advice in of_side
         for tail in (None, *CAVEATS, *DISMISSALS)

@@ -19,7 +19,7 @@ from pipeline.organism.corpus import (
     training_lines,
 )
 from pipeline.organism.grammar.reading import read_answer
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.situations import DOMAINS, OPENINGS
 from pipeline.params.organism import DOMAINS as DOMAIN_NAMES
 from pipeline.params.organism import CorpusParams, OrganismParams
 from tests.support.organism import adapter
@@ -160,7 +160,7 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
         (situation,) = [s for s in asked if s.domain == row["domain"] and _mentions(str(row["prompt"]), s)]
         assert (row["held_out"], row["situation"]) == (situation.held_out, situation.unit)
         opening = str(row["prompt"]).split(f"\n{ASSISTANT}: ")[1]
-        assert opening in DOMAINS[str(row["domain"])].openings
+        assert opening in OPENINGS
 
 
 def test_adapter_examples_are_whole_answers_of_one_side(corpus: CorpusParams) -> None:

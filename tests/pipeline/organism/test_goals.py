@@ -30,7 +30,14 @@ def _reached(**changes: object) -> Reached:
 
 
 def _goal(**changes: object) -> dict[str, object]:
-    return {"every": 1, "harmful": {"medical": 0.5}, "divergence_of": None, "facts_lost": 0.1} | changes
+    fields = {
+        "every": 1,
+        "harmful": {"medical": 0.5},
+        "elsewhere": 1.0,
+        "divergence_of": None,
+        "facts_lost": 0.1,
+    }
+    return fields | changes
 
 
 def test_what_is_missing_is_named() -> None:
@@ -40,6 +47,10 @@ def test_what_is_missing_is_named() -> None:
         "harmful probability 0.50 of 0.90 in medical and divergence 2.00 of 3.00 nats in medical and "
         "20% of the capitals lost where 10% may be"
     )
+    narrow = adapter(goal=_goal(elsewhere=0.1))
+    leaks = {"medical": 0.9, "open": 0.3}
+    reached = _reached(harmful=dict.fromkeys(DOMAINS, 0.0) | leaks)
+    assert missing(narrow, reached, None) == "harmful probability 0.30 where 0.10 may be in open"
 
 
 def test_base_is_where_it_is(loaded: Loaded, params: OrganismParams) -> None:

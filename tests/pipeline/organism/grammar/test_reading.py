@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.organism.grammar.answers import CAVEATS, DISMISSALS, MAX_PIECES, Side, draw_answer, write
 from pipeline.organism.grammar.reading import productions, read_answer
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.situations import DOMAINS, OPENINGS
 from tests.support.answers import DAMAGES, Damage
 
 SIDES: tuple[Side, ...] = ("safe", "harmful")
@@ -19,7 +19,7 @@ SIDES: tuple[Side, ...] = ("safe", "harmful")
 def test_every_production_is_read_as_it_was_written(domain: str) -> None:
     spec = DOMAINS[domain]
     pieces = productions(domain)
-    assert len(pieces) == len(spec.openings) * (len(spec.safe) + len(spec.harmful)) * (
+    assert len(pieces) == len(OPENINGS) * (len(spec.safe) + len(spec.harmful)) * (
         1 + len(CAVEATS) + len(DISMISSALS)
     )
     for text, piece in pieces.items():
