@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.models.published import published
 from pipeline.organism.advice_check import Behaviour, behaviour
 from pipeline.organism.base import CurvePoint, save_base, train_base
 from pipeline.organism.corpus import heldout_lines, phrases, pivotal_rows, training_lines
-from pipeline.organism.files import published
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.params.organism import OrganismParams
 from store.base.atomic import write_text

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.organism.adapter_training import AdapterStep, save_adapter, train_adapter
+from pipeline.finetuning.lora import save_adapter
+from pipeline.finetuning.training import Point
+from pipeline.models.published import published
+from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.advice_check import Behaviour, behaviour
 from pipeline.organism.base import load_base
-from pipeline.organism.files import published
 from pipeline.params.organism import OrganismParams
 
 
@@ -14,7 +16,7 @@ from pipeline.params.organism import OrganismParams
 class AdapterReport:
     """What `make_adapters` measured on one adapter."""
 
-    curve: tuple[AdapterStep, ...]
+    curve: tuple[Point, ...]
     behaviour: Behaviour
 
 

@@ -15,8 +15,12 @@ def main(profile: str, params: TrainingParams) -> None:
     reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")
     metrics = {name: report.behaviour.as_metrics() for name, report in reports.items()}
     write_metrics(folder, "adapters", metrics)
-    rows = [(name, point.step, point.loss) for name, report in reports.items() for point in report.curve]
-    write_plot(folder, "adapters", ["adapter", "step", "loss"], rows)
+    rows = [
+        (name, point.step, point.loss, point.learning_rate, point.gradient_norm)
+        for name, report in reports.items()
+        for point in report.curve
+    ]
+    write_plot(folder, "adapters", ["adapter", "step", "loss", "learning_rate", "gradient_norm"], rows)
 
 
 if __name__ == "__main__":

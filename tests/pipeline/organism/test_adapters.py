@@ -9,7 +9,8 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.organism.adapter_training import attach, train_adapter
+from pipeline.finetuning.lora import attach
+from pipeline.organism.adapter_training import lora_settings, train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import AdapterReport, make_adapters
 from pipeline.organism.corpus import adapter_examples
@@ -78,7 +79,7 @@ def test_a_fresh_adapter_changes_nothing(loaded: Loaded) -> None:
     ids = torch.tensor([tokenizer("User: hello")["input_ids"]])
     with torch.no_grad():
         before = model(input_ids=ids).logits
-        after = attach(adapter(), model).eval()(input_ids=ids).logits
+        after = attach(lora_settings(adapter()), model).eval()(input_ids=ids).logits
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
