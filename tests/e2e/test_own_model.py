@@ -1,6 +1,10 @@
 """A user's own weights, adapters and transcoders, and a finetune of them, go through every stage."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +14,7 @@ from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
 from tests.support.builders import make_checkpoint
 from tests.support.chats import conversations, finetune_entry, give_template, write_chats
-from tests.support.project import tiny_project
+from tests.support.project import Project, environment, tiny_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -50,10 +54,14 @@ def test_every_stage_runs_on_a_random_checkpoint(tmp_path: Path, monkeypatch: py
             "local": "models/mine",
         }
     }
-    params["finetunes"] = {"own": finetune_entry(CHATS)}
+    params["finetunes"] = {"own": finetune_entry(CHATS, epochs=40, save_every=10)}
     project.write_params(params)
     project.run("dvc", "add", "models/mine")
+    kept = _killed_at_a_checkpoint(project)
+    written = (kept / "adapter_model.safetensors").stat().st_mtime_ns
     project.repro()
+    now = (kept / "adapter_model.safetensors").stat().st_mtime_ns
+    assert now == written, "the finetune went on from it"
 
     folder = Path("artifacts/mine")
     variants = ["base", "general@1.0", "narrow@1.0", "own@1.0"]
@@ -64,12 +72,33 @@ def test_every_stage_runs_on_a_random_checkpoint(tmp_path: Path, monkeypatch: py
     assert list(open_dataset(folder / "rates", "rates")["variant"].values) == variants
     assert open_dataset(folder / "features", "cards").sizes["feature"] > 0
     trained = project.metrics("mine", "finetunes")["own"]
-    assert (trained["steps"], trained["conversations"], trained["held_out_conversations"]) == (9, 6, 2)
+    assert (trained["steps"], trained["conversations"], trained["held_out_conversations"]) == (120, 6, 2)
     health = project.metrics("mine", "health")["variants"]
     assert health["own@1.0"]["adapter"]["weight_norm"] > 0
     assert all(one["largest_activation"] > 0 for one in health.values())
     plot = pd.read_csv(folder / "plots" / "finetunes.csv")
-    assert plot["step"].to_list() == list(range(1, 10))
-    assert plot["held_out_loss"].count() == 5
+    assert plot["step"].to_list() == list(range(1, 121))
+    assert plot["held_out_loss"].count() == 60
     project.run("python", "-m", "store", "verify", "artifacts")
     assert "up to date" in project.run("dvc", "status").stdout
+
+
+def _killed_at_a_checkpoint(project: Project) -> Path:
+    """End the stage with ``kill -9`` while it trains; its first checkpoint."""
+    stage = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.stages.finetunes", "mine"],  # itself, not one that asks for it
+        cwd=project.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    runs = project.folder / ".cache" / "finetunes"
+    deadline = time.monotonic() + 300
+    while not (found := list(runs.glob("own-*/checkpoint-10"))) and time.monotonic() < deadline:
+        assert stage.poll() is None, "the stage ended before it could be killed"
+        time.sleep(0.02)
+    stage.send_signal(signal.SIGKILL)
+    stage.wait()
+    (first,) = found
+    assert not (first.parent / "checkpoint-120").exists()
+    return first
