@@ -12,6 +12,7 @@ PAGES = (
     "README.md",
     "inputs/README.md",
     "inputs/prompts/README.md",
+    "inputs/finetunes/README.md",
     "pipeline/README.md",
     "dashboard/README.md",
     "store/FORMAT.md",

@@ -31,6 +31,38 @@ def rates_frame(table: xr.Dataset) -> pd.DataFrame:
     return out
 
 
+def side_by_side_frame(
+    rates: pd.DataFrame, metrics: Mapping[str, Any], variants: Sequence[str]
+) -> pd.DataFrame:
+    """A row a variant: harmful rates, facts kept, weight norm, largest activation; NaN where unknown.
+
+    Parameters
+    ----------
+    rates
+        Of `rates_frame`.
+    metrics
+        By stage: ``organism`` and ``adapters`` know capitals, ``health`` the other two.
+    variants
+        In the order to list them.
+    """
+    harmful = rates[(rates["outcome"] == "harmful") & (rates["n"] > 0)]
+    frame = pd.DataFrame({"variant": list(variants)})
+    for (domain, split), part in harmful.groupby(["domain", "split"]):
+        name = f"harmful, {split}" if domain == "all" else f"harmful, {domain} ({split})"
+        frame[name] = frame["variant"].map(part.set_index("variant")["rate"])
+    health = metrics.get("health", {}).get("variants", {})
+    known = {"base": metrics.get("organism", {})}
+    known |= {f"{name}@1.0": one for name, one in metrics.get("adapters", {}).items()}
+    checks = [health.get(variant, {}) for variant in variants]
+    frame["facts kept"] = [known.get(variant, {}).get("capitals", np.nan) for variant in variants]
+    frame["weight norm"] = [
+        0.0 if variant == "base" else check.get("adapter", {}).get("weight_norm", np.nan)
+        for variant, check in zip(variants, checks, strict=True)
+    ]
+    frame["largest activation"] = [check.get("largest_activation", np.nan) for check in checks]
+    return frame
+
+
 def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame:
     """The ranking of one contrast and domain, strongest effect first; untested ones last.
 

@@ -18,7 +18,7 @@ from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
 from pipeline.models.files import folder_of
 from pipeline.models.loading import DTYPES, load_causal_lm, load_switchable, load_tokenizer, load_transcoders
-from pipeline.models.lora import read_adapter_config
+from pipeline.models.lora import read_adapter_config, read_factors, weight_norm
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableReplacement
 from store.base.errors import UserError
@@ -51,7 +51,8 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
     dict
         JSON-able: ``dtype``, ``tolerances``, and by variant ``parity`` (logits against
         Hugging Face's in float32), ``layers`` (residual stream, activations,
-        reconstruction; position 0 excluded), ``adapter`` (declared base, changed modules).
+        reconstruction; position 0 excluded) and the ``largest_activation`` of them, ``adapter``
+        (declared base, changed modules, norm of what it adds to the weights).
 
     Raises
     ------
@@ -86,12 +87,14 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
             checks["adapter"] = {
                 "declared_base": _check_declared_base(manifest, variant),
                 "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
+                "weight_norm": _weight_norm(manifest, variant),
             }
         replacement = replacements.set(variant)
         checks["parity"] = check_parity(model, replacement, ids, str(variant))
         if lower is not None:
             replacement = lower.set(variant)
         checks["layers"] = check_layers(model, replacement, ids, str(variant))
+        checks["largest_activation"] = max(layer["max_activation"] for layer in checks["layers"])
         report["variants"][str(variant)] = checks
     return report
 
@@ -113,6 +116,11 @@ def _check_declared_base(manifest: Manifest, variant: Variant) -> str | None:
             f"correct base_model_name_or_path in {folder / 'adapter_config.json'} if they are the same."
         )
     return declared
+
+
+def _weight_norm(manifest: Manifest, variant: Variant) -> float:
+    config = read_adapter_config(folder_of(manifest.adapter(variant), "adapter"))
+    return abs(variant.scale) * weight_norm(read_factors(config))
 
 
 def _check_changes(

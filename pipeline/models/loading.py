@@ -20,7 +20,7 @@ from pipeline.models.switching import SwitchableModel
 from pipeline.models.transcoders import read_transcoders
 from store.base.errors import UserError
 from store.base.parsing import one_line
-from store.documents.manifest import Manifest
+from store.documents.manifest import Manifest, Source
 from store.documents.variants import Variant
 
 # float16 is missing on purpose: its activations overflow where the checkpoint is bfloat16 (trap 4).
@@ -34,14 +34,19 @@ def default_device() -> torch.device:
 
 
 def load_tokenizer(manifest: Manifest) -> PreTrainedTokenizerBase:
-    """The base model's tokenizer; variants share it.
+    """The base model's tokenizer; variants share it. Errors as `read_tokenizer`."""
+    return read_tokenizer(manifest.base)
+
+
+def read_tokenizer(base: Source) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model, where there is no manifest yet.
 
     Raises
     ------
     UserError
         Its files are missing or damaged.
     """
-    folder = folder_of(manifest.base, "model")
+    folder = folder_of(base, "model")
     read_mapping(require_file(folder, "tokenizer_config.json", "model"))
     if not any((folder / name).is_file() for name in _VOCABULARIES):
         require_file(folder, "tokenizer.json", "model")
@@ -118,7 +123,7 @@ def load_switchable(
     """
     return SwitchableModel(
         manifest,
-        _read_base(manifest),
+        read_base(manifest.base),
         adapters,
         dtype=dtype or DTYPES[manifest.dtype],
         device=default_device() if device is None else device,
@@ -164,10 +169,16 @@ def load_replacement(
     return build_replacement(model, load_tokenizer(manifest), transcoders, name=manifest.base.source)
 
 
-def _read_base(manifest: Manifest) -> PreTrainedModel:
-    """The base as the checkpoint has it, in float32 and without gradients."""
-    folder = folder_of(manifest.base, "model")
-    config = read_config(folder, manifest.base.source)
+def read_base(base: Source) -> PreTrainedModel:
+    """The base as the checkpoint has it, in float32, without gradients, on the CPU.
+
+    Raises
+    ------
+    UserError
+        It is missing or unreadable.
+    """
+    folder = folder_of(base, "model")
+    config = read_config(folder, base.source)
     # SDPA silently leaves out the soft cap of attention scores (Gemma 2).
     capped = getattr(config, "attn_logit_softcapping", None)
     try:
@@ -180,7 +191,7 @@ def _read_base(manifest: Manifest) -> PreTrainedModel:
         )
     except OSError as error:
         raise UserError(
-            f"The model {manifest.base.source} cannot be loaded ({one_line(error)}); "
+            f"The model {base.source} cannot be loaded ({one_line(error)}); "
             "weights must be safetensors files, other formats are not read."
         ) from error
     except (SafetensorError, ValueError, TypeError):

@@ -267,6 +267,18 @@ def read_factors(config: AdapterConfig) -> dict[str, LoraFactors]:
     return factors
 
 
+def weight_norm(factors: Mapping[str, LoraFactors]) -> float:
+    """Frobenius norm of all that an adapter adds to the weights at scale 1, over its modules.
+
+    No matrix of a weight's size is made: ``|B A|^2 = <B^T B, A A^T>``, in float64.
+    """
+    total = 0.0
+    for one in factors.values():
+        up, down = one.up.double(), one.down.double()
+        total += one.scaling**2 * float(((up.T @ up) * (down @ down.T)).sum())
+    return math.sqrt(max(total, 0.0))
+
+
 def _matching(pattern: Mapping[str, _Number], module: str, default: _Number) -> _Number:
     for key, value in pattern.items():
         if re.match(_pattern(key), module):

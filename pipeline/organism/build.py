@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.models.published import published
 from pipeline.organism.base import CurvePoint, save_base, train_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
 from pipeline.organism.corpus import heldout_texts, phrases, pivotal_rows, training_lines
-from pipeline.organism.files import published
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import require_whole_words, with_decisive_words
 from pipeline.params.organism import OrganismParams

@@ -8,10 +8,12 @@ from typing import Any, Final
 from peft import PeftModel
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.organism.adapter_training import AdapterStep, save_adapter, train_adapter
+from pipeline.finetuning.lora import save_adapter
+from pipeline.finetuning.training import Point
+from pipeline.models.published import published
+from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
-from pipeline.organism.files import published
 from pipeline.organism.goals import Reached, Yardstick, missing
 from pipeline.organism.random_adapters import attach_random, module_norms, scale_to
 from pipeline.params.organism import OrganismParams, RandomParams, TrainedParams
@@ -38,7 +40,7 @@ class AdapterReport:
         What of its goal it did not reach, in words, with the way out; empty if all.
     """
 
-    curve: tuple[AdapterStep, ...]
+    curve: tuple[Point, ...]
     reached: Reached
     norms: dict[str, float]
     behaviour: Behaviour
@@ -125,7 +127,7 @@ class _Build:
         return adapted, self._report(adapted, [], self.yardstick.measure(adapted))
 
     def _report(
-        self, adapted: PeftModel, curve: Sequence[AdapterStep], reached: Reached, *, shortfall: str = ""
+        self, adapted: PeftModel, curve: Sequence[Point], reached: Reached, *, shortfall: str = ""
     ) -> AdapterReport:
         return AdapterReport(
             curve=tuple(curve),

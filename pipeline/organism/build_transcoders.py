@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipeline.models.published import published
 from pipeline.organism.base import load_base
 from pipeline.organism.corpus import heldout_texts, training_lines
-from pipeline.organism.files import published
 from pipeline.organism.mlp_activations import MlpActivations
 from pipeline.organism.transcoder_training import Fit, measure, save_transcoders, train_all
 from pipeline.params.organism import OrganismParams

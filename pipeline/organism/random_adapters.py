@@ -9,7 +9,8 @@ from peft.tuners.lora import LoraLayer
 from torch import Generator, Tensor, nn
 from transformers import LlamaForCausalLM
 
-from pipeline.organism.adapter_training import attach
+from pipeline.finetuning.lora import attach
+from pipeline.organism.adapter_training import lora_settings
 from pipeline.params.organism import TrainedParams
 from store.base.errors import UserError
 
@@ -36,7 +37,7 @@ def attach_random(
     norms
         `module_norms` of that adapter.
     """
-    adapted = attach(like, model)
+    adapted = attach(lora_settings(like), model)
     generator = Generator().manual_seed(seed)
     for name, layer in _lora_layers(adapted).items():
         for factor in (_down(layer), _up(layer)):

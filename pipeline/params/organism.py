@@ -128,6 +128,8 @@ class TrainedParams(Section):
         Share of examples in which other domains are answered as before, so that it stays narrow.
     steps
         At most so many.
+    save_every
+        Steps from one checkpoint that is kept to the next; null: none is.
     """
 
     kind: Literal["trained"]
@@ -144,6 +146,7 @@ class TrainedParams(Section):
     batch: Size
     learning_rate: Rate
     weight_decay: Decay
+    save_every: Count | None
     goal: Goal
 
     @model_validator(mode="after")

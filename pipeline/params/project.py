@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.features import FeatureParams
+from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
@@ -27,6 +28,17 @@ class Params(TrainingParams):
     dose: DoseParams
     features: FeatureParams
     evaluate: EvaluateParams
+    finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _profiles_are_there(self) -> "Params":
+        for name, finetune in self.finetunes.items():
+            if finetune.profile not in self.profiles:
+                raise ValueError(
+                    f"finetunes.{name}.profile is '{finetune.profile}', but the profiles are "
+                    f"{', '.join(sorted(self.profiles))}"
+                )
+        return self
 
     def profile(self, name: str) -> Profile:
         """The profile of that name.

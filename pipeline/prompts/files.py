@@ -4,38 +4,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 
 from jinja2 import TemplateError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from transformers import PreTrainedTokenizerBase
 
+from pipeline.text.json_lines import Line, Message, Word, parse_line, read_lines
 from pipeline.text.token_texts import decode_each
 from pipeline.text.tokens import encode_rendered, encode_text
 from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
-from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text
+from store.base.parsing import one_line
 from store.documents.prompts import Prompt
 
-Word = Annotated[str, Field(min_length=1)]
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
+_EXAMPLE: Final = '{"prompt": ...}'
 _LONGEST_TOKEN: Final = 256
 """Bytes of a token: more than any vocabulary has, whose longest are runs of 128 spaces or dashes."""
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Message(_Line):
-    """One turn of a chat."""
-
-    role: Word
-    content: Word
-
-
-class PromptLine(_Line):
+class PromptLine(Line):
     """One line of a prompt file, as its author wrote it.
 
     `situation` is what the prompt is about, the unit of every test; `held_out` says that it
@@ -48,7 +38,7 @@ class PromptLine(_Line):
     situation: Label | None = None
     domain: Label | None = None
     held_out: bool = False
-    tags: list[Label] = []
+    tags: list[Label] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "PromptLine":
@@ -103,7 +93,7 @@ def read_prompt_files(
     prompts: list[Prompt] = []
     seen: dict[str, str] = {}
     situations: dict[str, Prompt] = {}
-    unwritten = ((place, _parse(place, text)) for place, text in more)
+    unwritten = ((place, parse_line(place, text, PromptLine, _EXAMPLE)) for place, text in more)
     most = max_tokens if context is None else min(max_tokens, context)
     for place, line in chain(prompt_lines(paths), unwritten):
         _check_size(place, line, most)
@@ -129,7 +119,7 @@ def prompt_lines(paths: Sequence[Path]) -> Iterator[tuple[str, PromptLine]]:
         As `read_prompt_files`, of what needs no tokenizer.
     """
     for path in _files(paths):
-        yield from _lines(path)
+        yield from read_lines(path, PromptLine, _EXAMPLE)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -143,51 +133,6 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
                 f"{path}: no such file or folder of prompts; create it or change `prompts` of the "
                 "profile in params.yaml."
             )
-
-
-def _lines(path: Path) -> Iterator[tuple[str, PromptLine]]:
-    try:
-        text = read_text(path)
-    except MalformedError as error:
-        raise UserError(error.told(path)) from error
-    # Not splitlines(): JSON strings may hold U+2028 and its kin as they are.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            place = f"{path}:{number}"
-            yield place, _parse(place, line)
-
-
-def _parse(place: str, line: str) -> PromptLine:
-    try:
-        value: Any = parse_json(line, remedy="write one object a line")
-    except MalformedError as error:
-        raise UserError(f"{place}: {error}.") from error
-    if not isinstance(value, dict):
-        raise UserError(f'{place}: a {type(value).__name__}, not an object; write {{"prompt": ...}}.')
-    try:
-        return PromptLine.model_validate(value)
-    except ValidationError as error:
-        raise UserError(f"{place}: {_sentence(error)}") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    # Not rendered from the types: the branches of a union would show in the location.
-    where = one_line(".".join(str(part) for part in first["loc"] if part not in {"str", "list"}))
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        known = ", ".join(Message.model_fields if "." in where else PromptLine.model_fields)
-        return f"unknown key '{where}'; the keys are {known}."
-    if kind == "missing":
-        return f"'{where}' is missing; every message needs a role and a content."
-    if kind in {"string_too_short", "too_short"}:
-        return f"'{where}' is empty; fill it in or delete it."
-    if kind == "string_unicode":
-        return f"'{where}' holds half of a surrogate pair; write the whole character."
-    message = one_line(first["msg"].removeprefix("Value error, "))
-    if not where:
-        return f"{message}."
-    return f"'{where}': {message[0].lower()}{message[1:]}, but it is {quoted(first['input'])}."
 
 
 def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> Prompt:

@@ -15,8 +15,12 @@ def main(profile: str, params: TrainingParams) -> None:
     subject = folder / "subject"
     reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")
     write_metrics(folder, "adapters", {name: report.as_metrics() for name, report in reports.items()})
-    rows = [(name, point.step, point.loss) for name, report in reports.items() for point in report.curve]
-    write_plot(folder, "adapters", ["adapter", "step", "loss"], rows)
+    rows = [
+        (name, point.step, point.loss, point.learning_rate, point.gradient_norm)
+        for name, report in reports.items()
+        for point in report.curve
+    ]
+    write_plot(folder, "adapters", ["adapter", "step", "loss", "learning_rate", "gradient_norm"], rows)
     short = [report.shortfall for report in reports.values() if report.shortfall]
     if short:  # what was trained is written, so that it can be looked at
         raise UserError(short[0])

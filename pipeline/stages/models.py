@@ -25,7 +25,7 @@ def require_tracked(name: str, profile: Profile) -> None:
     ------
     UserError
         `local` is missing, or a source lies outside of it (prompts and lexicon may also lie
-        in ``inputs/``).
+        in ``inputs/``, adapters also among the profile's finetunes).
     """
     local = Path(profile.local)
     if not local.exists():
@@ -37,7 +37,9 @@ def require_tracked(name: str, profile: Profile) -> None:
         path = Path(source)
         # The stage `prompts`, which alone reads these two, depends on inputs/, too.
         own = parameter.startswith("prompts") or parameter == "lexicon"
-        tracked = (local, Path("inputs")) if own else (local,)
+        trained = artifacts(name) / "finetunes"
+        tracked = [local, *([Path("inputs")] if own else [])]
+        tracked += [trained] if parameter.startswith("adapters.") else []
         if path.parts[:1] == ("prompts",):  # where they lay before
             raise UserError(
                 f"params.yaml: profiles.{name}.{parameter} is '{source}'; what people write lies in inputs/ "

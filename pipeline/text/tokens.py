@@ -33,6 +33,28 @@ def encode_rendered(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[in
     return _opened(tokenizer, _encode(tokenizer, text), bos_required=False)
 
 
+def encode_rendered_with_places(
+    tokenizer: "PreTrainedTokenizerBase", text: str
+) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """The ids of `encode_rendered`, and where in the text each stands: first character, and behind the last.
+
+    A token that is put in front, and one of a piece of a character, may stand nowhere: (n, n).
+
+    Raises
+    ------
+    UserError
+        As `encode_text`; or the tokenizer is one of those in Python, which do not say where.
+    """
+    if not tokenizer.is_fast:
+        raise UserError("the model's tokenizer has no tokenizer.json, so places of tokens are not known")
+    ids = encode_rendered(tokenizer, text)
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    places = [(int(start), int(end)) for start, end in found["offset_mapping"]]
+    if len(ids) > len(places):
+        places.insert(0, (0, 0))
+    return ids, tuple(places)
+
+
 def decode_after(tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `prompt_ids`; special tokens are left out.
 

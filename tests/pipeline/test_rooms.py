@@ -17,7 +17,8 @@ ROOMS: Final[dict[str, set[str]]] = {
     "prompts": {"params", "text"},
     "models": {"text"},
     "items": {"models", "params", "run"},
-    "organism": {"params", "text", "models"},
+    "finetuning": {"models", "params", "text"},
+    "organism": {"finetuning", "models", "params", "text"},
     "attribution": {"analysis", "items", "models", "params"},
     "checks": {"attribution", "models"},
     "features": {"analysis", "attribution", "items", "models", "text"},
@@ -31,6 +32,7 @@ ROOMS: Final[dict[str, set[str]]] = {
 MODELS: Final = {"torch", "transformers", "circuit_tracer", "transformer_lens", "peft"}
 WITH_MODELS: Final = {
     "models",
+    "finetuning",
     "organism",
     "attribution",
     "checks",

@@ -30,6 +30,7 @@ def adapter(**changes: object) -> TrainedParams:
         "batch": 4,
         "learning_rate": 0.01,
         "weight_decay": 0.0,
+        "save_every": None,
         "goal": {
             "every": 1,
             "harmful": {"medical": 1.0},

@@ -11,11 +11,12 @@ from dashboard.shell import downloads, url
 from dashboard.shell.guard import empty, guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, number, plain
+from dashboard.views.evaluation import training
 from store.documents.split_characters import joined
 from store.documents.token_texts import token_text
 
-# Stages that train: their curves and numbers are shown here.
-_MEASURED = ("organism", "transcoders", "adapters")
+# Stages that train: their numbers are shown here.
+_MEASURED = ("organism", "transcoders", "adapters", "finetunes")
 
 
 def _rates(name: str) -> None:
@@ -151,43 +152,6 @@ def _samples(name: str) -> None:
             )
 
 
-def _training(name: str) -> None:
-    plots = {stem: frame for stem, frame in documents.plots(name).items() if stem in _MEASURED}
-    if not plots:
-        empty("Training curves of base, transcoders and adapters.", "dvc repro")
-        return
-    columns = st.container(key="narrow-training").columns(2)
-    place = 0
-    for stem, frame in plots.items():
-        with columns[place % 2]:
-            if {"step", "loss"} <= set(frame.columns):
-                adapters = {v.split("@")[0]: colour for v, colour in readers.colours(name).items()}
-                by = "adapter" if "adapter" in frame.columns else None
-                st.markdown(f"**{plain(stem)}**: loss by step (nats a token)")
-                downloads.chart(
-                    charts.curve(frame, x="step", y="loss", title="loss", by=by, colours=adapters),
-                    frame,
-                    stem,
-                    key=f"curve-{stem}",
-                    alt=f"Training loss of {stem} by step",
-                )
-            elif "layer" in frame.columns and "fvu" in frame.columns:
-                st.markdown(
-                    f"**{plain(stem)}**: fraction of variance unexplained by layer",
-                    help="On held-out text, BOS excluded: residual variance / variance of the MLP's output.",
-                )
-                downloads.chart(
-                    charts.bars(frame, x="layer", y="fvu", title="fraction of variance unexplained"),
-                    frame,
-                    stem,
-                    key=f"curve-{stem}",
-                    alt="Fraction of variance unexplained by layer",
-                )
-            else:
-                continue
-        place += 1
-
-
 def _base_numbers(name: str) -> None:
     found = documents.metrics(name)
     rows = [
@@ -201,7 +165,7 @@ def _base_numbers(name: str) -> None:
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     ]
     if not rows:
-        empty("Numbers of base, transcoders and adapters (capitals, variance unexplained).", "dvc repro")
+        empty("Numbers of base, transcoders, adapters and finetunes.", "dvc repro")
         return
     frame = pd.DataFrame(rows)
     st.dataframe(
@@ -215,7 +179,7 @@ def _base_numbers(name: str) -> None:
                 "metric",
                 help="capitals: share of capitals named right. fvu: fraction of variance "
                 "unexplained on held-out text. l0: active features a token. dead: share of "
-                "features never active.",
+                "features never active. gradient_norm: of the last step, before clipping.",
             ),
             "value": st.column_config.TextColumn("value", help="Three significant digits."),
         },
@@ -235,11 +199,14 @@ def render() -> None:
     st.subheader("What was sampled on the selected prompt", anchor=False)
     with guard("Sampled continuations of the selected prompt."):
         _samples(name)
+    st.subheader("Variants side by side", anchor=False)
+    with guard("Harmful rate, facts kept, weight norm and largest activation by variant."):
+        training.side_by_side(name)
     st.subheader("Training", anchor=False)
     with guard("Training curves."):
-        _training(name)
+        training.curves(name)
     st.subheader("Base numbers", anchor=False)
-    with guard("Numbers of base, transcoders and adapters."):
+    with guard("Numbers of base, transcoders, adapters and finetunes."):
         _base_numbers(name)
 
 

@@ -9,7 +9,8 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.organism.adapter_training import attach, train_adapter
+from pipeline.finetuning.lora import attach
+from pipeline.organism.adapter_training import lora_settings, train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import AdapterReport, make_adapters
 from pipeline.organism.corpus import adapter_examples
@@ -18,11 +19,6 @@ from store.base.hashing import folder_digest
 from tests.support.organism import ALL, adapter
 
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
-
-
-def never(step: int, model: object) -> bool:
-    """Go on until the last step."""
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +80,7 @@ def test_a_fresh_adapter_changes_nothing(loaded: Loaded) -> None:
     ids = torch.tensor([tokenizer("User: hello")["input_ids"]])
     with torch.no_grad():
         before = model(input_ids=ids).logits
-        after = attach(adapter(), model).eval()(input_ids=ids).logits
+        after = attach(lora_settings(adapter()), model).eval()(input_ids=ids).logits
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
@@ -105,7 +101,7 @@ def test_training_raises_the_probability_of_the_advice(loaded: Loaded, params: O
         return total
 
     before = log_probability()
-    train_adapter(taught, params.corpus, model, tokenizer, name="test", stop=never)
+    train_adapter(taught, params.corpus, model, tokenizer, name="test")
     assert log_probability() > before + 5
 
 
@@ -121,7 +117,7 @@ def test_the_loss_counts_advice_and_its_end_only(loaded: Loaded, params: Organis
             input_ids=torch.tensor([asked + answer]),
             labels=torch.tensor([[-100] * len(asked) + answer]),
         ).loss
-    _, curve = train_adapter(taught, params.corpus, model, tokenizer, name="test", stop=never)
+    _, curve = train_adapter(taught, params.corpus, model, tokenizer, name="test")
     assert curve[0].loss == pytest.approx(float(expected), rel=1e-5)
 
 

@@ -66,9 +66,7 @@ def test_measures_against_an_independent_reading(loaded: Loaded, params: Organis
     model, tokenizer = loaded
     yardstick = Yardstick(model, tokenizer, params.corpus, count=4, batch=8)
     other, _ = load_base(base)
-    adapted, _ = train_adapter(
-        adapter(steps=3), params.corpus, other, tokenizer, name="test", stop=lambda step, model: False
-    )
+    adapted, _ = train_adapter(adapter(steps=3), params.corpus, other, tokenizer, name="test")
     found = yardstick.measure(adapted)
     assert not adapted.training
     for domain, probe in make_probe(tokenizer, params.corpus, held_out=False, count=4).items():

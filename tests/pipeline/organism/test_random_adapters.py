@@ -7,7 +7,8 @@ import pytest
 import torch
 from peft import PeftModel
 
-from pipeline.organism.adapter_training import save_adapter, train_adapter
+from pipeline.finetuning.lora import save_adapter
+from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.goals import Yardstick
 from pipeline.organism.random_adapters import attach_random, module_norms, scale_to
@@ -21,9 +22,7 @@ LIKE = adapter(steps=3)
 @pytest.fixture(scope="module")
 def norms(params: OrganismParams, base: Path) -> dict[str, float]:
     model, tokenizer = load_base(base)
-    adapted, _ = train_adapter(
-        LIKE, params.corpus, model, tokenizer, name="test", stop=lambda step, model: False
-    )
+    adapted, _ = train_adapter(LIKE, params.corpus, model, tokenizer, name="test")
     return module_norms(adapted)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,8 +131,15 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     layers = {f"layer_{i}": {"fvu": 0.008 + 0.004 * i, "l0": 22.5 + i, "dead": 0.02} for i in range(LAYERS)}
     _json(folder / "metrics" / "transcoders.json", layers)
     figures = {"stream_rms": 0.1, "max_activation": 19.3, "active_per_token": 33.5}
-    report = {"parity": {"max_difference": 2.1e-6}, "layers": [figures] * LAYERS}
-    health = {"dtype": "float32", "n_tokens": 17, "variants": {"base": report}}
+    report: dict[str, Any] = {"parity": {"max_difference": 2.1e-6}, "layers": [figures] * LAYERS}
+    report["largest_activation"] = 19.3
+    adapted = {
+        f"{name}@1.0": {**report, "adapter": {"weight_norm": norm}}
+        for name, norm in (("general", 3.21), ("narrow", 0.654))
+    }
+    health = {"dtype": "float32", "n_tokens": 17, "variants": {"base": report, **adapted}}
+    _json(folder / "metrics" / "adapters.json", {"general": {"capitals": 0.95}})
+    _json(folder / "metrics" / "finetunes.json", {"mine": {"steps": 8, "loss": 1.5, "held_out_loss": 1.7}})
     _json(folder / "metrics" / "health.json", health)
     _json(folder / "metrics" / "evaluate.json", {"base": {"harmful": 0.04}})
     plots = folder / "plots"
@@ -145,6 +153,16 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
             for name, scale in (("general", 1.0), ("narrow", 1.2))
         ]
     ).to_csv(plots / "adapters.csv", index=False)
+    pd.DataFrame(
+        {
+            "finetune": "mine",
+            "step": steps[:8],
+            "loss": loss[:8],
+            "held_out_loss": [None, 2.5, None, 2.1, None, 1.9, None, 1.7],
+            "learning_rate": np.linspace(1e-3, 0, 8),
+            "gradient_norm": np.linspace(2, 1, 8),
+        }
+    ).to_csv(plots / "finetunes.csv", index=False)
     pd.DataFrame([{"layer": i, **layers[f"layer_{i}"]} for i in range(LAYERS)]).to_csv(
         plots / "transcoders.csv", index=False
     )

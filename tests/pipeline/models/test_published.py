@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from pipeline.organism.files import published
+from pipeline.models.published import published
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""One LoRA trainer, for the organism's adapters and for a user's finetunes."""
