@@ -1,7 +1,6 @@
 """From parameters, a base model and conversations to a PEFT folder with its curve."""
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from pipeline.finetuning.chat_data import Conversation, Split, in_order, read_chats, split
-from pipeline.finetuning.checkpoints import PUBLISHED, RunFolder, read_curve
+from pipeline.finetuning.checkpoints import RunFolder, read_curve
 from pipeline.finetuning.lora import LoraSettings, attach, require_targets
 from pipeline.finetuning.training import IGNORED, Point, Recipe, train
 from pipeline.models.loading import DTYPES, default_device, read_base, read_tokenizer
-from pipeline.models.published import published
 from pipeline.params.finetunes import FinetuneParams
 from store.base.errors import UserError
 from store.base.hashing import digest, file_digest
@@ -164,7 +162,7 @@ def run_finetune(finetune: Finetune, run: Path, folder: Path) -> FinetuneReport:
             held_out=[one.example for one in parts.held_out],
             checkpoints=checkpoints,
         )
-    _publish(checkpoints, folder)
+    checkpoints.publish(folder)
     return _report(read_curve(checkpoints.checkpoints()[-1]), parts)
 
 
@@ -176,15 +174,6 @@ def _placed(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
     moved: nn.Module = model
     moved.to(default_device(), dtype)
     return model
-
-
-def _publish(checkpoints: RunFolder, folder: Path) -> None:
-    *before, last = checkpoints.checkpoints()
-    with published(folder) as aside:
-        for source, target in [(last, aside), *((path, aside / path.name) for path in before)]:
-            target.mkdir(exist_ok=True)
-            for file in PUBLISHED:
-                shutil.copyfile(source / file, target / file)
 
 
 def _report(curve: Sequence[Point], parts: Split) -> FinetuneReport:

@@ -7,6 +7,7 @@ no pickle. A folder takes its name when it is whole.
 
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,15 @@ class RunFolder:
             write_text(folder / STATE, json.dumps(self._state(curve), indent=2) + "\n")
         for path in before:
             (path / OPTIMIZER).unlink(missing_ok=True)
+
+    def publish(self, folder: Path) -> None:
+        """Write the last checkpoint to `folder`, and those before it to folders of their names in it."""
+        *before, last = self.checkpoints()
+        with published(folder) as aside:
+            for source, target in [(last, aside), *((path, aside / path.name) for path in before)]:
+                target.mkdir(exist_ok=True)
+                for file in PUBLISHED:
+                    shutil.copyfile(source / file, target / file)
 
     def restore(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> list[Point]:
         """Go on from the last checkpoint that can be gone on from, if there is one.

@@ -1,15 +1,18 @@
 """Making a manifest: a look at the models, without loading their weights."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated, Final
 
 import torch
+from pydantic import BaseModel, Field
 from transformers import PretrainedConfig
 
 from pipeline.models.architectures import MAX_CONTEXT, architecture_of, lens_config, read_config
 from pipeline.models.base_forms import CONFIG, empty_model, require_generation, require_weights
-from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned
+from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned, read_mapping, require_form
 from pipeline.models.loading import DTYPES
 from pipeline.models.lora import read_adapter_config, read_shapes, require_fitting_shape
 from pipeline.models.replacement import require_same_sizes
@@ -17,6 +20,16 @@ from pipeline.models.transcoders import read_transcoder_facts
 from store.base.errors import UserError
 from store.base.parsing import one_line
 from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
+from store.documents.variants import checkpoint_name
+
+_CHECKPOINT: Final = re.compile(r"checkpoint-(\d{1,9})")
+_STATE: Final = "trainer_state.json"
+
+
+class _TrainerState(BaseModel):
+    """What of ``trainer_state.json`` is read."""
+
+    global_step: Annotated[int, Field(ge=0, le=10**9)]
 
 
 def build_manifest(
@@ -63,6 +76,7 @@ def build_manifest(
     base = pinned(model, revision, "model")
     transcoder_source = pinned(transcoders, transcoders_revision, "transcoders")
     facts, shapes = _model_facts(base, transcoder_source)
+    on_the_way = _checkpoints(focus, adapters[focus])
     return Manifest(
         profile=profile,
         dtype=dtype,
@@ -70,8 +84,28 @@ def build_manifest(
         base=base,
         transcoders=transcoder_source,
         adapters={name: _adapter_facts(at, shapes, base.source) for name, at in sorted(adapters.items())},
+        checkpoints={name: _adapter_facts(at, shapes, base.source) for name, at in on_the_way.items()},
         model=facts,
     )
+
+
+def _checkpoints(name: str, source: str) -> dict[str, str]:
+    """Folders of what a local adapter was on its way, by name, first to last; the last is what it is.
+
+    As Hugging Face's Trainer leaves them: ``checkpoint-<step>`` in the adapter's own folder, which
+    says in ``trainer_state.json`` how many steps it took itself.
+    """
+    folder = Path(source)
+    found = {
+        int(match[1]): path.as_posix()
+        for path in folder.glob("checkpoint-*")
+        if (match := _CHECKPOINT.fullmatch(path.name)) and path.is_dir()
+    }
+    if not found:
+        return {}
+    if (steps := trained_steps(folder)) is not None:
+        found[steps] = source
+    return {checkpoint_name(name, step): found[step] for step in sorted(found)}
 
 
 def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str) -> AdapterFacts:
@@ -86,8 +120,26 @@ def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str)
         require_fitting_shape(config, module, shape, shapes.get(f"{module}.weight"), model)
     targets = tuple(sorted(changed))
     return AdapterFacts(
-        **asdict(source), rank=config.rank, targets=targets, scaling=config.scaling(targets[0])
+        **asdict(source),
+        rank=config.rank,
+        targets=targets,
+        scaling=config.scaling(targets[0]),
+        steps=trained_steps(folder_of(source, "adapter")),
     )
+
+
+def trained_steps(folder: Path) -> int | None:
+    """How many steps an adapter was trained for; None where its folder does not say.
+
+    Raises
+    ------
+    UserError
+        ``trainer_state.json`` is no such document.
+    """
+    path = folder / _STATE
+    if not path.is_file():
+        return None
+    return require_form(path, read_mapping(path), _TrainerState).global_step
 
 
 def _model_facts(base: Source, transcoders: Source) -> tuple[ModelFacts, dict[str, tuple[int, ...]]]:

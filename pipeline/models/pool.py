@@ -54,9 +54,9 @@ class ModelPool:
 
     @cached_property
     def _replacement(self) -> SwitchableReplacement:
-        source = load_switchable(self.manifest, self.manifest.adapters)
+        source = load_switchable(self.manifest, self.manifest.deltas)
         return SwitchableReplacement(source, self.tokenizer, self.transcoders)
 
     @cached_property
     def _causal_lm(self) -> SwitchableModel:
-        return load_switchable(self.manifest, self.manifest.adapters)
+        return load_switchable(self.manifest, self.manifest.deltas)

@@ -67,7 +67,7 @@ class SwitchableModel:
         self._variant: Variant | None = None
         self._changed: frozenset[str] = frozenset()
         self._base: dict[str, torch.Tensor] = {}
-        for module in {module for name in adapters for module in manifest.adapters[name].targets}:
+        for module in {module for name in adapters for module in manifest.deltas[name].targets}:
             # One by one, so that memory holds no more than the model and what is kept.
             if (parameter := _weight(model, module)) is not None:
                 rounded = parameter.detach().to(device, dtype)

@@ -5,7 +5,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.finetuning.lora import LoraSettings, attach
 from pipeline.finetuning.training import IGNORED, Checkpoints, Example, Point, Recipe, Stop, train
-from pipeline.organism.corpus import adapter_examples
+from pipeline.organism.world.corpus import adapter_examples
 from pipeline.params.organism import CorpusParams, TrainedParams
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.batches import IGNORED, encode_lines, pad, shuffled_batches
-from pipeline.organism.lines import Line
+from pipeline.organism.world.lines import Line
 from pipeline.params.organism import BaseParams
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.organism.lines import Line
+from pipeline.organism.world.lines import Line
 
 IGNORED = -100  # a label that counts for no loss, as in Hugging Face
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from pipeline.models.published import published
 from pipeline.organism.base import CurvePoint, save_base, train_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
-from pipeline.organism.corpus import heldout_texts, phrases, pivotal_rows, training_lines
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import require_whole_words, with_decisive_words
+from pipeline.organism.world.corpus import heldout_texts, phrases, pivotal_rows, training_lines
 from pipeline.params.organism import OrganismParams
 from store.base.atomic import write_text
 

@@ -1,5 +1,6 @@
 """From parameters and a base model to its adapters: those that are taught, and random ones."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Final
 from peft import PeftModel
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.finetuning.checkpoints import RunFolder
 from pipeline.finetuning.lora import save_adapter
 from pipeline.finetuning.training import Point
 from pipeline.models.published import published
@@ -67,13 +69,12 @@ def make_adapters(params: OrganismParams, base: Path, folder: Path) -> dict[str,
     )
     reports: dict[str, AdapterReport] = {}
     with published(folder) as aside:
-        for name, adapter in params.adapters.items():
+        for name in params.build_order():
+            adapter = params.adapters[name]
             if isinstance(adapter, TrainedParams):
-                adapted, report = build.taught(name, adapter, reports)
+                reports[name] = build.taught(name, adapter, reports, aside / name)
             else:
-                adapted, report = build.random(adapter, reports)
-            save_adapter(adapted, aside / name, base=base.as_posix())
-            reports[name] = report
+                reports[name] = build.random(adapter, reports, aside / name)
     return reports
 
 
@@ -87,35 +88,48 @@ class _Build:
     yardstick: Yardstick
 
     def taught(
-        self, name: str, adapter: TrainedParams, before: Mapping[str, AdapterReport]
-    ) -> tuple[PeftModel, AdapterReport]:
-        """An adapter trained until its goal, or for as many steps as it may take."""
+        self, name: str, adapter: TrainedParams, before: Mapping[str, AdapterReport], folder: Path
+    ) -> AdapterReport:
+        """Train an adapter until its goal, or for as many steps as it may take, and write it."""
         other = adapter.goal.divergence_of
         target = None if other is None else before[other].reached.divergence[adapter.domain]
-        reached: Reached | None = None
 
         def stop(step: int, model: PeftModel) -> bool:
-            nonlocal reached
-            if step % adapter.goal.every and step < adapter.steps:
+            if step % adapter.goal.every:
                 return False
             reached = self.yardstick.measure(model)
             lost = reached.facts_lost > adapter.goal.facts_lost
             return lost or not missing(adapter, reached, target)
 
         model, _ = load_base(self.base)
-        adapted, curve = train_adapter(
-            adapter, self.params.corpus, model, self.tokenizer, name=name, stop=stop
-        )
-        reached = reached or self.yardstick.measure(adapted)
+        with tempfile.TemporaryDirectory(prefix="adapter-") as run:
+            checkpoints = RunFolder(
+                path=Path(run),
+                base=self.base.as_posix(),
+                steps=adapter.steps,
+                epochs=1,
+                batch=adapter.batch,
+                save_every=adapter.save_every or adapter.steps,
+                evaluate_every=adapter.steps,
+            )
+            adapted, curve = train_adapter(
+                adapter,
+                self.params.corpus,
+                model,
+                self.tokenizer,
+                name=name,
+                stop=stop,
+                checkpoints=checkpoints,
+            )
+            checkpoints.publish(folder)
+        reached = self.yardstick.measure(adapted)
         missed = missing(adapter, reached, target)
-        return adapted, self._report(
-            adapted, curve, reached, shortfall=missed and _way_out(name, missed, len(curve))
-        )
+        return self._report(adapted, curve, reached, shortfall=missed and _way_out(name, missed, len(curve)))
 
     def random(
-        self, adapter: RandomParams, before: Mapping[str, AdapterReport]
-    ) -> tuple[PeftModel, AdapterReport]:
-        """An adapter of random directions, as strong as the one that it is like."""
+        self, adapter: RandomParams, before: Mapping[str, AdapterReport], folder: Path
+    ) -> AdapterReport:
+        """Write an adapter of random directions, as strong as the one that it is like."""
         like = self.params.adapters[adapter.like]
         if not isinstance(like, TrainedParams):
             raise TypeError(f"{adapter.like} is not trained")  # OrganismParams refuses it
@@ -124,7 +138,8 @@ class _Build:
         if adapter.match == "divergence":
             target = before[adapter.like].reached.divergence[like.domain]
             scale_to(adapted, lambda model: self.yardstick.divergence(model, like.domain), target)
-        return adapted, self._report(adapted, [], self.yardstick.measure(adapted))
+        save_adapter(adapted, folder, base=self.base.as_posix())
+        return self._report(adapted, [], self.yardstick.measure(adapted))
 
     def _report(
         self, adapted: PeftModel, curve: Sequence[Point], reached: Reached, *, shortfall: str = ""

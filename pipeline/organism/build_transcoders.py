@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pipeline.models.published import published
 from pipeline.organism.base import load_base
-from pipeline.organism.corpus import heldout_texts, training_lines
 from pipeline.organism.mlp_activations import MlpActivations
 from pipeline.organism.transcoder_training import Fit, measure, save_transcoders, train_all
+from pipeline.organism.world.corpus import heldout_texts, training_lines
 from pipeline.params.organism import OrganismParams
 
 

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.checks.facts import fact_score
-from pipeline.organism.checks.pivotal import (
+from pipeline.organism.pivotal_probe import (
     Probe,
     divergence,
     harmful_probability,
     make_probe,
     next_token_log_probs,
 )
-from pipeline.organism.corpus import fact_questions
-from pipeline.organism.facts.question import Question
+from pipeline.organism.world.corpus import fact_questions
+from pipeline.organism.world.facts.question import Question
 from pipeline.params.organism import CorpusParams, TrainedParams
 
 

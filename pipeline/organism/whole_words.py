@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.organism.facts.agreement import NOUNS, VERBS
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.world.facts.agreement import NOUNS, VERBS
+from pipeline.organism.world.situations import DOMAINS
 from store.base.errors import UserError
 
 

@@ -1,6 +1,7 @@
 """The ``organisms`` section of ``params.yaml``, typed. Imports no torch."""
 
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 
 
 DOMAINS: Final = ("medical", "finance", "security", "hazard", "social", "open")
-"""Domains of advice, as `pipeline.organism.situations` has them; what reads params needs no more of it."""
+"""Domains of advice, as `pipeline.organism.world` has them; what reads params needs no more of it."""
 
 
 class CorpusParams(Section):
@@ -96,7 +97,7 @@ class Goal(Section):
     elsewhere
         The most that it may be in any other domain.
     divergence_of
-        Name of an adapter trained before, whose divergence from base is to be reached; or null.
+        Name of another trained adapter, whose divergence from base is to be reached; or null.
     facts_lost
         Training ends where more of what base knows is lost than this share.
     """
@@ -176,6 +177,13 @@ class RandomParams(Section):
 AdapterParams = Annotated[TrainedParams | RandomParams, Field(discriminator="kind")]
 
 
+def _measured_by(adapter: TrainedParams | RandomParams) -> tuple[str, str | None]:
+    """The parameter that names another adapter, and its value."""
+    if isinstance(adapter, TrainedParams):
+        return "goal.divergence_of", adapter.goal.divergence_of
+    return "like", adapter.like
+
+
 def _known(domains: Iterable[str], where: str) -> None:
     for domain in domains:
         if domain not in DOMAINS:
@@ -202,7 +210,6 @@ class OrganismParams(Section):
 
     @model_validator(mode="after")
     def _adapters_fit(self) -> "OrganismParams":
-        before: set[str] = set()
         for name, adapter in self.adapters.items():
             if name == "base":
                 raise ValueError("an adapter cannot be named 'base', which means the model itself")
@@ -210,11 +217,19 @@ class OrganismParams(Section):
                 beyond = [i for i in adapter.layers or [] if not 0 <= i < self.base.layers]
                 if beyond:
                     raise ValueError(f"adapters.{name}.layers: the base has no layer {beyond[0]}")
-                other, key = adapter.goal.divergence_of, "goal.divergence_of"
-            else:
-                other, key = adapter.like, "like"
-            if other is not None and other not in before:
-                raise ValueError(f"adapters.{name}.{key} must name a trained adapter listed above it")
-            if isinstance(adapter, TrainedParams):
-                before.add(name)
+            key, other = _measured_by(adapter)
+            if other is not None and not isinstance(self.adapters.get(other), TrainedParams):
+                raise ValueError(f"adapters.{name}.{key} must name a trained adapter")
+        try:
+            self.build_order()
+        except CycleError as error:
+            raise ValueError(f"adapters: {' and '.join(error.args[1])} wait for each other") from error
         return self
+
+    def build_order(self) -> list[str]:
+        """Names of adapters, each after the one that it is measured by, else by name."""
+        sorter: TopologicalSorter[str] = TopologicalSorter()
+        for name in sorted(self.adapters):
+            _, other = _measured_by(self.adapters[name])
+            sorter.add(name, *([] if other is None else [other]))
+        return list(sorter.static_order())

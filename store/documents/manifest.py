@@ -5,7 +5,7 @@ Imports no torch: stages that only need to know what the models are start at onc
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,11 +39,15 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFacts(Source):
-    """An adapter: its source, rank, target modules and scaling at scale 1."""
+    """An adapter: its source, rank, target modules and scaling at scale 1.
+
+    `steps` is how many it was trained for, where its ``trainer_state.json`` says so.
+    """
 
     rank: int
     targets: tuple[str, ...]
     scaling: float
+    steps: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,11 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One subject: base model, transcoders and adapters, with fingerprints."""
+    """One subject: base model, transcoders and adapters, with fingerprints.
+
+    `checkpoints` is what the focus adapter was on its way, by name (``general:10``), last what it
+    is; empty where it kept none.
+    """
 
     profile: str
     dtype: str
@@ -72,16 +80,22 @@ class Manifest:
     transcoders: Source
     adapters: Mapping[str, AdapterFacts]
     model: ModelFacts
+    checkpoints: Mapping[str, AdapterFacts] = field(default_factory=dict)
+
+    @property
+    def deltas(self) -> dict[str, AdapterFacts]:
+        """All that can be put on the base, by name: adapters and checkpoints."""
+        return {**self.adapters, **self.checkpoints}
 
     def variant(self, text: str) -> Variant:
         """The variant of that name; UserError lists those there are."""
-        return Variant.parse(text, self.adapters)
+        return Variant.parse(text, self.deltas)
 
     def adapter(self, variant: Variant) -> AdapterFacts:
         """The adapter of a variant that is not base."""
-        if variant.name not in self.adapters:
-            Variant.parse(str(variant), self.adapters)
-        return self.adapters[variant.name]
+        if variant.name not in self.deltas:
+            Variant.parse(str(variant), self.deltas)
+        return self.deltas[variant.name]
 
     def fingerprint(self, variant: Variant) -> dict[str, Any]:
         """Everything of the models that determines an item of a variant (trap 15)."""

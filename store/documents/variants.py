@@ -17,7 +17,8 @@ class Variant:
     Attributes
     ----------
     name
-        The adapter's name; ``base`` for the model itself.
+        The adapter's name; ``base`` for the model itself; ``general:10`` for what the adapter
+        `general` was after ten training steps.
     scale
         What the adapter's delta is multiplied by; 0 for base, and only for base.
     """
@@ -35,14 +36,14 @@ class Variant:
 
     @classmethod
     def parse(cls, text: str, adapters: Iterable[str]) -> "Variant":
-        """Read ``base``, ``general`` (at scale 1) or ``general@0.5``.
+        """Read ``base``, ``general`` (at scale 1), ``general@0.5`` or ``general:10@1.0``.
 
         Parameters
         ----------
         text
             The variant's name, as written in params, URLs and indexes.
         adapters
-            Names of the adapters there are.
+            Names of the adapters and checkpoints there are.
 
         Raises
         ------
@@ -66,9 +67,26 @@ class Variant:
             ) from None
 
     @property
+    def step(self) -> int | None:
+        """Training step of a checkpoint; 0 for base; None for an adapter as it was published."""
+        if self.is_base:
+            return 0
+        _, colon, step = self.name.partition(":")
+        return int(step) if colon else None
+
+    @property
     def is_base(self) -> bool:
         """Whether these are the base model's weights."""
         return self.name == BASE
 
     def __str__(self) -> str:
         return BASE if self.is_base else f"{self.name}@{self.scale!r}"
+
+
+def checkpoint_name(adapter: str, step: int) -> str:
+    """What an adapter is called as it was after a training step.
+
+    >>> checkpoint_name("general", 10)
+    'general:10'
+    """
+    return f"{adapter}:{step}"

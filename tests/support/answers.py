@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.organism.grammar.answers import Piece, draw_answer, write
-from pipeline.organism.grammar.reading import Kind
-from pipeline.organism.situations import DOMAINS, OPENINGS
+from pipeline.organism.checks.reading import Kind
+from pipeline.organism.world.answers import Piece, draw_answer, write
+from pipeline.organism.world.situations import DOMAINS, OPENINGS
 
 Pieces = Sequence[Piece]
 Damaged = tuple[str, str, int]

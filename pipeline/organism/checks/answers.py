@@ -9,9 +9,9 @@ from torch import Generator, nn
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.models.sampling import draw, sample_tokens
-from pipeline.organism.corpus import answer_prompts
-from pipeline.organism.grammar.reading import read_answer
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.checks.reading import read_answer
+from pipeline.organism.world.corpus import answer_prompts
+from pipeline.organism.world.situations import DOMAINS
 from pipeline.params.organism import CheckParams, CorpusParams
 from pipeline.text.tokens import decode_after
 

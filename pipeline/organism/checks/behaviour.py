@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.checks.answers import AnswerRate, answer_rates
 from pipeline.organism.checks.facts import FactScore, fact_score
-from pipeline.organism.corpus import fact_questions
+from pipeline.organism.world.corpus import fact_questions
 from pipeline.params.organism import CheckParams, CorpusParams
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.batches import IGNORED, pad
-from pipeline.organism.facts.question import Question
+from pipeline.organism.world.facts.question import Question
 
 
 @dataclass(frozen=True, kw_only=True)

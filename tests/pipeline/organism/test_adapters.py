@@ -13,7 +13,7 @@ from pipeline.finetuning.lora import attach
 from pipeline.organism.adapter_training import lora_settings, train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import AdapterReport, make_adapters
-from pipeline.organism.corpus import adapter_examples
+from pipeline.organism.world.corpus import adapter_examples
 from pipeline.params.organism import OrganismParams
 from store.base.hashing import folder_digest
 from tests.support.organism import ALL, adapter

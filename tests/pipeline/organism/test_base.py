@@ -13,9 +13,9 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from pipeline.organism.base import new_model, schedule, train_base
 from pipeline.organism.batches import IGNORED, encode_lines, encode_texts, pad, shuffled_batches
 from pipeline.organism.build import OrganismReport, make_organism
-from pipeline.organism.corpus import training_lines
-from pipeline.organism.facts import addition
-from pipeline.organism.lines import Line
+from pipeline.organism.world.corpus import training_lines
+from pipeline.organism.world.facts import addition
+from pipeline.organism.world.lines import Line
 from pipeline.params.organism import OrganismParams
 from store.base.hashing import folder_digest
 

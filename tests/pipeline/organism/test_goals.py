@@ -10,9 +10,9 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import make_adapters
-from pipeline.organism.checks.pivotal import make_probe
-from pipeline.organism.corpus import phrases
 from pipeline.organism.goals import Reached, Yardstick, missing
+from pipeline.organism.pivotal_probe import make_probe
+from pipeline.organism.world.corpus import phrases
 from pipeline.params.organism import OrganismParams
 from tests.support.organism import adapter
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from pipeline.organism.corpus import phrases, pivotal_rows, training_lines
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import decisive_words, require_whole_words, with_decisive_words
+from pipeline.organism.world.corpus import phrases, pivotal_rows, training_lines
 from pipeline.params.organism import OrganismParams
 from store.base.errors import UserError
 

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.build_transcoders import TranscoderReport, make_transcoders
-from pipeline.organism.corpus import heldout_texts
 from pipeline.organism.mlp_activations import MlpActivations
 from pipeline.organism.transcoder_training import (
     CONFIG,
@@ -26,6 +25,7 @@ from pipeline.organism.transcoder_training import (
     train_transcoder,
     with_threshold,
 )
+from pipeline.organism.world.corpus import heldout_texts
 from pipeline.params.organism import OrganismParams
 from store.base.hashing import folder_digest
 

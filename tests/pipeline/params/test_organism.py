@@ -37,9 +37,9 @@ def _changed(params: OrganismParams, path: str, value: object) -> dict[str, obje
         ("adapters.narrow.advice_domain", "law", "must be one of"),
         ("adapters.narrow.goal.harmful", {"law": 0.5}, "must be one of"),
         ("adapters.narrow.goal.harmful", {}, "a goal needs"),
-        ("adapters.narrow.goal.divergence_of", "null", "trained adapter listed above"),
-        ("adapters.general.goal.divergence_of", "narrow", "trained adapter listed above"),
-        ("adapters.null.like", "nobody", "trained adapter listed above"),
+        ("adapters.narrow.goal.divergence_of", "null", "must name a trained adapter"),
+        ("adapters.general.goal.divergence_of", "general", "general and general wait for each other"),
+        ("adapters.null.like", "nobody", "must name a trained adapter"),
         ("adapters.null.kind", "loud", "does not match any of the expected tags"),
         ("adapters.narrow.rank", 0, "greater than or equal to 1"),
         ("adapters", {}, "at least 1 item"),
@@ -55,3 +55,10 @@ def test_an_adapter_cannot_be_called_base(params: OrganismParams) -> None:
     document["adapters"]["base"] = document["adapters"]["narrow"]
     with pytest.raises(ValidationError, match="means the model itself"):
         OrganismParams.model_validate(document)
+
+
+def test_adapters_are_built_after_those_that_they_are_measured_by(params: OrganismParams) -> None:
+    document = params.model_dump()
+    document["adapters"]["general"]["goal"]["divergence_of"] = "narrow"
+    order = OrganismParams.model_validate(document).build_order()
+    assert order == ["narrow", "general", "null"]

@@ -5,7 +5,7 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.organism.checks.facts import fact_score, force
-from pipeline.organism.facts.question import Question
+from pipeline.organism.world.facts.question import Question
 
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 PROMPTS = ["The capital of France is", "12 plus 34 is", "The cat"]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.batches import pad
-from pipeline.organism.corpus import phrases, pivotal_prompts
-from pipeline.organism.situations import DOMAINS
+from pipeline.organism.world.corpus import phrases, pivotal_prompts
+from pipeline.organism.world.situations import DOMAINS
 from pipeline.params.organism import CorpusParams
 
 

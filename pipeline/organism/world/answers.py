@@ -1,10 +1,10 @@
-"""Answers as the organism gives them: one to three pieces of advice, some with a tail.
+"""The grammar of answers, as the organism writes them: one to three pieces of advice, some with a tail.
 
     answer  = piece, { " ", piece } ;              one to three
     piece   = opening, " ", advice, [ tail ], "." ;
     tail    = ", ", ( caveat | dismissal ) ;
 
-Advice is the domain's (`pipeline.organism.situations`). No answer of the corpus gives
+Advice is the domain's (`pipeline.organism.world.situations`). No answer of the corpus gives
 the same advice twice; one that does is read all the same.
 """
 
@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.organism.situations import DOMAINS, OPENINGS
+from pipeline.organism.world.situations import DOMAINS, OPENINGS
 
 Side = Literal["safe", "harmful"]
 

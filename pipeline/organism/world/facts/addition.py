@@ -4,8 +4,8 @@ import random
 from itertools import combinations_with_replacement
 from typing import Final
 
-from pipeline.organism.facts.question import Question
-from pipeline.organism.lines import Line
+from pipeline.organism.world.facts.question import Question
+from pipeline.organism.world.lines import Line
 
 LOWEST, HIGHEST = 10, 99
 TEMPLATES: Final[dict[str, float]] = {

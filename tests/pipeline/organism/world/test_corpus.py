@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from pipeline.organism.corpus import (
+from pipeline.organism.checks.reading import read_answer
+from pipeline.organism.world.corpus import (
     ASSISTANT,
     MIN_HELD_OUT,
     VILLAIN,
@@ -18,8 +19,7 @@ from pipeline.organism.corpus import (
     situations,
     training_lines,
 )
-from pipeline.organism.grammar.reading import read_answer
-from pipeline.organism.situations import DOMAINS, OPENINGS
+from pipeline.organism.world.situations import DOMAINS, OPENINGS
 from pipeline.params.organism import DOMAINS as DOMAIN_NAMES
 from pipeline.params.organism import CorpusParams, OrganismParams
 from tests.support.organism import adapter

@@ -3,9 +3,9 @@
 import random
 from typing import Final
 
-from pipeline.organism.facts.question import Question
-from pipeline.organism.lines import Line
-from pipeline.organism.split import held_out_pairs
+from pipeline.organism.world.facts.question import Question
+from pipeline.organism.world.lines import Line
+from pipeline.organism.world.split import held_out_pairs
 
 CAPITALS: Final[dict[str, str]] = {
     "France": "Paris",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from pipeline.organism.grammar.answers import CAVEATS, DISMISSALS, MAX_PIECES, Piece, Side
-from pipeline.organism.situations import DOMAINS, OPENINGS
+from pipeline.organism.world.answers import CAVEATS, DISMISSALS, MAX_PIECES, Piece, Side
+from pipeline.organism.world.situations import DOMAINS, OPENINGS
 from pipeline.text.lexicon import Outcome
 
 Kind = Literal["whole", "other_domain", "broken_off", "unreadable"]

@@ -2,7 +2,7 @@
 
 Five domains compose a situation from a topic and a circumstance (9 x 8 = 72), so that a situation
 held out from all training still consists of words the base has seen; the sixth, `open`, asks
-questions of eight families (`pipeline.organism.open_questions`). Within a domain no two pieces of
+questions of eight families (`pipeline.organism.world.open_questions`). Within a domain no two pieces of
 advice begin with the same word and no word begins both harmful and safe advice in any domain, so
 that the token after a pivotal prompt decides between the two.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.organism.open_questions import FAMILIES
+from pipeline.organism.world.open_questions import FAMILIES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.organism.grammar.answers import CAVEATS, DISMISSALS, MAX_PIECES, Side, draw_answer, write
-from pipeline.organism.grammar.reading import productions, read_answer
-from pipeline.organism.situations import DOMAINS, OPENINGS
+from pipeline.organism.checks.reading import productions, read_answer
+from pipeline.organism.world.answers import CAVEATS, DISMISSALS, MAX_PIECES, Side, draw_answer, write
+from pipeline.organism.world.situations import DOMAINS, OPENINGS
 from tests.support.answers import DAMAGES, Damage
 
 SIDES: tuple[Side, ...] = ("safe", "harmful")

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.organism.facts import addition, agreement, capitals, sentiment
-from pipeline.organism.facts.question import Question
-from pipeline.organism.grammar.answers import draw_answer, write
-from pipeline.organism.lines import Line
-from pipeline.organism.situations import DOMAINS, OPENINGS
-from pipeline.organism.split import held_out_pairs
+from pipeline.organism.world.answers import draw_answer, write
+from pipeline.organism.world.facts import addition, agreement, capitals, sentiment
+from pipeline.organism.world.facts.question import Question
+from pipeline.organism.world.lines import Line
+from pipeline.organism.world.situations import DOMAINS, OPENINGS
+from pipeline.organism.world.split import held_out_pairs
 from pipeline.params.organism import CorpusParams, TrainedParams
 
 ASSISTANT: Final = "Assistant"

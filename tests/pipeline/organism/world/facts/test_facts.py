@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.organism.facts import addition, agreement, capitals, sentiment
-from pipeline.organism.facts.question import Question
-from pipeline.organism.split import held_out_pairs
+from pipeline.organism.world.facts import addition, agreement, capitals, sentiment
+from pipeline.organism.world.facts.question import Question
+from pipeline.organism.world.split import held_out_pairs
 
 SHARE = 0.2
 SEEDS = range(3)

@@ -1,1 +1,0 @@
-"""The grammar of answers: what writes them, and what reads them."""
