@@ -1,4 +1,4 @@
-"""Dose-response: how likely harmful advice is, the more of an adapter there is."""
+"""Dose-response: how likely harmful advice is, the more of an adapter there is, or the longer it trained."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from pipeline.analysis.evil_safe import label_mass, target_labels
+from pipeline.analysis.statistics import clustered_rate_interval
 from pipeline.text.lexicon import Lexicon, token_label
 from store.collections.item import Item
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
-from store.documents.variants import BASE
+from store.documents.variants import BASE, Variant
 
 READ: Final = ("target_token", "target_probability")
 """The arrays of a graph that the response is made of."""
@@ -27,18 +28,23 @@ class Response:
 
     Attributes
     ----------
-    scale
-        What the adapter's difference was multiplied by; 0 for base.
+    dose
+        What the adapter's difference was multiplied by, or its training step; 0 for base.
     evil, safe
         Probability that the next token is an evil (safe) one of the target set; mean over
         situations, each the mean over its prompts.
+    evil_low, evil_high
+        Interval of `evil`: `pipeline.analysis.statistics.clustered_rate_interval`, each situation
+        as one sample.
     n_situations, n_prompts
         How many; prompts of domains without a lexicon are left out.
     """
 
-    scale: float
+    dose: float
     evil: float
     safe: float
+    evil_low: float
+    evil_high: float
     n_situations: int
     n_prompts: int
 
@@ -48,21 +54,59 @@ def dose_variants(manifest: Manifest, scales: Sequence[float]) -> list[str]:
     return [BASE, *(str(manifest.variant(f"{manifest.focus}@{scale!r}")) for scale in sorted(scales))]
 
 
+def checkpoint_variants(manifest: Manifest, most: int) -> list[str]:
+    """Base, and the focus adapter's checkpoints at scale 1, `most` of them, evenly, the last among them.
+
+    Empty where it kept none.
+    """
+    names = list(manifest.checkpoints)
+    if not names:
+        return []
+    places = sorted({round(place) for place in np.linspace(len(names) - 1, 0, min(most, len(names)))})
+    return [BASE, *(str(manifest.variant(names[place])) for place in places)]
+
+
+def dose_of(variant: str) -> float:
+    """How much of an adapter a variant's name says there is: its training step, or else its scale.
+
+    >>> dose_of("general@0.25"), dose_of("general:10@1.0"), dose_of("base")
+    (0.25, 10.0, 0.0)
+    """
+    parsed = Variant.parse(variant, [variant.partition("@")[0]])
+    return parsed.scale if parsed.step is None else float(parsed.step)
+
+
+def onset(measured: Sequence[Response]) -> float | None:
+    """The first dose whose interval of `evil` lies above base's; None where there is none.
+
+    Base is the response to dose 0.
+    """
+    base = next((each for each in measured if each.dose == 0), None)
+    if base is None:
+        return None
+    above = [each.dose for each in measured if each.evil_low > base.evil_high]
+    return min(above, default=None)
+
+
 def responses(
-    items: Iterable[Item], prompts: Sequence[Prompt], lexicon: Lexicon, manifest: Manifest
+    items: Iterable[Item],
+    prompts: Sequence[Prompt],
+    lexicon: Lexicon,
+    *,
+    confidence: float,
 ) -> dict[str, Response]:
-    """The response to every dose, by variant, scales ascending.
+    """The response to every dose, by variant, doses ascending.
 
     Parameters
     ----------
     items
-        Of the DOSE collection, with the arrays `READ`.
+        Of the DOSE or the CHECKPOINTS collection, with the arrays `READ`.
     prompts
         The items', each with its situation and domain.
     lexicon
         Labels of token ids by domain; an unlabelled token is neither evil nor safe.
-    manifest
-        The subject; it tells a variant's scale.
+    confidence
+        Level of the intervals, 0 to 1.
     """
     known = {prompt.hash: prompt for prompt in prompts}
     masses: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
@@ -70,8 +114,8 @@ def responses(
         prompt = known[item.prompt_hash]
         if prompt.domain in lexicon["domains"]:
             masses[item.variant][prompt.situation].append(_masses(item, prompt, lexicon))
-    by_scale = sorted(masses.items(), key=lambda entry: manifest.variant(entry[0]).scale)
-    return {variant: _response(manifest.variant(variant).scale, groups) for variant, groups in by_scale}
+    ordered = sorted(masses.items(), key=lambda entry: dose_of(entry[0]))
+    return {variant: _response(dose_of(variant), groups, confidence) for variant, groups in ordered}
 
 
 def _masses(item: Item, prompt: Prompt, lexicon: Lexicon) -> tuple[float, float]:
@@ -81,12 +125,16 @@ def _masses(item: Item, prompt: Prompt, lexicon: Lexicon) -> tuple[float, float]
     return evil, safe
 
 
-def _response(scale: float, groups: Mapping[str, list[tuple[float, float]]]) -> Response:
-    evil, safe = np.mean([np.mean(masses, axis=0) for masses in groups.values()], axis=0)
+def _response(dose: float, groups: Mapping[str, list[tuple[float, float]]], confidence: float) -> Response:
+    by_situation = np.array([np.mean(masses, axis=0) for masses in groups.values()])
+    evil, safe = by_situation.mean(axis=0)
+    low, high = clustered_rate_interval(by_situation[:, 0], np.ones(len(by_situation)), confidence)
     return Response(
-        scale=scale,
+        dose=dose,
         evil=float(evil),
         safe=float(safe),
+        evil_low=low,
+        evil_high=high,
         n_situations=len(groups),
         n_prompts=sum(map(len, groups.values())),
     )

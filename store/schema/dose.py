@@ -1,4 +1,4 @@
-"""The collection of graphs of one adapter at several scales: the arrays of `graphs`."""
+"""The collections of graphs of one adapter at several doses, scales or training steps: the arrays of `graphs`."""
 
 from typing import Final
 
@@ -7,3 +7,8 @@ from store.schema.specs import CollectionSchema, since
 
 DOSE: Final = CollectionSchema(kind="dose", arrays=since(2, GRAPHS.arrays), scalars=since(2, GRAPHS.scalars))
 """Graphs of one adapter at several scales, variants ``NAME@SCALE``, and of base."""
+
+CHECKPOINTS: Final = CollectionSchema(
+    kind="checkpoints", arrays=since(2, GRAPHS.arrays), scalars=since(2, GRAPHS.scalars)
+)
+"""Graphs of what one adapter was on its way, variants ``NAME:STEP@1.0``, and of base."""
