@@ -12,7 +12,7 @@ from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
-from pipeline.analysis.scores import READ, activation_scores
+from pipeline.analysis.scores import READ, PromptScores, activation_scores
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
@@ -167,13 +167,21 @@ def main(profile: str, params: Params) -> None:
         (item,) = items_of(subject, "promoted", PROMOTED, [BASE], arguments)
         return Promoted(**item.arrays)
 
+    scores: list[PromptScores] = []
+
+    def read() -> Iterator[Item]:
+        for item in activations.items():
+            scores.append(activation_scores(item))
+            yield item
+
+    activity = prompt_activity(read())
     graphs = open_collection(subject.folder / "graphs")
     groups = feature_groups(
         graphs=scored_graphs(graphs),
         graph_edges=edges_of(graphs),
-        activations=[activation_scores(item) for item in activations.items()],
+        activations=scores,
         changes=changes_of(subject.folder / "adapters"),
-        activity=prompt_activity(activations.items()),
+        activity=activity,
         contexts=contexts_of(subject, params.profile(profile).texts, edges, params.features),
         edges=edges,
         promoted=promoted,
