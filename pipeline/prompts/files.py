@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from transformers import PreTrainedTokenizerBase
 
 from pipeline.text.token_texts import decode_each
 from pipeline.text.tokens import encode_rendered, encode_text
@@ -16,6 +15,9 @@ from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
 from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text
 from store.documents.prompts import Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Word = Annotated[str, Field(min_length=1)]
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -69,7 +71,7 @@ class _Content:
 
 def read_prompt_files(
     paths: Sequence[Path],
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     max_tokens: int,
     context: int | None = None,
     more: Sequence[tuple[str, str]] = (),
@@ -190,7 +192,7 @@ def _sentence(error: ValidationError) -> str:
     return f"'{where}': {message[0].lower()}{message[1:]}, but it is {quoted(first['input'])}."
 
 
-def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> Prompt:
     try:
         content = _content(line, tokenizer)
     except UserError as error:
@@ -209,7 +211,7 @@ def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) ->
     )
 
 
-def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
+def _content(line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> _Content:
     if line.prompt is not None:
         _check_text(line.prompt)
         return _Content(
