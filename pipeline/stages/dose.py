@@ -6,7 +6,6 @@ from typing import Any
 
 from pipeline.analysis.dose import LABELS, READ, Response, dose_variants, responses
 from pipeline.attribution.graph_units import candidate_units, candidates_of, dose_unit
-from pipeline.items.collect import compute
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
@@ -14,6 +13,7 @@ from pipeline.run.stage import run_stage
 from pipeline.text.lexicon_file import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
+from store.schema.candidates import CANDIDATES
 from store.schema.dose import DOSE
 
 
@@ -29,12 +29,12 @@ def main(profile: str, params: Params) -> None:
     subject, graphs = Subject(profile, params.runtime), params.graphs
     prompts = [prompt for prompt in subject.prompts.values() if params.dose.tag in prompt.tags]
     variants = dose_variants(subject.manifest, params.dose.scales)
-    # They stay in the cache, where stage `graphs` has put those of base and of scale 1.
+    sections = {"graphs": graphs.model_dump(), "dose": params.dose.model_dump()}
+    # Those of base and of scale 1 are in the cache where stage `graphs` has put them.
     chosen = candidate_units(subject, {prompt.hash: variants for prompt in prompts}, graphs)
-    failures = compute(chosen, models=lambda: subject.models, cache=subject.cache, label="dose_candidates")
+    failures = subject.publish("dose", chosen, [CANDIDATES], sections, {CANDIDATES.kind: "dose_candidates"})
     own = candidates_of(chosen, subject.cache)
     units = [dose_unit(subject, subject.prompts[prompt], own[prompt], graphs) for prompt in own]
-    sections = {"graphs": graphs.model_dump(), "dose": params.dose.model_dump()}
     failures += subject.publish("dose", units, [DOSE], sections)
     subject.write_failures("dose", failures)
     lexicon = read_lexicon(subject.folder / "lexicon.json")
