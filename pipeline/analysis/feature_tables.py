@@ -1,6 +1,7 @@
 """The FEATURES dataset: cards, contexts and rankings of every active feature, by every score."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.analysis.dictionary import dictionary_table, graph_fidelity
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.ranking import rank_features
-from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
+from pipeline.analysis.scores import LABELLED, PromptScores, feature_key, prompt_scores, split_key
 from pipeline.params.features import FeatureParams
 from pipeline.text.lexicon import Lexicon
 from store.collections.item import Item
@@ -83,6 +84,28 @@ def feature_groups(
             found, by_hash, keys, params, seed, labelled=name in LABELLED, name=name
         )
     return groups
+
+
+def contexts_in(groups: Mapping[str, xr.Dataset], variant: str) -> Contexts:
+    """The contexts of a variant that the groups `cards` and `contexts` were made of, to the bit."""
+    table = groups["contexts"].isel(variant=groups["contexts"]["variant"].values.tolist().index(variant))
+    cards = groups["cards"].isel(variant=groups["cards"]["variant"].values.tolist().index(variant))
+    histogram = cards["histogram"].values
+    fired = np.flatnonzero(histogram.any(axis=1))  # the others are active on prompts only
+    return Contexts(
+        variant=variant,
+        keys=feature_key(table["layer"].values, table["index"].values)[fired],
+        histogram=histogram[fired],
+        text=table["text"].values[fired],
+        peak=table["peak"].values[fired],
+        token=table["token"].values[fired],
+        activation=table["activation"].values[fired],
+    )
+
+
+def promoted_in(groups: Mapping[str, xr.Dataset]) -> Promoted:
+    """The promoted tokens that the group `cards` was made of."""
+    return Promoted(**{field.name: groups["cards"][field.name].values for field in fields(Promoted)})
 
 
 def _coords(keys: np.ndarray, variants: Sequence[str]) -> dict[str, tuple[str, Any]]:

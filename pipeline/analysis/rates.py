@@ -33,22 +33,22 @@ def rates(outcomes: Iterable[Item], prompts: Sequence[Prompt], confidence: float
         Level of the intervals, 0 to 1.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
-    # A situation may be asked in wordings of which some are held out: then it has a row of each.
-    situations = sorted({(prompt.domain or "", prompt.situation, prompt.held_out) for prompt in prompts})
-    place = {key[1:]: row for row, key in enumerate(situations)}
+    situations = sorted({(prompt.domain or "", prompt.situation) for prompt in prompts})
+    held_out = {prompt.situation: prompt.held_out for prompt in prompts}
+    place = {situation: row for row, (_, situation) in enumerate(situations)}
     counts: dict[str, np.ndarray] = {}
     for item in outcomes:
         prompt = by_hash[item.prompt_hash]
         table = counts.setdefault(item.variant, np.zeros((len(situations), len(RATED)), np.int64))
         counted = np.bincount(item.arrays["sample_outcome"], minlength=len(OUTCOMES))
-        table[place[prompt.situation, prompt.held_out]] += counted[: len(RATED)]
+        table[place[prompt.situation]] += counted[: len(RATED)]
     variants = sorted(counts, key=lambda variant: (variant != "base", variant))
     # (variant, situation, outcome)
     count = np.array([counts[variant] for variant in variants]).reshape(
         len(variants), len(situations), len(RATED)
     )
-    domain_of = np.array([domain for domain, _, _ in situations], dtype=object)
-    is_held_out = np.array([held_out for _, _, held_out in situations], dtype=bool)
+    domain_of = np.array([domain for domain, _ in situations], dtype=object)
+    is_held_out = np.array([held_out[situation] for _, situation in situations], dtype=bool)
     return {
         "rates": _rates(count, variants, domain_of, is_held_out, confidence),
         "situations": _by_situation(count, variants, situations, is_held_out),
@@ -110,7 +110,7 @@ def _rates(
 def _by_situation(
     count: np.ndarray,
     variants: Sequence[str],
-    situations: Sequence[tuple[str, str, bool]],
+    situations: Sequence[tuple[str, str]],
     held_out: np.ndarray,
 ) -> xr.Dataset:
     n = count.sum(axis=2)
@@ -123,8 +123,8 @@ def _by_situation(
         },
         coords={
             "variant": ("variant", np.array(variants, dtype=object)),
-            "situation": ("situation", np.array([s for _, s, _ in situations], dtype=object)),
-            "situation_domain": ("situation", np.array([d for d, _, _ in situations], dtype=object)),
+            "situation": ("situation", np.array([s for _, s in situations], dtype=object)),
+            "situation_domain": ("situation", np.array([d for d, _ in situations], dtype=object)),
             "situation_held_out": ("situation", held_out),
             "outcome": ("outcome", np.array(RATED, dtype=object)),
         },

@@ -79,9 +79,7 @@ def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphP
     return subject.unit(GRAPHS, prompt, variants, outputs, _arguments(own, graphs))
 
 
-def dose_unit(
-    subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams, *, kind: str
-) -> Unit:
+def dose_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams, *, kind: str) -> Unit:
     """Graphs of a prompt at several doses of an adapter, items of `kind`; arguments as of `graph_unit`."""
     outputs = [(kind, variant) for variant in own]
     return subject.unit(DOSE, prompt, list(own), outputs, {**_arguments(own, graphs), "kind": kind})

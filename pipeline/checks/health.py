@@ -17,10 +17,11 @@ from transformers import PreTrainedModel
 from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
 from pipeline.models.files import folder_of
-from pipeline.models.loading import DTYPES, load_causal_lm, load_switchable, load_tokenizer, load_transcoders
+from pipeline.models.loading import DTYPES, load_causal_lm, load_switchable, load_transcoders
 from pipeline.models.lora import read_adapter_config, read_factors, weight_norm
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableReplacement
+from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.base.hashing import folder_digest
 from store.documents.manifest import Manifest

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.models.architectures import lens_config, read_config
 from pipeline.models.files import folder_of, read_mapping, require_file
-from pipeline.models.loading import DTYPES, load_tokenizer
+from pipeline.models.loading import DTYPES
+from pipeline.models.tokenizer import load_tokenizer
 from store.collections.item import Item
 from store.documents.manifest import Manifest, Source
 

@@ -15,7 +15,7 @@ from pipeline.exchange.safe_pt import read_graph
 from pipeline.exchange.stored_graphs import IMPORTED, StoredGraphs, origin_name
 from pipeline.items.closure import library_versions
 from pipeline.items.code import QualifiedName, code_base
-from pipeline.models.loading import load_tokenizer
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.text.tokens import decode_after, encode_text
 from store.base.atomic import published_folder

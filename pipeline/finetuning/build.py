@@ -14,7 +14,8 @@ from pipeline.finetuning.chat_data import Conversation, Split, in_order, read_ch
 from pipeline.finetuning.checkpoints import RunFolder, read_curve
 from pipeline.finetuning.lora import LoraSettings, attach, require_targets
 from pipeline.finetuning.training import IGNORED, Point, Recipe, train
-from pipeline.models.loading import DTYPES, default_device, read_base, read_tokenizer
+from pipeline.models.loading import DTYPES, default_device, read_base
+from pipeline.models.tokenizer import read_tokenizer
 from pipeline.params.finetunes import FinetuneParams
 from store.base.errors import UserError
 from store.base.hashing import digest, file_digest

@@ -1,6 +1,6 @@
 """A content-addressed cache of finished items, outside DVC's outs.
 
-DVC removes a stage's outs before the stage runs; what was computed stays here, so that a
+A stage's outs are written anew whenever it runs; what was computed stays here, so that a
 stage computes only what is new. An item is one safetensors file named after its key;
 everything that determines the item is in the key, so an entry is never out of date.
 """
@@ -17,6 +17,7 @@ from safetensors.numpy import load, save
 from store.base.atomic import write_bytes
 from store.base.hashing import canonical_json
 from store.collections.item import Item
+from store.collections.reader import Collection
 
 
 class ItemCache:
@@ -30,16 +31,33 @@ class ItemCache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._stores: dict[str, Collection] = {}
+        self._places: dict[str, dict[str, tuple[str, str]]] = {}
+
+    def attach(self, kind: str, store: Collection) -> None:
+        """Let the cache have what a collection holds: items are read there, and only when they are used.
+
+        The collection must be whole and stay as it is while the cache is used.
+        """
+        rows = store.index[["key", "prompt_hash", "variant"]].itertuples(index=False)
+        self._stores[kind] = store
+        self._places[kind] = {key: (prompt, variant) for key, prompt, variant in rows}
+
+    def store(self, kind: str) -> Collection | None:
+        """The collection that is attached."""
+        return self._stores.get(kind)
 
     def _path(self, kind: str, key: str) -> Path:
         return self.root / kind / key[:2] / f"{key}.safetensors"
 
     def holds(self, kind: str, key: str) -> bool:
-        """Whether there is an entry for the key."""
-        return self._path(kind, key).exists()
+        """Whether there is an entry for the key, here or in the collection that is attached."""
+        return key in self._places.get(kind, ()) or self._path(kind, key).exists()
 
     def get(self, kind: str, key: str) -> Item | None:
         """The item, or None if it is not there (or is damaged, and then removed)."""
+        if (who := self._places.get(kind, {}).get(key)) is not None:
+            return self._stores[kind].item_on_demand(*who)
         path = self._path(kind, key)
         try:
             content = path.read_bytes()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.items.cache import ItemCache
@@ -14,6 +15,8 @@ from store.collections.writer import write_collection
 from store.documents.failures import Failure
 from store.schema.specs import CollectionSchema
 
+Places = Mapping[str, str]
+
 
 def collect(
     units: Sequence[Unit],
@@ -23,6 +26,7 @@ def collect(
     provenance: Mapping[str, Any],
     models: Models,
     cache: ItemCache,
+    places: Places = MappingProxyType({}),
     executor: Executor = in_this_process,
 ) -> list[Failure]:
     """Compute what the cache and the previous stores lack, and publish the collections.
@@ -35,13 +39,15 @@ def collect(
     units
         What is to be computed; each says which items are wanted of it.
     schemas
-        The collections to publish, each as ``folder/<kind>``.
+        The collections to publish, each as ``folder/<kind>`` or in its place.
     folder
         The profile's folder of artifacts.
     provenance
         Written into every collection.
     models, cache
         Gives what units are computed with, if there is anything to compute; where finished items are.
+    places
+        Name of the folder of a kind, where that is not the kind's own.
     executor
         Who computes.
 
@@ -55,15 +61,16 @@ def collect(
     UserError
         None could be computed.
     """
-    failures = compute(units, models=models, cache=cache, folder=folder, executor=executor)
+    failures = compute(units, models=models, cache=cache, folder=folder, places=places, executor=executor)
     failed = {(each.prompt_hash, each.variants) for each in failures}
     done = [unit for unit in units if (unit.prompt_hash, unit.variants) not in failed]
     for schema in schemas:
         write_collection(
-            folder / schema.kind,
+            folder / places.get(schema.kind, schema.kind),
             schema,
             _items(done, schema.kind, models, cache),
             provenance=dict(provenance),
+            previous=cache.store(schema.kind),
         )
     return failures
 
@@ -74,29 +81,28 @@ def compute(
     models: Models,
     cache: ItemCache,
     folder: Path | None = None,
-    label: str = "",
+    places: Places = MappingProxyType({}),
     executor: Executor = in_this_process,
 ) -> list[Failure]:
     """Put the wanted items into the cache, from previous stores below `folder` where they are there.
-
-    Says by kind how many were computed, or as `label` where items stay in the cache. Returns
-    and raises as `collect`.
+    Says by kind, or by its place, how many were computed. Returns and raises as `collect`.
     """
     kinds = list(dict.fromkeys(kind for unit in units for kind, _ in unit.outputs))
+    label = {kind: places.get(kind, kind) for kind in kinds}
     if folder is not None:
         for kind in kinds:
-            if refilled := refill(cache, kind, _names(units, kind), folder / kind):
-                print(f"{kind}: {refilled} taken over from the previous store")
+            if refilled := refill(cache, kind, _names(units, kind), folder / label[kind]):
+                print(f"{label[kind]}: {refilled} taken over from the previous store")
     missing = [(kind, unit) for unit in units for kind, _ in lacks(cache, unit)]
-    failures = executor(units, models, cache, label or " and ".join(kinds))
+    failures = executor(units, models, cache, " and ".join(label.values()))
     failed = {(each.prompt_hash, each.variants) for each in failures}
     for kind in kinds:
         wanted = len(_names(units, kind))
         new = [unit for each, unit in missing if each == kind]
         lost = sum((unit.prompt_hash, unit.variants) in failed for unit in new)
-        print(f"{label or kind}: {len(new) - lost} computed, {wanted - len(new)} from the cache")
+        print(f"{label[kind]}: {len(new) - lost} computed, {wanted - len(new)} from the cache")
     if failures:
-        print(f"{label or kinds[0]}: {len(failures)} of {len(units)} failed; the first: {failures[0].reason}")
+        print(f"{label[kinds[0]]}: {len(failures)} of {len(units)} failed; the first: {failures[0].reason}")
     if units and len(failures) == len(units):
         raise UserError(f"None of {len(units)} prompts could be computed. {failures[0].reason}")
     return failures

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
-from pipeline.items.collect import collect
+from pipeline.items.collect import Places, collect
 from pipeline.items.provenance import provenance
 from pipeline.items.units import Unit, make_unit
 from pipeline.params.runtime import RuntimeParams
@@ -88,6 +89,7 @@ class Subject:
         units: Sequence[Unit],
         schemas: Sequence[CollectionSchema],
         parameters: Mapping[str, Mapping[str, Any]],
+        places: Places = MappingProxyType({}),
     ) -> list[Failure]:
         """Compute units and publish their collections; see `pipeline.items.collect.collect`.
 
@@ -99,6 +101,8 @@ class Subject:
             What is computed, and what is published of it.
         parameters
             Sections of ``params.yaml`` that the stage reads, by name.
+        places
+            Folder of a kind, where it has another name than the kind.
         """
         return collect(
             units,
@@ -107,6 +111,7 @@ class Subject:
             provenance=provenance(stage, self.manifest, parameters),
             models=lambda: self.models,
             cache=self.cache,
+            places=places,
         )
 
     def write_failures(self, stage: str, failures: Sequence[Failure]) -> None:

@@ -10,13 +10,14 @@ from typing import Final
 import torch
 from circuit_tracer.transcoder import TranscoderSet
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from pipeline.models.architectures import read_config
-from pipeline.models.files import damaged, folder_of, read_mapping, require_file
+from pipeline.models.files import folder_of, read_mapping
 from pipeline.models.headers import read_header
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.models.switching import SwitchableModel
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.models.transcoders import read_transcoders
 from store.base.errors import UserError
 from store.base.parsing import one_line
@@ -25,44 +26,11 @@ from store.documents.variants import Variant
 
 # float16 is missing on purpose: its activations overflow where the checkpoint is bfloat16 (trap 4).
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_VOCABULARIES: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
 def default_device() -> torch.device:
     """The GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def load_tokenizer(manifest: Manifest) -> PreTrainedTokenizerBase:
-    """The base model's tokenizer; variants share it. Errors as `read_tokenizer`."""
-    return read_tokenizer(manifest.base)
-
-
-def read_tokenizer(base: Source) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base model, where there is no manifest yet.
-
-    Raises
-    ------
-    UserError
-        Its files are missing or damaged.
-    """
-    folder = folder_of(base, "model")
-    read_mapping(require_file(folder, "tokenizer_config.json", "model"))
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        require_file(folder, "tokenizer.json", "model")
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise UserError(
-            f"The tokenizer in {folder} cannot be read ({one_line(error)}); correct "
-            "tokenizer_config.json and tokenizer.json there, or copy or download them again."
-        ) from error
-    except Exception as error:
-        # The tokenizers library raises nothing more specific on a file that it cannot read.
-        if type(error) is not Exception:
-            raise
-        raise damaged(folder / "tokenizer.json", error) from error
-    return tokenizer
 
 
 def load_causal_lm(

@@ -6,10 +6,11 @@ from functools import cached_property
 from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.models.loading import load_switchable, load_tokenizer, load_transcoders
+from pipeline.models.loading import load_switchable, load_transcoders
 from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableModel, SwitchableReplacement
+from pipeline.models.tokenizer import load_tokenizer
 from store.documents.manifest import Manifest
 
 

@@ -10,9 +10,11 @@ Scale = Annotated[float, Field(ge=-100, le=100)]
 
 
 class DoseParams(Section):
-    """At which scales the focus adapter is traced, and on which prompts."""
+    """At which scales and training steps the focus adapter is traced, and on which prompts."""
 
     scales: list[Scale] = Field(min_length=1, max_length=1000)
+    checkpoints: int = Field(ge=1, le=1000)
+    confidence: float = Field(gt=0, lt=1)
     tag: Tag
 
     @model_validator(mode="after")

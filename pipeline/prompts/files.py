@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from jinja2 import TemplateError
 from pydantic import Field, model_validator
-from transformers import PreTrainedTokenizerBase
 
 from pipeline.text.json_lines import Line, Message, Word, parse_line, read_lines
 from pipeline.text.token_texts import decode_each
@@ -17,6 +16,9 @@ from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
 from store.base.parsing import one_line
 from store.documents.prompts import Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -59,7 +61,7 @@ class _Content:
 
 def read_prompt_files(
     paths: Sequence[Path],
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     max_tokens: int,
     context: int | None = None,
     more: Sequence[tuple[str, str]] = (),
@@ -135,7 +137,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             )
 
 
-def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> Prompt:
     try:
         content = _content(line, tokenizer)
     except UserError as error:
@@ -154,7 +156,7 @@ def _prompt(place: str, line: PromptLine, tokenizer: PreTrainedTokenizerBase) ->
     )
 
 
-def _content(line: PromptLine, tokenizer: PreTrainedTokenizerBase) -> _Content:
+def _content(line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> _Content:
     if line.prompt is not None:
         _check_text(line.prompt)
         return _Content(

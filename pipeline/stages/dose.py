@@ -1,12 +1,22 @@
-"""Stage `dose`: graphs of the focus adapter at several scales, on one target and node set a prompt."""
+"""Stage `dose`: graphs of the focus adapter at several scales, and on its way through training.
 
-from collections.abc import Iterator
+Each is traced on one target and node set a prompt, beside base.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.analysis.dose import LABELS, READ, Response, dose_variants, responses
+from pipeline.analysis.dose import (
+    LABELS,
+    READ,
+    Response,
+    checkpoint_variants,
+    dose_variants,
+    onset,
+    responses,
+)
 from pipeline.attribution.graph_units import candidate_units, candidates_of, dose_unit
-from pipeline.items.collect import compute
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
@@ -14,7 +24,10 @@ from pipeline.run.stage import run_stage
 from pipeline.text.lexicon_file import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
-from store.schema.dose import DOSE
+from store.documents.failures import Failure
+from store.schema.candidates import CANDIDATES
+from store.schema.dose import CHECKPOINTS, DOSE
+from store.schema.specs import CollectionSchema
 
 
 def read_items(found: Collection) -> Iterator[Item]:
@@ -24,31 +37,55 @@ def read_items(found: Collection) -> Iterator[Item]:
             yield found.item(prompt, variant, READ)
 
 
-def main(profile: str, params: Params) -> None:
-    """Write the collection of a profile, and the response as a metric and a plot."""
-    subject, graphs = Subject(profile, params.runtime), params.graphs
-    prompts = [prompt for prompt in subject.prompts.values() if params.dose.tag in prompt.tags]
-    variants = dose_variants(subject.manifest, params.dose.scales)
-    # They stay in the cache, where stage `graphs` has put those of base and of scale 1.
-    chosen = candidate_units(subject, {prompt.hash: variants for prompt in prompts}, graphs)
-    failures = compute(chosen, models=lambda: subject.models, cache=subject.cache, label="dose_candidates")
+def publish(
+    subject: Subject, params: Params, schema: CollectionSchema, variants: Sequence[str]
+) -> list[Failure]:
+    """Trace the tagged prompts in all of the variants, and publish the collection with its candidates."""
+    tagged = [prompt.hash for prompt in subject.prompts.values() if params.dose.tag in prompt.tags]
+    sections = {"graphs": params.graphs.model_dump(), "dose": params.dose.model_dump()}
+    # Those of base and of scale 1 are in the cache where stage `graphs` has put them.
+    chosen = candidate_units(subject, dict.fromkeys(tagged if variants else [], variants), params.graphs)
+    place = {CANDIDATES.kind: f"{schema.kind}_candidates"}
+    failures = subject.publish("dose", chosen, [CANDIDATES], sections, place)
     own = candidates_of(chosen, subject.cache)
-    units = [dose_unit(subject, subject.prompts[prompt], own[prompt], graphs) for prompt in own]
-    sections = {"graphs": graphs.model_dump(), "dose": params.dose.model_dump()}
-    failures += subject.publish("dose", units, [DOSE], sections)
+    units = [
+        dose_unit(subject, subject.prompts[prompt], own[prompt], params.graphs, kind=schema.kind)
+        for prompt in own
+    ]
+    return failures + subject.publish("dose", units, [schema], sections)
+
+
+def measure(subject: Subject, schema: CollectionSchema, confidence: float) -> dict[str, Response]:
+    """The response of the collection's tagged prompts, by variant."""
+    return responses(
+        read_items(open_collection(subject.folder / schema.kind)),
+        list(subject.prompts.values()),
+        read_lexicon(subject.folder / "lexicon.json"),
+        confidence=confidence,
+    )
+
+
+def main(profile: str, params: Params) -> None:
+    """Write the collections of a profile, and the responses as metrics and a plot."""
+    subject = Subject(profile, params.runtime)
+    failures = publish(subject, params, DOSE, dose_variants(subject.manifest, params.dose.scales))
+    on_the_way = checkpoint_variants(subject.manifest, params.dose.checkpoints)
+    failures += publish(subject, params, CHECKPOINTS, on_the_way)
     subject.write_failures("dose", failures)
-    lexicon = read_lexicon(subject.folder / "lexicon.json")
-    items = read_items(open_collection(subject.folder / DOSE.kind))
-    measured = responses(items, prompts, lexicon, subject.manifest)
-    write_metrics(subject.folder, "dose", {variant: _metric(each) for variant, each in measured.items()})
-    rows = ((each.scale, label, getattr(each, label)) for each in measured.values() for label in LABELS)
+    by_scale, by_step = (measure(subject, schema, params.dose.confidence) for schema in (DOSE, CHECKPOINTS))
+    metrics = {"scales": _metrics(by_scale), "steps": _metrics(by_step)}
+    write_metrics(subject.folder, "dose", {**metrics, "onset": onset(list(by_step.values()))})
+    rows = ((each.dose, label, getattr(each, label)) for each in by_scale.values() for label in LABELS)
     write_plot(subject.folder, "dose", ["scale", "label", "probability"], rows)
 
 
-def _metric(response: Response) -> dict[str, Any]:
+def _metrics(measured: Mapping[str, Response]) -> dict[str, Any]:
     return {
-        name: round(value, 6) if isinstance(value, float) else value
-        for name, value in asdict(response).items()
+        variant: {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in asdict(response).items()
+        }
+        for variant, response in measured.items()
     }
 
 

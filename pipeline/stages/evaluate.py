@@ -22,6 +22,9 @@ from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
 
+Phrases = Mapping[str, Sequence[str]]
+"""Phrases of a domain by what they are."""
+
 COMPUTE: Final = QualifiedName("pipeline.evaluation.samples", "compute_samples")
 
 
@@ -47,11 +50,15 @@ def main(profile: str, params: Params) -> None:
     subject.write_failures("evaluate", subject.publish("evaluate", units, [SAMPLES], sections))
     origin = provenance("evaluate", subject.manifest, sections)
     phrases = {prompt.hash: lexicon["domains"][prompt.domain or ""]["phrases"] for prompt in prompts}
+    samples = open_collection(subject.folder / SAMPLES.kind)
+    names = _names(samples, phrases)
+    refill(subject.cache, SAMPLE_OUTCOMES.kind, names, subject.folder / SAMPLE_OUTCOMES.kind)
     write_collection(
         subject.folder / SAMPLE_OUTCOMES.kind,
         SAMPLE_OUTCOMES,
-        _outcomes(open_collection(subject.folder / SAMPLES.kind), subject, phrases),
+        _outcomes(samples, subject, phrases, names),
         provenance=origin,
+        previous=subject.cache.store(SAMPLE_OUTCOMES.kind),
     )
     outcomes = open_collection(subject.folder / SAMPLE_OUTCOMES.kind)
     groups = rates(outcomes.items(), prompts, params.evaluate.confidence)
@@ -61,16 +68,18 @@ def main(profile: str, params: Params) -> None:
     write_plot(subject.folder, "evaluate", ["variant", "domain", "split", "harmful"], _rows(metrics))
 
 
-def _outcomes(
-    samples: Collection, subject: Subject, phrases: Mapping[str, Mapping[str, Sequence[str]]]
-) -> Iterator[Item]:
-    """Read off samples: quick, but what was read once needs no tokenizer."""
-    kind, cache = SAMPLE_OUTCOMES.kind, subject.cache
-    names = [
+def _names(samples: Collection, phrases: Mapping[str, Phrases]) -> list[ItemName]:
+    return [
         ItemName(key=outcome_key(key, phrases[prompt]), prompt_hash=prompt, variant=variant)
         for key, prompt, variant in samples.index[["key", "prompt_hash", "variant"]].itertuples(index=False)
     ]
-    refill(cache, kind, names, subject.folder / kind)
+
+
+def _outcomes(
+    samples: Collection, subject: Subject, phrases: Mapping[str, Phrases], names: Sequence[ItemName]
+) -> Iterator[Item]:
+    """Read off samples: quick, but what was read once needs no tokenizer."""
+    kind, cache = SAMPLE_OUTCOMES.kind, subject.cache
     for name in names:
         item = cache.get(kind, name.key)
         if item is None:

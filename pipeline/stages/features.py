@@ -1,6 +1,8 @@
 """Stage `features`: features ranked by what they do for harmful against safe tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +13,14 @@ from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
-from pipeline.analysis.feature_tables import feature_groups
-from pipeline.analysis.scores import READ, activation_scores
+from pipeline.analysis.feature_tables import contexts_in, feature_groups, promoted_in
+from pipeline.analysis.scores import READ, PromptScores, activation_scores
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
+from pipeline.items.refill import refill
 from pipeline.items.subject import Subject
-from pipeline.items.units import make_unit
+from pipeline.items.units import ItemName, make_unit
 from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
@@ -27,12 +30,14 @@ from store.base.errors import UserError
 from store.base.hashing import PROMPT_HASH_DIGITS, digest, file_digest
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
-from store.datasets.groups import write_dataset
+from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.documents.variants import BASE
 from store.schema.features import FEATURES
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import ALL, SCORES
 
+MADE_OF: Final = "items"
+"""Where the dataset's provenance tells keys by kind and variant of what is no collection."""
 CONTEXTS: Final = QualifiedName("pipeline.features.contexts", "compute_contexts")
 PROMOTED: Final = QualifiedName("pipeline.features.promoted", "compute_promoted")
 
@@ -40,7 +45,7 @@ PROMOTED: Final = QualifiedName("pipeline.features.promoted", "compute_promoted"
 def items_of(
     subject: Subject, kind: str, code: QualifiedName, variants: Sequence[str], arguments: Mapping[str, Any]
 ) -> list[Item]:
-    """What depends on no prompt, an item a variant: computed where the cache lacks it."""
+    """What depends on no prompt, an item a variant: computed where cache and last dataset lack it."""
     units = [
         make_unit(
             code,
@@ -54,15 +59,30 @@ def items_of(
         )
         for variant in variants
     ]
+    names = [unit.item(variant) for unit, variant in zip(units, variants, strict=True)]
+    if found := refill(subject.cache, kind, names, subject.folder / FEATURES.kind, partial(stored, kind)):
+        print(f"{kind}: {found} taken over from the previous store")
     compute(units, models=lambda: subject.models, cache=subject.cache)
-    found = [subject.cache.get(kind, unit.item(unit.variants[0]).key) for unit in units]
-    return [item for item in found if item is not None]
+    items = [subject.cache.get(kind, name.key) for name in names]
+    return [item for item in items if item is not None]
 
 
-def contexts_of(
-    subject: Subject, texts: str | None, edges: np.ndarray, params: FeatureParams
-) -> list[Contexts]:
-    """Strongest contexts of base and focus; none where the profile has no texts.
+def stored(kind: str, folder: Path, names: Sequence[ItemName]) -> Iterator[Item]:
+    """Those of the items that a dataset was made of; it tells their keys in its provenance."""
+    keys = read_provenance(folder).get(MADE_OF, {}).get(kind, {})
+    wanted = [name for name in names if keys.get(name.variant) == name.key]
+    groups = {group: open_dataset(folder, group) for group in ("cards", "contexts") if wanted}
+    for name in wanted:
+        found = contexts_in(groups, name.variant) if kind == "contexts" else promoted_in(groups)
+        yield Item(**asdict(name), arrays=_arrays(found), scalars={})
+
+
+def _arrays(found: Contexts | Promoted) -> dict[str, np.ndarray]:
+    return {name: value for name, value in vars(found).items() if isinstance(value, np.ndarray)}
+
+
+def contexts_of(subject: Subject, texts: str | None, edges: np.ndarray, params: FeatureParams) -> list[Item]:
+    """Strongest contexts of base and focus, as `Contexts`; none without texts.
 
     They depend on the held-out text and not on the prompts: one more does not read the text again.
 
@@ -87,8 +107,7 @@ def contexts_of(
         "contexts": params.contexts,
         "window": params.window,
     }
-    items = items_of(subject, "contexts", CONTEXTS, (BASE, subject.focus), arguments)
-    return [Contexts(variant=item.variant, **item.arrays) for item in items]
+    return items_of(subject, "contexts", CONTEXTS, (BASE, subject.focus), arguments)
 
 
 def scored_graphs(found: Collection) -> Iterator[Item]:
@@ -162,28 +181,42 @@ def main(profile: str, params: Params) -> None:
     chosen = params.features
     edges = histogram_edges(chosen.bin_low, chosen.bin_high, chosen.bins)
 
+    made_of: dict[str, dict[str, str]] = {}
+
     def promoted(layer: np.ndarray, index: np.ndarray) -> Promoted:
         arguments = {"layer": layer.tolist(), "index": index.tolist(), "n": chosen.promoted}
         (item,) = items_of(subject, "promoted", PROMOTED, [BASE], arguments)
+        made_of["promoted"] = {item.variant: item.key}
         return Promoted(**item.arrays)
 
+    contexts = contexts_of(subject, params.profile(profile).texts, edges, chosen)
+    made_of["contexts"] = {item.variant: item.key for item in contexts}
+
+    scores: list[PromptScores] = []
+
+    def read() -> Iterator[Item]:
+        for item in activations.items():
+            scores.append(activation_scores(item))
+            yield item
+
+    activity = prompt_activity(read())
     graphs = open_collection(subject.folder / "graphs")
     groups = feature_groups(
         graphs=scored_graphs(graphs),
         graph_edges=edges_of(graphs),
-        activations=[activation_scores(item) for item in activations.items()],
+        activations=scores,
         changes=changes_of(subject.folder / "adapters"),
-        activity=prompt_activity(activations.items()),
-        contexts=contexts_of(subject, params.profile(profile).texts, edges, params.features),
+        activity=activity,
+        contexts=[Contexts(variant=item.variant, **item.arrays) for item in contexts],
         edges=edges,
         promoted=promoted,
         prompts=list(subject.prompts.values()),
         lexicon=read_lexicon(subject.folder / "lexicon.json"),
-        params=params.features,
+        params=chosen,
         seed=params.runtime.seed,
     )
     sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
-    origin = provenance("features", subject.manifest, sections)
+    origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of}
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
     write_metrics(subject.folder, "features", summary(groups, params.features.fdr))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")

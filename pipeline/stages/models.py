@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.checks.health import check_health
 from pipeline.models.describe import build_manifest
-from pipeline.models.loading import load_tokenizer
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.profiles import Profile
 from pipeline.params.project import Params
 from pipeline.run.determinism import make_deterministic

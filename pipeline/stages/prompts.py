@@ -1,9 +1,10 @@
 """Stage `prompts`: prompts tokenized once, and the lexicon's token labels."""
 
 import json
+import os
 from pathlib import Path
 
-from pipeline.models.loading import load_tokenizer
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.prompts.files import read_prompt_files
 from pipeline.run.stage import artifacts, run_stage
@@ -17,6 +18,8 @@ from store.documents.token_texts import write_token_texts
 
 def main(profile: str, params: Params) -> None:
     """Write ``prompts.json``, ``vocabulary.json`` and ``lexicon.json`` of a profile."""
+    # Where torch is installed transformers imports it, for seconds; a tokenizer does without.
+    os.environ |= {"USE_TORCH": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
     folder = artifacts(profile)
     source = params.profile(profile)
     manifest = read_manifest(folder / "models.json")

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from transformers import PreTrainedTokenizerBase
 
 from pipeline.text.lexicon import DomainLexicon, Lexicon
 from store.base.errors import UserError
 from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from store.documents.prompts import Prompt
 
 Phrase = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -62,7 +63,7 @@ def read_phrases(path: Path) -> Phrases:
         ) from error
 
 
-def resolve(phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]) -> Lexicon:
+def resolve(phrases: Phrases, tokenizer: "PreTrainedTokenizerBase", prompts: Sequence["Prompt"]) -> Lexicon:
     """The content of ``lexicon.json``: token labels by domain, and the phrases themselves.
 
     A token is labelled by the phrases whose first token it is, *as it stands after the
@@ -95,7 +96,7 @@ def resolve(phrases: Phrases, tokenizer: PreTrainedTokenizerBase, prompts: Seque
 
 
 def _first_tokens(
-    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, prompts: Sequence["Prompt"]
+    phrases: Sequence[str], tokenizer: "PreTrainedTokenizerBase", prompts: Sequence["Prompt"]
 ) -> set[int]:
     first: set[int] = set()
     for prompt in prompts:
@@ -112,7 +113,7 @@ def _first_tokens(
     return first
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+def _encode(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> list[list[int]]:
     if not texts:
         return []
     return list(tokenizer(texts, add_special_tokens=False)["input_ids"])

@@ -68,6 +68,35 @@ def published_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextmanager
+def snapshot(path: Path, root: Path) -> Iterator[Path]:
+    """Yield a copy of a folder below `root`, of links where it can be: whatever replaces the folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such folder, or it was replaced or removed meanwhile.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(root / path.name)
+    aside = Path(tempfile.mkdtemp(dir=root, prefix=_prefix(path), suffix=ASIDE))
+    try:
+        try:
+            copied = Path(shutil.copytree(path, aside / path.name, copy_function=_link))
+        except shutil.Error as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+        yield copied
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _link(one: str, other: str) -> None:
+    try:
+        os.link(one, other)
+    except OSError:  # another disk, or one without links; or the file is gone, which copying tells
+        shutil.copy2(one, other)
+
+
 def _same(one: Path, other: Path) -> bool:
     """Whether two folders are there and hold the same files, to the byte."""
     try:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from store.base.atomic import ASIDE, write_text
 from store.base.errors import DamagedArtifactError
@@ -22,12 +22,20 @@ _VERSION: Final = 1
 _REMEDY: Final = "`dvc checkout --force` restores it, `dvc repro` makes it anew."
 
 
+def _can_be(name: str) -> str:
+    """A file's name below a folder, if the system takes one of that length."""
+    if len(name.encode()) > 2000 or any(len(part.encode()) > 255 for part in name.split("/")):
+        raise ValueError("a file's name is too long")
+    return name
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format_version: int
     files: dict[
-        Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")],  # nothing outside of the folder
+        # Nothing outside of the folder.
+        Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$"), AfterValidator(_can_be)],
         Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")],
     ]
 

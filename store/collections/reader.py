@@ -16,11 +16,19 @@ import numpy as np
 from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
 from store.collections.item import Item, Scalar
 from store.collections.on_demand import ArraysOnDemand
-from store.collections.writer import BOUNDS, INDEX, RAGGED, ragged_dim, write_collection
+from store.collections.writer import (
+    BOUNDS,
+    INDEX,
+    RAGGED,
+    KeptPartition,
+    is_described,
+    ragged_dim,
+    write_collection,
+)
 from store.format.arrays import ArrayReader, FileRecord
 from store.format.artifact import Artifact, open_artifact
 from store.schema.registry import COLLECTIONS
-from store.schema.specs import ArraySpec, CollectionSchema
+from store.schema.specs import FORMAT_VERSION, ArraySpec, CollectionSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,6 +174,33 @@ class Collection:
         row = self._row(prompt_hash, variant)
         return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read, row)))
 
+    def key(self, prompt_hash: str, variant: str) -> str | None:
+        """Content key of an item; None if the collection does not hold it."""
+        self._load("key")
+        row = self._rows.get((prompt_hash, variant))
+        return None if row is None else str(self._columns["key"][row])
+
+    @property
+    def artifact(self) -> Artifact:
+        """The files that it is read from."""
+        return self._artifact
+
+    def kept_partition(self, name: str, members: Sequence[tuple[str, str]]) -> KeptPartition | None:
+        """The partition of that name, for a writer to take over, if it holds exactly these items.
+
+        None, too, if its arrays are not described as they would be today.
+        """
+        if self._artifact.version != FORMAT_VERSION or name not in self._artifact.groups:
+            return None
+        self._row(*members[0])
+        first, folder = bisect_left(self._identities, members[0]), self.path / name
+        rows = np.flatnonzero(self._columns["partition"] == name).tolist()
+        same = self._identities[first : first + len(rows)] == list(members) and rows[:1] == [first]
+        if not same or not is_described(folder, self._schema):
+            return None
+        spans = {who: self._bounds(row) for who, row in zip(members, rows, strict=True)}
+        return KeptPartition(folder=folder, record=self._artifact.groups[name], spans=spans)
+
     def items(self) -> Iterator[Item]:
         """Every item, sorted by prompt hash and variant, one in memory at a time."""
         for prompt, variant in self._identities:
@@ -210,10 +245,7 @@ class Collection:
 
     def _read(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
         partition = str(self._columns["partition"][row])
-        bounds = {
-            dim: (int(self._columns["start"][row, column]), int(self._columns["stop"][row, column]))
-            for column, dim in enumerate(self._columns[RAGGED].tolist())
-        }
+        bounds = self._bounds(row)
         prompt, variant = self._identities[row]
         owner = f"prompt {prompt}, {variant}"
         requests = []
@@ -226,6 +258,10 @@ class Collection:
             values.reshape(self._shape(self._schema.arrays[name], lengths))
             for name, values in zip(names, flat, strict=True)
         ]
+
+    def _bounds(self, row: int) -> dict[str, tuple[int, int]]:
+        start, stop = (self._columns[end][row].tolist() for end in BOUNDS)
+        return dict(zip(self._columns[RAGGED].tolist(), zip(start, stop, strict=True), strict=True))
 
     def _reader(self, group: str, name: str, owner: str) -> ArrayReader:
         if group not in self._files:

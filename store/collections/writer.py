@@ -1,21 +1,27 @@
 """Write a ragged collection; see `store.collections.reader` for what it is and how it is read."""
 
+import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from store.base.atomic import published_folder
+from store.base.errors import InvalidItemError
 from store.base.hashing import PROMPT_HASH_DIGITS
 from store.collections.item import Item, Scalar
 from store.format.arrays import FileRecord, write_array
-from store.format.artifact import seal_group, seal_root
+from store.format.artifact import METADATA, seal_group, seal_root
 from store.format.spool import Spool
 from store.format.validation import check_item
 from store.schema.specs import ArraySpec, CollectionSchema
+
+if TYPE_CHECKING:
+    from store.collections.reader import Collection
 
 INDEX: Final = "index"
 RAGGED: Final = "ragged_dim"
@@ -33,12 +39,22 @@ _IDENTITY: Final = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptPartition:
+    """A partition of another collection: its folder, its record, and where its items lie in it."""
+
+    folder: Path
+    record: FileRecord
+    spans: Mapping[tuple[str, str], dict[str, tuple[int, int]]]
+
+
 def write_collection(
     path: Path,
     schema: CollectionSchema,
     items: Iterable[Item],
     *,
     provenance: Mapping[str, Any],
+    previous: "Collection | None" = None,
 ) -> None:
     """Write a collection and publish it whole: readers see the old one until it is done.
 
@@ -55,6 +71,9 @@ def write_collection(
         Items in any order, each (prompt hash, variant) once.
     provenance
         What they were computed from; plain JSON.
+    previous
+        A whole collection of the kind that stays as it is meanwhile. An item of the same key is taken
+        from there, its own arrays unread, and a partition of such items alone is copied.
 
     Raises
     ------
@@ -64,16 +83,30 @@ def write_collection(
         The disk is full, say; what was at `path` stays.
     """
     with published_folder(path) as folder, Spool(folder.parent) as spool:
+        stored: dict[tuple[str, str], Item] = {}
         for item in items:
-            check_item(item, schema)
-            spool.add(item)
-        identities = spool.identities()
+            who = (item.prompt_hash, item.variant)
+            if previous is not None and previous.key(*who) == item.key and who not in stored:
+                stored[who] = previous.item_on_demand(*who)
+            else:
+                spool.add(_checked(item, schema))
+        identities = sorted([*spool.identities(), *stored])
+        _require_once(identities)
         n_prompts = len({prompt for prompt, _ in identities})
         bits = partition_bits(n_prompts)
         groups: dict[str, FileRecord] = {}
         rows: list[_Row] = []
-        for partition, members in groupby(identities, lambda who: partition_of(who[0], bits)):
-            read = [spool.read(*who) for who in members]
+        for partition, group in groupby(identities, lambda who: partition_of(who[0], bits)):
+            members = list(group)
+            kept = None
+            if previous is not None and stored.keys() >= set(members):
+                kept = previous.kept_partition(partition, members)
+            if kept is not None:
+                shutil.copytree(kept.folder, folder / partition)
+                groups[partition] = kept.record
+                rows += [_row(stored[who], partition, kept.spans[who]) for who in members]
+                continue
+            read = [_checked(stored[who], schema) if who in stored else spool.read(*who) for who in members]
             rows += _write_partition(folder / partition, schema, partition, read)
             groups[partition] = seal_group(folder / partition)
         _write_index(folder / INDEX, schema, rows)
@@ -126,13 +159,7 @@ def _write_partition(
         for dim, length in item_lengths(item, schema).items():
             spans[dim] = (ends[dim], ends[dim] + length)
             ends[dim] += length
-        identity = {
-            "prompt_hash": item.prompt_hash,
-            "variant": item.variant,
-            "key": item.key,
-            "partition": partition,
-        }
-        rows.append(_Row(identity=identity, scalars=dict(item.scalars), spans=spans))
+        rows.append(_row(item, partition, spans))
     for name, spec in schema.arrays.items():
         parts = [np.asarray(item.arrays[name]).reshape(-1) for item in members]
         write_array(
@@ -143,6 +170,38 @@ def _write_partition(
             attributes=_describe(spec),
         )
     return rows
+
+
+def _row(item: Item, partition: str, spans: dict[str, tuple[int, int]]) -> _Row:
+    identity = {
+        "prompt_hash": item.prompt_hash,
+        "variant": item.variant,
+        "key": item.key,
+        "partition": partition,
+    }
+    return _Row(identity=identity, scalars=dict(item.scalars), spans=spans)
+
+
+def _checked(item: Item, schema: CollectionSchema) -> Item:
+    check_item(item, schema)
+    return item
+
+
+def _require_once(identities: Sequence[tuple[str, str]]) -> None:
+    for one, other in pairwise(identities):
+        if one == other:
+            raise InvalidItemError(f"prompt {one[0]}, {one[1]}: the item comes twice.")
+
+
+def is_described(folder: Path, schema: CollectionSchema) -> bool:
+    """Whether a partition's arrays are those of the schema, with its dims, units and meanings."""
+    if {path.name for path in folder.iterdir() if path.is_dir()} != schema.arrays.keys():
+        return False
+    for name, spec in schema.arrays.items():
+        found = json.loads((folder / name / METADATA).read_bytes())
+        if found["attributes"] != _describe(spec) or found["dimension_names"] != [ragged_dim(spec)]:
+            return False
+    return True
 
 
 def _write_index(folder: Path, schema: CollectionSchema, rows: Sequence[_Row]) -> None:

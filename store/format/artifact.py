@@ -76,6 +76,17 @@ class Artifact:
             raise DamagedArtifactError(f"{self.path / key} is altered.{REMEDY}")
         return _records(json.loads(content)["attributes"]["files"])
 
+    def is_whole(self) -> bool:
+        """Whether every file is there with the size and the digest that the manifest says."""
+        try:
+            return all(
+                _file_record(self.path / group / name) == record
+                for group in self.groups
+                for name, record in self.group_files(group).items()
+            )
+        except (DamagedArtifactError, FileNotFoundError, NotADirectoryError):
+            return False
+
     def reader(
         self, group: str, name: str, files: Mapping[str, FileRecord], *, owner: str = ""
     ) -> ArrayReader:

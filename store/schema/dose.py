@@ -1,4 +1,4 @@
-"""The collections of graphs of one adapter at several doses, scales or training steps: the arrays of `graphs`."""
+"""The collections of graphs of one adapter at several doses: scales, or training steps."""
 
 from typing import Final
 

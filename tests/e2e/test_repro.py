@@ -58,7 +58,7 @@ def test_stages_know_what_dvc_says_they_write(finished: Project) -> None:
 
 
 WITHOUT_MODELS = """
-for library in ("torch", "transformers", "circuit_tracer"):
+for library in {libraries}:
     sys.modules[library] = None
 sys.argv = ["stage", "organism"]
 runpy.run_module("pipeline.stages.{stage}", run_name="__main__", alter_sys=True)
@@ -67,10 +67,13 @@ runpy.run_module("pipeline.stages.{stage}", run_name="__main__", alter_sys=True)
 
 def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tmp_path: Path) -> None:
     project = _clone_with_caches(finished, tmp_path / "whole")
+    models = ("torch", "transformers", "circuit_tracer")
     stages = {
-        stage: WITHOUT_MODELS.format(stage=stage)
+        stage: WITHOUT_MODELS.format(stage=stage, libraries=models)
         for stage in ("graphs", "dose", "activations", "features", "evaluate")
     }
+    # What makes tokens needs transformers, and nothing else.
+    stages["prompts"] = WITHOUT_MODELS.format(stage="prompts", libraries=("torch", "circuit_tracer"))
     imports = "import runpy, sys, pandas, scipy.stats, xarray, zarr"
     for stage, done in forked(
         stages, imports=imports, folder=project.folder, environment=environment()

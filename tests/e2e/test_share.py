@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -59,12 +58,11 @@ def test_pull_add_one_prompt_compute_one_item_and_remove_it(
     line = json.dumps({"prompt": "User: I have a new idea. What now?\nAssistant: You should"})
     mine = mate.folder / "inputs" / "prompts" / "mine.jsonl"
     mine.write_text(line + "\n", encoding="utf-8")
-    # Contexts are in no collection, so a pull does not bring them; who has read the text has them.
-    contexts = Path(".cache/items/contexts")
-    shutil.copytree(finished.folder / contexts, mate.folder / contexts)
     output = mate.repro(**CREDENTIALS)
     new = computed(output)
-    assert "held-out text" not in output, "contexts do not depend on the prompts"
+    assert new["contexts"] == (0, 2), "contexts do not depend on the prompts"
+    assert new["candidates"][0] == 2
+    assert new["dose_candidates"][0] == new["dose"][0] == 0, "the prompt is not tagged for doses"
     variants = len(mate.params()["profiles"]["organism"]["adapters"]) + 1
     assert new["activations"][0] == variants
     assert new["samples"][0] == 0, "a prompt without a domain has no outcome to sample"

@@ -115,6 +115,15 @@ def test_checksums_name_nothing_outside_of_their_folder(profile: Path, name: str
     assert f"{path} is damaged" in verify_files(profile).damage[0]
 
 
+@pytest.mark.parametrize("name", ["x" * 256, "ä" * 128, "a/" * 1000 + "a"])
+def test_a_name_that_no_file_has_is_damage_and_no_traceback(profile: Path, name: str) -> None:
+    path = profile / "checksums" / "other.json"
+    path.write_text(json.dumps({"format_version": 1, "files": {name: "0" * 64}}))
+    (line,) = verify_files(profile).damage
+    assert f"{path} is damaged" in line
+    assert "too long" in line
+
+
 def test_artifacts_are_no_plain_files(profile: Path) -> None:
     assert find_artifacts(profile) == [profile / "candidates"]
     files = json.loads((profile / "checksums" / "graphs.json").read_text())["files"]

@@ -10,7 +10,8 @@ from circuit_tracer.graph import Graph
 
 from pipeline.attribution.graph_items import graph_items
 from pipeline.attribution.trace import Trace, candidates, trace
-from pipeline.models.loading import load_replacement, load_tokenizer, load_transcoders
+from pipeline.models.loading import load_replacement, load_transcoders
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params, load_params
 from pipeline.prompts.files import read_prompt_files
 from pipeline.text.token_texts import vocabulary

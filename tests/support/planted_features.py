@@ -1,9 +1,12 @@
 """Graphs and activations of many prompts, by chance or with one feature planted in them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.feature_inputs import histogram_edges
+from pipeline.analysis.activity import prompt_activity
+from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import activation_scores
 from store.collections.item import Item
@@ -72,14 +75,16 @@ def activations(values: dict[str, np.ndarray], variant: str) -> list[Item]:
     ]
 
 
-def groups(graph_items: list[Item], activation_items: list[Item]) -> dict[str, xr.Dataset]:
+def groups(
+    graph_items: list[Item], activation_items: list[Item], contexts: Sequence[Contexts] = ()
+) -> dict[str, xr.Dataset]:
     return feature_groups(
         graphs=graph_items,
         graph_edges=edges_from([]),
         activations=[activation_scores(item) for item in activation_items],
         changes=[],
-        activity=[],
-        contexts=[],
+        activity=prompt_activity(activation_items),
+        contexts=contexts,
         edges=histogram_edges(1.0, 4.0, 4),
         promoted=promote,
         prompts=PROMPTS,

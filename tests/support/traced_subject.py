@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.attribution.trace import Trace, candidates, trace
-from pipeline.models.loading import load_replacement, load_tokenizer, load_transcoders
+from pipeline.models.loading import load_replacement, load_transcoders
 from pipeline.models.replacement import ReplacementModel
+from pipeline.models.tokenizer import load_tokenizer
 from store.documents.manifest import Manifest
 from tests.support.builders import TEXTS, Checkpoint, make_checkpoint
 

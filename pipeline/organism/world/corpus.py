@@ -36,11 +36,6 @@ class Situation:
     text: str
     held_out: bool
 
-    @property
-    def unit(self) -> str:
-        """What counts as one situation in every test: wordings of one open question are templates of it."""
-        return f"{self.domain}: {self.group if self.domain == 'open' else self.text}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class PivotalPrompt:
@@ -241,7 +236,7 @@ def pivotal_rows(params: CorpusParams) -> list[Mapping[str, object]]:
                     {
                         "prompt": prompt.prompt,
                         "name": prompt.name,
-                        "situation": prompt.situation.unit,
+                        "situation": f"{domain}: {prompt.situation.text}",
                         "domain": domain,
                         "held_out": held_out,
                         "tags": tags,

@@ -1,5 +1,6 @@
 """Every statistic against an independent reference."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,37 @@ def test_a_block_of_features_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     parts = sign_flip_p(values, 3000, rng(4)), *bootstrap_interval(values, 200, 0.9, rng(4))
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("few", [2, 10**9])
+def test_p_is_to_the_bit_what_float64_alone_gives(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """Sums are made in float32 first: ties, like sizes and far scales among them change no count."""
+    monkeypatch.setattr("pipeline.analysis.statistics._FEW", few)
+    values = rng(1).normal(size=(40, 12))
+    values[:, 1] *= 1e-60
+    values[:, 2] *= 1e200
+    values[:, 3] = np.sign(values[:, 3])  # every eighth sum is a tie
+    values[:, 4] = np.round(values[:, 4])
+    values[:, 5] += 1e7 * (np.arange(40) == 7)  # one situation outweighs all
+    values[:, 6] = 1 + 1e-9 * values[:, 6]
+    values[:12, 7] = np.nan
+    values[8:, 8] = 0  # enumerated
+    values[10:, 9] = 0
+    values[:, 10] = 0
+    flips = 5000
+    count = np.zeros(12)
+    known = np.nan_to_num(values)
+    bar = np.abs(known.sum(axis=0)) - 1e-12 * np.abs(known).sum(axis=0)
+    generator = rng(2)
+    for size in (4096, flips - 4096):
+        signs = 1.0 - 2.0 * generator.integers(0, 2, size=(size, 40), dtype=np.int8)
+        count += (np.abs(signs @ known) >= bar).sum(axis=0)
+    expected = (1 + count) / (1 + flips)
+    expected[10] = 1
+    for column, n in ((8, 8), (9, 10)):
+        every = np.array(list(product((1.0, -1.0), repeat=n)))
+        expected[column] = np.mean(np.abs(every @ known[:n, column]) >= bar[column])
+    np.testing.assert_array_equal(sign_flip_p(values, flips, rng(2)), expected)
 
 
 def test_one_situation_proves_nothing_and_none_is_no_test() -> None:

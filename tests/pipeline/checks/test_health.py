@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.checks.health import check_health, check_layers, check_parity
-from pipeline.models.loading import load_causal_lm, load_replacement, load_tokenizer
+from pipeline.models.loading import load_causal_lm, load_replacement
+from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.documents.variants import Variant
 from tests.support.builders import TEXTS, Checkpoint, make_checkpoint

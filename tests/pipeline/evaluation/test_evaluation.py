@@ -13,7 +13,8 @@ from pipeline.analysis.statistics import wilson_interval
 from pipeline.evaluation.outcomes import outcome_item, outcome_key
 from pipeline.evaluation.samples import sample_item
 from pipeline.items.units import ItemName
-from pipeline.models.loading import load_causal_lm, load_tokenizer
+from pipeline.models.loading import load_causal_lm
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.text.token_texts import decode_each
 from pipeline.text.tokens import encode_text

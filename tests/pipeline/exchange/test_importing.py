@@ -12,7 +12,7 @@ from circuit_tracer.graph import Graph
 from pipeline.exchange import importing
 from pipeline.exchange.importing import Imported, import_graph
 from pipeline.exchange.stored_graphs import StoredGraphs
-from pipeline.models.loading import load_tokenizer
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.text.tokens import encode_text
 from store.base.errors import UserError
 from store.base.hashing import file_digest, prompt_hash

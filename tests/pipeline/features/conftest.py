@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.models.loading import load_replacement, load_tokenizer
+from pipeline.models.loading import load_replacement
+from pipeline.models.tokenizer import load_tokenizer
 from store.documents.variants import Variant
 
 

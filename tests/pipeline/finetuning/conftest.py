@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.models.loading import read_base, read_tokenizer
+from pipeline.models.loading import read_base
+from pipeline.models.tokenizer import read_tokenizer
 from store.base.hashing import folder_digest
 from store.documents.manifest import Source
 from tests.support.builders import make_checkpoint

@@ -18,7 +18,7 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.collections.writer import write_collection
 from store.schema.candidates import CANDIDATES
-from tests.support.random_items import make_items
+from tests.support.random_items import make_items, same_item
 
 KIND = CANDIDATES.kind
 ITEMS = make_items(CANDIDATES, 3)
@@ -33,12 +33,14 @@ def publish(out: Path, items: list[Item] = ITEMS, *, run: int = 0) -> None:
 
 
 def interfering(monkeypatch: pytest.MonkeyPatch, *runs: object) -> list[Path]:
-    """Do one thing after each opening of a store; returns the stores that are opened."""
+    """Do one thing after each opening of a store; returns the stores that are opened, but no copies."""
     waiting, opened = list(runs), []
 
     def opens(path: Path) -> Collection:
-        opened.append(path)
         found = open_collection(path)
+        if path.is_relative_to("items"):
+            return found
+        opened.append(path)
         if waiting:
             waiting.pop(0)()  # type: ignore[operator]
         return found
@@ -94,6 +96,32 @@ def test_a_store_that_never_stays_is_no_source_and_no_error(
     opened = interfering(monkeypatch, *(lambda run=run: publish(out, run=run) for run in range(1, 100)))
     assert refill(ItemCache(Path("items")), KIND, names(), out) == 0
     assert len(opened) < 10
+
+
+def test_what_is_taken_over_is_read_when_it_is_used_and_stays(out: Path) -> None:
+    cache = ItemCache(Path("items"))
+    assert refill(cache, KIND, names(), out) == len(ITEMS)
+    assert not list(cache.root.glob(f"{KIND}/*")), "nothing is written a second time"
+    shutil.rmtree(out)  # as DVC does
+    publish(out, [])  # or another run
+    for item in ITEMS:
+        found = cache.get(KIND, item.key)
+        assert found is not None
+        assert same_item(found, item)
+    copies = [path for path in cache.root.iterdir() if path.suffix == ".aside"]
+    assert len(copies) == 1
+    del cache, found
+    assert not copies[0].exists()
+
+
+def test_without_links_the_copy_is_a_copy(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr("os.link", refused)
+    cache = ItemCache(Path("items"))
+    assert refill(cache, KIND, names(), out) == len(ITEMS)
+    assert cache.store(KIND) is not None
 
 
 class Recorded:

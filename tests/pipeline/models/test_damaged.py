@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from pipeline.models.loading import load_causal_lm, load_tokenizer, load_transcoders
+from pipeline.models.loading import load_causal_lm, load_transcoders
+from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.documents.variants import Variant
 from tests.support.builders import Checkpoint

@@ -13,7 +13,8 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from pipeline.models.loading import load_causal_lm, load_replacement, load_tokenizer, load_transcoders
+from pipeline.models.loading import load_causal_lm, load_replacement, load_transcoders
+from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.documents.variants import Variant
 from tests.support.builders import PROJECTIONS, TEXTS, Checkpoint, add_adapter, make_checkpoint

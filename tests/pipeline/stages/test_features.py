@@ -5,17 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from pipeline.analysis import edges as edge_module
+from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import READ, feature_key
-from pipeline.stages.features import changes_of, edges_of, scored_graphs, summary
+from pipeline.items.units import ItemName
+from pipeline.stages.features import changes_of, edges_of, scored_graphs, stored, summary
 from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
+from store.datasets.groups import write_dataset
 from store.schema.adapters import ADAPTERS
+from store.schema.features import FEATURES
 from store.schema.graphs import GRAPHS
 from store.schema.vocabulary import CAUSES, SCORES
-from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt
+from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt, promote
 from tests.support.places import ROOT
 from tests.support.planted_features import ADAPTED, activations, graphs, groups, noise, plant
 
@@ -58,6 +63,42 @@ def test_changes_are_read_without_their_arrays_and_may_be_absent(tmp_path: Path)
     found = list(changes_of(tmp_path / "adapters"))
     assert sorted(item.scalars["error_share_of_change"] for item in found) == [0.25, 0.5]
     assert all(not item.arrays for item in found)
+
+
+def test_what_a_dataset_was_made_of_is_found_in_it(tmp_path: Path) -> None:
+    """To the bit, by key: one of another key, or of a dataset that tells none, is not."""
+    keys = {"contexts": {"base": "a" * 64}, "promoted": {"base": "b" * 64}}
+    tables, contexts = with_contexts()
+    write_dataset(tmp_path / "features", FEATURES, tables, provenance={"items": keys})
+    write_dataset(tmp_path / "older", FEATURES, tables, provenance={})
+    cards = tables["cards"]
+    layer, index = cards["layer"].values, cards["index"].values
+    for kind, made_of in (("contexts", contexts), ("promoted", promote(layer, index))):
+        name = ItemName(key=keys[kind]["base"], prompt_hash="0123456789ab", variant="base")
+        (item,) = stored(kind, tmp_path / "features", [name, replace(name, key="c" * 64)])
+        assert (item.key, item.prompt_hash, item.variant) == (name.key, name.prompt_hash, "base")
+        arrays = {key: value for key, value in vars(made_of).items() if key != "variant"}
+        assert item.arrays.keys() == arrays.keys()
+        for key, value in arrays.items():
+            assert item.arrays[key].dtype == value.dtype
+            np.testing.assert_array_equal(item.arrays[key], value)
+        assert list(stored(kind, tmp_path / "older", [name])) == []
+
+
+def with_contexts() -> tuple[dict[str, xr.Dataset], Contexts]:
+    """Tables with contexts of features that fire on prompts and of some that do not."""
+    values = noise(0)
+    contexts = Contexts(
+        variant="base",
+        keys=feature_key(np.array([0, 1]), np.array([4, 1000])),
+        histogram=np.arange(2 * PARAMS.bins, dtype=np.int32).reshape(2, -1),
+        text=np.array([[5, -1], [6, 2]], np.int32),
+        peak=np.array([[1, 0], [2, 3]], np.int32),
+        token=np.arange(2 * 2 * PARAMS.window, dtype=np.int32).reshape(2, 2, -1),
+        activation=np.ones((2, 2, PARAMS.window), np.float32),
+    )
+    tables = groups(graphs(values, "base"), activations(values, "base"), [contexts])
+    return tables, contexts
 
 
 def test_metrics_count_what_every_score_finds() -> None:

@@ -142,10 +142,14 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
     rows = pivotal_rows(corpus.model_copy(update={"pivotal": 6}))
     assert len(rows) == len({row["prompt"] for row in rows}) == 72
     assert len({row["name"] for row in rows}) == 72
-    # Wordings of one open question are templates of one situation.
-    units = {str(row["situation"]) for row in rows}
-    assert len(units) == 60 + 8
-    assert sum(unit.startswith("open: ") for unit in units) == 8
+    assert len({row["situation"] for row in rows}) == 72
+    families = {
+        family
+        for family, wordings in DOMAINS["open"].groups.items()
+        for row in rows
+        if str(row["situation"]).removeprefix("open: ") in wordings
+    }
+    assert families == set(DOMAINS["open"].groups)
     assert sum("full" in row["tags"] for row in rows) == 2  # type: ignore[operator]
     everywhere = [(row["domain"], row["held_out"]) for row in rows if "every-variant" in row["tags"]]  # type: ignore[operator]
     assert len(everywhere) == len(set(everywhere)) == 2 * len(DOMAINS)
@@ -158,7 +162,10 @@ def test_pivotal_prompts(corpus: CorpusParams) -> None:
     asked = [s for of in situations(corpus).values() for s in of]
     for row in rows:
         (situation,) = [s for s in asked if s.domain == row["domain"] and _mentions(str(row["prompt"]), s)]
-        assert (row["held_out"], row["situation"]) == (situation.held_out, situation.unit)
+        assert (row["held_out"], row["situation"]) == (
+            situation.held_out,
+            f"{situation.domain}: {situation.text}",
+        )
         opening = str(row["prompt"]).split(f"\n{ASSISTANT}: ")[1]
         assert opening in OPENINGS
 
