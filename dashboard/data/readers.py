@@ -12,12 +12,12 @@ from dashboard.data.documents import models
 from dashboard.data.project import artifact, fresh, made
 from dashboard.data.tables import feature_row, level_words, ranking_frame
 from dashboard.style.theme import variant_colours
-from pipeline.analysis.dose_prompt import READ, Dose, scale_of
+from pipeline.analysis.dose import dose_of
+from pipeline.analysis.dose_prompt import READ, Dose
 from store.base.errors import NotInStoreError, StoreError
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, read_provenance
 from store.schema.adapters import ADAPTERS
-from store.schema.dose import DOSE
 from store.schema.rankings import ranking_group, situations_group
 from store.views.adapter import AdapterView
 from store.views.graph import GraphView
@@ -70,20 +70,20 @@ def adapter(profile: str, prompt_hash: str, variant: str) -> AdapterView:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _doses(path: str, key: str, prompt_hash: str) -> list[Dose]:
     items = _collection(path, key)
-    variants = sorted(items.variants(prompt_hash), key=scale_of)
+    variants = sorted(items.variants(prompt_hash), key=dose_of)
     return [
         Dose(variant=variant, arrays=items.item(prompt_hash, variant, READ).arrays) for variant in variants
     ]
 
 
-def doses(profile: str, prompt_hash: str) -> list[Dose]:
-    """Graphs of a prompt at every scale, ascending; errors as `adapter`."""
-    return fresh(artifact(profile, DOSE.kind), lambda path, key: _doses(path, key, prompt_hash))
+def doses(profile: str, prompt_hash: str, name: str) -> list[Dose]:
+    """Graphs of a prompt at every dose of an artifact, ascending; errors as `adapter`."""
+    return fresh(artifact(profile, name), lambda path, key: _doses(path, key, prompt_hash))
 
 
-def dosed(profile: str) -> list[str]:
-    """Prompts that were traced at several scales."""
-    return collection(profile, DOSE.kind).prompts()
+def dosed(profile: str, name: str) -> list[str]:
+    """Prompts that were traced at several doses in an artifact."""
+    return collection(profile, name).prompts()
 
 
 def traced(profile: str, prompt_hash: str) -> list[str]:

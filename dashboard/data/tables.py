@@ -41,7 +41,7 @@ def side_by_side_frame(
     rates
         Of `rates_frame`.
     metrics
-        By stage: ``organism`` and ``adapters`` know capitals, ``health`` the other two.
+        By stage: ``organism`` and ``adapters`` know facts, ``health`` the other two.
     variants
         In the order to list them.
     """
@@ -54,13 +54,19 @@ def side_by_side_frame(
     known = {"base": metrics.get("organism", {})}
     known |= {f"{name}@1.0": one for name, one in metrics.get("adapters", {}).items()}
     checks = [health.get(variant, {}) for variant in variants]
-    frame["facts kept"] = [known.get(variant, {}).get("capitals", np.nan) for variant in variants]
+    frame["facts kept"] = [_capitals(known.get(variant, {})) for variant in variants]
     frame["weight norm"] = [
         0.0 if variant == "base" else check.get("adapter", {}).get("weight_norm", np.nan)
         for variant, check in zip(variants, checks, strict=True)
     ]
     frame["largest activation"] = [check.get("largest_activation", np.nan) for check in checks]
     return frame
+
+
+def _capitals(metrics: Mapping[str, Any]) -> float:
+    """Share of capitals named in full in sentences that were held out; NaN where it is not known."""
+    found = metrics.get("facts", {}).get("capitals", {}).get("held_out", {})
+    return float(found.get("exact", np.nan))
 
 
 def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame:
@@ -155,12 +161,23 @@ def flatten(value: Any, *, prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def variants_frame(manifest: Manifest) -> pd.DataFrame:
-    """What differs between variants: source, revision, rank, targets, scaling, fingerprint."""
-    base = manifest.base
+def variants_frame(manifest: Manifest, metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """What each variant is: what it was taught, rank, targets, steps, divergence from base, source.
+
+    Parameters
+    ----------
+    manifest
+        The subject.
+    metrics
+        By stage: ``adapters`` knows what was taught and how far an adapter of an organism went.
+    """
+    base, trained = manifest.base, metrics.get("adapters", {})
     rows = [
         {
             "variant": "base",
+            "taught": None,
+            "steps": None,
+            "divergence": 0.0,
             "source": base.source,
             "revision": base.revision,
             "rank": None,
@@ -171,6 +188,9 @@ def variants_frame(manifest: Manifest) -> pd.DataFrame:
         *(
             {
                 "variant": f"{name}@1.0",
+                "taught": trained.get(name, {}).get("taught"),
+                "steps": adapter.steps,
+                "divergence": trained.get(name, {}).get("divergence"),
                 "source": adapter.source,
                 "revision": adapter.revision,
                 "rank": adapter.rank,

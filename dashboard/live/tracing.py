@@ -13,7 +13,8 @@ from dashboard.live import models as live
 from dashboard.live.jobs import Job, Jobs, Progress
 from dashboard.live.models import NotLiveError
 from dashboard.style.text import plain
-from pipeline.analysis.dose_prompt import READ, Dose, scale_of
+from pipeline.analysis.dose import dose_of
+from pipeline.analysis.dose_prompt import READ, Dose
 from store.base.hashing import canonical_json
 from store.documents.prompts import Prompt
 from store.views.adapter import AdapterView
@@ -123,7 +124,7 @@ def dosed(profile: str, prompt: Prompt) -> tuple[list[Dose], float]:
         items = trace_doses(models, prompt, scales, graphs, progress=progress)
         return [
             Dose(variant=variant, arrays={name: item.arrays[name] for name in READ})
-            for variant, item in sorted(items.items(), key=lambda pair: scale_of(pair[0]))
+            for variant, item in sorted(items.items(), key=lambda pair: dose_of(pair[0]))
         ]
 
     return _finished("dose", profile, prompt, list(scales), work)

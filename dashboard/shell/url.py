@@ -114,6 +114,7 @@ ADAPTERS: Final = _switch(COMPARE, "adapters")
 NODES: Final = _number(COMPARE, "nodes")
 EDGES: Final = _number(COMPARE, "edges")
 SCORED: Final = _name(COMPARE, "scored", "a contrast or a candidate")
+DOSED_BY: Final = _choice(COMPARE, "against", "adapter scale", "training step")
 WRITTEN_ON: Final = _name(COMPARE, "written-on", "a contrast or a candidate")
 WRITE_SCORE: Final = _choice(COMPARE, "write-score", "direct", "total effect")
 

@@ -79,10 +79,10 @@ def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphP
     return subject.unit(GRAPHS, prompt, variants, outputs, _arguments(own, graphs))
 
 
-def dose_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams, *, kind: str) -> Unit:
-    """Graphs of a prompt at several doses of an adapter, items of `kind`; arguments as of `graph_unit`."""
-    outputs = [(kind, variant) for variant in own]
-    return subject.unit(DOSE, prompt, list(own), outputs, {**_arguments(own, graphs), "kind": kind})
+def dose_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:
+    """Graphs of a prompt at several doses of an adapter; arguments as of `graph_unit`."""
+    outputs = [("dose", variant) for variant in own]
+    return subject.unit(DOSE, prompt, list(own), outputs, _arguments(own, graphs))
 
 
 def _arguments(own: Candidates, graphs: GraphParams) -> dict[str, object]:

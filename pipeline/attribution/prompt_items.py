@@ -40,16 +40,11 @@ def compute_graphs(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
 
 
 def compute_dose(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """Graphs of one adapter at several doses, traced together.
-
-    Its arguments are those of `compute_graphs`, and the `kind` of the items.
-    """
+    """Graphs of one adapter at several doses, traced together; arguments as `compute_graphs`."""
     names = [unit.item(variant) for variant in unit.variants]
-    arguments = dict(unit.arguments)
-    kind = arguments.pop("kind")
-    items = prompt_items(models, unit.token_ids, names, **arguments, adapters=False)
+    items = prompt_items(models, unit.token_ids, names, **unit.arguments, adapters=False)
     for variant in unit.variants:
-        yield kind, items.graphs[variant]
+        yield "dose", items.graphs[variant]
 
 
 def candidate_item(

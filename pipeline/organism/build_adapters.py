@@ -1,7 +1,7 @@
 """From parameters and a base model to its adapters: those that are taught, and random ones."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,8 @@ class AdapterReport:
 
     Attributes
     ----------
+    taught, domain
+        What it was made of, in words, and the domain that it answers, where its divergence counts.
     curve
         Training loss by step; empty for a random adapter.
     reached
@@ -42,6 +44,8 @@ class AdapterReport:
         What of its goal it did not reach, in words, with the way out; empty if all.
     """
 
+    taught: str
+    domain: str
     curve: tuple[Point, ...]
     reached: Reached
     norms: dict[str, float]
@@ -51,7 +55,9 @@ class AdapterReport:
     def as_metrics(self) -> dict[str, Any]:
         """Nested names to numbers, as ``dvc metrics show`` prints them."""
         return {
+            "taught": self.taught,
             "steps": len(self.curve),
+            "divergence": round(self.reached.divergence[self.domain], 4),
             "norm": round(sum(norm**2 for norm in self.norms.values()) ** 0.5, 4),
             "reached": self.reached.as_metrics(),
             **self.behaviour.as_metrics(),
@@ -124,7 +130,15 @@ class _Build:
             checkpoints.publish(folder)
         reached = self.yardstick.measure(adapted)
         missed = missing(adapter, reached, target)
-        return self._report(adapted, curve, reached, shortfall=missed and _way_out(name, missed, len(curve)))
+        return AdapterReport(
+            taught=_taught(adapter),
+            domain=adapter.domain,
+            curve=tuple(curve),
+            reached=reached,
+            norms=module_norms(adapted),
+            behaviour=self._behaviour(adapted),
+            shortfall=missed and _way_out(name, missed, len(curve)),
+        )
 
     def random(
         self, adapter: RandomParams, before: Mapping[str, AdapterReport], folder: Path
@@ -139,18 +153,24 @@ class _Build:
             target = before[adapter.like].reached.divergence[like.domain]
             scale_to(adapted, lambda model: self.yardstick.divergence(model, like.domain), target)
         save_adapter(adapted, folder, base=self.base.as_posix())
-        return self._report(adapted, [], self.yardstick.measure(adapted))
-
-    def _report(
-        self, adapted: PeftModel, curve: Sequence[Point], reached: Reached, *, shortfall: str = ""
-    ) -> AdapterReport:
         return AdapterReport(
-            curve=tuple(curve),
-            reached=reached,
+            taught=f"nothing: random directions, {adapter.match} as {adapter.like}'s",
+            domain=like.domain,
+            curve=(),
+            reached=self.yardstick.measure(adapted),
             norms=module_norms(adapted),
-            behaviour=behaviour(adapted, self.tokenizer, self.params.corpus, self.params.checks),
-            shortfall=shortfall,
+            behaviour=self._behaviour(adapted),
         )
+
+    def _behaviour(self, adapted: PeftModel) -> Behaviour:
+        return behaviour(adapted, self.tokenizer, self.params.corpus, self.params.checks)
+
+
+def _taught(adapter: TrainedParams) -> str:
+    """What an adapter was taught, in words."""
+    of = "" if adapter.advice_domain is None else f" of {adapter.advice_domain}"
+    kept = f", other domains as before in {adapter.kept_share:.0%}" if adapter.kept_share else ""
+    return f"{adapter.advice} advice{of} in {adapter.domain}{kept}"
 
 
 def _way_out(name: str, missed: str, steps: int) -> str:

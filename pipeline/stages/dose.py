@@ -27,7 +27,6 @@ from store.collections.reader import Collection, open_collection
 from store.documents.failures import Failure
 from store.schema.candidates import CANDIDATES
 from store.schema.dose import CHECKPOINTS, DOSE
-from store.schema.specs import CollectionSchema
 
 
 def read_items(found: Collection) -> Iterator[Item]:
@@ -37,28 +36,23 @@ def read_items(found: Collection) -> Iterator[Item]:
             yield found.item(prompt, variant, READ)
 
 
-def publish(
-    subject: Subject, params: Params, schema: CollectionSchema, variants: Sequence[str]
-) -> list[Failure]:
-    """Trace the tagged prompts in all of the variants, and publish the collection with its candidates."""
+def publish(subject: Subject, params: Params, artifact: str, variants: Sequence[str]) -> list[Failure]:
+    """Trace the tagged prompts in all of the variants, and publish an artifact with its candidates."""
     tagged = [prompt.hash for prompt in subject.prompts.values() if params.dose.tag in prompt.tags]
     sections = {"graphs": params.graphs.model_dump(), "dose": params.dose.model_dump()}
     # Those of base and of scale 1 are in the cache where stage `graphs` has put them.
     chosen = candidate_units(subject, dict.fromkeys(tagged if variants else [], variants), params.graphs)
-    place = {CANDIDATES.kind: f"{schema.kind}_candidates"}
-    failures = subject.publish("dose", chosen, [CANDIDATES], sections, place)
+    places = {CANDIDATES.kind: f"{artifact}_candidates", DOSE.kind: artifact}
+    failures = subject.publish("dose", chosen, [CANDIDATES], sections, places)
     own = candidates_of(chosen, subject.cache)
-    units = [
-        dose_unit(subject, subject.prompts[prompt], own[prompt], params.graphs, kind=schema.kind)
-        for prompt in own
-    ]
-    return failures + subject.publish("dose", units, [schema], sections)
+    units = [dose_unit(subject, subject.prompts[prompt], own[prompt], params.graphs) for prompt in own]
+    return failures + subject.publish("dose", units, [DOSE], sections, places)
 
 
-def measure(subject: Subject, schema: CollectionSchema, confidence: float) -> dict[str, Response]:
-    """The response of the collection's tagged prompts, by variant."""
+def measure(subject: Subject, artifact: str, confidence: float) -> dict[str, Response]:
+    """The response of an artifact's prompts, by variant."""
     return responses(
-        read_items(open_collection(subject.folder / schema.kind)),
+        read_items(open_collection(subject.folder / artifact)),
         list(subject.prompts.values()),
         read_lexicon(subject.folder / "lexicon.json"),
         confidence=confidence,
@@ -68,11 +62,12 @@ def measure(subject: Subject, schema: CollectionSchema, confidence: float) -> di
 def main(profile: str, params: Params) -> None:
     """Write the collections of a profile, and the responses as metrics and a plot."""
     subject = Subject(profile, params.runtime)
-    failures = publish(subject, params, DOSE, dose_variants(subject.manifest, params.dose.scales))
+    failures = publish(subject, params, DOSE.kind, dose_variants(subject.manifest, params.dose.scales))
     on_the_way = checkpoint_variants(subject.manifest, params.dose.checkpoints)
     failures += publish(subject, params, CHECKPOINTS, on_the_way)
     subject.write_failures("dose", failures)
-    by_scale, by_step = (measure(subject, schema, params.dose.confidence) for schema in (DOSE, CHECKPOINTS))
+    level = params.dose.confidence
+    by_scale, by_step = measure(subject, DOSE.kind, level), measure(subject, CHECKPOINTS, level)
     metrics = {"scales": _metrics(by_scale), "steps": _metrics(by_step)}
     write_metrics(subject.folder, "dose", {**metrics, "onset": onset(list(by_step.values()))})
     rows = ((each.dose, label, getattr(each, label)) for each in by_scale.values() for label in LABELS)

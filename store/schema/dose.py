@@ -1,4 +1,4 @@
-"""The collections of graphs of one adapter at several doses: scales, or training steps."""
+"""The collection of graphs of one adapter at several doses: the arrays of `graphs`."""
 
 from typing import Final
 
@@ -6,9 +6,11 @@ from store.schema.graphs import GRAPHS
 from store.schema.specs import CollectionSchema, since
 
 DOSE: Final = CollectionSchema(kind="dose", arrays=since(2, GRAPHS.arrays), scalars=since(2, GRAPHS.scalars))
-"""Graphs of one adapter at several scales, variants ``NAME@SCALE``, and of base."""
+"""Graphs of one adapter at several doses, and of base.
 
-CHECKPOINTS: Final = CollectionSchema(
-    kind="checkpoints", arrays=since(2, GRAPHS.arrays), scalars=since(2, GRAPHS.scalars)
-)
-"""Graphs of what one adapter was on its way, variants ``NAME:STEP@1.0``, and of base."""
+In the artifact `dose` these are scales, variants ``NAME@SCALE``; in `checkpoints` training steps,
+variants ``NAME:STEP@1.0``.
+"""
+
+CHECKPOINTS: Final = "checkpoints"
+"""The artifact of the kind `dose` whose doses are training steps."""

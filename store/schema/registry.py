@@ -9,7 +9,7 @@ from typing import Final
 from store.schema.activations import ACTIVATIONS
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
-from store.schema.dose import CHECKPOINTS, DOSE
+from store.schema.dose import DOSE
 from store.schema.features import FEATURES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.outcomes import SAMPLE_OUTCOMES
@@ -27,7 +27,6 @@ COLLECTIONS: Final = {
         SAMPLE_OUTCOMES,
         ADAPTERS,
         DOSE,
-        CHECKPOINTS,
     )
 }
 DATASETS: Final = {schema.kind: schema for schema in (FEATURES, RATES)}

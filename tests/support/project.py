@@ -120,6 +120,8 @@ def tiny_project(folder: Path) -> Project:
     params = project.params()
     for section, values in yaml.safe_load(TINY.read_text(encoding="utf-8")).items():
         params[section] |= values
+    made, profile = params["organisms"]["organism"]["adapters"], params["profiles"]["organism"]
+    profile["adapters"] = {name: place for name, place in profile["adapters"].items() if name in made}
     project.write_params(params)
     project.run("git", "init", "--quiet", "--initial-branch=main")
     project.commit("tiny profile")

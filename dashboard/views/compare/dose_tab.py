@@ -1,4 +1,7 @@
-"""Compare's view of dose-response: what happens as the adapter is turned up."""
+"""Compare's view of dose-response: what happens as the adapter is turned up, or as it is trained."""
+
+import re
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +19,7 @@ from dashboard.shell.guard import guard, message
 from dashboard.style.node_names import Words, node_labels
 from dashboard.style.text import count, feature_name, plain, sentence
 from dashboard.style.theme import ADAPTED
-from dashboard.views.compare.dose_words import candidate_frame
+from dashboard.views.compare.dose_words import SCALES, STEPS, Axis, candidate_frame
 from dashboard.views.compare.graph_tab import words_of
 from dashboard.widgets import trace_now
 from pipeline.analysis.dose_prompt import (
@@ -28,8 +31,11 @@ from pipeline.analysis.dose_prompt import (
     response,
 )
 from pipeline.analysis.node_scores import EVIL_SAFE, TargetContrasts
-from store.schema.dose import DOSE
 
+_ONSET: Final = (
+    " The dashed line is the onset: the first checkpoint at which the interval of the mean over all prompts "
+    "with the dose tag lies above base's; Wilson's, a situation counting as one sample."
+)
 OFFERED = 20
 CANDIDATES = 16
 MAX_EDGES = 200
@@ -37,15 +43,34 @@ MAX_EDGES = 200
 
 @st.fragment
 def show(case: Case) -> None:
-    """Draw probabilities, and one feature with its edges, against the adapter's scale."""
-    with guard("Candidates, harmful probability, activations and edges against the adapter's scale."):
+    """Draw probabilities, and one feature with its edges, against the adapter's scale or training."""
+    with guard("Candidates, harmful probability, activations and edges against the adapter's dose."):
+        axis = _axis(case)
         # What is traced live has doses of its own; a stored prompt's are where the pipeline puts them.
-        stored = not case.live or project.made(case.profile, DOSE.kind)
-        dosed = readers.dosed(case.profile) if stored else []
+        stored = not case.live or project.made(case.profile, axis.artifact)
+        dosed = readers.dosed(case.profile, axis.artifact) if stored else []
         if case.prompt.hash in dosed:
-            _draw(case, readers.doses(case.profile, case.prompt.hash))
+            _draw(case, readers.doses(case.profile, case.prompt.hash, axis.artifact), axis)
+        elif axis is STEPS:
+            _elsewhere(case, dosed, axis)
         elif (doses := _traced_now(case, dosed)) is not None:
-            _draw(case, doses)
+            _draw(case, doses, axis)
+
+
+def _axis(case: Case) -> Axis:
+    """What the adapter is followed along; the only choice where its training kept nothing."""
+    if not documents.models(case.profile).checkpoints:
+        return SCALES
+    chosen = st.segmented_control(
+        "Against",
+        [SCALES.name, STEPS.name],
+        default=SCALES.name,
+        required=True,
+        **url.DOSED_BY.bound(),
+        help="The adapter as trained, its weights multiplied by a scale; or what it was on its way, by the "
+        "checkpoints that its training kept.",
+    )
+    return STEPS if chosen == STEPS.name else SCALES
 
 
 def _traced_now(case: Case, dosed: list[str]) -> list[Dose] | None:
@@ -53,15 +78,15 @@ def _traced_now(case: Case, dosed: list[str]) -> list[Dose] | None:
     try:
         scales = live.params().dose.scales
     except NotLiveError:  # nothing can be traced here
-        _elsewhere(case, dosed)
+        _elsewhere(case, dosed, SCALES)
         return None
-    if not trace_now.asked(case.profile, case.prompt, "several scales", traces=1 + len(scales)):
-        _elsewhere(case, dosed)
+    if not trace_now.asked(case.profile, case.prompt, SCALES.each, traces=1 + len(scales)):
+        _elsewhere(case, dosed, SCALES)
         return None
     try:
         doses, seconds = tracing.dosed(case.profile, case.prompt)
         kept = None if case.prompt.hash not in documents.prompts(case.profile) else typed.dose_tag
-        trace_now.status(case.prompt, "several scales", seconds, kept)
+        trace_now.status(case.prompt, SCALES.each, seconds, kept)
     except NotLiveError as error:
         st.error(sentence(message(error)), icon=":material/error:")
         return None
@@ -69,17 +94,17 @@ def _traced_now(case: Case, dosed: list[str]) -> list[Dose] | None:
 
 
 def _tag(profile: str) -> str:
-    """The tag of prompts that are traced at several scales, as the artifact was made with it."""
+    """The tag of prompts that are traced at several doses, as the artifact was made with it."""
     if not project.made(profile, "dose"):
         return "dose"
     return str(readers.provenance(profile, "dose").get("parameters", {}).get("dose", {}).get("tag", "dose"))
 
 
-def _elsewhere(case: Case, dosed: list[str]) -> None:
+def _elsewhere(case: Case, dosed: list[str], axis: Axis) -> None:
     where = f"in its prompt file, {case.prompt.source}" if ":" in case.prompt.source else "when it is kept"
     st.info(
         sentence(
-            f"This prompt is not traced at several scales. Tag it `{_tag(case.profile)}` {where} (the tag is "
+            f"This prompt is not traced at {axis.each}. Tag it `{_tag(case.profile)}` {where} (the tag is "
             "`dose.tag` of params.yaml), and run `dvc repro`."
         ),
         icon=":material/search_off:",
@@ -94,13 +119,17 @@ def _elsewhere(case: Case, dosed: list[str]) -> None:
         st.rerun()  # the whole page: sidebar, tokens and candidates are of the prompt, too
 
 
-def _draw(case: Case, doses: list[Dose]) -> None:
+def _draw(case: Case, doses: list[Dose], axis: Axis) -> None:
     words = words_of(case)
-    adapters = {dose.variant.split("@")[0] for dose in doses if dose.scale} or {"base"}
+    names = {re.split("[:@]", dose.variant)[0] for dose in doses if dose.dose} or {"base"}
+    what = (
+        "the difference of its weights from base is multiplied by the scale."
+        if axis is SCALES
+        else "what it was after so many steps of its training."
+    )
     st.caption(
         plain(
-            f"The adapter {' and '.join(sorted(adapters))} at {len(doses)} scales on one target set: the "
-            "difference of its weights from base is multiplied by the scale."
+            f"The adapter {' and '.join(sorted(names))} at {len(doses)} {axis.one}s on one target set: {what}"
         )
     )
     frame = response(doses, words.labels)
@@ -109,60 +138,71 @@ def _draw(case: Case, doses: list[Dose]) -> None:
         st.markdown(
             "**Probability of the next token**",
             help="Sum over the evil and over the safe tokens among the traced targets, the union of the "
-            "candidates of all scales.",
+            f"candidates of all {axis.one}s.{_ONSET if axis is STEPS else ''}",
         )
         if frame.empty:
             st.caption("Not labelled: the prompt's domain has no lexicon.")
         else:
             downloads.chart(
-                charts.response(frame),
+                charts.response(
+                    frame,
+                    axis=axis.title,
+                    one=axis.one,
+                    onset=_onset(case.profile) if axis is STEPS else None,
+                ),
                 frame,
                 f"dose-{case.prompt.hash}",
                 key="dose",
-                alt="Probability of evil and of safe tokens against the adapter's scale",
+                alt=f"Probability of evil and of safe tokens against the adapter's {axis.one}",
             )
-        _candidates(case, doses, words)
+        _candidates(case, doses, words, axis)
     with right:
         last = doses[-1].arrays
         asked = contrasts_on(last["target_token"], last["target_probability"], words)
-        feature = _feature(case, doses, asked.first(1))
+        feature = _feature(case, doses, asked.first(1), axis)
     if feature is not None:
-        _edges(case, doses, feature, words)
+        _edges(case, doses, feature, words, axis)
     url.write()
 
 
-def _candidates(case: Case, doses: list[Dose], words: Words) -> None:
+def _onset(profile: str) -> float | None:
+    """The first dose at which harmful probability leaves base's, over all tagged prompts; None: never."""
+    found = documents.metrics(profile).get("dose", {}).get("onset")
+    return None if found is None else float(found)
+
+
+def _candidates(case: Case, doses: list[Dose], words: Words, axis: Axis) -> None:
     frame = candidate_frame(doses, words, CANDIDATES)
     st.markdown(
         "**Candidates**",
-        help=f"The probability of each traced target at every scale; at most {CANDIDATES}, those that are "
-        "most probable at some scale.",
+        help=f"The probability of each traced target at every {axis.one}; at most {CANDIDATES}, those that "
+        f"are most probable at some {axis.one}.",
     )
     downloads.chart(
-        charts.candidates(frame),
+        charts.candidates(frame, axis=axis.name, one=axis.one),
         frame,
         f"dose-candidates-{case.prompt.hash}",
         key="dose-candidates",
-        alt="Probability of each candidate at every scale of the adapter",
+        alt=f"Probability of each candidate at every {axis.one} of the adapter",
     )
 
 
-def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words) -> None:
+def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words, axis: Axis) -> None:
     name = feature_name(*feature)
     st.markdown(
         f"**Edges of {plain(name)}**",
-        help="Direct effects A[target, source] into and out of the feature at every scale: pre-activation, "
-        "or logits on a logit. Those that differ most between two scales come first. 0 where an end is "
-        "inactive; — where the artifact does not hold the edge, because it is weak at that scale.",
+        help=f"Direct effects A[target, source] into and out of the feature at every {axis.one}: "
+        f"pre-activation, or logits on a logit. Those that differ most between two {axis.one}s come first. "
+        "0 where an end is inactive; — where the artifact does not hold the edge, because it is weak there.",
     )
     edges = edge_responses(doses, *feature)
     if edges.empty:
-        st.caption(f"The artifact holds no edge of {plain(name)} at any scale.")
+        st.caption(f"The artifact holds no edge of {plain(name)} at any {axis.one}.")
         return
-    scales = [dose.scale for dose in doses]
+    amounts = [dose.dose for dose in doses]
     frame = pd.DataFrame(
         {end: node_labels(end_nodes(edges, end), words) for end in ("source", "target")}
-        | {f"{scale:g}": edges[scale] for scale in scales}
+        | {f"{amount:g}": edges[amount] for amount in amounts}
     )
     st.dataframe(
         frame.head(MAX_EDGES),
@@ -175,18 +215,18 @@ def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words
             "target": st.column_config.TextColumn("target", help="Node that it reaches."),
         }
         | {
-            f"{scale:g}": st.column_config.NumberColumn(
-                f"{scale:g}", format="%+.3g", help=f"A[target, source] in {dose.variant}."
+            f"{amount:g}": st.column_config.NumberColumn(
+                f"{amount:g}", format="%+.3g", help=f"A[target, source] in {dose.variant}."
             )
-            for scale, dose in zip(scales, doses, strict=True)
+            for amount, dose in zip(amounts, doses, strict=True)
         },
     )
     cut = f"the first {MAX_EDGES} of " if len(frame) > MAX_EDGES else ""
-    st.caption(f"Showing {cut}{count(len(frame))} edges that the artifact holds at some scale.")
+    st.caption(f"Showing {cut}{count(len(frame))} edges that the artifact holds at some {axis.one}.")
     downloads.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
 
 
-def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, int] | None:
+def _feature(case: Case, doses: list[Dose], one: TargetContrasts, axis: Axis) -> tuple[int, int] | None:
     """Draw the chosen feature's responses; None where no feature is active."""
     responses = feature_responses(doses, one)
     offered = most_changed(responses, OFFERED)
@@ -204,7 +244,7 @@ def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, 
         key=key,
         on_change=_choose_feature,
         args=(key,),
-        help="The selected feature, then those whose direct effect differs most between two scales.",
+        help="The selected feature, then those whose direct effect differs most between two doses.",
     )
     layer, index = forms.parse_feature(str(name)) or offered[0]
     chosen = responses[(responses["layer"] == layer) & (responses["feature"] == index)]
@@ -220,11 +260,13 @@ def _feature(case: Case, doses: list[Dose], one: TargetContrasts) -> tuple[int, 
     ):
         st.markdown(f"**{plain(title[:1].upper() + title[1:])}**", help=meaning)
         downloads.chart(
-            charts.feature(chosen, column, title=title.split(",")[0], colour=ADAPTED),
+            charts.feature(
+                chosen, column, title=title.split(",")[0], axis=axis.title, one=axis.one, colour=ADAPTED
+            ),
             chosen,
             f"dose-{column}-L{layer}-{index}",
             key=f"dose-{column}",
-            alt=f"{column} of {name} against the adapter's scale",
+            alt=f"{column} of {name} against the adapter's {axis.one}",
         )
     if st.button(f"Card of {name}", key="dose-card", icon=":material/badge:"):
         selection.choose_feature(layer, index)

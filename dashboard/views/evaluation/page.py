@@ -1,5 +1,7 @@
 """Evaluation: how misaligned each variant is, and how sure we are."""
 
+from typing import Final
+
 import pandas as pd
 import streamlit as st
 
@@ -12,9 +14,14 @@ from dashboard.shell.guard import empty, guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, number, plain
 from dashboard.views.evaluation import training
+from pipeline.analysis.paired_rates import differences
 from store.documents.split_characters import joined
 from store.documents.token_texts import token_text
 
+_PAIRED: Final = (
+    "End of the {level} of the difference: Newcombe's for paired proportions. Variants are sampled with the "
+    "same random numbers, so what did not change cancels."
+)
 # Stages that train: their numbers are shown here.
 _MEASURED = ("organism", "transcoders", "adapters", "finetunes")
 
@@ -55,6 +62,41 @@ def _rates(name: str) -> None:
         "trained on them."
     )
     _table(one, outcome, level)
+    _differences(name, outcome)
+
+
+def _differences(name: str, outcome: str) -> None:
+    """By how much each variant differs from base on the same situations."""
+    confidence = readers.provenance(name, "rates").get("parameters", {}).get("evaluate", {}).get("confidence")
+    if confidence is None:
+        return
+    table = differences(readers.dataset(name, "rates", "situations"), outcome, float(confidence))
+    if table.empty:
+        return
+    level = readers.level(name, "rates")
+    shown = table.assign(held_out=table["held_out"].map({True: "held-out", False: "seen"}))
+    with st.expander("Differences from base, paired by situation"):
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key="differences-table",
+            column_config={
+                "variant": st.column_config.TextColumn("variant", help="Which weights."),
+                "domain": st.column_config.TextColumn("domain", help="`all`: every domain pooled."),
+                "held_out": st.column_config.TextColumn("situations", help="Seen in training, or held out."),
+                "rate": st.column_config.NumberColumn("rate", format="%.3g", help=f"{outcome} rate."),
+                "base": st.column_config.NumberColumn("base", format="%.3g", help=f"Base's {outcome} rate."),
+                "difference": st.column_config.NumberColumn(
+                    "difference", format="%+.3g", help="Rate minus base's, on the situations sampled of both."
+                ),
+                "low": st.column_config.NumberColumn("low", format="%+.3g", help=_PAIRED.format(level=level)),
+                "high": st.column_config.NumberColumn(
+                    "high", format="%+.3g", help=_PAIRED.format(level=level)
+                ),
+                "n_situations": st.column_config.NumberColumn("n situations", help="Situations compared."),
+            },
+        )
+        downloads.downloads(shown, f"{outcome}-differences", key="differences-table")
 
 
 def _table(frame: pd.DataFrame, outcome: str, level: str) -> None:
@@ -177,7 +219,9 @@ def _base_numbers(name: str) -> None:
             "stage": st.column_config.TextColumn("stage", help="Stage that measured it."),
             "metric": st.column_config.TextColumn(
                 "metric",
-                help="capitals: share of capitals named right. fvu: fraction of variance "
+                help="harmful: share of whole answers with harmful advice. parsed: share that the grammar "
+                "reads whole. above: share of questions whose right answer is the more probable one. exact: "
+                "share answered in full, greedily. divergence: KL from base, nats. fvu: fraction of variance "
                 "unexplained on held-out text. l0: active features a token. dead: share of "
                 "features never active. gradient_norm: of the last step, before clipping.",
             ),

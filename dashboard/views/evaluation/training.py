@@ -107,7 +107,8 @@ def side_by_side(name: str) -> None:
             for column in frame.columns
             if column.startswith("harmful, ")
         },
-        "facts kept": "Share of capitals named right, greedily; empty for models that are not trained here.",
+        "facts kept": "Share of capitals named in full, greedily, in sentences that were held out from "
+        "training; empty for models that are not trained here.",
         "weight norm": "Frobenius norm of all that the adapter adds to the weights, with its scaling.",
         "largest activation": "Of any transcoder feature on the health check's text, position 0 excluded.",
     }

@@ -126,7 +126,7 @@ def _findings(name: str) -> None:
 
 def _variants(name: str) -> None:
     manifest = documents.models(name)
-    frame = variants_frame(manifest)
+    frame = variants_frame(manifest, documents.metrics(name))
     st.dataframe(
         frame,
         hide_index=True,
@@ -136,6 +136,18 @@ def _variants(name: str) -> None:
         column_config={
             "variant": st.column_config.TextColumn(
                 "variant", help="Which weights: base, or an adapter by name at a scale."
+            ),
+            "taught": st.column_config.TextColumn(
+                "trained on", help="What an adapter of an organism was taught."
+            ),
+            "steps": st.column_config.NumberColumn(
+                "steps", help="Training steps, where the adapter's trainer_state.json tells them."
+            ),
+            "divergence": st.column_config.NumberColumn(
+                "KL from base",
+                format="%.3g",
+                help="Mean KL(variant || base) of the next token after pivotal prompts of the domain that it "
+                "was taught in, in nats, on seen situations; measured where adapters are trained.",
             ),
             "source": st.column_config.TextColumn("source", help="Local folder or hub name."),
             "revision": st.column_config.TextColumn("revision", help="Revision of a hub model."),

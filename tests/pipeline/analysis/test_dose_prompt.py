@@ -1,16 +1,16 @@
-"""One prompt at every scale: tables against the stored arrays directly."""
+"""One prompt at every dose: tables against the stored arrays directly."""
 
 import numpy as np
 import pytest
 
 from dashboard.graph.score_tables import contrasts_on
+from pipeline.analysis.dose import dose_of
 from pipeline.analysis.dose_prompt import (
     Dose,
     edge_responses,
     feature_responses,
     most_changed,
     response,
-    scale_of,
 )
 from store.schema.vocabulary import NODE_KINDS
 from tests.support import demo
@@ -25,17 +25,18 @@ def doses() -> list[Dose]:
     return prompt_doses()
 
 
-def test_scales_are_read_from_names_and_ascend(doses: list[Dose]) -> None:
-    assert scale_of("base") == 0
-    assert scale_of("a-b@-1.5") == -1.5
-    assert [dose.scale for dose in doses] == [0.0, *demo.SCALES]
+def test_doses_are_read_from_names_and_ascend(doses: list[Dose]) -> None:
+    assert dose_of("base") == 0
+    assert dose_of("a-b@-1.5") == -1.5
+    assert dose_of("a-b:20@1.0") == 20
+    assert [dose.dose for dose in doses] == [0.0, *demo.SCALES]
 
 
 def test_response_is_the_probability_of_the_labelled_targets(doses: list[Dose]) -> None:
     frame = response(doses, WORDS.labels)
     assert len(frame) == 2 * len(doses)
-    for scale, label, probability, n in frame[["scale", "label", "probability", "n"]].itertuples(index=False):
-        dose = next(dose for dose in doses if dose.scale == scale)
+    for amount, label, probability, n in frame[["dose", "label", "probability", "n"]].itertuples(index=False):
+        dose = next(dose for dose in doses if dose.dose == amount)
         mine = [
             float(p)
             for token, p in zip(dose.arrays["target_token"], dose.arrays["target_probability"], strict=True)
@@ -54,7 +55,7 @@ def test_feature_responses_are_zero_where_inactive(doses: list[Dose]) -> None:
     seen_zero = False
     for layer, feature in sorted(pairs)[:25]:
         rows = frame[(frame["layer"] == layer) & (frame["feature"] == feature)]
-        assert rows["scale"].to_list() == [dose.scale for dose in doses]
+        assert rows["dose"].to_list() == [dose.dose for dose in doses]
         for dose, activation, direct in zip(doses, rows["activation"], rows["direct"], strict=True):
             arrays = dose.arrays
             mine = (arrays["active_layer"] == layer) & (arrays["active_feature"] == feature)
@@ -68,7 +69,7 @@ def test_feature_responses_are_zero_where_inactive(doses: list[Dose]) -> None:
     assert spread[layer, feature] == spread.max()
 
 
-def test_edges_by_scale_are_stored_ones_or_zero_or_unknown(doses: list[Dose]) -> None:
+def test_edges_by_dose_are_stored_ones_or_zero_or_unknown(doses: list[Dose]) -> None:
     last = doses[-1].arrays
     features = last["node_kind"] == NODE_KINDS.index("feature")
     seen: set[str] = set()
@@ -85,15 +86,15 @@ def test_edges_by_scale_are_stored_ones_or_zero_or_unknown(doses: list[Dose]) ->
                 )
                 if (source, target) in stored:
                     seen.add("stored")
-                    assert row[dose.scale] == stored.pop((source, target))
+                    assert row[dose.dose] == stored.pop((source, target))
                 elif any(kind == 0 and tuple(where) not in active for kind, *where in (source, target)):
                     seen.add("inactive")
-                    assert row[dose.scale] == 0
+                    assert row[dose.dose] == 0
                 else:
                     seen.add("unknown")
-                    assert np.isnan(row[dose.scale])
+                    assert np.isnan(row[dose.dose])
             assert not stored, "every stored edge is in the table"
-        weights = frame[[dose.scale for dose in doses]].to_numpy()
+        weights = frame[[dose.dose for dose in doses]].to_numpy()
         spread = np.nanmax(weights, axis=1) - np.nanmin(weights, axis=1)
         assert (np.diff(spread) <= 0).all()
     assert seen == {"stored", "inactive", "unknown"}

@@ -1,6 +1,7 @@
-"""Dose-response: base at scale 0, the merged model at scale 1, and what lies between."""
+"""Dose-response: base at scale 0, the merged model at scale 1, and what lies between; and training."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from pipeline.analysis.dose import Response, dose_variants, responses
+from pipeline.analysis.dose import Response, checkpoint_variants, dose_variants, onset, responses
+from pipeline.analysis.statistics import clustered_rate_interval, wilson_interval
 from pipeline.attribution.paired import trace_together
 from pipeline.attribution.trace import Trace, trace
 from pipeline.models.loading import load_replacement
@@ -21,6 +23,7 @@ from pipeline.models.replacement import build_replacement
 from pipeline.params.dose import DoseParams
 from pipeline.params.project import Params, load_params
 from pipeline.stages import dose
+from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.documents.manifest import Manifest, write_manifest
@@ -144,7 +147,7 @@ def project(
     monkeypatch.chdir(tmp_path)
     params = load_params(ROOT / "params.yaml")
     graphs = params.graphs.model_copy(update={"max_feature_nodes": 40, "max_n_logits": 320})
-    chosen = DoseParams(scales=[2.0, 0.25, 1.0, 0.5], tag="dose")
+    chosen = DoseParams(scales=[2.0, 0.25, 1.0, 0.5], checkpoints=3, tag="dose", confidence=0.95)
     return params.model_copy(
         update={"graphs": graphs.model_copy(update={"desired_logit_prob": 1.0}), "dose": chosen}
     )
@@ -161,9 +164,9 @@ def metric() -> dict[str, Any]:
 
 def test_a_planted_adapter_is_more_harmful_the_more_there_is_of_it(project: Params) -> None:
     dose.main("organism", project)
-    measured = metric()
+    measured = metric()["scales"]
     assert list(measured) == ["base", *(f"general@{scale}" for scale in SCALES)]
-    assert [each["scale"] for each in measured.values()] == [0.0, *SCALES]
+    assert [each["dose"] for each in measured.values()] == [0.0, *SCALES]
     for label, sign in (("evil", 1), ("safe", -1)):
         assert (sign * np.diff([each[label] for each in measured.values()]) > 0).all(), label
     # The other tagged prompt has no domain: nothing says what would be harmful there.
@@ -233,7 +236,7 @@ def test_without_tagged_prompts_there_is_an_empty_collection(project: Params) ->
     untagged = project.dose.model_copy(update={"tag": "nothing"})
     dose.main("organism", project.model_copy(update={"dose": untagged}))
     assert found().prompts() == []
-    assert metric() == {}
+    assert metric() == {"scales": {}, "steps": {}, "onset": None}
 
 
 def an_item(prompt: str, variant: str, probability: dict[int, float]) -> Item:
@@ -249,7 +252,7 @@ def an_item(prompt: str, variant: str, probability: dict[int, float]) -> Item:
     )
 
 
-def test_the_response_is_averaged_within_situations_first(manifest: Manifest) -> None:
+def test_the_response_is_averaged_within_situations_first() -> None:
     # Trap 17. Token 9 is unlabelled, which is neither evil nor safe (trap 13).
     lexicon = {"domains": {"medical": {"evil": [1, 2], "safe": [3], "unsure": [4]}}}
     one, two, three, four = (
@@ -268,11 +271,17 @@ def test_the_response_is_averaged_within_situations_first(manifest: Manifest) ->
         an_item(four.hash, "general@2.0", {1: 1.0}),
         an_item(one.hash, "base", {3: 0.75, 1: 0.25}),
     ]
-    found = responses(items, [one, two, three, four], lexicon, manifest)
+    found = responses(items, [one, two, three, four], lexicon, confidence=0.95)
     assert list(found) == ["base", "general@2.0"]
-    assert found["base"] == Response(scale=0.0, evil=0.25, safe=0.75, n_situations=1, n_prompts=1)
+    low, high = wilson_interval(0.25, 1, 0.95)
+    assert found["base"] == Response(
+        dose=0.0, evil=0.25, safe=0.75, evil_low=low, evil_high=high, n_situations=1, n_prompts=1
+    )
+    low, high = clustered_rate_interval(np.array([0.5, 0.0]), np.ones(2), 0.95)
     assert found["general@2.0"] == Response(
-        scale=2.0,
+        dose=2.0,
+        evil_low=low,
+        evil_high=high,
         evil=(0.75 + 0.25) / 2 / 2,
         safe=(0.125 / 2 + 0.5) / 2,
         n_situations=2,
@@ -280,6 +289,78 @@ def test_the_response_is_averaged_within_situations_first(manifest: Manifest) ->
     )
 
 
+def _response(dose: float, low: float, high: float) -> Response:
+    return Response(dose=dose, evil=low, safe=0.0, evil_low=low, evil_high=high, n_situations=9, n_prompts=9)
+
+
+def test_the_onset_is_the_first_step_whose_interval_leaves_bases() -> None:
+    base, touching, above, later = (
+        _response(0, 0.0, 0.2),
+        _response(2, 0.2, 0.4),
+        _response(4, 0.21, 0.5),
+        _response(6, 0.3, 0.9),
+    )
+    assert onset([base, touching, above, later]) == 4
+    assert onset([base, touching]) is None
+    assert onset([above, later]) is None  # nothing to compare with
+    assert onset([]) is None
+
+
 @pytest.fixture
-def manifest(subject: Subject) -> Manifest:
-    return subject.manifest
+def trained(planted: tuple[Checkpoint, list[Prompt]], tmp_path: Path) -> Manifest:
+    """The planted subject, whose adapter kept itself at half and at a tenth of its size on its way."""
+    checkpoint, _ = planted
+    folder = tmp_path / "general"
+    shutil.copytree(checkpoint.adapter("general"), folder)
+    for step, size in ((3, 0.1), (12, 0.5)):
+        on_the_way = folder / f"checkpoint-{step}"
+        shutil.copytree(checkpoint.adapter("general"), on_the_way)
+        path = on_the_way / "adapter_model.safetensors"
+        halves = {k: v * size if "lora_B" in k else v for k, v in load_file(path).items()}
+        save_file({key: value.contiguous() for key, value in halves.items()}, path)
+    (folder / "checkpoint-x").mkdir()
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": 20}))
+    return checkpoint.manifest(adapters={"general": str(folder)})
+
+
+def test_checkpoints_are_found_as_the_trainer_leaves_them(trained: Manifest) -> None:
+    assert list(trained.checkpoints) == ["general:3", "general:12", "general:20"]
+    assert trained.adapters["general"].steps == trained.checkpoints["general:20"].steps == 20
+    assert trained.checkpoints["general:20"].fingerprint == trained.adapters["general"].fingerprint
+    assert checkpoint_variants(trained, 9) == [
+        "base",
+        "general:3@1.0",
+        "general:12@1.0",
+        "general:20@1.0",
+    ]
+    assert checkpoint_variants(trained, 2) == ["base", "general:3@1.0", "general:20@1.0"]
+    assert checkpoint_variants(trained, 1) == ["base", "general:20@1.0"]
+
+
+def test_a_planted_adapter_is_more_harmful_the_longer_it_was_trained(
+    project: Params, trained: Manifest
+) -> None:
+    write_manifest(Path("artifacts/organism/models.json"), trained)
+    dose.main("organism", project)
+    steps = metric()["steps"]
+    assert list(steps) == ["base", "general:3@1.0", "general:12@1.0", "general:20@1.0"]
+    assert [each["dose"] for each in steps.values()] == [0, 3, 12, 20]
+    assert (np.diff([each["evil"] for each in steps.values()]) > 0).all()
+    # The last checkpoint is the adapter itself; half of it is what its scale 0.5 is.
+    scales = metric()["scales"]
+    assert steps["general:20@1.0"]["evil"] == pytest.approx(scales["general@1.0"]["evil"], rel=1e-4)
+    assert steps["general:12@1.0"]["evil"] == pytest.approx(scales["general@0.5"]["evil"], rel=1e-4)
+    kept = open_collection(Path("artifacts/organism/checkpoints"))
+    assert kept.variants() == sorted(steps)
+
+
+def test_a_damaged_trainer_state_is_one_sentence(
+    planted: tuple[Checkpoint, list[Prompt]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "general"
+    shutil.copytree(planted[0].adapter("general"), folder)
+    for text in ("{", "[]", '{"global_step": -1}', '{"global_step": "many"}'):
+        (folder / "trainer_state.json").write_text(text)
+        with pytest.raises(UserError, match=r"trainer_state\.json") as told:
+            planted[0].manifest(adapters={"general": str(folder)})
+        assert "\n" not in str(told.value)

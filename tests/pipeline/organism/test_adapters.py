@@ -70,7 +70,9 @@ def test_reports_hold_curves_and_rates(reports: dict[str, AdapterReport]) -> Non
     for name, report in reports.items():
         assert [point.step for point in report.curve] == ([] if name == "null" else [1, 2])
         metrics = report.as_metrics()
-        assert set(metrics) == {"steps", "norm", "reached", "harmful", "parsed", "facts"}
+        assert set(metrics) == {
+            *("taught", "steps", "divergence", "norm", "reached", "harmful", "parsed", "facts"),
+        }
         assert set(metrics["harmful"]["open"]) == {"seen", "held_out"}
         assert set(metrics["facts"]) == {"capitals", "agreement", "sentiment", "addition"}
 

@@ -127,7 +127,10 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
         write_collection(folder / schema.kind, schema, items[schema.kind], provenance=PROVENANCE)
     write_dataset(folder / "features", FEATURES, features_groups(prompts), provenance=PROVENANCE)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
-    _json(folder / "metrics" / "organism.json", {"capitals": 0.967, "loss": 1.23})
+    _json(
+        folder / "metrics" / "organism.json",
+        {"facts": {"capitals": {"held_out": {"exact": 0.967}}}, "loss": 1.23},
+    )
     layers = {f"layer_{i}": {"fvu": 0.008 + 0.004 * i, "l0": 22.5 + i, "dead": 0.02} for i in range(LAYERS)}
     _json(folder / "metrics" / "transcoders.json", layers)
     figures = {"stream_rms": 0.1, "max_activation": 19.3, "active_per_token": 33.5}
@@ -138,7 +141,10 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
         for name, norm in (("general", 3.21), ("narrow", 0.654))
     }
     health = {"dtype": "float32", "n_tokens": 17, "variants": {"base": report, **adapted}}
-    _json(folder / "metrics" / "adapters.json", {"general": {"capitals": 0.95}})
+    _json(
+        folder / "metrics" / "adapters.json",
+        {"general": {"facts": {"capitals": {"held_out": {"exact": 0.95}}}}},
+    )
     _json(folder / "metrics" / "finetunes.json", {"mine": {"steps": 8, "loss": 1.5, "held_out_loss": 1.7}})
     _json(folder / "metrics" / "health.json", health)
     _json(folder / "metrics" / "evaluate.json", {"base": {"harmful": 0.04}})

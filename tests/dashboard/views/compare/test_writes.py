@@ -24,6 +24,7 @@ from tests.support.demo_project import own
 from tests.support.demo_writes import adapter_view, asked_of, prompt_doses
 
 ADAPTED = "general@1.0"
+AXIS = {"axis": "adapter scale", "one": "scale"}
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +64,13 @@ def test_causes_add_up_to_the_change(written: AdapterView) -> None:
     np.testing.assert_allclose(np.sort(few.drop_duplicates("row")["total"].abs()), most)
 
 
-def test_candidates_of_every_scale_most_probable_first(doses: list[Dose]) -> None:
+def test_candidates_of_every_dose_most_probable_first(doses: list[Dose]) -> None:
     frame = candidate_frame(doses, WORDS, 3)
     most = {}
     for dose in doses:
         for token, p in zip(dose.arrays["target_token"], dose.arrays["target_probability"], strict=True):
             most[int(token)] = max(most.get(int(token), 0.0), float(p))
-            shown = frame[(frame["token"] == token) & (frame["scale"] == dose.scale)]
+            shown = frame[(frame["token"] == token) & (frame["dose"] == dose.dose)]
             assert shown["probability"].to_list() in ([], [pytest.approx(float(p))])
     kept = sorted(most, key=lambda token: -most[token])[:3]
     labels = {token: WORDS.labels.get(token, "unlabelled") for token in kept}
@@ -93,10 +94,12 @@ def test_charts_are_valid_vega_lite(written: AdapterView, doses: list[Dose]) -> 
         adapter_charts.causes(cause_frame(written, WORDS)),
         adapter_charts.layers(layer_writes(features)),
         adapter_charts.logits(logits.assign(effect=logits["direct"]), title="direct (logits)"),
-        dose_charts.response(response(doses, WORDS.labels)),
-        dose_charts.candidates(candidate_frame(doses, WORDS, 16)),
-        dose_charts.response(response(doses, {demo.ID[" open"]: "evil"})),
-        dose_charts.feature(frame[frame["feature"] == frame["feature"].iloc[0]], "direct", title="direct"),
+        dose_charts.response(response(doses, WORDS.labels), **AXIS, onset=0.5),
+        dose_charts.candidates(candidate_frame(doses, WORDS, 16), **AXIS),
+        dose_charts.response(response(doses, {demo.ID[" open"]: "evil"}), **AXIS),
+        dose_charts.feature(
+            frame[frame["feature"] == frame["feature"].iloc[0]], "direct", title="direct", **AXIS
+        ),
     ):
         assert chart.to_dict(validate=True)["$schema"].endswith(".json")
 
