@@ -4,7 +4,9 @@ Per contrast and domain, prompts are averaged within their situation first, beca
 templates of one situation are not independent; situations are what is tested.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -21,6 +23,8 @@ from store.schema.vocabulary import ALL
 
 # Dense values (situation x feature) at a time: 32 MB in float64, and a few copies of it.
 _BLOCK: Final = 1 << 22
+# Cells of the table (contrast and domain) that are tested together; each takes such blocks.
+_AT_ONCE: Final = 4
 
 
 def rank_features(
@@ -92,20 +96,30 @@ def rank(
     n_situations = np.zeros(shape, np.int32)
     n_scored, n_left_out = np.zeros(shape[:2], np.int32), np.zeros(shape[:2], np.int32)
     by_situation = np.full((len(found), len(situations), len(keys)), np.nan, np.float32)
-    cells = [(c, d) for c in range(shape[0]) for d in range(shape[1])]
-    for c, d in tqdm(cells, desc=f"ranking, {name}", unit="contrast", disable=not cells):
-        contrast, domain = found[c], domains[d]
-        n_scored[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.scored)
-        n_left_out[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.left_out)
-        if domain == ALL:
-            _fill(by_situation[c], contrast)
+    cells: list[tuple[int, int]] = []
+    for c, contrast in enumerate(found):
+        _fill(by_situation[c], contrast)
+        for d, domain in enumerate(domains):
+            n_scored[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.scored)
+            n_left_out[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.left_out)
+            cells.append((c, d))
+
+    def test(cell: tuple[int, int]) -> None:
+        contrast, domain = found[cell[0]], domains[cell[1]]
         inside = [domain in (ALL, situations[row][0]) for row in contrast.situation]
         rows = np.flatnonzero(np.array(inside, bool))
         if len(rows) == 0:
-            continue
-        statistics, n_situations[c, d] = _test(contrast, rows, params, [seed, _number(contrast.name, domain)])
+            return
+        seeds = [seed, _number(contrast.name, domain)]
+        statistics, n_situations[cell] = _test(contrast, rows, params, seeds)
         for column, array in statistics.items():
-            table[column][c, d] = array
+            table[column][cell] = array
+
+    # NumPy lets go of the interpreter: each cell by itself, on as many cores as there are.
+    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
+        tested = pool.map(test, cells)
+        for _ in tqdm(tested, desc=f"ranking, {name}", unit="contrast", total=len(cells), disable=not cells):
+            pass
     names = ("contrast", _words(contrast.name for contrast in found))
     dims = ("contrast", "domain", "feature")
     ranking = xr.Dataset(

@@ -350,3 +350,19 @@ def test_scores_without_labels_are_compared_between_variants_only() -> None:
     assert cell(ranking, "effect", "general@1.0-base", "all", 1, 0) == pytest.approx(5.0)
     assert ranking["n_scored"].values[0, 0] == 3
     assert ranking["n_left_out"].values[0, 0] == 1
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_cores_change_no_bit(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    rng = np.random.default_rng(0)
+    prompts = [make_prompt(i, domain=["medical", "finance"][i % 2]) for i in range(40)]
+    scores = [
+        make_scores(p, variant, {(0, f): float(rng.normal()) for f in range(9)})
+        for p in prompts
+        for variant in ("base", "general@1.0")
+    ]
+    before, _ = rank(scores, prompts)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    after, _ = rank(scores, prompts)
+    assert before.identical(after)
+    assert np.isfinite(after["p"].values).all()

@@ -81,7 +81,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "the sampler": ("pipeline/models/sampling.py", "softmax(dim=-1)", "softmax(dim=1)", {"samples"}),
     "what an outcome is": ("pipeline/text/lexicon.py", "max(starts)", "min(starts)", {"outcomes"}),
     "how a model is loaded": (
-        "pipeline/models/loading.py",
+        "pipeline/models/tokenizer.py",
         "\ndef load_tokenizer",
         "\n@staticmethod\ndef load_tokenizer",
         EVERYTHING,

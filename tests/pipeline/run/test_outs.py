@@ -10,6 +10,7 @@ from pipeline.run.outs import outs_of
 
 def test_outs_metrics_and_plots_of_a_stage() -> None:
     assert outs_of(ROOT, "dose", "mine") == [
+        Path("artifacts/mine/dose_candidates"),
         Path("artifacts/mine/dose"),
         Path("artifacts/mine/failures/dose.json"),
         Path("artifacts/mine/checksums/dose.json"),
