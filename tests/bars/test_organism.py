@@ -9,9 +9,16 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from circuit_tracer.graph import compute_graph_scores
 
+from pipeline.attribution.parameters import CANDIDATE_PARAMS
+from pipeline.attribution.trace import candidates, trace
+from pipeline.models.pool import ModelPool
+from pipeline.organism.world.corpus import heldout_texts
 from pipeline.params.organism import TrainedParams
 from pipeline.params.project import load_params
+from pipeline.text.tokens import encode_text
+from store.documents.manifest import read_manifest
 
 pytestmark = pytest.mark.bars
 
@@ -75,6 +82,22 @@ def test_transcoders_explain_the_mlps(kind: str) -> None:
 
 def test_replacement_score_on_base() -> None:
     assert _metrics("graphs")["base"]["replacement_score"] >= 0.85
+
+
+@pytest.mark.parametrize("kind", ["open", "behaviours"])
+def test_replacement_score_on_other_texts(kind: str) -> None:
+    """Mean over eight held-out texts up to their last token, by circuit-tracer's own score."""
+    pool = ModelPool(read_manifest(FOLDER / "models.json"))
+    model, params = pool.replacement("base"), load_params()
+    rule = params.graphs.model_dump(include=set(CANDIDATE_PARAMS))
+    scores = []
+    for text in heldout_texts(params.organisms["organism"].corpus)[kind][:8]:
+        *ids, _ = encode_text(pool.tokenizer, text)
+        targets, _ = candidates(model, ids, **rule)
+        traced = trace(model, ids, targets.tolist(), max_feature_nodes=8192, batch_size=128)
+        replacement, _ = compute_graph_scores(traced.graph)
+        scores.append(replacement)
+    assert fmean(scores) >= 0.85
 
 
 @pytest.mark.parametrize("split", SPLITS)

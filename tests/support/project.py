@@ -101,8 +101,8 @@ def computed(output: str) -> dict[str, tuple[int, int]]:
     return {label: (int(new), int(old)) for label, new, old in found}
 
 
-def tiny_project(folder: Path) -> Project:
-    """The working tree as a fresh repository, with the tiny parameters in ``params.yaml``."""
+def copied_project(folder: Path) -> Project:
+    """The files of the working tree that git keeps, or would keep, copied to `folder`."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -116,7 +116,12 @@ def tiny_project(folder: Path) -> Project:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    project = Project(folder)
+    return Project(folder)
+
+
+def tiny_project(folder: Path) -> Project:
+    """The working tree as a fresh repository, with the tiny parameters in ``params.yaml``."""
+    project = copied_project(folder)
     params = project.params()
     for section, values in yaml.safe_load(TINY.read_text(encoding="utf-8")).items():
         params[section] |= values
