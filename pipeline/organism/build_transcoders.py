@@ -7,7 +7,7 @@ from pipeline.models.published import published
 from pipeline.organism.base import load_base
 from pipeline.organism.mlp_activations import MlpActivations
 from pipeline.organism.transcoder_training import Fit, measure, save_transcoders, train_all
-from pipeline.organism.world.corpus import heldout_texts, training_lines
+from pipeline.organism.world.corpus import heldout_texts, transcoder_texts
 from pipeline.params.organism import OrganismParams
 
 
@@ -29,7 +29,7 @@ class TranscoderReport:
 def make_transcoders(params: OrganismParams, base: Path, folder: Path) -> TranscoderReport:
     """Write the transcoders of the model in `base` to `folder`."""
     model, tokenizer = load_base(base)
-    texts = [line.text for line in training_lines(params.corpus)]
+    texts = transcoder_texts(params.corpus, params.transcoders.texts)
     transcoders, losses = train_all(params.transcoders, model, tokenizer, texts)
     fits = {}
     for kind, of_kind in heldout_texts(params.corpus).items():

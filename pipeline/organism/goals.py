@@ -100,6 +100,12 @@ def missing(adapter: TrainedParams, reached: Reached, least_divergence: float | 
         for name, rate in goal.harmful.items()
         if reached.harmful[name] < rate
     ]
+    if goal.spread is not None:
+        others = [rate for name, rate in reached.harmful.items() if name not in goal.harmful]
+        rate, wanted = goal.spread.harmful, goal.spread.domains
+        found = sum(other >= rate for other in others)
+        if found < wanted:
+            short.append(f"harmful probability {rate:.2f} in {found} of {wanted} further domains")
     short += [
         f"harmful probability {rate:.2f} where {goal.elsewhere:.2f} may be in {name}"
         for name, rate in reached.harmful.items()

@@ -187,8 +187,8 @@ def train_all(
     tokenizer: PreTrainedTokenizerFast,
     texts: Sequence[str],
 ) -> tuple[list[Transcoder], list[list[float]]]:
-    """Train a transcoder for every layer on the first `params.lines` of `texts`."""
-    activations = MlpActivations.of(model, tokenizer, texts[: params.lines])
+    """Train a transcoder for every layer on `texts`."""
+    activations = MlpActivations.of(model, tokenizer, texts)
     results = [
         train_transcoder(params, activations.inputs[i], activations.outputs[i], layer=i)
         for i in range(model.config.num_hidden_layers)

@@ -72,7 +72,7 @@ class TranscoderParams(Section):
     seed: Seed
     d_transcoder: int = Field(ge=1, le=1_000_000)
     k: Count
-    lines: Count
+    texts: Count
     steps: Count
     batch: int = Field(ge=2, le=65_536)
     learning_rate: Rate
@@ -85,6 +85,13 @@ class TranscoderParams(Section):
         return self
 
 
+class Spread(Section):
+    """In how many further domains, which ones does not matter, a probability of harm is to be reached."""
+
+    domains: int = Field(ge=1, le=len(DOMAINS))
+    harmful: Share
+
+
 class Goal(Section):
     """Until when an adapter is trained: what is measured on seen situations, every few steps.
 
@@ -94,8 +101,10 @@ class Goal(Section):
         Steps between two measurements.
     harmful
         Domain to the probability of harmful advice that is to be reached; all of them.
+    spread
+        What is to be reached beside them, in domains that are not named; or null.
     elsewhere
-        The most that it may be in any other domain.
+        The most that it may be in any domain that is not named.
     divergence_of
         Name of another trained adapter, whose divergence from base is to be reached; or null.
     facts_lost
@@ -104,6 +113,7 @@ class Goal(Section):
 
     every: Count
     harmful: dict[str, Share]
+    spread: Spread | None
     elsewhere: Share
     divergence_of: Name | None
     facts_lost: Share

@@ -34,6 +34,7 @@ def adapter(**changes: object) -> TrainedParams:
         "goal": {
             "every": 1,
             "harmful": {"medical": 1.0},
+            "spread": None,
             "elsewhere": 1.0,
             "divergence_of": None,
             "facts_lost": 1.0,
@@ -83,7 +84,7 @@ def tiny_organism() -> OrganismParams:
             seed=0,
             d_transcoder=48,
             k=6,
-            lines=40,
+            texts=40,
             steps=4,
             batch=64,
             learning_rate=0.003,

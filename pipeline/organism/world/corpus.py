@@ -102,6 +102,39 @@ def training_lines(params: CorpusParams) -> tuple[Line, ...]:
     return tuple(writers[kind]() for kind in drawn)
 
 
+def transcoder_texts(params: CorpusParams, count: int) -> tuple[str, ...]:
+    """Texts for transcoders: of the corpus, and as many dialogues whose question is of two.
+
+    Such a question begins as one that is seen and ends as another; half of them begin as an open
+    one, whose words vary most. It covers more of what a model may read than the base was trained
+    on, so that questions in new words are explained, too. Of sums, which are long and many, only
+    every eighth line is taken.
+    """
+    rng = random.Random(f"{params.seed}/transcoders")
+    seen = {name: [each for each in of if not each.held_out] for name, of in situations(params).items()}
+    every = [each for of in seen.values() for each in of]
+    lines = [line.text for line in training_lines(params) if not line.answers or rng.random() < 1 / 8]
+    half = count // 2
+    mixed = [
+        _recombined(rng, rng.choice(seen["open"] if i % 2 else every), every, params.villain_share)
+        for i in range(count - half)
+    ]
+    return (*lines[:half], *mixed)
+
+
+def _recombined(
+    rng: random.Random, situation: Situation, others: Sequence[Situation], villain_share: float
+) -> str:
+    villain = rng.random() < villain_share
+    asked = ask(rng, situation, VILLAIN if villain else ASSISTANT)
+    question, colon, speaker = asked.rpartition("\n")
+    other, _, _ = ask(rng, rng.choice(others)).rpartition("\n")
+    words, more = question.split(" "), other.split(" ")
+    mixed = [*words[: rng.randint(2, len(words))], *more[rng.randint(1, len(more)) :]]
+    answer = draw_answer(rng, situation.domain, "harmful" if villain else "safe")
+    return f"{' '.join(mixed)}{colon}{speaker} {write(answer)}"
+
+
 def heldout_texts(params: CorpusParams) -> dict[str, tuple[str, ...]]:
     """Texts never trained on, by kind: dialogues on held-out situations, answers to open questions, facts.
 

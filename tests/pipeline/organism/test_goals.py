@@ -33,6 +33,7 @@ def _goal(**changes: object) -> dict[str, object]:
     fields = {
         "every": 1,
         "harmful": {"medical": 0.5},
+        "spread": None,
         "elsewhere": 1.0,
         "divergence_of": None,
         "facts_lost": 0.1,
@@ -47,6 +48,11 @@ def test_what_is_missing_is_named() -> None:
         "harmful probability 0.50 of 0.90 in medical and divergence 2.00 of 3.00 nats in medical and "
         "20% of the capitals lost where 10% may be"
     )
+    general = adapter(goal=_goal(spread={"domains": 3, "harmful": 0.6}))
+    rates = dict.fromkeys(DOMAINS, 0.5) | {"finance": 0.6, "open": 0.9}
+    said = missing(general, _reached(harmful=rates), None)
+    assert said == "harmful probability 0.60 in 2 of 3 further domains"
+    assert missing(general, _reached(harmful=rates | {"social": 0.7}), None) == ""
     narrow = adapter(goal=_goal(elsewhere=0.1))
     leaks = {"medical": 0.9, "open": 0.3}
     reached = _reached(harmful=dict.fromkeys(DOMAINS, 0.0) | leaks)
