@@ -65,7 +65,7 @@ def test_a_section_twice_is_no_second_thought(tmp_path: Path) -> None:
     ("old", "new", "parameter"),
     [
         ("      batch: 1024 ", f"      batch: {10**30} ", "organisms.organism.base.batch"),
-        ("      steps: 1400", f"      steps: {10**30}", "organisms.organism.transcoders.steps"),
+        ("      steps: 2600", f"      steps: {10**30}", "organisms.organism.transcoders.steps"),
         ("  threads: 2 ", f"  threads: {10**30} ", "runtime.threads"),
         ("  max_tokens: 128 ", f"  max_tokens: {10**30} ", "prompts.max_tokens"),
         ("  batch_size: 128 ", f"  batch_size: 0x{'f' * 6000} ", "graphs.batch_size"),
