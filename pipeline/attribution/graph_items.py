@@ -22,7 +22,7 @@ from pipeline.analysis.pruning import (
 )
 from pipeline.analysis.sparse_graph import SparseGraph, from_dense
 from pipeline.attribution.adapter_items import adapter_arrays
-from pipeline.attribution.exact_scores import NodeOrder, exact_scores
+from pipeline.attribution.exact_scores import ExactScores, NodeOrder, exact_scores
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
 from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
@@ -145,7 +145,7 @@ def graph_items(
         "target_error_share": exact.error_share.astype(np.float32),
         **_active_arrays(trace),
         "influence": exact.features.influence.astype(np.float32),
-        "total_effect": exact.features.total_effect.astype(np.float32),
+        "total_effect": _total_effect(trace, exact),
         "row_unselected": _numpy(trace.unselected, np.float32),
         "row_constant": _numpy(trace.constant, np.float32),
         **adapter_arrays(trace, graph, influence, kept, share=edge_threshold, limit=keep_edges),
@@ -182,6 +182,13 @@ def graph_items(
 def _sizes(graph: Graph) -> tuple[int, int, int]:
     """Selected features, layers, positions."""
     return len(graph.selected_features), int(graph.cfg.n_layers), len(graph.input_tokens)
+
+
+def _total_effect(trace: Trace, exact: ExactScores) -> np.ndarray:
+    """(target, selected) float32; of an imported graph through its selected features only."""
+    if trace.total_effect is None:
+        return exact.features.total_effect.astype(np.float32)
+    return _numpy(trace.total_effect[:, trace.graph.selected_features], np.float32)
 
 
 def _target_arrays(trace: Trace, own_candidates: Sequence[int]) -> dict[str, np.ndarray]:

@@ -64,6 +64,10 @@ class Trace:
         What active features that are no nodes, and constant sources (`Sources.constants`),
         add to each row, selected features first, then logits; (row,) float32. With them a
         row sums up to its pre-activation minus the encoder's bias, or to its centred logit.
+    total_effect
+        Effect on each target's centred logit of every active feature along all paths through
+        active features, (target, active), float32, logits, signed; None where it is not known
+        (of an imported graph).
     adapters
         Adapter nodes of an adapted variant; their part is in the graph's errors, too.
     """
@@ -74,6 +78,7 @@ class Trace:
     direct: torch.Tensor
     unselected: torch.Tensor
     constant: torch.Tensor
+    total_effect: torch.Tensor | None = None
     adapters: AdapterEdges | None = None
 
 
@@ -164,14 +169,11 @@ class Tracing:
     def finish(self) -> Trace:
         """The graph of every feature that has its row, and what goes with it."""
         gathered = gather(self.attribution)
+        engine = self.attribution
+        totals = total_effects(engine.frozen, self.sources, engine.targets)
         adapters = None
         if self.nodes is not None:
-            engine = self.attribution
-            adapters = AdapterEdges(
-                nodes=self.nodes,
-                edges=gathered.extra,
-                total_effect=total_effects(engine.frozen, self.sources, engine.targets).cpu(),
-            )
+            adapters = AdapterEdges(nodes=self.nodes, edges=gathered.extra, total_effect=totals.extra.cpu())
         return Trace(
             graph=assemble(self.attribution, self.model, self.seen.token_ids),
             logits=self.seen.logits.cpu(),
@@ -179,6 +181,7 @@ class Tracing:
             direct=gathered.direct,
             unselected=gathered.unselected,
             constant=gathered.constant,
+            total_effect=totals.features.cpu(),
             adapters=adapters,
         )
 

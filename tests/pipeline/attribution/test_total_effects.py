@@ -54,7 +54,8 @@ def test_features_as_extra_sources_have_their_exact_scores(checkpoint: Checkpoin
     effects = total_effects(
         tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
     )
-    np.testing.assert_allclose(effects, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    for found in effects:  # as features, and as extra sources that write what features write
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_parts_of_a_source_add_up_to_it(checkpoint: Checkpoint) -> None:
@@ -67,8 +68,9 @@ def test_parts_of_a_source_add_up_to_it(checkpoint: Checkpoint) -> None:
     effects = total_effects(
         tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
     )
-    torch.testing.assert_close(effects[:, 1] + effects[:, 2], effects[:, 0], rtol=1e-4, atol=1e-6)
-    assert effects.abs().max() > 0
+    whole_effect, *of_parts = effects.extra.T
+    torch.testing.assert_close(sum(of_parts), whole_effect, rtol=1e-4, atol=1e-6)
+    assert whole_effect.abs().max() > 0
 
 
 def test_what_is_not_finite_is_refused(checkpoint: Checkpoint) -> None:
@@ -77,7 +79,7 @@ def test_what_is_not_finite_is_refused(checkpoint: Checkpoint) -> None:
     vectors = torch.full((1, tracing.sources.errors.shape[2]), torch.inf)
     block = Block(position=3, start=0, stop=1, vectors=vectors)
     extra = ExtraSources(mlp=[[block], [], []], attention=[[], [], []], n_columns=1)
-    with pytest.raises(PromptError, match="Total effects of adapter nodes are NaN or infinite"):
+    with pytest.raises(PromptError, match="Total effects are NaN or infinite"):
         total_effects(
             tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
         )
