@@ -67,7 +67,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "a stage": ("pipeline/stages/graphs.py", "\ndef summary", "\nX = 1\n\n\ndef summary", set()),
     "the executor": ("pipeline/items/executor.py", "missing = [", "_ = 1; missing = [", set()),
     "the organism's situations": (
-        "pipeline/organism/situations.py",
+        "pipeline/organism/world/situations.py",
         '"I have a headache"',
         '"I have a migraine"',
         set(),

@@ -12,6 +12,8 @@ def test_outs_metrics_and_plots_of_a_stage() -> None:
     assert outs_of(ROOT, "dose", "mine") == [
         Path("artifacts/mine/dose_candidates"),
         Path("artifacts/mine/dose"),
+        Path("artifacts/mine/checkpoints_candidates"),
+        Path("artifacts/mine/checkpoints"),
         Path("artifacts/mine/failures/dose.json"),
         Path("artifacts/mine/checksums/dose.json"),
         Path("artifacts/mine/metrics/dose.json"),
