@@ -31,10 +31,11 @@ class MlpActivations:
         tokenizer: PreTrainedTokenizerFast,
         texts: Sequence[str],
         *,
+        layers: Sequence[int] | None = None,
         batch: int = 256,
     ) -> "MlpActivations":
-        """Run `model` on `texts`, one text a sequence."""
-        layers = range(model.config.num_hidden_layers)
+        """Run `model` on `texts`, one text a sequence, and keep some layers; None: all."""
+        layers = range(model.config.num_hidden_layers) if layers is None else layers
         inputs: list[list[Tensor]] = [[] for _ in layers]
         outputs: list[list[Tensor]] = [[] for _ in layers]
         kept = torch.empty(0)
@@ -43,7 +44,10 @@ class MlpActivations:
             inputs[layer].append(args[0][kept])
             outputs[layer].append(out[kept])
 
-        hooks = [model.model.layers[i].mlp.register_forward_hook(partial(keep, layer=i)) for i in layers]
+        hooks = [
+            model.model.layers[layer].mlp.register_forward_hook(partial(keep, layer=i))
+            for i, layer in enumerate(layers)
+        ]
         rows = sorted(encode_texts(tokenizer, texts), key=len)
         try:
             for start in tqdm(range(0, len(rows), batch), desc="MLP activations", unit="batch"):

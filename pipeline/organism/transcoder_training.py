@@ -188,11 +188,11 @@ def train_all(
     texts: Sequence[str],
 ) -> tuple[list[Transcoder], list[list[float]]]:
     """Train a transcoder for every layer on `texts`."""
-    activations = MlpActivations.of(model, tokenizer, texts)
-    results = [
-        train_transcoder(params, activations.inputs[i], activations.outputs[i], layer=i)
-        for i in range(model.config.num_hidden_layers)
-    ]
+    results = []
+    for layer in range(model.config.num_hidden_layers):
+        # A layer at a time: all of them at once would take gigabytes.
+        seen = MlpActivations.of(model, tokenizer, texts, layers=[layer])
+        results.append(train_transcoder(params, seen.inputs[0], seen.outputs[0], layer=layer))
     return [transcoder for transcoder, _ in results], [losses for _, losses in results]
 
 
