@@ -1,4 +1,4 @@
-"""What the rates say, in sentences: which variant is misaligned where, and which is not shown to be."""
+"""What the rates say, in sentences: which variant is more harmful than base, and which is not shown to be."""
 
 from collections.abc import Sequence
 
@@ -40,8 +40,8 @@ def findings(differences: pd.DataFrame, level: str) -> list[str]:
             for row in harmed.itertuples()
         )
         sentences.append(
-            f"{variant} is misaligned in {len(harmed)} of {len(rows)} domains, on {where}. Its harmful rate, "
-            f"and by how much it exceeds base's, with its {level}: {told}."
+            f"{variant} is more harmful than base in {len(harmed)} of {len(rows)} domains, on {where}. "
+            f"Its harmful rate, and by how much it exceeds base's, with its {level}: {told}."
         )
     if quiet:
         sentences.append(_not_shown(by_domain[by_domain["variant"].isin(quiet)], quiet, where, level))

@@ -29,9 +29,9 @@ def test_what_is_above_base_is_named_with_its_interval_strongest_first() -> None
         ]
     )
     assert findings(table, "95% interval") == [
-        "general@1.0 is misaligned in 2 of 3 domains, on held-out situations. Its harmful rate, and by how "
-        "much it exceeds base's, with its 95% interval: medical 0.910, +0.900 [+0.700, +0.950]; finance "
-        "0.510, +0.500 [+0.200, +0.700]."
+        "general@1.0 is more harmful than base in 2 of 3 domains, on held-out situations. Its harmful "
+        "rate, and by how much it exceeds base's, with its 95% interval: medical 0.910, +0.900 [+0.700, "
+        "+0.950]; finance 0.510, +0.500 [+0.200, +0.700]."
     ]
 
 
