@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.analysis.sparse_graph import SMALLEST_SUM, SparseGraph, normalised, propagate
+from pipeline.analysis.sparse_graph import SMALLEST_SUM, SparseGraph, propagate
 from store.schema.vocabulary import ERROR, FEATURE, TOKEN
 
 
@@ -39,7 +39,7 @@ def node_influence(graph: SparseGraph) -> np.ndarray:
     numpy.ndarray
         (n_nodes,) float64, dimensionless; 0 for logit nodes.
     """
-    return propagate(graph, normalised(graph))
+    return propagate(graph, graph.share)
 
 
 def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> np.ndarray:
@@ -70,10 +70,9 @@ def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> np.ndarray:
         level=graph.level,
         logit_weight=graph.logit_weight,
     )
-    share = normalised(kept)
-    output = propagate(kept, share) + graph.logit_weight
+    output = propagate(kept, kept.share) + graph.logit_weight
     scores = np.zeros(len(graph.weight))
-    scores[inside] = share * output[kept.target]
+    scores[inside] = kept.share * output[kept.target]
     return scores
 
 
@@ -177,7 +176,7 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
         Token influence / (token + error influence), and the influence-weighted share of
         inputs that are no errors; both 0 to 1, NaN where there is no influence at all.
     """
-    share = normalised(graph)
+    share = graph.share
     unexplained = graph.kind == ERROR
     if pinned is not None:
         unexplained |= (graph.kind == FEATURE) & ~pinned

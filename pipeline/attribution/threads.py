@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import torch
 
 from pipeline.models.replacement import ReplacementModel
-
-_WIDE: Final = 512
-"""Width of the residual stream from which on a product is worth more than one thread."""
+from pipeline.run.processes import WIDE
 
 
 @contextmanager
@@ -25,7 +22,7 @@ def fitting_threads(model: ReplacementModel) -> Iterator[None]:
         Whose width and device it depends on.
     """
     before = torch.get_num_threads()
-    if torch.device(str(model.cfg.device)).type != "cpu" or model.cfg.d_model >= _WIDE or before == 1:
+    if torch.device(str(model.cfg.device)).type != "cpu" or model.cfg.d_model >= WIDE or before == 1:
         yield
         return
     torch.set_num_threads(1)

@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.items.cache import ItemCache
-from pipeline.items.executor import Executor, Models, compute_unit, in_this_process, lacks
+from pipeline.items.executor import Executor, compute_unit, in_this_process, lacks
+from pipeline.items.models import Models
 from pipeline.items.refill import refill
 from pipeline.items.units import ItemName, Unit
 from store.base.errors import UserError
@@ -118,9 +119,9 @@ def _items(units: Sequence[Unit], kind: str, models: Models, cache: ItemCache) -
         for name in _names([unit], kind):
             item = cache.get(kind, name.key)
             if item is None:  # damaged, or removed since
-                failure = compute_unit(unit, models, cache)
+                failures = compute_unit(unit, models, cache)
                 item = cache.get(kind, name.key)
                 if item is None:
-                    reason = "something removes its items" if failure is None else failure.reason
+                    reason = failures[0].reason if failures else "something removes its items"
                     raise UserError(f"{kind} of prompt {name.prompt_hash} cannot be computed: {reason}")
             yield item

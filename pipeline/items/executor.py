@@ -1,4 +1,4 @@
-"""Who computes units: one process here; any number of them may share a cache.
+"""Who computes units: this process, with helpers where there is much to do; any number may share a cache.
 
 An executor is a function from units, models and a cache to failures. It computes every unit
 that the cache lacks with `compute_unit`, which claims the unit first: of two processes one
@@ -6,26 +6,29 @@ computes it and the other finds it in the cache. Each finished item is written b
 is begun, so an interrupted run resumes where it stopped.
 """
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
+from pipeline.items.models import Models
 from pipeline.items.units import Unit
+from pipeline.run.memory import keep_freed_memory
+from pipeline.run.processes import workers
 from store.base.errors import PromptError
 from store.documents.failures import Failure
 
-if TYPE_CHECKING:
-    from pipeline.models.pool import ModelPool
-
-Models = Callable[[], "ModelPool"]
-"""Gives the models; called only where there is something to compute, for they import torch."""
-
 Executor = Callable[[Sequence[Unit], Models, ItemCache, str], list[Failure]]
 """Computes what the cache lacks of some units; the text names the work in the progress bar."""
+
+WORTH_HELP: Final = 12.0
+"""Seconds of work ahead from which on helpers, who take half of it to start, are called."""
 
 
 def lacks(cache: ItemCache, unit: Unit) -> list[tuple[str, str]]:
@@ -37,34 +40,108 @@ def lacks(cache: ItemCache, unit: Unit) -> list[tuple[str, str]]:
 
 def in_this_process(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
     """Compute units one after the other; those that another process has are left for the end."""
+    return _compute_all(units, models, cache, label, helpers=0)
+
+
+def with_helpers(processes: int, worth: float = WORTH_HELP) -> Executor:
+    """An executor that calls further processes, up to so many in all, once the work is worth it.
+
+    Parameters
+    ----------
+    processes
+        How many compute at once, this one included.
+    worth
+        Seconds that the work ahead must take.
+    """
+
+    def execute(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
+        return _compute_all(units, models, cache, label, helpers=processes - 1, worth=worth)
+
+    return execute
+
+
+def _compute_all(
+    units: Sequence[Unit],
+    models: Models,
+    cache: ItemCache,
+    label: str,
+    *,
+    helpers: int,
+    worth: float = WORTH_HELP,
+) -> list[Failure]:
     missing = [unit for unit in units if lacks(cache, unit)]
     failures: list[Failure] = []
     elsewhere: list[Unit] = []
-    with tqdm(total=len(missing), desc=label, unit="unit", disable=not missing) as progress:
-        for queue, wait in ((missing, False), (elsewhere, True)):
-            for unit in queue:
-                with claim(cache, unit, wait=wait) as mine:
-                    if not mine:
-                        elsewhere.append(unit)
-                        continue
-                    failure = compute_unit(unit, models, cache)
-                if failure is not None:
-                    failures.append(failure)
-                progress.update()
+    with ExitStack() as stack:
+        progress = stack.enter_context(tqdm(total=len(missing), desc=label, unit="unit", disable=not missing))
+        if missing:
+            models()  # imports and loads, which says nothing of the units
+        begun = time.monotonic()
+        for done, unit in enumerate(missing):
+            if done and helpers and _ahead(begun, done, len(missing) - done) >= worth:
+                stack.enter_context(_helpers(helpers, missing[done:], models, cache))
+                helpers = 0
+            with claim(cache, unit, wait=False) as mine:
+                if mine:
+                    failures += compute_unit(unit, models, cache)
+                else:
+                    elsewhere.append(unit)
+            elsewhere = [each for each in elsewhere if lacks(cache, each)]
+            progress.update(done + 1 - len(elsewhere) - progress.n)
+        for unit in elsewhere:
+            with claim(cache, unit, wait=True):
+                failures += compute_unit(unit, models, cache)
+            progress.update()
     return failures
 
 
-def compute_unit(unit: Unit, models: Models, cache: ItemCache) -> Failure | None:
+def _ahead(begun: float, done: int, left: int) -> float:
+    """Seconds that what is left will take."""
+    return (time.monotonic() - begun) / done * left
+
+
+@contextmanager
+def _helpers(count: int, units: Sequence[Unit], models: Models, cache: ItemCache) -> Iterator[None]:
+    """Further processes that go through the same units; who leaves in a hurry ends them.
+
+    One that fails or dies is not missed: what it leaves is computed here, and what is wrong is told here.
+    """
+    pool = workers(count)
+    for _ in range(count):
+        pool.submit(help_with, os.getpid(), units, models, cache.root)
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+
+
+def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path) -> None:
+    """Compute those of the units that nobody else has begun, while the process `whom` lives.
+
+    Their items go to a cache at `root`.
+    """
+    keep_freed_memory()
+    cache = ItemCache(root)
+    for unit in units:
+        if os.getppid() != whom:
+            os._exit(1)  # killed: nobody waits for an answer, or for this process to end
+        with claim(cache, unit, wait=False) as mine:
+            if mine:
+                compute_unit(unit, models, cache)
+
+
+def compute_unit(unit: Unit, models: Models, cache: ItemCache) -> list[Failure]:
     """Put what is missing of a unit into the cache; a prompt that cannot be computed is told."""
     if not lacks(cache, unit):
-        return None
+        return []
     try:
         for kind, item in unit.run(models()):
             if (kind, item.variant) in unit.outputs:
                 cache.put(kind, item)
     except PromptError as error:
         position, ids = error.position, unit.token_ids
-        return Failure(
+        failure = Failure(
             prompt_hash=unit.prompt_hash,
             variants=unit.variants,
             layer=error.layer,
@@ -72,7 +149,8 @@ def compute_unit(unit: Unit, models: Models, cache: ItemCache) -> Failure | None
             token=ids[position] if position is not None and position < len(ids) else None,
             reason=str(error),
         )
-    return None
+        return [failure]
+    return []
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What every stage downstream of `models` works on: manifest, prompts, models, cache, failures."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import Places, collect
+from pipeline.items.executor import with_helpers
+from pipeline.items.models import ModelSource
 from pipeline.items.provenance import provenance
 from pipeline.items.units import Unit, make_unit
 from pipeline.params.runtime import RuntimeParams
@@ -42,15 +43,12 @@ class Subject:
             prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")
         }
         self.cache = ItemCache(CACHE)
+        self.source = ModelSource(manifest=self.manifest, runtime=runtime)
 
-    @cached_property
+    @property
     def models(self) -> "ModelPool":
         """The models, and what fixes their last bit; a stage that has all its items never asks."""
-        from pipeline.models.pool import ModelPool
-        from pipeline.run.determinism import make_deterministic
-
-        make_deterministic(self.runtime.seed, self.runtime.threads)
-        return ModelPool(self.manifest)
+        return self.source()
 
     @property
     def variants(self) -> list[str]:
@@ -109,9 +107,10 @@ class Subject:
             schemas,
             folder=self.folder,
             provenance=provenance(stage, self.manifest, parameters),
-            models=lambda: self.models,
+            models=self.source,
             cache=self.cache,
             places=places,
+            executor=with_helpers(self.source.processes),
         )
 
     def write_failures(self, stage: str, failures: Sequence[Failure]) -> None:

@@ -26,6 +26,7 @@ Compute = Callable[["ModelPool", "Unit"], Iterator[tuple[str, Item]]]
 ALWAYS: Final = (
     QualifiedName("pipeline.models.pool", "ModelPool"),
     QualifiedName("pipeline.run.determinism", "make_deterministic"),
+    QualifiedName("pipeline.run.processes", "processes_worth"),
 )
 """Code that takes part in every item: which weights, and what fixes their last bit."""
 

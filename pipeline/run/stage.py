@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from pipeline.params.reading import read_params
 from pipeline.params.training import TrainingParams
+from pipeline.run.memory import keep_freed_memory
 from pipeline.run.outs import outs_of
 from store.base.checksums import remove_checksums, write_checksums
 from store.base.errors import StoreError, UserError
@@ -51,6 +52,7 @@ def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     parser.add_argument("profile", help="a profile of params.yaml")
     profile = parser.parse_args().profile
+    keep_freed_memory()
     try:
         params = read_params(Path("params.yaml"), model)
         params.require(profile)

@@ -119,8 +119,8 @@ def _compressors(itemsize: int | None) -> tuple[BytesBytesCodec, ...]:
     # The checksum comes last, over the compressed bytes: zstd alone misses flipped bits.
     if itemsize is None:
         return (ZstdCodec(level=9), Crc32cCodec())
-    # Level 9 takes six times as long and saves 0.4%: Blosc's last level is zstd's slowest.
-    blosc = BloscCodec(cname="zstd", clevel=7, shuffle="shuffle", typesize=itemsize)
+    # Level 7 takes twice as long as 6 and saves 0.2%; level 5 takes 3% more room.
+    blosc = BloscCodec(cname="zstd", clevel=6, shuffle="shuffle", typesize=itemsize)
     return (blosc, Crc32cCodec())
 
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import collect, compute
-from pipeline.items.executor import claim, compute_unit, in_this_process, lacks
+from pipeline.items.executor import claim, compute_unit, in_this_process, lacks, with_helpers
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
 from store.base.errors import PromptError, UserError
@@ -43,6 +43,8 @@ def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
             raise PromptError("At layer 1, position 2, a logit is NaN.", layer=1, position=2)
         if unit.arguments.get("stops") == variant:
             raise KeyboardInterrupt
+        if unit.arguments.get("dies_unless") not in (None, os.getpid()):
+            os.kill(os.getpid(), signal.SIGKILL)
         name = unit.item(variant)
         arrays = {
             "candidate_token": np.array([1, 2], np.int32),
@@ -172,5 +174,72 @@ def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path, processes: A
     holder.join()
     with claim(cache, unit(0), wait=False) as mine:
         assert mine
-        assert compute_unit(unit(0), models, cache) is None
+        assert compute_unit(unit(0), models, cache) == []
     assert stored(cache) == 2
+
+
+def _who(log: Path) -> list[str]:
+    return [line.split()[0] for line in log.read_text().splitlines()]
+
+
+def test_helpers_take_a_part_and_give_the_same_bytes(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    units = [unit(i, log=str(log), seconds=0.2) for i in range(40)]
+    alone, shared = ItemCache(tmp_path / "alone"), ItemCache(tmp_path / "shared")
+    in_this_process([unit(i) for i in range(40)], models, alone, "alone")
+    assert with_helpers(3, worth=0)(units, models, shared, "shared") == []
+    assert len(set(_who(log))) == 3
+    assert len(_who(log)) == 40, "each unit once"
+    files = {path.relative_to(alone.root): path.read_bytes() for path in alone.root.rglob("*.safetensors")}
+    assert len(files) == 80
+    assert all((shared.root / path).read_bytes() == content for path, content in files.items())
+
+
+def test_no_helper_is_called_for_what_is_soon_done(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    units = [unit(i, log=str(log)) for i in range(6)]
+    with_helpers(2)(units, models, ItemCache(tmp_path / "items"), "short")
+    assert set(_who(log)) == {str(os.getpid())}
+
+
+def test_a_helper_that_dies_is_not_missed_and_failures_are_told_once(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    units = [
+        unit(i, log=str(log), seconds=0.2, fails=i % 5 == 0, dies_unless=os.getpid() if i % 5 == 1 else None)
+        for i in range(30)
+    ]
+    cache = ItemCache(tmp_path / "items")
+    failures = with_helpers(2, worth=0)(units, models, cache, "dying")
+    assert sorted(each.prompt_hash for each in failures) == [f"{i:012x}" for i in range(0, 30, 5)]
+    assert len(set(_who(log))) > 1, "one has come, and met what kills it"
+    assert stored(cache) == 48
+
+
+def _share_until_killed(root: Path, log: Path) -> None:
+    units = [unit(i, log=str(log), seconds=0.2) for i in range(1000)]
+    with_helpers(2, worth=0)(units, models, ItemCache(root), "killed")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_helpers_end_with_whom_they_help(tmp_path: Path, processes: Any, signum: int) -> None:
+    log = tmp_path / "log"
+    first = processes.Process(target=_share_until_killed, args=(tmp_path / "items", log))
+    first.start()
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.exists() and len(set(_who(log))) == 2):
+        time.sleep(0.05)
+    pids = {int(pid) for pid in _who(log)}
+    assert len(pids) == 2
+    os.kill(first.pid, signum)
+    first.join(timeout=60)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and any(map(_alive, pids)):
+        time.sleep(0.05)
+    assert not any(map(_alive, pids))
