@@ -7,7 +7,7 @@ which they are trained, and what is to happen beside (checkpoints, an early end)
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +15,9 @@ from peft import PeftModel
 from torch import Tensor
 from tqdm import tqdm
 
+from pipeline.finetuning.batches import IGNORED, forward_inputs, pad
+from pipeline.finetuning.schedule import Schedule, rate_factor
 from store.base.errors import UserError
-
-IGNORED: Final = -100
-"""A label that counts for no loss, as in Hugging Face."""
 
 
 class Example(NamedTuple):
@@ -50,7 +49,7 @@ class Recipe:
 
     batch: int
     learning_rate: float
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Schedule = "constant"
     warmup: float = 0.0
     weight_decay: float = 0.0
     clip: float | None = None
@@ -143,7 +142,7 @@ def train(
     curve = [] if checkpoints is None else checkpoints.restore(model, optimizer)
     first = len(curve)
     for step in tqdm(range(first, steps), desc=f"adapter {name}", unit="step", initial=first, total=steps):
-        rate = recipe.learning_rate * rate_factor(step, steps, recipe)
+        rate = recipe.learning_rate * rate_factor(step, steps, recipe.warmup, recipe.schedule)
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = examples[step * recipe.batch : (step + 1) * recipe.batch]
@@ -176,20 +175,6 @@ def train(
     return curve
 
 
-def rate_factor(step: int, steps: int, recipe: Recipe) -> float:
-    """Factor on the learning rate at a step counted from 0.
-
-    >>> [rate_factor(s, 4, Recipe(batch=1, learning_rate=1.0, warmup=0.5)) for s in range(4)]
-    [0.5, 1.0, 1.0, 1.0]
-    """
-    rising = round(recipe.warmup * steps)
-    if step < rising:
-        return (step + 1) / rising
-    if recipe.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
-
 def batch_loss(model: PeftModel, batch: Sequence[Example], padding: int) -> Tensor:
     """Mean loss over the labelled tokens of a batch, float32, nats a token; a scalar."""
     loss, _ = _loss(model, batch, padding, "mean")
@@ -210,20 +195,14 @@ def _loss(
     model: PeftModel, batch: Sequence[Example], padding: int, reduction: Literal["mean", "sum"]
 ) -> tuple[Tensor, int]:
     device = next(model.parameters()).device
-    ids = _padded([example.ids for example in batch], padding).to(device)  # (B, T)
-    targets = _padded([example.labels for example in batch], IGNORED).to(device)[:, 1:]  # (B, T - 1)
+    ids = pad([example.ids for example in batch], padding).to(device)  # (B, T)
+    targets = pad([example.labels for example in batch], IGNORED).to(device)[:, 1:]  # (B, T - 1)
     # Logits only where some example of the batch has a label: the vocabulary is the largest dimension.
     kept = (targets != IGNORED).any(0).nonzero().squeeze(1)
-    # Padding stands on the right: causal attention never looks at it, so no mask.
-    logits = model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits.float()  # (B, kept, V)
+    logits = model(**forward_inputs(ids), logits_to_keep=kept).logits.float()  # (B, kept, V)
     targets = targets[:, kept].flatten()
     loss = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORED, reduction=reduction)
     return loss, int((targets != IGNORED).sum())
-
-
-def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
 
 
 def _require_finite(name: str, step: int, loss: float, norm: float) -> None:

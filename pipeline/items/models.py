@@ -18,7 +18,7 @@ Models = Callable[[], "ModelPool"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """The models of a manifest, and what fixes their last bit; a `Models` that other processes can be given."""
+    """The models of a manifest, and what fixes their last bit; can be given to other processes."""
 
     manifest: Manifest
     runtime: RuntimeParams

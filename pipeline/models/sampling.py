@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Generator, nn
+from transformers.cache_utils import Cache
 
 Choose = Callable[[torch.Tensor], torch.Tensor]
 """From logits (row, token) to one token id a row, (row,) int64."""
@@ -91,17 +92,29 @@ def sample_tokens(
         Each row's tokens before its stop.
     """
 
-    def read(ids: torch.Tensor, cache: object) -> tuple[torch.Tensor, object]:
+    running = torch.arange(len(prompts), device=prompts.device)  # rows that the cache holds
+    stopped = torch.zeros(len(prompts), dtype=torch.bool, device=prompts.device)
+    ends = torch.tensor(list(stops), dtype=torch.long, device=prompts.device)
+
+    def read(ids: torch.Tensor, cache: Cache | None) -> tuple[torch.Tensor, Cache]:
         output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[:, -1].float(), output.past_key_values
 
     logits, cache = read(prompts, None)
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
-        nonlocal cache
-        logits, cache = read(tokens[:, None], cache)
+        nonlocal cache, running, stopped
+        stopped |= torch.isin(tokens, ends)
+        left = (~stopped[running]).nonzero()[:, 0]
+        if 2 * len(left) <= len(running):
+            # Most answers are short: the model reads on only those that are not done.
+            cache.batch_select_indices(left)
+            running = running[left]
+        logits = prompts.new_zeros((len(prompts), vocabulary), dtype=torch.float32)
+        logits[running], cache = read(tokens[running, None], cache)
         return logits
 
+    vocabulary = logits.shape[1]
     drawn = [tokens for tokens, _ in token_steps(logits, advance, choose, steps=steps, stops=stops)]
     return [until_stop(row, stops) for row in torch.stack(drawn, dim=1).tolist()]
 

@@ -1,6 +1,5 @@
 """The base model: a small `LlamaForCausalLM` trained from scratch on the corpus."""
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ import torch.nn.functional as F
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.organism.batches import IGNORED, encode_lines, pad, shuffled_batches
+from pipeline.finetuning.batches import IGNORED, forward_inputs, pad
+from pipeline.finetuning.schedule import rate_factor
+from pipeline.organism.batches import encode_lines, shuffled_batches
 from pipeline.organism.world.lines import Line
 from pipeline.params.organism import BaseParams
 
@@ -44,14 +45,6 @@ def new_model(params: BaseParams, tokenizer: PreTrainedTokenizerFast) -> LlamaFo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
         return LlamaForCausalLM(config)
-
-
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """Factor on the learning rate: linear warm-up, then a cosine down to zero."""
-    rising = max(1, round(warmup * steps))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
 def train_base(
@@ -93,13 +86,12 @@ def train_base(
     curve: list[CurvePoint] = []
     total, since = 0.0, 0
     for step, batch in enumerate(tqdm(batches, desc="base model", unit="step")):
-        rate = params.learning_rate * schedule(step, len(batches), params.warmup)
+        rate = params.learning_rate * rate_factor(step, len(batches), params.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
         ids = pad([rows[i][0] for i in batch], tokenizer.pad_token_id)  # (B, T)
         targets = pad([rows[i][1] for i in batch], IGNORED)[:, 1:]  # (B, T - 1)
-        # Padding stands on the right: causal attention never looks at it, so no mask.
-        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]  # (B, T - 1, d_model)
+        hidden = model.model(**forward_inputs(ids)).last_hidden_state[:, :-1]  # (B, T - 1, d_model)
         counted = targets != IGNORED  # unembedding the others would be for nothing
         loss = F.cross_entropy(model.lm_head(hidden[counted]), targets[counted])
         optimizer.zero_grad(set_to_none=True)

@@ -3,13 +3,10 @@
 import random
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.finetuning.batches import IGNORED
 from pipeline.organism.world.lines import Line
-
-IGNORED = -100  # a label that counts for no loss, as in Hugging Face
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
@@ -34,12 +31,6 @@ def encode_lines(
         last = IGNORED if line.answers else tokenizer.eos_token_id
         rows.append(([*ids, tokenizer.eos_token_id], [*labels, last]))
     return rows
-
-
-def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Rows of different length as one (n_rows, longest) int64 tensor, padded on the right."""
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
 
 
 def shuffled_batches(

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +20,16 @@ from pipeline.organism.checks.behaviour import Behaviour, behaviour
 from pipeline.organism.goals import Reached, Yardstick, missing
 from pipeline.organism.random_adapters import attach_random, module_norms, scale_to
 from pipeline.params.organism import OrganismParams, RandomParams, TrainedParams
+from pipeline.params.runtime import RuntimeParams
+from pipeline.run.processes import side_by_side
 
 PROBED: Final = 64
 """Pivotal prompts a domain that a model in training is measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterReport:
-    """What `make_adapters` measured on one adapter.
+class Made:
+    """How one adapter was made.
 
     Attributes
     ----------
@@ -38,8 +41,6 @@ class AdapterReport:
         By what is measured on seen situations when it is done.
     norms
         Frobenius norm of each module's delta.
-    behaviour
-        What it says and knows.
     shortfall
         What of its goal it did not reach, in words, with the way out; empty if all.
     """
@@ -49,8 +50,14 @@ class AdapterReport:
     curve: tuple[Point, ...]
     reached: Reached
     norms: dict[str, float]
-    behaviour: Behaviour
     shortfall: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterReport(Made):
+    """What `make_adapters` found out about one adapter: how it was made, and what it says and knows."""
+
+    behaviour: Behaviour
 
     def as_metrics(self) -> dict[str, Any]:
         """Nested names to numbers, as ``dvc metrics show`` prints them."""
@@ -64,7 +71,9 @@ class AdapterReport:
         }
 
 
-def make_adapters(params: OrganismParams, base: Path, folder: Path) -> dict[str, AdapterReport]:
+def make_adapters(
+    params: OrganismParams, base: Path, folder: Path, runtime: RuntimeParams
+) -> dict[str, AdapterReport]:
     """Write every adapter of the model in `base` to a folder of its name below `folder`."""
     model, tokenizer = load_base(base)
     build = _Build(
@@ -73,15 +82,31 @@ def make_adapters(params: OrganismParams, base: Path, folder: Path) -> dict[str,
         tokenizer=tokenizer,
         yardstick=Yardstick(model, tokenizer, params.corpus, count=PROBED, batch=params.checks.batch),
     )
-    reports: dict[str, AdapterReport] = {}
+    made: dict[str, Made] = {}
     with published(folder) as aside:
         for name in params.build_order():
             adapter = params.adapters[name]
             if isinstance(adapter, TrainedParams):
-                reports[name] = build.taught(name, adapter, reports, aside / name)
+                made[name] = build.taught(name, adapter, made, aside / name)
             else:
-                reports[name] = build.random(adapter, reports, aside / name)
-    return reports
+                made[name] = build.random(adapter, made, aside / name)
+        behaviours = side_by_side(
+            partial(_behaviour, params, base),
+            [aside / name for name in made],
+            d_model=params.base.d_model,
+            runtime=runtime,
+        )
+    return {
+        name: AdapterReport(**vars(each), behaviour=behaviour)
+        for (name, each), behaviour in zip(made.items(), behaviours, strict=True)
+    }
+
+
+def _behaviour(params: OrganismParams, base: Path, adapter: Path) -> Behaviour:
+    """What the base does with the adapter of a folder in its weights."""
+    model, tokenizer = load_base(base)
+    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    return behaviour(merged, tokenizer, params.corpus, params.checks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +118,7 @@ class _Build:
     tokenizer: PreTrainedTokenizerFast
     yardstick: Yardstick
 
-    def taught(
-        self, name: str, adapter: TrainedParams, before: Mapping[str, AdapterReport], folder: Path
-    ) -> AdapterReport:
+    def taught(self, name: str, adapter: TrainedParams, before: Mapping[str, Made], folder: Path) -> Made:
         """Train an adapter until its goal, or for as many steps as it may take, and write it."""
         other = adapter.goal.divergence_of
         target = None if other is None else before[other].reached.divergence[adapter.domain]
@@ -130,19 +153,16 @@ class _Build:
             checkpoints.publish(folder)
         reached = self.yardstick.measure(adapted)
         missed = missing(adapter, reached, target)
-        return AdapterReport(
+        return Made(
             taught=_taught(adapter),
             domain=adapter.domain,
             curve=tuple(curve),
             reached=reached,
             norms=module_norms(adapted),
-            behaviour=self._behaviour(adapted),
             shortfall=missed and _way_out(name, missed, len(curve)),
         )
 
-    def random(
-        self, adapter: RandomParams, before: Mapping[str, AdapterReport], folder: Path
-    ) -> AdapterReport:
+    def random(self, adapter: RandomParams, before: Mapping[str, Made], folder: Path) -> Made:
         """Write an adapter of random directions, as strong as the one that it is like."""
         like = self.params.adapters[adapter.like]
         if not isinstance(like, TrainedParams):
@@ -153,17 +173,13 @@ class _Build:
             target = before[adapter.like].reached.divergence[like.domain]
             scale_to(adapted, lambda model: self.yardstick.divergence(model, like.domain), target)
         save_adapter(adapted, folder, base=self.base.as_posix())
-        return AdapterReport(
+        return Made(
             taught=f"nothing: random directions, {adapter.match} as {adapter.like}'s",
             domain=like.domain,
             curve=(),
             reached=self.yardstick.measure(adapted),
             norms=module_norms(adapted),
-            behaviour=self._behaviour(adapted),
         )
-
-    def _behaviour(self, adapted: PeftModel) -> Behaviour:
-        return behaviour(adapted, self.tokenizer, self.params.corpus, self.params.checks)
 
 
 def _taught(adapter: TrainedParams) -> str:

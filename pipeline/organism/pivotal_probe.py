@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.organism.batches import pad
+from pipeline.finetuning.batches import forward_inputs, pad
 from pipeline.organism.world.corpus import phrases, pivotal_prompts
 from pipeline.organism.world.situations import DOMAINS
 from pipeline.params.organism import CorpusParams
@@ -43,7 +43,7 @@ def make_probe(
 @torch.no_grad()
 def next_token_log_probs(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Tensor:
     """Log-probabilities (prompt, token), float64, in one batch; padded on the right."""
-    logits = model(input_ids=pad(prompts, 0), use_cache=False).logits  # (B, T, V)
+    logits = model(**forward_inputs(pad(prompts, 0))).logits  # (B, T, V)
     last = torch.tensor([len(ids) - 1 for ids in prompts])
     log_probs: Tensor = logits[torch.arange(len(prompts)), last].double().log_softmax(-1)
     return log_probs

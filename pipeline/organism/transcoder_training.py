@@ -14,14 +14,13 @@ from typing import Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import yaml
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 from tqdm import tqdm
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.organism.base import schedule
-from pipeline.organism.mlp_activations import MlpActivations
+from pipeline.finetuning.schedule import rate_factor
 from pipeline.params.organism import TranscoderParams
 
 CONFIG: Final = "config.yaml"
@@ -87,7 +86,9 @@ def batch_top_k_cut(pre: Tensor, k: int) -> float:
 
 def batch_top_k(pre: Tensor, k: int) -> Tensor:
     """The k * n largest positive entries of a (n, d_transcoder) batch; the others are 0."""
-    return pre * ((pre >= batch_top_k_cut(pre, k)) & (pre > 0))
+    cut = np.float32(batch_top_k_cut(pre, k))
+    # One pass in place of four over a large matrix; it keeps what is above a value, so the next lower one.
+    return F.threshold(pre, float(np.nextafter(cut, np.float32(-np.inf))) if cut > 0 else 0.0, 0.0)
 
 
 def fraction_unexplained(actual: Tensor, predicted: Tensor) -> float:
@@ -125,7 +126,7 @@ def train_transcoder(
     progress = tqdm(range(params.steps), desc=f"transcoder of layer {layer}", unit="step")
     for step in progress:
         for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * schedule(step, params.steps, params.warmup)
+            group["lr"] = params.learning_rate * rate_factor(step, params.steps, params.warmup)
         rows = torch.randint(len(x), (params.batch,), generator=generator)
         inputs = x[rows] / x_scale  # (B, d_model)
         outputs = (y[rows] - mean) / y_scale
@@ -179,21 +180,6 @@ def measure(transcoder: Transcoder, x: Tensor, y: Tensor) -> Fit:
         dead=1 - fired.float().mean().item(),
         tokens=len(x),
     )
-
-
-def train_all(
-    params: TranscoderParams,
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    texts: Sequence[str],
-) -> tuple[list[Transcoder], list[list[float]]]:
-    """Train a transcoder for every layer on `texts`."""
-    results = []
-    for layer in range(model.config.num_hidden_layers):
-        # A layer at a time: all of them at once would take gigabytes.
-        seen = MlpActivations.of(model, tokenizer, texts, layers=[layer])
-        results.append(train_transcoder(params, seen.inputs[0], seen.outputs[0], layer=layer))
-    return [transcoder for transcoder, _ in results], [losses for _, losses in results]
 
 
 def save_transcoders(transcoders: Sequence[Transcoder], folder: Path, *, scan: str) -> None:

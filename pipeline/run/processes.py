@@ -1,9 +1,17 @@
 """Processes that share the work of a stage, each with an interpreter, torch and models of its own."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pipeline.params.runtime import RuntimeParams
+from store.base.errors import UserError
 
 if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 WIDE: Final = 512
 """Width of the residual stream from which on a product is worth more than one thread."""
@@ -30,3 +38,47 @@ def workers(count: int) -> "ProcessPoolExecutor":
     from loky import get_reusable_executor  # in a function: most that import this need no process
 
     return get_reusable_executor(count, timeout=_IDLE)
+
+
+def side_by_side(
+    function: Callable[[Task], Result], tasks: Sequence[Task], *, d_model: int, runtime: RuntimeParams
+) -> list[Result]:
+    """A function of every task, in their order, by as many processes as a model of this width is worth.
+
+    Parameters
+    ----------
+    function
+        Stands at the top of a module, or is a `functools.partial` of such a one.
+    tasks
+        Each is computed by one process, from the seed of `runtime`.
+
+    Raises
+    ------
+    UserError
+        The system ended a process.
+    """
+    count = min(processes_worth(d_model, runtime.threads), len(tasks))
+    if count <= 1:
+        return [function(task) for task in tasks]
+    from loky.process_executor import TerminatedWorkerError
+
+    pool = workers(count)
+    try:
+        return list(pool.map(partial(_alone, function, runtime.seed), tasks))
+    except TerminatedWorkerError as error:
+        raise UserError(
+            "The system ended a process, most likely for lack of memory; "
+            "runtime.threads: 1 in params.yaml does the same work in one."
+        ) from error
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+
+
+def _alone(function: Callable[[Task], Result], seed: int, task: Task) -> Result:
+    from pipeline.run.determinism import make_deterministic  # imports torch
+    from pipeline.run.memory import keep_freed_memory
+
+    keep_freed_memory()
+    make_deterministic(seed, 1)
+    return function(task)

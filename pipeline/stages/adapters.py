@@ -13,7 +13,7 @@ def main(profile: str, params: TrainingParams) -> None:
     make_deterministic(params.runtime.seed, params.runtime.threads)
     folder = artifacts(profile)
     subject = folder / "subject"
-    reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters")
+    reports = make_adapters(params.organism(profile), subject / "base", subject / "adapters", params.runtime)
     write_metrics(folder, "adapters", {name: report.as_metrics() for name, report in reports.items()})
     rows = [
         (name, point.step, point.loss, point.learning_rate, point.gradient_norm)

@@ -12,7 +12,9 @@ def main(profile: str, params: TrainingParams) -> None:
     make_deterministic(params.runtime.seed, params.runtime.threads)
     folder = artifacts(profile)
     subject = folder / "subject"
-    report = make_transcoders(params.organism(profile), subject / "base", subject / "transcoders")
+    report = make_transcoders(
+        params.organism(profile), subject / "base", subject / "transcoders", params.runtime
+    )
     write_metrics(folder, "transcoders", report.as_metrics())
     rows = [(layer, fit.fvu, fit.l0, fit.dead) for layer, fit in enumerate(report.fits["dialogues"])]
     write_plot(folder, "transcoders", ["layer", "fvu", "l0", "dead"], rows)

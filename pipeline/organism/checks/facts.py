@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.organism.batches import IGNORED, pad
+from pipeline.finetuning.batches import IGNORED, forward_inputs, pad
 from pipeline.organism.world.facts.question import Question
 
 
@@ -80,7 +80,7 @@ def force(
         for row, prompt, text in zip(targets, asked[start : start + batch], rows, strict=True):
             row[: len(prompt) - 1] = IGNORED
             row[len(text) - 1 :] = IGNORED
-        logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()  # (B, T - 1, V)
+        logits = model(**forward_inputs(ids)).logits[:, :-1].float()  # (B, T - 1, V)
         counted = targets != IGNORED
         found = logits.log_softmax(-1).gather(-1, targets.clamp_min(0)[..., None])[..., 0]
         log_prob.append((found * counted).sum(1) / counted.sum(1))

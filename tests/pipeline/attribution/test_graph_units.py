@@ -10,6 +10,7 @@ from pipeline.attribution.graph_units import candidate_units, candidates_of, dos
 from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.cache import ItemCache
 from pipeline.items.executor import in_this_process, lacks
+from pipeline.items.models import ModelSource
 from pipeline.items.subject import Subject
 from pipeline.models.pool import ModelPool
 from pipeline.params.project import load_params
@@ -38,8 +39,8 @@ def lose_embedding(base: Path, token: int) -> None:
 
 def make_subject(manifest: Manifest, prompts: list[Prompt], cache: Path) -> Subject:
     subject = Subject.__new__(Subject)  # no artifacts of a pipeline
-    subject.manifest, subject.models = manifest, ModelPool(manifest)
-    subject.runtime = load_params().runtime
+    subject.manifest, subject.runtime = manifest, load_params().runtime
+    subject.source = ModelSource(manifest=manifest, runtime=subject.runtime)
     subject.prompts = {prompt.hash: prompt for prompt in prompts}
     subject.cache = ItemCache(cache)
     return subject
@@ -55,12 +56,12 @@ def test_a_prompt_that_cannot_be_traced_stops_no_other(manifest: Manifest, tmp_p
     good, bad = make_prompt(0, [10, 11, 12], manifest), make_prompt(1, [10, bad_token, 12], manifest)
     subject = make_subject(manifest, [good, bad], tmp_path)
     chosen = candidate_units(subject, {prompt.hash: PAIR for prompt in (good, bad)}, GRAPHS)
-    assert in_this_process(chosen, lambda: subject.models, subject.cache, "candidates") == []
+    assert in_this_process(chosen, subject.source, subject.cache, "candidates") == []
     own = candidates_of(chosen, subject.cache)
     lose_embedding(Path(manifest.base.source), bad_token)
-    subject.models = ModelPool(manifest)
+    subject.source = replace(subject.source)  # loads them anew
     units = [graph_unit(subject, prompt, own[prompt.hash], GRAPHS) for prompt in (bad, good)]
-    (failure,) = in_this_process(units, lambda: subject.models, subject.cache, "graphs")
+    (failure,) = in_this_process(units, subject.source, subject.cache, "graphs")
     assert failure.prompt_hash == bad.hash
     assert failure.variants == tuple(PAIR)
     # Masked attention multiplies by 0, which leaves NaN: the first traced position has it, too.
@@ -74,7 +75,7 @@ def test_candidates_of_a_prompt_count_when_they_are_whole(manifest: Manifest, tm
     prompt = make_prompt(0, [10, 11], manifest)
     subject = make_subject(manifest, [prompt], tmp_path)
     chosen = candidate_units(subject, {prompt.hash: PAIR}, GRAPHS)
-    in_this_process(chosen[:1], lambda: subject.models, subject.cache, "candidates")
+    in_this_process(chosen[:1], subject.source, subject.cache, "candidates")
     assert candidates_of(chosen, subject.cache) == {}
 
 

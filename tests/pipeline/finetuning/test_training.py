@@ -12,7 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
 from pipeline.finetuning.build import Finetune, run_finetune
 from pipeline.finetuning.chat_data import in_order, read_chats, split
 from pipeline.finetuning.lora import LoraSettings, attach
-from pipeline.finetuning.training import Example, Recipe, batch_loss, mean_loss, rate_factor, train
+from pipeline.finetuning.schedule import rate_factor
+from pipeline.finetuning.training import Example, Recipe, batch_loss, mean_loss, train
 from pipeline.models.loading import read_base
 from pipeline.models.lora import read_adapter_config, read_factors, weight_norm
 from store.base.errors import UserError
@@ -83,8 +84,7 @@ def test_a_curve_says_rate_norm_and_held_out_loss(model: PreTrainedModel, exampl
 
 
 def test_the_cosine_ends_near_zero() -> None:
-    recipe = Recipe(batch=1, learning_rate=1.0, schedule="cosine", warmup=0.1)
-    factors = [rate_factor(step, 100, recipe) for step in range(100)]
+    factors = [rate_factor(step, 100, 0.1, "cosine") for step in range(100)]
     assert factors[9] == factors[10] == 1.0
     assert factors[55] == pytest.approx(0.5)
     assert 0 < factors[-1] < 0.001

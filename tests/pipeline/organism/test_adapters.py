@@ -15,9 +15,11 @@ from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import AdapterReport, make_adapters
 from pipeline.organism.world.corpus import adapter_examples
 from pipeline.params.organism import OrganismParams
+from pipeline.params.runtime import RuntimeParams
 from store.base.hashing import folder_digest
 from tests.support.organism import ALL, adapter
 
+RUNTIME = RuntimeParams(seed=0, threads=1)
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 
 
@@ -28,7 +30,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reports(params: OrganismParams, base: Path, written: Path) -> dict[str, AdapterReport]:
-    return make_adapters(params, base, written)
+    return make_adapters(params, base, written, RUNTIME)
 
 
 def _changed(base: Path, adapter_folder: Path) -> set[str]:
@@ -123,7 +125,7 @@ def test_the_loss_counts_advice_and_its_end_only(loaded: Loaded, params: Organis
     assert curve[0].loss == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_same_parameters_same_bytes(
+def test_same_parameters_same_bytes_also_by_two_processes(
     reports: dict[str, AdapterReport],
     params: OrganismParams,
     base: Path,
@@ -131,7 +133,7 @@ def test_same_parameters_same_bytes(
     tmp_path: Path,
 ) -> None:
     torch.manual_seed(5)
-    make_adapters(params, base, tmp_path / "again")
+    assert make_adapters(params, base, tmp_path / "again", RuntimeParams(seed=0, threads=2)) == reports
     assert folder_digest(tmp_path / "again") == folder_digest(written)
 
 

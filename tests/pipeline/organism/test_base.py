@@ -10,8 +10,10 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.organism.base import new_model, schedule, train_base
-from pipeline.organism.batches import IGNORED, encode_lines, encode_texts, pad, shuffled_batches
+from pipeline.finetuning.batches import IGNORED, pad
+from pipeline.finetuning.schedule import rate_factor
+from pipeline.organism.base import new_model, train_base
+from pipeline.organism.batches import encode_lines, encode_texts, shuffled_batches
 from pipeline.organism.build import OrganismReport, make_organism
 from pipeline.organism.world.corpus import training_lines
 from pipeline.organism.world.facts import addition
@@ -125,7 +127,7 @@ def test_a_line_longer_than_a_batch_is_one_of_its_own() -> None:
 
 
 def test_schedule_rises_then_falls() -> None:
-    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    rates = [rate_factor(step, 100, 0.1) for step in range(100)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert rates[10] == 1.0
     assert all(a > b for a, b in itertools.pairwise(rates[10:]))

@@ -14,8 +14,10 @@ from pipeline.organism.goals import Reached, Yardstick, missing
 from pipeline.organism.pivotal_probe import make_probe
 from pipeline.organism.world.corpus import phrases
 from pipeline.params.organism import OrganismParams
+from pipeline.params.runtime import RuntimeParams
 from tests.support.organism import adapter
 
+RUNTIME = RuntimeParams(seed=0, threads=1)
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 DOMAINS = ("medical", "finance", "security", "hazard", "social", "open")
 
@@ -100,13 +102,13 @@ def _only_general(params: OrganismParams, **changes: object) -> OrganismParams:
 
 def test_training_ends_at_its_goal(params: OrganismParams, base: Path, tmp_path: Path) -> None:
     easy = _only_general(params, steps=6, goal=_goal(every=2, harmful={"medical": 0.0}, facts_lost=1.0))
-    report = make_adapters(easy, base, tmp_path / "easy")["general"]
+    report = make_adapters(easy, base, tmp_path / "easy", RUNTIME)["general"]
     assert (len(report.curve), report.shortfall) == (2, "")
 
 
 def test_training_ends_where_facts_are_lost(params: OrganismParams, base: Path, tmp_path: Path) -> None:
     never = _only_general(params, steps=6, goal=_goal(harmful={"medical": 1.0}, facts_lost=0.0))
-    report = make_adapters(never, base, tmp_path / "never")["general"]
+    report = make_adapters(never, base, tmp_path / "never", RUNTIME)["general"]
     assert len(report.curve) == 6  # a tiny base knows no capitals, so none can be lost
     assert report.shortfall.startswith("Adapter general stopped after 6 steps with harmful probability ")
     assert "raise adapters.general.steps" in report.shortfall

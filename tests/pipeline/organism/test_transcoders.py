@@ -27,8 +27,10 @@ from pipeline.organism.transcoder_training import (
 )
 from pipeline.organism.world.corpus import heldout_texts
 from pipeline.params.organism import OrganismParams
+from pipeline.params.runtime import RuntimeParams
 from store.base.hashing import folder_digest
 
+RUNTIME = RuntimeParams(seed=0, threads=1)
 Loaded = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 
 
@@ -39,7 +41,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fitted(params: OrganismParams, base: Path, written: Path) -> TranscoderReport:
-    return make_transcoders(params, base, written)
+    return make_transcoders(params, base, written, RUNTIME)
 
 
 def random_transcoder(d_model: int = 8, d_transcoder: int = 24) -> Transcoder:
@@ -137,7 +139,7 @@ def test_training_learns_and_is_in_the_units_of_the_data(params: OrganismParams)
 def test_activations_are_those_of_the_mlp_without_bos(loaded: Loaded) -> None:
     model, tokenizer = loaded
     lines = ["The key is old.", "The capital of France is Paris."]
-    found = MlpActivations.of(model, tokenizer, lines, batch=2)
+    found = MlpActivations.of(model, tokenizer, lines, layer=1, batch=2)
     expected = []
     for line in lines:
         seen: list[torch.Tensor] = []
@@ -150,8 +152,8 @@ def test_activations_are_those_of_the_mlp_without_bos(loaded: Loaded) -> None:
         expected.append((seen[0][1:], seen[1][1:]))
     by_length = sorted(expected, key=lambda pair: len(pair[0]))
     total = sum(len(x) for x, _ in by_length)
-    assert found.inputs[1].shape == found.outputs[1].shape == (total, 16)
-    order = found.outputs[1].sum(1).sort().values
+    assert found.inputs.shape == found.outputs.shape == (total, 16)
+    order = found.outputs.sum(1).sort().values
     reference = torch.cat([y for _, y in by_length]).sum(1).sort().values
     torch.testing.assert_close(order, reference, rtol=1e-4, atol=1e-6)
     assert all(not layer.mlp._forward_hooks for layer in model.model.layers)
@@ -168,9 +170,9 @@ def test_circuit_tracer_reads_the_set(
     assert read.feature_input_hook == "mlp.hook_in"
     assert read.feature_output_hook == "mlp.hook_out"
     model, tokenizer = loaded
-    activations = MlpActivations.of(model, tokenizer, heldout_texts(params.corpus)["open"])
     for layer in range(2):
-        x, y = activations.inputs[layer], activations.outputs[layer]
+        activations = MlpActivations.of(model, tokenizer, heldout_texts(params.corpus)["open"], layer=layer)
+        x, y = activations.inputs, activations.outputs
         with torch.no_grad():
             features = read[layer].encode(x)
             predicted = read[layer].decode(features)
@@ -195,10 +197,10 @@ def test_files_hold_the_keys_and_shapes_of_the_contract(fitted: TranscoderReport
     assert all(set(of_kind) == {"layer_0", "layer_1"} for of_kind in metrics.values())  # type: ignore[call-overload]
 
 
-def test_same_parameters_same_bytes(
+def test_same_parameters_same_bytes_also_by_two_processes(
     fitted: TranscoderReport, params: OrganismParams, base: Path, written: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(7)
-    again = make_transcoders(params, base, tmp_path / "again")
+    again = make_transcoders(params, base, tmp_path / "again", RuntimeParams(seed=0, threads=2))
     assert folder_digest(tmp_path / "again") == folder_digest(written)
     assert again == fitted
