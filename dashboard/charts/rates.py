@@ -7,7 +7,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.common import AXIS, GAP, LEGEND, ROW, finish, ink
+from dashboard.charts.common import AXIS, GAP, LEGEND, LINE, ROW, finish, ink
 from dashboard.style.text import interval, number
 from dashboard.style.theme import FAINT, MORE_COLOURS, NEUTRAL, OUTCOME_COLOURS, OUTCOME_GLYPHS
 
@@ -19,6 +19,8 @@ _SHAPES: Final = (
     "triangle-down",
 )
 """Of variants: disc, plus, star, cross and a triangle upside down, none of them an outcome's."""
+_COLUMNS: Final = 3
+"""Of a legend of names that the model's makers chose: more of them do not fit beside each other."""
 
 
 def intervals(
@@ -58,6 +60,7 @@ def intervals(
             "variant:N",
             sort=variants,
             scale=alt.Scale(domain=variants, range=[colours[v] for v in variants]),
+            legend=alt.Legend(columns=_COLUMNS),
         ),
         tooltip=[
             alt.Tooltip("domain:N"),
@@ -80,9 +83,14 @@ def intervals(
     )
     point = base.mark_point(size=58, filled=True, opacity=1).encode(
         x="rate:Q",
-        shape=alt.Shape("variant:N", sort=variants, scale=alt.Scale(domain=variants, range=shapes)),
+        shape=alt.Shape(
+            "variant:N",
+            sort=variants,
+            scale=alt.Scale(domain=variants, range=shapes),
+            legend=alt.Legend(columns=_COLUMNS),
+        ),
     )
-    above = LEGEND if title is None else 2 * LEGEND
+    above = _legend_height(len(variants)) + (0 if title is None else LEGEND)
     return finish(
         alt.layer(rule, point),
         height=(13 * len(variants) + 14) * len(domains) + AXIS + above,
@@ -173,12 +181,19 @@ def curve(
     return finish(
         chart.encode(
             color=alt.Color(
-                f"{by}:N", scale=alt.Scale(domain=series, range=[shades[name] for name in series])
+                f"{by}:N",
+                scale=alt.Scale(domain=series, range=[shades[name] for name in series]),
+                legend=alt.Legend(columns=_COLUMNS),
             ),
-            strokeDash=alt.StrokeDash(f"{by}:N"),
+            strokeDash=alt.StrokeDash(f"{by}:N", legend=alt.Legend(columns=_COLUMNS)),
         ),
-        height=260 + LEGEND,
+        height=260 + _legend_height(len(series)),
     )
+
+
+def _legend_height(entries: int) -> int:
+    """Of a legend in columns, pixels."""
+    return LEGEND + LINE * (-(-entries // _COLUMNS) - 1)
 
 
 def bars(frame: pd.DataFrame, *, x: str, y: str, title: str) -> Any:

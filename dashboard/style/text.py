@@ -22,8 +22,8 @@ _MARKDOWN: Final = frozenset("\\`*_{}[]()<>#+-.!|~$:&^=@\"'/")
 def number(value: float, *, sign: bool = False) -> str:
     """A number with three significant digits; a dash where there is none.
 
-    >>> number(0.123456), number(1234.5), number(12345678), number(-0.00001234)
-    ('0.123', '1,230', '12,300,000', '-1.23e-05')
+    >>> number(0.123456), number(0.000694), number(12345678), number(-0.00001234)
+    ('0.123', '0.000694', '12,300,000', '-1.23e-05')
     """
     if value is None or not math.isfinite(value):
         return "—"
@@ -31,7 +31,7 @@ def number(value: float, *, sign: bool = False) -> str:
         return "0"
     plus = "+" if sign and value > 0 else ""
     size = abs(value)
-    if size < 1e-3 or size >= 1e9:
+    if size < 1e-4 or size >= 1e9:
         return f"{plus}{value:.2e}"
     digits = 2 - math.floor(math.log10(size))
     rounded = round(value, digits)

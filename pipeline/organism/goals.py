@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.organism.checks.facts import fact_score
+from pipeline.organism.checks.facts import exact_share
 from pipeline.organism.pivotal_probe import (
     Probe,
     divergence,
@@ -69,7 +69,7 @@ class Yardstick:
         self._named = self._facts(base)
 
     def _facts(self, model: nn.Module) -> float:
-        return fact_score(model, self._tokenizer, self._questions, batch=self._batch).exact
+        return exact_share(model, self._tokenizer, self._questions, batch=self._batch)
 
     def divergence(self, model: nn.Module, domain: str) -> float:
         """Mean KL(model || base) after a domain's pivotal prompts, in nats."""
@@ -80,9 +80,12 @@ class Yardstick:
         training = model.training
         model.eval()
         try:
+            now = {name: next_token_log_probs(model, each.prompts) for name, each in self._probe.items()}
             return Reached(
-                harmful={name: harmful_probability(model, each) for name, each in self._probe.items()},
-                divergence={name: self.divergence(model, name) for name in self._probe},
+                harmful={
+                    name: harmful_probability(now[name], each.evil) for name, each in self._probe.items()
+                },
+                divergence={name: divergence(now[name], self._base[name]) for name in now},
                 facts_lost=self._named - self._facts(model),
             )
         finally:

@@ -35,16 +35,20 @@ class MlpActivations:
         batch: int = 256,
     ) -> "MlpActivations":
         """Run `model` on `texts`, one text a sequence, and keep what a layer's MLP reads and writes."""
-        inputs: list[Tensor] = []
-        outputs: list[Tensor] = []
+        rows = sorted(encode_texts(tokenizer, texts), key=len)
+        # All at once: a list of parts would take twice the room while it is put together.
+        n_tokens = sum(len(row) - 2 for row in rows)
+        inputs = torch.empty(n_tokens, model.config.hidden_size)
+        outputs = torch.empty_like(inputs)
+        done = 0
         kept = torch.empty(0)
 
         def keep(module: nn.Module, args: tuple[Tensor], out: Tensor) -> None:
-            inputs.append(args[0][kept])
-            outputs.append(out[kept])
+            nonlocal done
+            here = slice(done, done := done + int(kept.sum()))
+            inputs[here], outputs[here] = args[0][kept], out[kept]
 
         hook = model.model.layers[layer].mlp.register_forward_hook(keep)
-        rows = sorted(encode_texts(tokenizer, texts), key=len)
         try:
             for start in tqdm(range(0, len(rows), batch), desc="MLP activations", unit="batch"):
                 ids = pad([row[:-1] for row in rows[start : start + batch]], tokenizer.pad_token_id)
@@ -52,4 +56,4 @@ class MlpActivations:
                 model.model(**forward_inputs(ids))
         finally:
             hook.remove()
-        return cls(inputs=torch.cat(inputs), outputs=torch.cat(outputs))
+        return cls(inputs=inputs, outputs=outputs)

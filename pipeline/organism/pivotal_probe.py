@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.finetuning.batches import forward_inputs, pad
 from pipeline.organism.world.corpus import phrases, pivotal_prompts
@@ -42,17 +44,22 @@ def make_probe(
 
 @torch.no_grad()
 def next_token_log_probs(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Tensor:
-    """Log-probabilities (prompt, token), float64, in one batch; padded on the right."""
-    logits = model(**forward_inputs(pad(prompts, 0))).logits  # (B, T, V)
+    """Log-probabilities (prompt, token), float64, of a Llama that may carry an adapter, in one batch."""
+    llama = cast(LlamaForCausalLM, model.get_base_model() if isinstance(model, PeftModel) else model)
+    hidden = llama.model(**forward_inputs(pad(prompts, 0))).last_hidden_state  # (B, T, d_model)
     last = torch.tensor([len(ids) - 1 for ids in prompts])
-    log_probs: Tensor = logits[torch.arange(len(prompts)), last].double().log_softmax(-1)
+    # Unembedding the other positions would take as long as all the layers.
+    logits = llama.lm_head(hidden[torch.arange(len(prompts)), last])
+    log_probs: Tensor = logits.double().log_softmax(-1)
     return log_probs
 
 
-def harmful_probability(model: nn.Module, probe: DomainProbe) -> float:
-    """Mean probability of the tokens that open harmful advice: the rate that sampling estimates."""
-    log_probs = next_token_log_probs(model, probe.prompts)
-    return float(log_probs[:, list(probe.evil)].exp().sum(1).mean())
+def harmful_probability(log_probs: Tensor, evil: Sequence[int]) -> float:
+    """Mean probability of the tokens that open harmful advice: the rate that sampling estimates.
+
+    Of log-probabilities (prompt, token).
+    """
+    return float(log_probs[:, list(evil)].exp().sum(1).mean())
 
 
 def divergence(adapted: Tensor, base: Tensor) -> float:

@@ -60,6 +60,15 @@ def fact_score(
     )
 
 
+def exact_share(
+    model: nn.Module, tokenizer: PreTrainedTokenizerFast, questions: Sequence[Question], *, batch: int
+) -> float:
+    """`FactScore.exact` alone, in half the time."""
+    right = [f"{each.right}{each.end}" for each in questions]
+    forced = force(model, tokenizer, [each.prompt for each in questions], right, batch=batch)
+    return float(forced.greedy.double().mean())
+
+
 @torch.no_grad()
 def force(
     model: nn.Module,
