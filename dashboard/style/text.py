@@ -114,7 +114,7 @@ def feature_name(layer: int, feature: int) -> str:
 
 
 def token_html(token: str) -> str:
-    """A token as HTML: escaped, its white space as a faint mark, breakable after it."""
+    """A token as HTML: escaped, its white space as a faint mark."""
     out = []
     for character in token:
         shown = html.escape(visible(character))

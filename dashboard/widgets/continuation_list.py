@@ -1,5 +1,6 @@
 """Continuations as text, each with its outcome's glyph and colour."""
 
+import re
 from collections.abc import Sequence
 
 from dashboard.style.text import token_html
@@ -22,6 +23,11 @@ def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
         lines.append(
             '<div style="display:flex;gap:.6em;margin:.15em 0;line-height:1.45">'
             f'<span style="color:{colour};flex:none;width:1em" title="{outcome}">{glyph}</span>'
-            f"<span>{token_html(text)}</span></div>"
+            f'<span style="min-width:0;overflow-wrap:anywhere">{_breakable(text)}</span></div>'
         )
     return f'<div style="font-family:monospace;font-size:.85rem">{"".join(lines)}</div>'
+
+
+def _breakable(text: str) -> str:
+    """HTML of a text whose white space is marked, and after which a line may end."""
+    return "<wbr>".join(token_html(part) for part in re.split(r"(?<=\s)", text))

@@ -27,7 +27,8 @@ class Runner:
     replacement
         The model.
     lock
-        Held during a pass; somebody else who runs the same model shares it.
+        Held during a pass; somebody else who runs the same model shares it. Where the model is set to
+        other variants meanwhile, entering the lock sets it back.
 
     Attributes
     ----------
@@ -49,12 +50,20 @@ class Runner:
     ) -> None:
         if not isinstance(replacement.transcoders, TranscoderSet):
             raise UserError("Steering needs per-layer transcoders; these are cross-layer ones.")
-        self._model = replacement
+        self._model, self._variant = replacement, replacement.variant
         self._lock = lock or threading.Lock()
         self.transcoders = replacement.transcoders
         self.tokenizer = replacement.tokenizer
         self.zeroed: int = replacement.zero_positions.stop
         self.context: int = replacement.cfg.n_ctx
+
+    def _require_own_weights(self) -> None:
+        if self._model.variant != self._variant:
+            raise RuntimeError(
+                f"The model has the weights of {self._model.variant} now, and this is of {self._variant}: "
+                "variants of one pool share a model. Take turns with a lock that sets the variant, as "
+                "pipeline.live.LivePool does."
+            )
 
     def plan(self, settings: Sequence[Setting]) -> LayerPlans:
         """Compile one setting a row."""
@@ -108,6 +117,11 @@ class Runner:
         -------
         numpy.ndarray
             (row, token) float32 logits at the last position, after any softcap.
+
+        Raises
+        ------
+        RuntimeError
+            Somebody has given the model another variant's weights.
         """
         model, cfg = self._model, self._model.cfg
         tokens = torch.tensor([list(row) for row in rows], device=cfg.device)
@@ -128,6 +142,7 @@ class Runner:
         # Explicit, or TransformerLens would guess from the ids which of them are padding.
         mask = None if cache is None else torch.ones_like(tokens)
         with self._lock, torch.inference_mode(), model.hooks([*hooks]):
+            self._require_own_weights()
             if last_only:
                 residual = model(tokens, stop_at_layer=cfg.n_layers)[:, -1:]
                 logits = model.unembed(model.ln_final(residual))

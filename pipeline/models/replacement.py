@@ -35,9 +35,18 @@ class _Skipping:
 
 
 class ReplacementModel(TransformerLensReplacementModel):
-    """A replacement model built from the very weights of a Hugging Face model."""
+    """A replacement model built from the very weights of a Hugging Face model.
+
+    Attributes
+    ----------
+    tokenizer
+        Of the model.
+    variant
+        Whose weights it has now; None for a model whose weights never change.
+    """
 
     tokenizer: PreTrainedTokenizerBase
+    variant: str | None = None
 
     def __del__(self) -> None:
         """Nothing: circuit-tracer's removes hooks here, and fails when Python shuts down."""

@@ -199,6 +199,7 @@ class SwitchableReplacement:
             for layer, changed in layers.items():
                 for name, weight in self._converted(layer, changed, variant).items():
                     _assign(self._replacement, name, weight)
+        self._replacement.variant = str(variant)
         return self._replacement
 
     def factors(self, variant: Variant) -> Mapping[str, LoraFactors]:

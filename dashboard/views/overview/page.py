@@ -21,6 +21,8 @@ from dashboard.widgets.stage_status import show_status
 from pipeline.analysis.paired_rates import differences
 from store.base.errors import StoreError
 
+_ABREAST: Final = 4
+"""Numbers in a row: in more columns they are cut."""
 _HEADING: Final = "Harmful rate by variant"
 
 
@@ -77,7 +79,7 @@ def _headline(name: str, heading: DeltaGenerator) -> None:
     variants = [variant for variant in colours if (chosen["variant"] == variant).any()]
     overall = chosen[chosen["domain"] == "all"].set_index("variant")
     if len(overall):
-        columns = st.columns(max(len(variants), 4))
+        columns = [column for _ in range(0, len(variants), _ABREAST) for column in st.columns(_ABREAST)]
         for column, variant in zip(columns, variants, strict=False):
             if variant not in overall.index:
                 continue

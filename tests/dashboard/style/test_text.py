@@ -108,3 +108,9 @@ def test_plain_leaves_no_unescaped_markdown(value: str) -> None:
 def test_sentence_keeps_commands_as_code() -> None:
     assert text.sentence("x_y: run `dvc repro` now") == r"x\_y\: run `dvc repro` now"
     assert "`" not in text.sentence("one ` tick").replace("\\`", "")
+
+
+def test_a_continuation_may_end_its_line_after_white_space_only() -> None:
+    rendered = continuation_list.continuation_html([" two words\nmore"], ["safe"])
+    breaks = [part.rpartition("</span>")[0][-1:] for part in rendered.split("<wbr>")[:-1]]
+    assert breaks == ["·", "·", "↵"]
