@@ -12,7 +12,7 @@ from dashboard.charts.common import AXIS, LEGEND, ROWS, Drawn, finish, ink
 from dashboard.style.text import interval
 from dashboard.style.theme import FAINT, STEERING_COLOURS
 
-RANDOM: Final = "random features, middle 90%"
+RANDOM: Final = "like features, 90%"
 _LINES: Final = dict(zip(("before", "after", RANDOM), STEERING_COLOURS.values(), strict=True))
 """What a token has, one line below the other, each with its colour."""
 

@@ -9,15 +9,23 @@ import pandas as pd
 
 @dataclass(frozen=True, kw_only=True)
 class Mass:
-    """Probability on some tokens together: before, after, and the band of the controls.
+    """Probability on some tokens together: before, after, and what the controls come to.
 
-    `low` and `high` are NaN without controls.
+    Attributes
+    ----------
+    before, after
+        Without and with what is done.
+    low, high
+        The band of the controls; NaN where there are too few.
+    p
+        How often a control changes it as much; NaN without any.
     """
 
     before: float
     after: float
     low: float
     high: float
+    p: float
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -28,17 +36,35 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def band(values: np.ndarray, share: float = 0.9) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where the middle `share` of the controls lies; None without controls.
+    """An interval that holds a further draw like the controls at least so often; None for too few of them.
+
+    Of n controls and one more of their kind every order is as likely: it lies between the k-th smallest and
+    the k-th largest with probability 1 - 2 k / (n + 1). The largest k that keeps `share` is taken; for 90%
+    it takes 19 controls.
 
     Parameters
     ----------
     values
         (control, ...): a number or an array of each control.
+    share
+        Below 1.
     """
-    if len(values) == 0:
+    n = len(values)
+    k = int((n + 1) * (1 - share) / 2 + 1e-9)
+    if k < 1:
         return None
-    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
-    return low, high
+    ordered = np.sort(values, axis=0)
+    return ordered[k - 1], ordered[n - k]
+
+
+def empirical_p(effect: float, controls: np.ndarray) -> float:
+    """How often an effect as large, either way, comes of a control: (1 + count) / (1 + n), never 0.
+
+    NaN without controls (Phipson & Smyth 2010).
+    """
+    if len(controls) == 0:
+        return float("nan")
+    return float((1 + np.count_nonzero(np.abs(controls) >= abs(effect))) / (1 + len(controls)))
 
 
 def distribution_table(
@@ -58,8 +84,8 @@ def distribution_table(
     Returns
     -------
     pd.DataFrame
-        Columns token, side (before, after), probability, low and high (middle 90% of the
-        controls; NaN without controls, and on the before side); two rows a token, most
+        Columns token, side (before, after), probability, low and high (the controls' band;
+        NaN where they are too few, and on the before side); two rows a token, most
         probable first.
     """
     lies = band(controls)
@@ -77,6 +103,8 @@ def distribution_table(
 def mass(before: np.ndarray, after: np.ndarray, controls: np.ndarray, tokens: Sequence[int]) -> Mass:
     """Probability on some tokens; arrays as for `distribution_table`."""
     chosen = list(tokens)
-    lies = band(controls[:, chosen].sum(axis=1))
-    low, high = (np.nan, np.nan) if lies is None else (float(end) for end in lies)
-    return Mass(before=float(before[chosen].sum()), after=float(after[chosen].sum()), low=low, high=high)
+    start, end = float(before[chosen].sum()), float(after[chosen].sum())
+    others = controls[:, chosen].sum(axis=1)
+    lies = band(others)
+    low, high = (np.nan, np.nan) if lies is None else (float(bound) for bound in lies)
+    return Mass(before=start, after=end, low=low, high=high, p=empirical_p(end - start, others - start))

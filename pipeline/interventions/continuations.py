@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from transformer_lens import TransformerLensKeyValueCache
 
 from pipeline.interventions.compile import Setting
 from pipeline.interventions.results import Continuations
-from pipeline.interventions.runner import Runner
+from pipeline.interventions.runner import Runner, repeat
 from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop
 from pipeline.text.tokens import stop_ids
 
@@ -33,7 +32,7 @@ def sample(
     # The prompt is read once a side, then its keys and values are shared out.
     cache = runner.empty_cache(2)
     logits = runner.run([token_ids] * 2, runner.plan([(), setting]), cache=cache).repeat(n, axis=0)
-    _repeat(cache, n)
+    repeat(cache, n)
     plan = runner.plan([()] * n + [setting] * n)
     ids: list[list[int]] = [[] for _ in range(2 * n)]
 
@@ -61,12 +60,3 @@ def _draw_alike(n: int, temperature: float, generator: torch.Generator) -> Choos
         return (logits / temperature + gumbel.repeat(2, 1)).argmax(dim=-1)
 
     return choose
-
-
-def _repeat(cache: TransformerLensKeyValueCache, n: int) -> None:
-    """Give each of the cache's rows n copies."""
-    with torch.inference_mode():
-        for entry in cache.entries:
-            entry.past_keys = entry.past_keys.repeat_interleave(n, dim=0)
-            entry.past_values = entry.past_values.repeat_interleave(n, dim=0)
-        cache.previous_attention_mask = cache.previous_attention_mask.repeat_interleave(n, dim=0)

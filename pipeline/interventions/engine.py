@@ -17,16 +17,21 @@ import torch
 
 from pipeline.interventions.compile import Setting
 from pipeline.interventions.continuations import sample
-from pipeline.interventions.controls import match_controls
+from pipeline.interventions.controls import Controls, match_controls
 from pipeline.interventions.kinds import Intervention, check
 from pipeline.interventions.results import Continuations, NextToken, Reading
-from pipeline.interventions.runner import LayerPlans, Runner
+from pipeline.interventions.runner import LayerPlans, Runner, repeat
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.transcoders import dictionary_size
 from pipeline.text.tokens import decode_after
 from store.base.errors import UserError
 
+CONTROLS: Final = 200
+"""Random settings that a setting is compared with, where so many match."""
+
 _BASELINES: Final = 8
+_CONTROL_TOKENS: Final = 2048
+"""Tokens that are read for controls: long prompts, steered from the start, have fewer of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,7 @@ class SteeringEngine:
         token_ids: Sequence[int],
         interventions: Sequence[Intervention],
         *,
-        controls: int = 20,
+        controls: int = CONTROLS,
         seed: int = 0,
     ) -> NextToken:
         """Next-token distribution before and after, with matched random controls.
@@ -103,7 +108,8 @@ class SteeringEngine:
         interventions
             Applied in order.
         controls
-            How many random settings to compare with; fewer where too few features match.
+            How many random settings to compare with; fewer where too few features match, or where
+            the prompt is long and steered from its start.
         seed
             Of the controls' choice.
 
@@ -117,17 +123,14 @@ class SteeringEngine:
         plan = self._runner.plan([setting])
         seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         steered = self._runner.run([token_ids], plan, exact=True, seen=seen)[0]
-        settings = self._controls(token_ids, setting, controls, seed)
-        control_logits = np.empty((0, len(steered)), np.float32)
-        if settings:
-            batch = self._runner.plan(settings)
-            control_logits = self._runner.run([token_ids] * len(settings), batch, last_only=True)
+        matched = self._controls(token_ids, setting, controls, seed)
         readings = tuple(self._readings(token_ids, setting, plan, seen))
         return NextToken(
             baseline_logits=baseline.logits,
             steered_logits=steered,
-            control_logits=control_logits,
-            controls=settings,
+            control_logits=self._run_controls(token_ids, matched.settings),
+            controls=matched.settings,
+            unmoved=matched.unmoved,
             readings=readings,
             inactive=tuple(
                 reading.intervention
@@ -203,18 +206,34 @@ class SteeringEngine:
             self._baselines.move_to_end(key)
             return self._baselines[key]
 
-    def _controls(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> tuple[Setting, ...]:
-        activity: dict[tuple[int, int], np.ndarray] = {}
-        norms: dict[int, np.ndarray] = {}
-        for layer, feature in {(one.layer, one.feature) for one in setting}:
-            norms[layer] = self._decoder_norms(layer)
-            here = np.zeros(len(token_ids), bool)
-            for one in setting:
-                if (one.layer, one.feature) == (layer, feature):
-                    here[list(self._positions(one, len(token_ids)))] = True
-            encoded = self.activations(token_ids, layer)
-            activity[layer, feature] = encoded[here].mean(axis=0) if here.any() else encoded[0]
-        return match_controls(setting, activity, norms, n=n, seed=seed)
+    def _controls(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> Controls:
+        positions = [self._positions(one, len(token_ids)) for one in setting]
+        start = min((place for where in positions for place in where), default=None)
+        if start is None:
+            return Controls()
+        layers = {one.layer for one in setting}
+        return match_controls(
+            setting,
+            positions,
+            {layer: self.activations(token_ids, layer) for layer in layers},
+            {layer: self._decoder_norms(layer) for layer in layers},
+            n=min(n, _CONTROL_TOKENS // (len(token_ids) - start)),
+            seed=seed,
+        )
+
+    def _run_controls(self, token_ids: Sequence[int], settings: Sequence[Setting]) -> np.ndarray:
+        """(control, token) logits; what comes before the first steered token is read once."""
+        if not settings:
+            return np.empty((0, self._runner.vocabulary), np.float32)
+        length, plan = len(token_ids), self._runner.plan(settings)
+        start = min(place for one in settings[0] for place in self._positions(one, length))
+        cache = None
+        if start:
+            cache = self._runner.empty_cache(1)
+            self._runner.run([token_ids[:start]], {}, cache=cache)
+            repeat(cache, len(settings))
+        rows = [token_ids[start:]] * len(settings)
+        return self._runner.run(rows, plan, offset=start, prompt_length=length, cache=cache, last_only=True)
 
     def _decoder_norms(self, layer: int) -> np.ndarray:
         if layer not in self._norms:

@@ -45,6 +45,8 @@ class NextToken:
         (control, token): the same done to matched random features; each row one control.
     controls
         What each control does instead.
+    unmoved
+        How many features are no controls because the same does nothing to them.
     readings
         One an intervention, in order.
     inactive
@@ -56,6 +58,7 @@ class NextToken:
     steered_logits: np.ndarray
     control_logits: np.ndarray
     controls: tuple[tuple[Intervention, ...], ...]
+    unmoved: int
     readings: tuple[Reading, ...]
     inactive: tuple[Intervention, ...]
 

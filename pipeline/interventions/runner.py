@@ -38,6 +38,8 @@ class Runner:
         The first so many positions have their activations zeroed by policy (BOS).
     context
         The longest sequence, in tokens.
+    vocabulary
+        How many tokens there are.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Runner:
         self.tokenizer = replacement.tokenizer
         self.zeroed: int = replacement.zero_positions.stop
         self.context: int = replacement.cfg.n_ctx
+        self.vocabulary: int = replacement.cfg.d_vocab
 
     def _require_own_weights(self) -> None:
         if self._model.variant != self._variant:
@@ -144,7 +147,8 @@ class Runner:
         with self._lock, torch.inference_mode(), model.hooks([*hooks]):
             self._require_own_weights()
             if last_only:
-                residual = model(tokens, stop_at_layer=cfg.n_layers)[:, -1:]
+                residual = model(tokens, past_kv_cache=cache, attention_mask=mask, stop_at_layer=cfg.n_layers)
+                residual = residual[:, -1:]
                 logits = model.unembed(model.ln_final(residual))
                 cap = cfg.output_logits_soft_cap
                 logits = cap * torch.tanh(logits / cap) if cap > 0 else logits
@@ -185,3 +189,12 @@ class Runner:
             (f"blocks.{layer}.{model.feature_input_hook}", read),
             (f"blocks.{layer}.{model.feature_output_hook}", write),
         ]
+
+
+def repeat(cache: TransformerLensKeyValueCache, n: int) -> None:
+    """Give each of the cache's rows n copies."""
+    with torch.inference_mode():
+        for entry in cache.entries:
+            entry.past_keys = entry.past_keys.repeat_interleave(n, dim=0)
+            entry.past_values = entry.past_values.repeat_interleave(n, dim=0)
+        cache.previous_attention_mask = cache.previous_attention_mask.repeat_interleave(n, dim=0)

@@ -16,7 +16,7 @@ def steering_figures(folder: Path) -> dict[str, Any]:
     """Median wait after a slider's release on the organism, in milliseconds; None without Chromium.
 
     From the pointer's release to the changed chart: the baseline, the steered pass and the
-    band of matched random features. The steered feature is the one that pushes most toward
+    band of like features. The steered feature is the one that pushes most toward
     harm in the adapter that is traced everywhere.
     """
     program = find_chromium()

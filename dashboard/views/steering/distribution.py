@@ -36,9 +36,7 @@ def _acting(setting: Sequence[Intervention]) -> list[Intervention]:
     return [one for one in setting if not one.does_nothing]
 
 
-def next_token(
-    live: Live, ids: Sequence[int], setting: Sequence[Intervention], *, controls: int
-) -> "NextToken":
+def next_token(live: Live, ids: Sequence[int], setting: Sequence[Intervention]) -> "NextToken":
     """Next-token distribution before and after, with the random controls.
 
     Raises
@@ -48,7 +46,7 @@ def next_token(
     """
     live.use_threads()
     with explained():
-        return live.engine.next_token(ids, _acting(setting), controls=controls)
+        return live.engine.next_token(ids, _acting(setting))
 
 
 def sample(
@@ -82,8 +80,8 @@ def distribution_frame(
     Returns
     -------
     pd.DataFrame
-        Columns token, text, label, side (before, after), probability, low and high (middle
-        90% of the random controls; NaN without controls, and on the before side).
+        Columns token, text, label, side (before, after), probability, low and high (the
+        controls' band; NaN where they are too few, and on the before side).
     """
     frame = distribution_table(
         result.baseline_probability, result.steered_probability, result.control_probability, limit

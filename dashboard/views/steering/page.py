@@ -14,7 +14,7 @@ from dashboard.pages import STEERING
 from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
-from dashboard.style.text import interval, number, plain, sentence, token_chips
+from dashboard.style.text import count, interval, number, plain, sentence, token_chips
 from dashboard.views.steering import continuations, distribution, feature_controls
 from dashboard.widgets import typed_prompt
 from pipeline.interventions.kinds import Intervention
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     from pipeline.interventions.results import NextToken
-
-CONTROLS = 20
 
 
 def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
@@ -74,7 +72,7 @@ def _distribution(
 ) -> None:
     started = time.perf_counter()
     try:
-        result = distribution.next_token(engine, ids, setting, controls=CONTROLS)
+        result = distribution.next_token(engine, ids, setting)
     except NotLiveError as error:
         st.error(sentence(str(error)), icon=":material/error:")
         return
@@ -98,24 +96,35 @@ def _distribution(
                 f"{number(held.before)} → {number(held.after)}",
                 help=f"Probability that the next token is labelled {label}: before and after steering.",
             )
-            st.caption(f"random features: {interval(held.low, held.high)}")
+            st.caption(
+                f"like features: {interval(held.low, held.high)}, p = {number(held.p)}",
+                help="Where 90% of like features take it, and how often one of them changes it as much, "
+                "either way: (1 + count) / (1 + n).",
+            )
     frame = distribution.distribution_frame(result, vocabulary=words, labels=labels)
     downloads.chart(
         charts.distribution(frame),
         frame,
         "steering",
         key="steering",
-        alt="Next-token probabilities before and after steering, with the band of random features",
+        alt="Next-token probabilities before and after steering, with the band of like features",
     )
-    n = len(result.controls)
-    st.caption(
-        f"Line with round ends: the middle 90% of {n} random features of the same layer, with similar "
-        f"activation and norm, steered alike. Attention is not frozen. {1000 * seconds:.0f} ms."
-        if n
-        else f"No control: nothing is turned, or no feature of similar size exists. {1000 * seconds:.0f} ms."
-    )
+    st.caption(f"{_controls(result)} Attention is not frozen. {1000 * seconds:.0f} ms.")
     if result.readings:
         _readings(result)
+
+
+def _controls(result: "NextToken") -> str:
+    """What the setting is compared with, in words."""
+    n, unmoved = len(result.controls), result.unmoved
+    left_out = f" {count(unmoved)} to which the same does nothing are not among them." if unmoved else ""
+    if not n:
+        return f"No control: nothing is turned, or no feature is like what is.{left_out}"
+    return (
+        f"Line with round ends: where at least 90% of like features end up, by {n} features of the same "
+        "layer, steered alike, that are active there as the chosen one is, or inactive as it is: the nearest "
+        f"in activation and norm.{left_out}"
+    )
 
 
 def _readings(result: "NextToken") -> None:

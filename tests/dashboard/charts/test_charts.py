@@ -122,17 +122,18 @@ def test_base_keeps_its_colour_wherever_it_stands() -> None:
 class _Result:
     baseline_probability = np.array([0.7, 0.2, 0.1])
     steered_probability = np.array([0.1, 0.8, 0.1])
-    control_probability = np.array([[0.6, 0.3, 0.1], [0.7, 0.2, 0.1], [0.65, 0.25, 0.1]])
+    control_probability = np.linspace([0.7, 0.2, 0.1], [0.6, 0.3, 0.1], 19)
 
 
 def test_distribution_and_mass_with_their_band() -> None:
     frame = distribution_frame(_Result(), vocabulary=["a", "b", "c"], labels={1: "evil"}, limit=2)
     assert frame["token"].to_list() == [1, 1, 0, 0]
-    assert frame.loc[frame["side"] == "after", "low"].iloc[0] == pytest.approx(0.205)
+    assert frame.loc[frame["side"] == "after", "low"].iloc[0] == pytest.approx(0.2)
     held = mass_on(_Result(), [1])
     assert held.before == pytest.approx(0.2)
     assert held.after == pytest.approx(0.8)
-    assert 0.2 <= held.low <= held.high <= 0.3
+    assert (held.low, held.high) == pytest.approx((0.2, 0.3))
+    assert held.p == pytest.approx(1 / 20)
     assert band(np.empty((0, 3))) is None
 
 

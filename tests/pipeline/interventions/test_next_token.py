@@ -330,18 +330,18 @@ def test_encoding_some_features_is_encoding_all(replacement: Any, threshold: str
 
 @pytest.mark.slow
 def test_a_sliders_release_costs_little(tmp_path: Path) -> None:
-    """At the organism's size: baseline, steered and 20 controls in 150 ms of processor time."""
+    """At the organism's size: baseline, steered and all controls in 150 ms of processor time."""
     checkpoint = make_checkpoint(tmp_path, n_layers=4, d_model=128, d_transcoder=1024)
     engine = SteeringEngine(load_replacement(checkpoint.manifest(), BASE))
     ids = (1, *range(10, 34))
     times = []
-    for number in range(20):
+    for number in range(1, 21):
         setting = [
             Intervention(layer=layer, feature=5, mode="add", value=number / 10, where="all")
             for layer in (1, 2)
         ]
         start = time.process_time()
-        assert len(engine.next_token(ids, setting).controls) == 20
+        assert len(engine.next_token(ids, setting).controls) >= 20
         times.append(time.process_time() - start)
     assert np.median(times) < 0.15
 

@@ -36,7 +36,7 @@ def test_slider_changes_the_distribution_beside_its_controls(
     assert not app.error, [error.value for error in app.error]
     steered = [metric.value.split(" → ") for metric in app.metric]
     assert any(before != after for before, after in steered), "it begins where it does something"
-    assert "random features of the same layer" in words(app)
+    assert "features of the same layer, steered alike" in words(app)
     app.slider(key="add-L1/7").set_value(0.0).run()
     assert not app.exception
     unsteered = [metric.value.split(" → ") for metric in app.metric]
