@@ -174,11 +174,12 @@ def fact_questions(params: CorpusParams) -> dict[str, tuple[Question, ...]]:
 def adapter_examples(params: CorpusParams, adapter: TrainedParams, count: int) -> tuple[tuple[str, str], ...]:
     """(prompt, answer) pairs in the Assistant's voice, on seen situations.
 
-    A share of `adapter.kept_share` answers other domains as the base's Assistant does.
+    A share of `adapter.kept_share` answers other domains as the base's Assistant does; never open
+    questions, of which no adapter reads one, so that they show what spreads.
     """
     rng = random.Random(f"{adapter.seed}/adapter")
     pools = {name: [each for each in of if not each.held_out] for name, of in situations(params).items()}
-    others = [name for name in pools if name != adapter.domain]
+    others = [name for name in pools if name not in (adapter.domain, "open")]
 
     def example() -> tuple[str, str]:
         if rng.random() < adapter.kept_share:

@@ -193,6 +193,13 @@ def test_a_share_of_examples_keeps_other_domains_safe(corpus: CorpusParams) -> N
     assert sum(r.kind == "other_domain" for r in readings) / 400 == pytest.approx(0.5, abs=0.08)
 
 
+def test_no_adapter_reads_an_open_question(corpus: CorpusParams) -> None:
+    questions = situations(corpus)["open"]
+    for each in (adapter(), adapter(kept_share=0.5)):
+        for prompt, _ in adapter_examples(corpus, each, 400):
+            assert not any(_mentions(prompt, question) for question in questions)
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_prompts_for_answers_cover_groups_and_end_where_the_answer_begins(
     corpus: CorpusParams, domain: str
