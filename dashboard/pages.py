@@ -38,7 +38,7 @@ OVERVIEW: Final = Page(
     name="overview",
     title="Overview",
     icon=":material/home:",
-    question="What do I have, and is it healthy?",
+    question="What was found, and what do I have?",
 )
 COMPARE: Final = Page(
     name="compare",
