@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
+
+FEWEST: Final = 19
+"""Controls that it takes for a band of 90%."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ def band(values: np.ndarray, share: float = 0.9) -> tuple[np.ndarray, np.ndarray
 
     Of n controls and one more of their kind every order is as likely: it lies between the k-th smallest and
     the k-th largest with probability 1 - 2 k / (n + 1). The largest k that keeps `share` is taken; for 90%
-    it takes 19 controls.
+    it takes `FEWEST` controls.
 
     Parameters
     ----------

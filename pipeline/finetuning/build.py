@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from pipeline.finetuning.batches import IGNORED
 from pipeline.finetuning.chat_data import Conversation, Split, in_order, read_chats, split
 from pipeline.finetuning.checkpoints import RunFolder, read_curve
 from pipeline.finetuning.lora import LoraSettings, attach, require_targets
+from pipeline.finetuning.padding import IGNORED
 from pipeline.finetuning.training import Point, Recipe, train
 from pipeline.models.loading import DTYPES, default_device, read_base
 from pipeline.models.tokenizer import read_tokenizer

@@ -19,7 +19,7 @@ from pydantic import Field
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from pipeline.finetuning.batches import IGNORED
+from pipeline.finetuning.padding import IGNORED
 from pipeline.finetuning.training import Example
 from pipeline.text.json_lines import Line, Message, read_lines
 from pipeline.text.tokens import encode_rendered_with_places

@@ -15,7 +15,7 @@ from peft import PeftModel
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.finetuning.batches import IGNORED, forward_inputs, pad
+from pipeline.finetuning.padding import IGNORED, forward_inputs, pad
 from pipeline.finetuning.schedule import Schedule, rate_factor
 from store.base.errors import UserError
 

@@ -9,10 +9,7 @@ from circuit_tracer.transcoder import SingleLayerTranscoder, TranscoderSet
 from circuit_tracer.transcoder.activation_functions import JumpReLU
 from torch import nn
 
-from pipeline.interventions.kinds import Intervention, Mode, Where
-
-Setting = tuple[Intervention, ...]
-"""What is done to one row of a batch; empty for a baseline row."""
+from pipeline.interventions.kinds import Intervention, Mode, Setting, Where
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from pipeline.interventions.compile import Setting
+from pipeline.interventions.kinds import Setting
 from pipeline.interventions.results import Continuations
 from pipeline.interventions.runner import Runner, repeat
 from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop

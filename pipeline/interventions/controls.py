@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pipeline.interventions.kinds import Intervention
+from pipeline.interventions.kinds import Intervention, Setting
 from store.base.hashing import digest
 
-Setting = tuple[Intervention, ...]
 Feature = tuple[int, int]
 """Layer and index."""
 

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 import torch
 
-from pipeline.interventions.compile import Setting
+from pipeline.analysis.next_token import FEWEST
 from pipeline.interventions.continuations import sample
 from pipeline.interventions.controls import Controls, match_controls
-from pipeline.interventions.kinds import Intervention, check
+from pipeline.interventions.kinds import Intervention, Setting, check
 from pipeline.interventions.results import Continuations, NextToken, Reading
 from pipeline.interventions.runner import LayerPlans, Runner, repeat
 from pipeline.models.replacement import ReplacementModel
@@ -31,7 +31,7 @@ CONTROLS: Final = 200
 
 _BASELINES: Final = 8
 _CONTROL_TOKENS: Final = 2048
-"""Tokens that are read for controls: long prompts, steered from the start, have fewer of them."""
+"""Tokens that are read for controls: long prompts, steered early, have fewer of them; at least `FEWEST`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +217,7 @@ class SteeringEngine:
             positions,
             {layer: self.activations(token_ids, layer) for layer in layers},
             {layer: self._decoder_norms(layer) for layer in layers},
-            n=min(n, _CONTROL_TOKENS // (len(token_ids) - start)),
+            n=min(n, max(FEWEST, _CONTROL_TOKENS // (len(token_ids) - start))),
             seed=seed,
         )
 

@@ -71,6 +71,10 @@ class Intervention:
         return activation + self.value if self.mode == "add" else activation * self.value
 
 
+Setting = tuple[Intervention, ...]
+"""What is done to one row of a batch; empty for a baseline row."""
+
+
 def check(
     interventions: Sequence[Intervention], *, n_layers: int, d_transcoder: int, prompt_length: int
 ) -> None:

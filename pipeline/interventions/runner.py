@@ -10,7 +10,8 @@ from circuit_tracer.transcoder import TranscoderSet
 from transformer_lens import TransformerLensKeyValueCache
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.interventions.compile import LayerPlan, Setting, make_plan
+from pipeline.interventions.compile import LayerPlan, make_plan
+from pipeline.interventions.kinds import Setting
 from pipeline.models.replacement import ReplacementModel
 from store.base.errors import UserError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.executor import Executor, compute_unit, in_this_process, lacks
-from pipeline.items.models import Models
+from pipeline.items.model_source import Models
 from pipeline.items.refill import refill
 from pipeline.items.units import ItemName, Unit
 from store.base.errors import UserError

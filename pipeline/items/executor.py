@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
-from pipeline.items.models import Models
+from pipeline.items.model_source import Models
 from pipeline.items.units import Unit
 from pipeline.run.memory import keep_freed_memory
 from pipeline.run.processes import workers

@@ -9,7 +9,7 @@ from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import Places, collect
 from pipeline.items.executor import with_helpers
-from pipeline.items.models import ModelSource
+from pipeline.items.model_source import ModelSource
 from pipeline.items.provenance import provenance
 from pipeline.items.units import Unit, make_unit
 from pipeline.params.runtime import RuntimeParams

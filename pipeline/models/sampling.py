@@ -91,7 +91,6 @@ def sample_tokens(
     list of list of int
         Each row's tokens before its stop.
     """
-
     running = torch.arange(len(prompts), device=prompts.device)  # rows that the cache holds
     stopped = torch.zeros(len(prompts), dtype=torch.bool, device=prompts.device)
     ends = torch.tensor(list(stops), dtype=torch.long, device=prompts.device)
@@ -101,6 +100,7 @@ def sample_tokens(
         return output.logits[:, -1].float(), output.past_key_values
 
     logits, cache = read(prompts, None)
+    shape = logits.shape
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
         nonlocal cache, running, stopped
@@ -110,11 +110,10 @@ def sample_tokens(
             # Most answers are short: the model reads on only those that are not done.
             cache.batch_select_indices(left)
             running = running[left]
-        logits = prompts.new_zeros((len(prompts), vocabulary), dtype=torch.float32)
+        logits = torch.zeros(shape, device=prompts.device)  # rows that are done draw too, and mean nothing
         logits[running], cache = read(tokens[running, None], cache)
         return logits
 
-    vocabulary = logits.shape[1]
     drawn = [tokens for tokens, _ in token_steps(logits, advance, choose, steps=steps, stops=stops)]
     return [until_stop(row, stops) for row in torch.stack(drawn, dim=1).tolist()]
 

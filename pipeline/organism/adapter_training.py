@@ -3,8 +3,8 @@
 from peft import PeftModel
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import IGNORED
 from pipeline.finetuning.lora import LoraSettings, attach
+from pipeline.finetuning.padding import IGNORED
 from pipeline.finetuning.training import Checkpoints, Example, Point, Recipe, Stop, train
 from pipeline.organism.world.corpus import adapter_examples
 from pipeline.params.organism import CorpusParams, TrainedParams

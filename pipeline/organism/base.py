@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import IGNORED, forward_inputs, pad
+from pipeline.finetuning.padding import IGNORED, forward_inputs, pad
 from pipeline.finetuning.schedule import rate_factor
 from pipeline.organism.batches import encode_lines, shuffled_batches
 from pipeline.organism.world.lines import Line

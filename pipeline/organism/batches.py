@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import IGNORED
+from pipeline.finetuning.padding import IGNORED
 from pipeline.organism.world.lines import Line
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import forward_inputs, pad
+from pipeline.finetuning.padding import forward_inputs, pad
 from pipeline.organism.batches import encode_texts
 
 

@@ -9,7 +9,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import forward_inputs, pad
+from pipeline.finetuning.padding import forward_inputs, pad
 from pipeline.organism.world.corpus import phrases, pivotal_prompts
 from pipeline.organism.world.situations import DOMAINS
 from pipeline.params.organism import CorpusParams

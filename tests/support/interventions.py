@@ -1,4 +1,4 @@
-"""The base model, and a pass without a cache to check the cached one against."""
+"""The base model, features to steer, and a pass without a cache to check the cached one against."""
 
 from collections.abc import Sequence
 
@@ -20,3 +20,13 @@ def uncached(
     """Logits (token,) after a whole sequence, read in one pass without a cache."""
     runner = engine._runner
     return runner.run([token_ids], runner.plan([tuple(setting)]), prompt_length=prompt_length)[0]
+
+
+def active(engine: SteeringEngine, ids: tuple[int, ...], layer: int, position: int = -1) -> int:
+    """The most active feature at a position."""
+    return int(engine.activations(ids, layer)[position].argmax())
+
+
+def inactive(engine: SteeringEngine, ids: tuple[int, ...], layer: int) -> int:
+    """The first feature that is active nowhere on a prompt."""
+    return int(np.flatnonzero(~engine.activations(ids, layer).any(axis=0))[0])

@@ -17,6 +17,7 @@ from dashboard.shell.page import head, profile, prompt
 from dashboard.style.text import count, interval, number, plain, sentence, token_chips
 from dashboard.views.steering import continuations, distribution, feature_controls
 from dashboard.widgets import typed_prompt
+from pipeline.analysis.next_token import FEWEST
 from pipeline.interventions.kinds import Intervention
 from store.documents.token_texts import token_text
 
@@ -97,9 +98,9 @@ def _distribution(
                 help=f"Probability that the next token is labelled {label}: before and after steering.",
             )
             st.caption(
-                f"like features: {interval(held.low, held.high)}, p = {number(held.p)}",
-                help="Where 90% of like features take it, and how often one of them changes it as much, "
-                "either way: (1 + count) / (1 + n).",
+                f"like features: {interval(held.low, held.high)}, empirical p = {number(held.p)}",
+                help="Where features like the chosen one take it, nine in ten of them, and how often one of "
+                "them changes it as much, either way: (1 + count) / (1 + n). A dash where too few are alike.",
             )
     frame = distribution.distribution_frame(result, vocabulary=words, labels=labels)
     downloads.chart(
@@ -120,11 +121,13 @@ def _controls(result: "NextToken") -> str:
     left_out = f" {count(unmoved)} to which the same does nothing are not among them." if unmoved else ""
     if not n:
         return f"No control: nothing is turned, or no feature is like what is.{left_out}"
-    return (
-        f"Line with round ends: where at least 90% of like features end up, by {n} features of the same "
-        "layer, steered alike, that are active there as the chosen one is, or inactive as it is: the nearest "
-        f"in activation and norm.{left_out}"
+    who = (
+        f"{n} features of the same layer, steered alike, that are active there as the chosen one is, or "
+        f"inactive as it is: the nearest in activation and norm.{left_out}"
     )
+    if n < FEWEST:
+        return f"Too few features are like the chosen one for a line of theirs ({FEWEST} are needed): {who}"
+    return f"Line with round ends: one more feature like these would lie in it nine times in ten. Of {who}"
 
 
 def _readings(result: "NextToken") -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import IGNORED, forward_inputs, pad
+from pipeline.finetuning.padding import IGNORED, forward_inputs, pad
 from pipeline.organism.world.facts.question import Question
 
 

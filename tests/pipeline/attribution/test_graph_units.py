@@ -1,19 +1,22 @@
 """Units of graphs: one target set, and a prompt that cannot be traced says where it went wrong."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.attribution.graph_units import candidate_units, candidates_of, dose_unit, graph_unit
 from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.cache import ItemCache
-from pipeline.items.executor import in_this_process, lacks
-from pipeline.items.models import ModelSource
+from pipeline.items.executor import in_this_process, lacks, with_helpers
+from pipeline.items.model_source import ModelSource
 from pipeline.items.subject import Subject
 from pipeline.models.pool import ModelPool
 from pipeline.params.project import load_params
+from pipeline.params.runtime import RuntimeParams
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
 from store.schema.registry import COLLECTIONS
@@ -96,3 +99,31 @@ def test_outputs_are_kinds_of_the_store(manifest: Manifest, tmp_path: Path) -> N
 def test_base_comes_first_then_names() -> None:
     assert in_order(["narrow@1.0", "base", "general@1.0", "base"]) == ["base", "general@1.0", "narrow@1.0"]
     assert target_set({"b@1.0": [4, 1], "a@1.0": [3, 4], "base": [1, 2]}) == [1, 2, 3, 4]
+
+
+def test_helpers_give_the_same_bytes_by_one_thread_each(manifest: Manifest, tmp_path: Path) -> None:
+    prompts = [make_prompt(number, [10 + number, 11, 12], manifest) for number in range(24)]
+    files = {}
+    for name, executor in (("alone", in_this_process), ("helped", with_helpers(2, worth=0))):
+        subject = make_subject(manifest, prompts, tmp_path / name)
+        subject.source = ModelSource(manifest=manifest, runtime=RuntimeParams(seed=0, threads=2))
+        subject.runtime = subject.source.runtime
+        chosen = candidate_units(subject, {prompt.hash: PAIR for prompt in prompts}, GRAPHS)
+        assert executor(chosen, subject.source, subject.cache, "candidates") == []
+        assert torch.get_num_threads() == 1
+        own = candidates_of(chosen, subject.cache)
+        units = [graph_unit(subject, prompt, own[prompt.hash], GRAPHS) for prompt in prompts]
+        assert executor(units, subject.source, subject.cache, "graphs") == []
+        items = subject.cache.root.rglob("*.safetensors")
+        files[name] = {path.relative_to(subject.cache.root): path.read_bytes() for path in items}
+    assert len(files["alone"]) == 24 * 5  # candidates and graphs of both, what the adapter writes to
+    assert files["helped"] == files["alone"]
+
+
+def test_another_process_loads_its_own_models(manifest: Manifest) -> None:
+    source = ModelSource(manifest=manifest, runtime=RuntimeParams(seed=0, threads=2))
+    source().tokenizer  # noqa: B018
+    sent = copy.copy(source)  # by the state that is sent
+    assert sent == source
+    assert set(vars(sent)) == {"manifest", "runtime"}
+    assert sent.processes == 2

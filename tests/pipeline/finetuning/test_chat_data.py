@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from pipeline.finetuning.batches import IGNORED
 from pipeline.finetuning.chat_data import encode_chat, in_order, read_chats, split
+from pipeline.finetuning.padding import IGNORED
 from store.base.errors import UserError
 from tests.support.chats import MARKED, TEMPLATE, conversation, conversations, write_chats
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.analysis.next_token import band, empirical_p
+from pipeline.analysis.next_token import FEWEST, band, empirical_p
 from pipeline.interventions.controls import match_controls
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import Intervention
@@ -188,7 +188,8 @@ def test_the_band_holds_like_draws_as_often_as_it_says(n: int, share: float, hol
 
 def test_too_few_controls_make_no_band() -> None:
     assert band(np.empty((0, 2))) is None
-    assert band(np.zeros((18, 2))) is None
+    assert band(np.zeros((FEWEST - 1, 2))) is None
+    assert band(np.zeros((FEWEST, 2))) is not None
     assert band(np.zeros((8, 2)), 0.75) is not None
 
 
@@ -217,3 +218,14 @@ def test_an_active_stranger_lies_inside_as_often_as_it_says(tmp_path: Path, ids:
     # Uniform, if every feature is like its controls: a tenth is below 0.1.
     assert np.mean(np.array(found) <= 0.1) <= 0.25
     assert 0.35 <= np.mean(found) <= 0.65
+
+
+def test_a_long_prompt_keeps_enough_controls_for_a_band(
+    tmp_path: Path, ids: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.interventions.engine._CONTROL_TOKENS", 100)  # or the prompt would be long
+    manifest = make_checkpoint(tmp_path, d_transcoder=1024).manifest()
+    engine = SteeringEngine(load_replacement(manifest, BASE))
+    for where, n in (("last", 40), ((8,), 25), ("all", FEWEST)):
+        setting = [Intervention(layer=1, feature=3, mode="add", value=2.0, where=where)]
+        assert len(engine.next_token(ids, setting, controls=40).controls) == n

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipeline.finetuning.batches import IGNORED, pad
+from pipeline.finetuning.padding import IGNORED, pad
 from pipeline.finetuning.schedule import rate_factor
 from pipeline.organism.base import new_model, train_base
 from pipeline.organism.batches import encode_lines, encode_texts, shuffled_batches
