@@ -189,7 +189,7 @@ def test_one_back_leads_to_the_page_before(page: Any, address: str) -> None:
     page.go_back()
     page.wait_for_function("() => location.pathname === '/'")
     settle(page)
-    assert "What do I have" in page.locator("h2").first.inner_text()
+    assert "What was found, and what do I have?" in page.locator("h2").first.inner_text()
 
 
 def test_copied_link_of_a_steered_page_gives_the_same_page(page: Any, address: str) -> None:
