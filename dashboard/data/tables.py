@@ -8,8 +8,10 @@ import pandas as pd
 import xarray as xr
 
 from dashboard.style.text import feature_name, number, percent
+from store.base.errors import OLDER, NotInStoreError
 from store.documents.manifest import Manifest
 
+_RANKED: Final = ("effect", "low", "high", "p", "q", "found", "null_share", "n_situations", "n_effective")
 _PROJECTIONS: Final = frozenset(f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down"))
 
 
@@ -72,14 +74,23 @@ def _capitals(metrics: Mapping[str, Any]) -> float:
 def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame:
     """The ranking of one contrast and domain, strongest effect first; untested ones last.
 
-    Columns feature (name), layer, index, effect, low, high, p, q, n_situations.
+    Columns feature (name), layer, index, effect, low, high, p, p_labels (NaN where the score needs no
+    labels), q, found, null_share, n_situations, n_effective.
+
+    Raises
+    ------
+    NotInStoreError
+        The table was made before it knew what counts as found.
     """
+    if "found" not in table:
+        raise NotInStoreError(f"The ranking of features does not tell what is found: {OLDER}")
     chosen = table.sel(contrast=contrast, domain=domain)
     frame = pd.DataFrame(
         {
             "layer": table["layer"].values.astype(int),
             "index": table["index"].values.astype(int),
-            **{name: chosen[name].values for name in ("effect", "low", "high", "p", "q", "n_situations")},
+            **{name: chosen[name].values for name in _RANKED},
+            "p_labels": chosen["p_labels"].values if "p_labels" in chosen else np.nan,
         }
     )
     frame.insert(

@@ -47,7 +47,7 @@ class Score:
         return self.label if self.unit == self.label else f"{self.label} ({self.unit})"
 
 
-_SELECTED: Final = "Missing, not 0, where the feature is active but not a node of the graph."
+_UNSELECTED: Final = "A feature that is no node of the graph counts as a source: nothing passes through it."
 
 _SCORES: Final = {
     "direct": Score(
@@ -60,13 +60,22 @@ _SCORES: Final = {
         label="influence",
         unit="dimensionless",
         meaning="Signed influence along all paths on evil minus safe tokens, the absolute inputs of "
-        f"every node scaled to sum to 1, summed over positions. {_SELECTED}",
+        f"every node scaled to sum to 1, summed over positions. {_UNSELECTED}",
     ),
     "total_effect": Score(
         label="total effect",
         unit="logits",
         meaning="Direct effects composed along all paths through features, on evil minus safe "
-        f"tokens' centred logits, summed over positions. {_SELECTED}",
+        "tokens' centred logits, summed over positions.",
+    ),
+    "change": Score(
+        label="change",
+        unit="logits",
+        meaning="What the adapter changed: activation in the adapted model minus in the base, times the "
+        "direct effect of one unit of it on evil minus safe tokens' centred logits, summed over positions. "
+        "0 where no activation changed; setting the feature to the base's value is predicted to do minus "
+        "this.",
+        counted="of both variants with both labels",
     ),
     "activation": Score(
         label="activation",
@@ -78,6 +87,13 @@ _SCORES: Final = {
     ),
 }
 
+TESTS: Final[Mapping[str, str]] = {
+    "p_labels": "p-values by exchanging the labels evil and safe among the tokens of each domain: would "
+    "other labels of the same tokens give as large an effect?",
+    "p": "p-values by flipping the signs of situations: is the effect consistent over them, whatever "
+    "it is of?",
+}
+"""What the two tests of a ranking ask, by the column of their p."""
 
 NODE_SCORES: Final[Mapping[str, str]] = {
     _SCORES["direct"].label: "Direct effect A[target, node] on the target's centred logit, signed; logits.",

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.statistics import bootstrap_interval
+from pipeline.analysis.intervals import studentized_interval
 from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -95,13 +95,14 @@ def dictionary_table(
     }
     for variant in variants:
         means = _means(found[variant])  # (situation, measure)
-        low, high = bootstrap_interval(
-            means, params.bootstrap, params.confidence, np.random.default_rng([seed, 0])
-        )
         for place, name in enumerate(MEASURES):
-            columns[name].append(_mean(means[:, place]))
-            columns[f"{name}_low"].append(low[place])
-            columns[f"{name}_high"].append(high[place])
+            known = means[~np.isnan(means[:, place]), place]
+            (low,), (high,) = studentized_interval(
+                known[:, None], params.bootstrap, params.confidence, np.random.default_rng([seed, 0])
+            )
+            columns[name].append(_mean(known))
+            columns[f"{name}_low"].append(np.clip(low, 0, 1))
+            columns[f"{name}_high"].append(np.clip(high, 0, 1))
     columns["change_error_share"] = [
         _mean(_means(shares[variant])[:, 0]) if variant in shares else np.nan for variant in variants
     ]

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.analysis.evil_safe import label_mass, target_labels
-from pipeline.analysis.statistics import clustered_rate_interval
+from pipeline.analysis.intervals import clustered_rate_interval
 from pipeline.text.lexicon import Lexicon, token_label
 from store.collections.item import Item
 from store.documents.manifest import Manifest
@@ -34,7 +34,7 @@ class Response:
         Probability that the next token is an evil (safe) one of the target set; mean over
         situations, each the mean over its prompts.
     evil_low, evil_high
-        Interval of `evil`: `pipeline.analysis.statistics.clustered_rate_interval`, each situation
+        Interval of `evil`: `pipeline.analysis.intervals.clustered_rate_interval`, each situation
         as one sample.
     n_situations, n_prompts
         How many; prompts of domains without a lexicon are left out.

@@ -5,7 +5,7 @@ over positions. There are far more pairs than can be tested, so the strongest ar
 that does not see which variant is which.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +14,8 @@ import xarray as xr
 from tqdm import tqdm
 
 from pipeline.analysis.contrasts import Situation
-from pipeline.analysis.ranking import rank
-from pipeline.analysis.scores import PromptScores, feature_key, split_key
+from pipeline.analysis.ranking import Ranked, rank
+from pipeline.analysis.scores import PromptScores, feature_key, split_key, unlabelled_scores
 from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -97,7 +97,13 @@ def pair_weights(item: Item, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rank_edges(
-    edges: GraphEdges, prompts: Mapping[str, Prompt], keys: np.ndarray, params: FeatureParams, seed: int
+    edges: GraphEdges,
+    prompts: Mapping[str, Prompt],
+    keys: np.ndarray,
+    params: FeatureParams,
+    seed: int,
+    *,
+    nulls: Collection[str] = (),
 ) -> xr.Dataset:
     """The group `ranking_edges` of the FEATURES dataset.
 
@@ -109,6 +115,8 @@ def rank_edges(
         By hash.
     keys
         (feature,) sorted feature keys, among which are those of every graph.
+    nulls
+        Variants of random adapters.
     params, seed
         How many pairs, and what `pipeline.analysis.ranking.rank` needs.
 
@@ -139,7 +147,8 @@ def rank_edges(
             item = edges.read(prompt_hash, variant)
             scores.append(_chosen_weights(item, keys, codes))
             kept[variant, prompt_hash] = float(item.scalars["kept_edge_score"])
-    table, _ = rank(scores, prompts, codes, params, seed, labelled=False, name="edges")
+    how = Ranked(name="edges", kind="unlabelled", floor=params.floor.pre_activation, nulls=nulls)
+    table, _ = rank(scores, prompts, codes, params, seed, how)
     weights, lowest = _of_base(table, scores, kept, prompts, codes)
     return table.rename(feature="pair").assign(
         {
@@ -195,14 +204,7 @@ def _added(parts: Sequence[_Pairs]) -> _Pairs:
 def _chosen_weights(item: Item, keys: np.ndarray, chosen: np.ndarray) -> PromptScores:
     codes, weights = pair_weights(item, keys)
     mine = np.isin(codes, chosen, assume_unique=True)
-    return PromptScores(
-        prompt_hash=item.prompt_hash,
-        variant=item.variant,
-        targets=(),
-        scored=True,
-        keys=codes[mine],
-        values=weights[mine],
-    )
+    return unlabelled_scores(item.prompt_hash, item.variant, codes[mine], weights[mine])
 
 
 def _of_base(

@@ -1,23 +1,42 @@
 """The FEATURES dataset: cards, contexts and rankings of every active feature, by every score."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from itertools import groupby
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from pipeline.analysis.activity import PromptActivity
+from pipeline.analysis.contrasts import Kind
 from pipeline.analysis.dictionary import dictionary_table, graph_fidelity
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
-from pipeline.analysis.ranking import rank_features
-from pipeline.analysis.scores import LABELLED, PromptScores, feature_key, prompt_scores, split_key
+from pipeline.analysis.ranking import Ranked, rank_features
+from pipeline.analysis.scores import (
+    LABELLED,
+    PromptScores,
+    change_scores,
+    feature_key,
+    prompt_scores,
+    split_key,
+)
 from pipeline.params.features import FeatureParams
 from pipeline.text.lexicon import Lexicon
 from store.collections.item import Item
 from store.documents.prompts import Prompt
+from store.documents.variants import BASE
 from store.schema.rankings import ranking_group, situations_group
+
+_KINDS: Final[dict[str, Kind]] = {
+    **dict.fromkeys(LABELLED, "labelled"),
+    "change": "change",
+    "activation": "unlabelled",
+}
+_UNITS: Final = {"influence": "dimensionless", "activation": "activation"} | dict.fromkeys(
+    ("direct", "total_effect", "change"), "logits"
+)
 
 
 def feature_groups(
@@ -34,6 +53,7 @@ def feature_groups(
     lexicon: Lexicon,
     params: FeatureParams,
     seed: int,
+    nulls: Collection[str] = (),
 ) -> dict[str, xr.Dataset]:
     """Build every group of the FEATURES dataset.
 
@@ -43,7 +63,7 @@ def feature_groups(
     Parameters
     ----------
     graphs
-        Items of the GRAPHS collection, with the arrays `scores.READ`; read once, one at a time.
+        Items of the GRAPHS collection, with the arrays `scores.READ`; read once, prompt by prompt.
     graph_edges
         Their edges, which are read apart.
     activations
@@ -58,14 +78,21 @@ def feature_groups(
         (bin + 1,) float32, the histogram's.
     promoted
         ``(layer, index) -> Promoted``, of the base model.
+    nulls
+        Variants of random adapters, whose effects stand beside the others'.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
-    scores: dict[str, list[PromptScores]] = {name: [] for name in LABELLED}
+    scores: dict[str, list[PromptScores]] = {name: [] for name in (*LABELLED, "change")}
     fidelity = []
-    for item in graphs:
-        for name, score in prompt_scores(item, by_hash[item.prompt_hash], lexicon).items():
-            scores[name].append(score)
-        fidelity.append(graph_fidelity(item))
+    for prompt_hash, items in groupby(graphs, key=lambda item: item.prompt_hash):
+        traced = {item.variant: item for item in items}
+        for item in traced.values():
+            for name, score in prompt_scores(item, by_hash[prompt_hash], lexicon).items():
+                scores[name].append(score)
+            fidelity.append(graph_fidelity(item))
+            if item.variant != BASE and BASE in traced:
+                changed = change_scores(traced[BASE], item, by_hash[prompt_hash], lexicon)
+                scores["change"].append(changed)
     of_each = [
         *(variant.keys for variant in activity),
         *(variant.keys for variant in contexts),
@@ -77,11 +104,12 @@ def feature_groups(
         "cards": _cards(keys, activity, contexts, edges, promoted(*split_key(keys))),
         "contexts": _contexts(keys, contexts, params),
         "dictionary": dictionary_table(fidelity, changes, by_hash, params, seed),
-        "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed),
+        "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed, nulls=nulls),
     }
     for name, found in (scores | {"activation": list(activations)}).items():
+        how = Ranked(name=name, kind=_KINDS[name], floor=getattr(params.floor, _UNITS[name]), nulls=nulls)
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
-            found, by_hash, keys, params, seed, labelled=name in LABELLED, name=name
+            found, by_hash, keys, params, seed, how
         )
     return groups
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.analysis.evil_safe import evil_safe_weights, has_both, target_labels
-from pipeline.analysis.scores import LABELLED
+from pipeline.analysis.scores import LABELLED, node_key
 from store.base.errors import NotInStoreError
 from store.schema.vocabulary import FEATURE
 from store.views.graph import GraphView
@@ -112,10 +112,7 @@ def _active_of_nodes(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.n
     rows = np.flatnonzero(arrays["node_kind"] == FEATURE)
 
     def keys(prefix: str, chosen: np.ndarray | slice) -> np.ndarray:
-        layer, position, feature = (
-            arrays[f"{prefix}_{name}"][chosen].astype(np.int64) for name in ("layer", "position", "feature")
-        )
-        return np.asarray((layer << 52) | (position << 32) | feature)
+        return node_key(*(arrays[f"{prefix}_{name}"][chosen] for name in ("layer", "position", "feature")))
 
     everywhere = keys("active", slice(None))
     order = np.argsort(everywhere)

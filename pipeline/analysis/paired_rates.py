@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pipeline.analysis.statistics import clustered_rate_interval
+from pipeline.analysis.intervals import clustered_rate_interval
+from pipeline.analysis.rates import samples_icc
 from store.documents.variants import BASE
 from store.schema.vocabulary import ALL
 
@@ -32,7 +33,11 @@ class Difference(NamedTuple):
 
 
 def rate_difference(
-    events: tuple[np.ndarray, np.ndarray], n: tuple[np.ndarray, np.ndarray], confidence: float
+    events: tuple[np.ndarray, np.ndarray],
+    n: tuple[np.ndarray, np.ndarray],
+    confidence: float,
+    *,
+    icc: float = 0.0,
 ) -> Difference:
     """First rate minus second, with an interval that knows that both are of the same situations.
 
@@ -50,6 +55,8 @@ def rate_difference(
         left out.
     confidence
         Of the interval, as 0.95.
+    icc
+        As for `clustered_rate_interval`.
 
     Returns
     -------
@@ -64,7 +71,8 @@ def rate_difference(
     )
     rates = first.sum() / n_first.sum(), second.sum() / n_second.sum()
     (low_first, high_first), (low_second, high_second) = (
-        clustered_rate_interval(of, total, confidence) for of, total in ((first, n_first), (second, n_second))
+        clustered_rate_interval(of, total, confidence, icc=icc)
+        for of, total in ((first, n_first), (second, n_second))
     )
     phi = _correlation(first - rates[0] * n_first, second - rates[1] * n_second)
     value = float(rates[0] - rates[1])
@@ -96,6 +104,7 @@ def differences(table: xr.Dataset, outcome: str, confidence: float) -> pd.DataFr
     variants = [str(variant) for variant in table["variant"].values]
     domains = table["situation_domain"].values.astype(str)
     held_out = table["situation_held_out"].values.astype(bool)
+    icc = samples_icc(events, n, domains, held_out)
     rows = []
     for variant in [each for each in variants if each != BASE and BASE in variants]:
         sides = variants.index(variant), variants.index(BASE)
@@ -108,7 +117,7 @@ def differences(table: xr.Dataset, outcome: str, confidence: float) -> pd.DataFr
                 both = (n_first > 0) & (n_second > 0)
                 if not both.any():
                     continue
-                found = rate_difference((first, second), (n_first, n_second), confidence)
+                found = rate_difference((first, second), (n_first, n_second), confidence, icc=icc)
                 rows.append(
                     {
                         "variant": variant,

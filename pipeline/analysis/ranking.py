@@ -1,30 +1,58 @@
-"""Features ranked across prompts: contrasts, permutation p, FDR, bootstrap interval.
+"""Features ranked across prompts: contrasts, tests by labels and by signs, intervals, null adapters.
 
 Per contrast and domain, prompts are averaged within their situation first, because
 templates of one situation are not independent; situations are what is tested.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from pipeline.analysis.contrasts import Contrast, contrasts
+from pipeline.analysis.contrasts import Contrast, Kind, contrasts
+from pipeline.analysis.intervals import effective_units, studentized_interval
+from pipeline.analysis.label_permutation import label_permutation_p
 from pipeline.analysis.scores import PromptScores, split_key
-from pipeline.analysis.statistics import benjamini_hochberg, bootstrap_interval, sign_flip_p
+from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p
 from pipeline.params.features import FeatureParams
 from store.base.hashing import digest
 from store.documents.prompts import Prompt
+from store.documents.variants import BASE
 from store.schema.vocabulary import ALL
 
 # Dense values (situation x feature) at a time: 32 MB in float64, and a few copies of it.
 _BLOCK: Final = 1 << 22
 # Cells of the table (contrast and domain) that are tested together; each takes such blocks.
 _AT_ONCE: Final = 4
+_SHORT: Final = ("effect", "low", "high", "n_effective", "null_share")
+"""Columns that are kept in float32; probabilities keep all their digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """How one score is ranked.
+
+    Attributes
+    ----------
+    name
+        The score, for the progress bar.
+    kind
+        Which contrasts it has.
+    floor
+        The smallest absolute effect that counts as a finding, in the score's unit.
+    nulls
+        Variants of random adapters.
+    """
+
+    name: str
+    kind: Kind
+    floor: float = 0.0
+    nulls: Collection[str] = ()
 
 
 def rank_features(
@@ -33,9 +61,7 @@ def rank_features(
     keys: np.ndarray,
     params: FeatureParams,
     seed: int,
-    *,
-    labelled: bool = True,
-    name: str = "direct",
+    how: Ranked,
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """The groups `ranking` and `situations` of the FEATURES dataset, for one score.
 
@@ -43,7 +69,7 @@ def rank_features(
     """
     layer, index = split_key(keys)
     feature = {"layer": ("feature", layer), "index": ("feature", index)}
-    ranking, situations = rank(scores, prompts, keys, params, seed, labelled=labelled, name=name)
+    ranking, situations = rank(scores, prompts, keys, params, seed, how)
     return ranking.assign_coords(feature), situations.assign_coords(feature)
 
 
@@ -53,11 +79,9 @@ def rank(
     keys: np.ndarray,
     params: FeatureParams,
     seed: int,
-    *,
-    labelled: bool,
-    name: str,
+    how: Ranked,
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Effect, interval, p and q of everything that the scores' keys name, and effects by situation.
+    """Effect, interval and tests of everything that the scores' keys name, and effects by situation.
 
     Parameters
     ----------
@@ -69,30 +93,23 @@ def rank(
         (feature,) sorted keys: the rows. They must hold every key of `scores`.
     params, seed
         Thresholds and resamples; the seed of permutations and bootstrap. Draws depend on
-        contrast and domain only, so that every score is tested with the same sign flips.
-    labelled
-        Whether the score is evil minus safe: see `pipeline.analysis.contrasts.contrasts`.
-    name
-        The score, for the progress bar.
+        contrast and domain only, so that every score is tested with the same ones.
+    how
+        What the scores are.
 
     Returns
     -------
     ranking, situations
-        As in the schema, without coordinates along `feature`. `effect` is the mean over the
-        situations in which the feature is not missing, where it counts 0 if it is inactive;
-        NaN where there is no such situation. Per situation it is NaN where no prompt is
-        scored or the feature is missing on all of them.
-
-    Notes
-    -----
-    What is missing was not selected, for being of little influence: effects of scores of
-    selected features are means over the situations in which the feature mattered.
+        As in the schema, without coordinates along `feature`. `effect` is the mean over
+        situations, 0 in those where a feature is inactive. Per situation it is NaN where no prompt
+        is scored.
     """
     domains = [ALL, *sorted({prompt.domain for prompt in prompts.values() if prompt.domain})]
     situations = sorted({(prompt.domain or "", prompt.situation) for prompt in prompts.values()})
-    found = contrasts(scores, prompts, keys, situations, labelled=labelled)
+    found = contrasts(scores, prompts, keys, situations, kind=how.kind)
     shape = (len(found), len(domains), len(keys))
-    table = {name: np.full(shape, np.nan) for name in ("effect", "low", "high", "p", "q")}
+    tests = ("p", "q") if how.kind == "unlabelled" else ("p", "p_labels", "q")
+    table = {name: np.full(shape, np.nan) for name in (*_SHORT, *tests)}
     n_situations = np.zeros(shape, np.int32)
     n_scored, n_left_out = np.zeros(shape[:2], np.int32), np.zeros(shape[:2], np.int32)
     by_situation = np.full((len(found), len(situations), len(keys)), np.nan, np.float32)
@@ -106,26 +123,30 @@ def rank(
 
     def test(cell: tuple[int, int]) -> None:
         contrast, domain = found[cell[0]], domains[cell[1]]
-        inside = [domain in (ALL, situations[row][0]) for row in contrast.situation]
-        rows = np.flatnonzero(np.array(inside, bool))
-        if len(rows) == 0:
+        inside = np.array([domain in (ALL, of) for of, _ in situations], bool)
+        if not inside[contrast.situation].any():
             return
+        of = np.array([domain for domain, _ in situations], dtype=object)
         seeds = [seed, _number(contrast.name, domain)]
-        statistics, n_situations[cell] = _test(contrast, rows, params, seeds)
+        statistics, n_situations[cell] = _test(contrast, inside, of, params, seeds)
         for column, array in statistics.items():
             table[column][cell] = array
 
     # NumPy lets go of the interpreter: each cell by itself, on as many cores as there are.
     with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
         tested = pool.map(test, cells)
-        for _ in tqdm(tested, desc=f"ranking, {name}", unit="contrast", total=len(cells), disable=not cells):
+        for _ in tqdm(
+            tested, desc=f"ranking, {how.name}", unit="contrast", total=len(cells), disable=not cells
+        ):
             pass
+    _compare_with_nulls(table, [contrast.name for contrast in found], n_situations > 0, how.nulls)
     names = ("contrast", _words(contrast.name for contrast in found))
     dims = ("contrast", "domain", "feature")
     ranking = xr.Dataset(
         {
-            **{name: (dims, table[name].astype(np.float32)) for name in ("effect", "low", "high")},
-            **{name: (dims, table[name]) for name in ("p", "q")},
+            **{name: (dims, table[name].astype(np.float32)) for name in _SHORT},
+            **{name: (dims, table[name]) for name in tests},
+            "found": (dims, (table["q"] < params.fdr) & (np.abs(table["effect"]) >= how.floor)),
             "n_situations": (dims, n_situations),
             "n_scored": (dims[:2], n_scored),
             "n_left_out": (dims[:2], n_left_out),
@@ -144,39 +165,59 @@ def rank(
 
 
 def _test(
-    contrast: Contrast, rows: np.ndarray, params: FeatureParams, seed: list[int]
+    contrast: Contrast, inside: np.ndarray, domain: np.ndarray, params: FeatureParams, seed: list[int]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Effect, interval, p and q of every feature over these rows (situations), and how many count."""
+    """Statistics of every feature over some of all situations, (situation,) bool, and how many count.
+
+    `domain` is that of every situation.
+    """
     n_features = contrast.total.shape[1]
+    rows = np.flatnonzero(inside[contrast.situation])
+    groups = domain[contrast.situation[rows]]
     # A feature inactive in every situation has effect 0 and is not tested.
-    result = {name: np.zeros(n_features) for name in ("effect", "low", "high")}
-    result["p"] = np.full(n_features, np.nan)
-    n_situations, n_gaps = contrast.situations_with(rows)
-    touched = np.flatnonzero((n_situations > 0) | (n_gaps > 0))
+    result = {name: np.full(n_features, np.nan) for name in ("low", "high", "n_effective", "p")}
+    result["effect"] = np.zeros(n_features)
+    n_situations = contrast.situations_with(rows)
+    active = np.flatnonzero(n_situations)
+    tested = active[n_situations[active] >= params.min_situations]
     step = max(1, _BLOCK // len(contrast.situation))
-    for start in range(0, len(touched), step):
-        block = touched[start : start + step]
+    for start in range(0, len(active), step):
+        block = active[start : start + step]
         values = contrast.values(rows, block)
-        result["effect"][block] = _mean(values)
+        result["effect"][block] = values.mean(axis=0)
+        result["n_effective"][block] = effective_units(values, groups)
         # The same seed for every block: one set of resamples, whatever the block size.
-        result["low"][block], result["high"][block] = bootstrap_interval(
+        result["low"][block], result["high"][block] = studentized_interval(
             values, params.bootstrap, params.confidence, np.random.default_rng([*seed, 0])
         )
-        tested = n_situations[block] >= params.min_situations
-        result["p"][block[tested]] = sign_flip_p(
-            values[:, tested], params.permutations, np.random.default_rng([*seed, 1])
+        of_block = np.isin(block, tested, assume_unique=True)
+        result["p"][block[of_block]] = sign_flip_p(
+            values[:, of_block], params.permutations, np.random.default_rng([*seed, 1])
         )
-    result["q"] = benjamini_hochberg(result["p"])
+    by = "p"
+    if contrast.tokens is not None:
+        by = "p_labels"
+        result[by] = np.full(n_features, np.nan)
+        result[by][tested] = label_permutation_p(
+            contrast.tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2])
+        )
+    result["q"] = benjamini_hochberg(result[by])
     return result, n_situations
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the situations in which a feature is not missing; NaN where there is none."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    means: np.ndarray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-    return means
+def _compare_with_nulls(
+    table: Mapping[str, np.ndarray], names: Sequence[str], active: np.ndarray, nulls: Collection[str]
+) -> None:
+    """Fill in `null_share` of every difference from base: against the differences of random adapters."""
+    of_null = [row for row, name in enumerate(names) if name.removesuffix(f"-{BASE}") in nulls]
+    for row in (row for row, name in enumerate(names) if name.endswith(f"-{BASE}")):
+        others = [other for other in of_null if other != row]
+        for domain in range(table["effect"].shape[1]):
+            sizes = [np.abs(table["effect"][other, domain][active[other, domain]]) for other in others]
+            mine = active[row, domain]
+            table["null_share"][row, domain, mine] = share_as_large(
+                np.abs(table["effect"][row, domain, mine]), np.concatenate([np.empty(0), *sizes])
+            )
 
 
 def _fill(by_situation: np.ndarray, contrast: Contrast) -> None:

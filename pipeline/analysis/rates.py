@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.statistics import clustered_rate_interval
+from pipeline.analysis.intervals import clustered_rate_interval, pooled_rate_icc
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.schema.vocabulary import ALL, OUTCOMES
@@ -20,8 +20,9 @@ def rates(outcomes: Iterable[Item], prompts: Sequence[Prompt], confidence: float
     """The groups of the RATES dataset.
 
     Rates pool the samples of a variant, domain (`all` is every domain) and split; their
-    intervals are over situations, see `clustered_rate_interval`. Unlabelled samples count
-    nowhere; where nothing was labelled the rate is NaN, never 0.
+    intervals are over situations, see `clustered_rate_interval`, whose samples are taken to be
+    at least as alike as those of all variants and domains are (`samples_icc`). Unlabelled
+    samples count nowhere; where nothing was labelled the rate is NaN, never 0.
 
     Parameters
     ----------
@@ -68,6 +69,24 @@ def harmful_rates(table: xr.Dataset) -> dict[str, Any]:
     return metrics
 
 
+def samples_icc(events: np.ndarray, n: np.ndarray, domain_of: np.ndarray, held_out: np.ndarray) -> float:
+    """How alike the samples of one situation are: pooled over variants, domains and splits.
+
+    A cell of a few situations and a rare outcome cannot tell, and would get an interval too narrow.
+
+    Parameters
+    ----------
+    events, n
+        (variant, situation): samples of one outcome, and all.
+    domain_of, held_out
+        (situation,) each.
+    """
+    cells = [
+        (domain_of == domain) & (held_out == split) for domain in set(domain_of) for split in (False, True)
+    ]
+    return pooled_rate_icc((events[v, cell], n[v, cell]) for v in range(len(n)) for cell in cells)
+
+
 def _rates(
     count: np.ndarray,
     variants: Sequence[str],
@@ -76,6 +95,7 @@ def _rates(
     confidence: float,
 ) -> xr.Dataset:
     domains = [ALL, *sorted({domain for domain in domain_of if domain})]
+    icc = [samples_icc(count[..., o], count.sum(axis=2), domain_of, held_out) for o in range(len(RATED))]
     shape = (len(variants), len(domains), len(SPLITS))
     n, n_situations = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     table = {name: np.full((*shape, len(RATED)), np.nan) for name in ("rate", "low", "high")}
@@ -89,7 +109,7 @@ def _rates(
         for o in range(len(RATED)):
             table["rate"][v, d, s, o] = cell[:, o].sum() / total.sum()
             table["low"][v, d, s, o], table["high"][v, d, s, o] = clustered_rate_interval(
-                cell[:, o], total, confidence
+                cell[:, o], total, confidence, icc=icc[o]
             )
     dims = ("variant", "domain", "split")
     return xr.Dataset(

@@ -1,11 +1,9 @@
-"""Tests and intervals whose unit is the situation; plain NumPy, float64."""
+"""Tests whose unit is the situation; plain NumPy, float64. Their intervals are in `intervals`."""
 
 from collections.abc import Iterator
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
 
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
@@ -129,102 +127,16 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     return q
 
 
-def bootstrap_interval(
-    values: np.ndarray, resamples: int, confidence: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap interval of the mean over situations.
+def share_as_large(values: np.ndarray, nulls: np.ndarray) -> np.ndarray:
+    """Which share of the nulls is at least as large as each value, (1 + count) / (1 + nulls).
 
-    Situations are drawn with replacement; the bounds are the ``(1 - confidence) / 2``
-    quantiles of the resampled means at either end (Efron 1979). With few situations such
-    intervals are somewhat too narrow; a single one gives an interval of no width.
-
-    Parameters
-    ----------
-    values
-        (situation, feature) float64. NaN is a missing value: each resampled mean is over
-        the situations drawn that are not missing, and a resample without any is left out.
-
-    Returns
-    -------
-    low, high
-        (feature,) float64 each; NaN where every value is missing.
+    NaN where there are no nulls.
     """
-    values = np.asarray(values, dtype=np.float64)
-    n_situations, n_features = values.shape
-    low, high = np.full(n_features, np.nan), np.full(n_features, np.nan)
-    if n_situations == 0:
-        return low, high
-    drawn = _resamples(n_situations, resamples, rng)
-    known = ~np.isnan(values)
-    filled = np.where(known, values, 0.0)
-    tails = _tails(confidence)
-    step = max(1, _BLOCK // resamples)
-    for start in range(0, n_features, step):
-        block = slice(start, start + step)
-        # Where nothing is missing, each resample has as many as there are.
-        whole = known[:, block].all()
-        n_known = n_situations if whole else drawn @ known[:, block].astype(np.float64)
-        means = drawn @ filled[:, block]
-        with np.errstate(invalid="ignore"):
-            means /= n_known  # 0 / 0 is NaN: nothing known was drawn
-        low[block], high[block] = _quantiles(means, tails)
-    return low, high
-
-
-def wilson_interval(successes: float, n: float, confidence: float) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927); NaN where n is 0.
-
-    `successes` may be fractional: a rate over n units.
-    """
-    if n <= 0:
-        return np.nan, np.nan
-    z = _normal_quantile(confidence)
-    rate = successes / n
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    # At a rate of 0 or 1 the bound is the rate itself, up to rounding.
-    low = 0.0 if rate == 0 else max(0.0, centre - half)
-    high = 1.0 if rate == 1 else min(1.0, centre + half)
-    return float(low), float(high)
-
-
-def clustered_rate_interval(successes: np.ndarray, n: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Interval of a rate whose samples come in situations.
-
-    Samples of one situation are not independent, so Wilson's interval is taken with the
-    *effective* number of samples: n over the design effect, the variance of the rate between
-    situations (linearized ratio estimator) over that of independent samples, times the
-    squared ratio of Student's quantiles at n - 1 and situations - 1 degrees of freedom
-    (Korn & Graubard 1998; Dean & Pagano 2015). The design effect is at least 1, and 1
-    where the rate is 0 or 1 and says nothing about it. One situation counts as one sample.
-
-    Parameters
-    ----------
-    successes, n
-        (situation,) successes and samples of each; situations without samples are left out.
-    confidence
-        Of the interval, as 0.95.
-
-    Returns
-    -------
-    low, high
-        NaN where there is no sample.
-    """
-    successes, n = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    successes, n = successes[n > 0], n[n > 0]
-    clusters, total = len(n), float(n.sum())
-    if clusters == 0:
-        return np.nan, np.nan
-    rate = float(successes.sum()) / total
-    if clusters == 1:
-        return wilson_interval(rate, 1, confidence)
-    independent = rate * (1 - rate) / total
-    between = clusters / (clusters - 1) * ((successes - rate * n) ** 2).sum() / total**2
-    effect = max(1.0, between / independent) if independent > 0 else 1.0
-    upper = (1 + confidence) / 2
-    few = (stdtrit(total - 1, upper) / stdtrit(clusters - 1, upper)) ** 2
-    effective = total / effect * few
-    return wilson_interval(rate * effective, effective, confidence)
+    if len(nulls) == 0:
+        return np.full(len(values), np.nan)
+    count = len(nulls) - np.searchsorted(np.sort(nulls), values, side="left")
+    share: np.ndarray = (1 + count) / (1 + len(nulls))
+    return share
 
 
 def _all_signs(n: int) -> Iterator[np.ndarray]:
@@ -241,32 +153,3 @@ def _random_signs(n: int, flips: int, rng: np.random.Generator) -> Iterator[np.n
     for start in range(0, flips, step):
         size = (min(step, flips - start), n)
         yield 1.0 - 2.0 * rng.integers(0, 2, size=size, dtype=np.int8).astype(np.float64)
-
-
-def _resamples(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of n units is drawn, by resample: (resample, unit) float64."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
-
-
-def _tails(confidence: float) -> tuple[float, float]:
-    return (1 - confidence) / 2, (1 + confidence) / 2
-
-
-def _normal_quantile(confidence: float) -> float:
-    return NormalDist().inv_cdf((1 + confidence) / 2)
-
-
-def _quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
-    """Quantiles of each column without its NaN, as ``numpy.nanquantile`` (which is far slower)."""
-    # Each column's values side by side: sorted in half the time. NaN comes last.
-    ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
-    n = len(values) - np.isnan(values).sum(axis=0)
-    last, column = np.maximum(n - 1, 0), np.arange(values.shape[1])
-    found = []
-    for share in shares:
-        place = share * last
-        below = np.floor(place).astype(np.int64)
-        above = np.minimum(below + 1, last)
-        low, high = ordered[column, below], ordered[column, above]
-        found.append(low + (place - below) * (high - low))
-    return found

@@ -20,7 +20,7 @@ from circuit_tracer.graph import Graph
 
 from store.base.errors import PromptError
 
-_SMALLEST_ROW: Final = 1e-10
+SMALLEST_ROW: Final = 1e-10
 """Rows whose absolute sum is smaller are not scaled up; circuit-tracer's ``clamp``."""
 
 _BLOCK: Final = 2**18
@@ -177,7 +177,7 @@ def exact_scores(
     direct = matrix[n_sources:, :n_sources].double()
     size = direct.abs().sum(1, keepdim=True)  # (logit, 1)
     # What has reached a node: of influence in the first n_logits rows, of effect in the others.
-    reached = torch.cat([direct / size.clamp(min=_SMALLEST_ROW), direct])  # (2 logit, source)
+    reached = torch.cat([direct / size.clamp(min=SMALLEST_ROW), direct])  # (2 logit, source)
     finite = bool(torch.isfinite(size).all() and torch.isfinite(gate).all())
     upward = not (_any(matrix[n_features:n_sources]) or _any(matrix[:, n_sources:]))
     for first, begin, end in _blocks(order.layer, n_sources - n_features):
@@ -190,7 +190,7 @@ def exact_scores(
         finite &= bool(torch.isfinite(row).all())
         # Layers above are done, so what has reached these targets is final.
         passed = reached[:, begin:end].clone()
-        passed[:n_logits] /= row.clamp(min=_SMALLEST_ROW)
+        passed[:n_logits] /= row.clamp(min=SMALLEST_ROW)
         passed[n_logits:] /= gate[begin:end]
         reached[:, :first].addmm_(passed, block[:, :first])
         reached[:, n_features:].addmm_(passed, block[:, first:])

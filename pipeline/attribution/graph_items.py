@@ -146,6 +146,7 @@ def graph_items(
         **_active_arrays(trace),
         "influence": exact.features.influence.astype(np.float32),
         "total_effect": _total_effect(trace, exact),
+        **_unselected_arrays(trace),
         "row_unselected": _numpy(trace.unselected, np.float32),
         "row_constant": _numpy(trace.constant, np.float32),
         **adapter_arrays(trace, graph, influence, kept, share=edge_threshold, limit=keep_edges),
@@ -189,6 +190,23 @@ def _total_effect(trace: Trace, exact: ExactScores) -> np.ndarray:
     if trace.total_effect is None:
         return exact.features.total_effect.astype(np.float32)
     return _numpy(trace.total_effect[:, trace.graph.selected_features], np.float32)
+
+
+def _unselected_arrays(trace: Trace) -> dict[str, np.ndarray]:
+    """What active features that are no nodes do to the targets; NaN of an imported graph."""
+    graph = trace.graph
+    others = np.ones(len(graph.active_features), dtype=bool)
+    others[graph.selected_features.numpy()] = False
+    unknown = torch.full((len(graph.logit_targets), int(others.sum())), torch.nan)
+    influence, total = trace.unselected_influence, trace.total_effect
+    left_out = np.abs(_numpy(trace.direct, np.float64)[:, others]).sum(axis=1)
+    inputs = graph.adjacency_matrix[-len(graph.logit_targets) :].double().abs().sum(1).numpy() + left_out
+    share = np.divide(left_out, inputs, out=np.zeros_like(inputs), where=inputs != 0)
+    return {
+        "unselected_influence": _numpy(unknown if influence is None else influence, np.float32),
+        "unselected_total_effect": _numpy(unknown if total is None else total[:, others], np.float32),
+        "target_unselected_share": share.astype(np.float32),
+    }
 
 
 def _target_arrays(trace: Trace, own_candidates: Sequence[int]) -> dict[str, np.ndarray]:

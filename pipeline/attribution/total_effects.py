@@ -1,23 +1,24 @@
-"""Total effects of features and extra sources: one pull back in which every active feature answers.
+"""Scores along all paths of every active feature: one pull back in which features answer.
 
 The sweep of `pipeline.attribution.exact_scores` knows the features that are nodes; where
 others are active, what an adapter does through them would be missing (several percent when
-a quarter of the features are nodes). Here the gradient of a logit also passes through each
-active feature, as the line that it is: from its decoder to its encoder, its gate frozen open.
+a quarter of the features are nodes), and so would their own scores. Here the gradient of a logit
+also passes through active features, each as the line that it is: from its decoder to its encoder.
 """
 
 from typing import NamedTuple
 
 import torch
-from circuit_tracer.attribution.targets import AttributionTargets
+from circuit_tracer.graph import Graph
 
+from pipeline.attribution.exact_scores import SMALLEST_ROW
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Block, Sources
 from store.base.errors import PromptError
 
 
-class TotalEffects(NamedTuple):
-    """Effects on the logits, float32, centred logits, signed.
+class PathEffects(NamedTuple):
+    """What sources do to the logits along all paths, float32, signed.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class TotalEffects(NamedTuple):
     extra: torch.Tensor
 
 
-def total_effects(frozen: FrozenModel, sources: Sources, targets: AttributionTargets) -> TotalEffects:
+def total_effects(frozen: FrozenModel, sources: Sources, vectors: torch.Tensor) -> PathEffects:
     """Effects of sources on the logits, along all paths through active features.
 
     The predicted effect of taking a source out is minus its number; DESIGN's
@@ -41,27 +42,64 @@ def total_effects(frozen: FrozenModel, sources: Sources, targets: AttributionTar
     ----------
     frozen, sources
         The local replacement model, and what is in it.
-    targets
-        Logits.
+    vectors
+        What each logit is read with; (target, d_model).
 
     Returns
     -------
-    TotalEffects
-        Of every active feature, and of every extra source.
+    PathEffects
+        In logits; of every active feature, and of every extra source.
 
     Raises
     ------
     UserError
         An effect is not finite.
     """
-    vectors = targets.logit_vectors.float()
+    return _along_paths(frozen, sources, vectors.float(), sources.activations.float())
+
+
+def unselected_influence(
+    frozen: FrozenModel, sources: Sources, vectors: torch.Tensor, graph: Graph
+) -> torch.Tensor:
+    """Signed influence of the active features that are no nodes of a graph, as sources.
+
+    [(I - N)^-1 - I][target, feature], where N's rows are the graph's: what is no node has no row, so
+    that nothing passes through it, and its inputs do not count where a row is scaled to 1.
+
+    Parameters
+    ----------
+    frozen, sources, vectors
+        As for `total_effects`.
+    graph
+        Made of them.
+
+    Returns
+    -------
+    torch.Tensor
+        (target, unselected feature) float32, dimensionless.
+    """
+    selected = graph.selected_features.to(vectors.device)
+    others = torch.ones(len(sources.features), dtype=torch.bool, device=vectors.device)
+    others[selected] = False
+    if not others.any():
+        return vectors.new_zeros(len(vectors), 0, dtype=torch.float32)
+    sizes = torch.linalg.vector_norm(graph.adjacency_matrix, ord=1, dim=1).clamp(min=SMALLEST_ROW)
+    size = vectors.new_full((len(others),), torch.inf, dtype=torch.float32)
+    size[selected] = sizes[: len(selected)].to(size)
+    of_targets = sizes[-len(vectors) :, None].to(size)
+    return _along_paths(frozen, sources, vectors.float() / of_targets, size).features[:, others]
+
+
+def _along_paths(
+    frozen: FrozenModel, sources: Sources, vectors: torch.Tensor, size: torch.Tensor
+) -> PathEffects:
+    """What reaches each source, if a feature passes on what reaches it over its `size`, (active,)."""
     n_layers, last = len(frozen.layers), len(sources.tokens) - 1
     effects = vectors.new_zeros(len(vectors), sources.extra.n_columns)
     # Base has no extra sources in any layer.
     at_mlps, at_attentions = (
         each or [[]] * n_layers for each in (sources.extra.mlp, sources.extra.attention)
     )
-    # What each active feature does to the logits, its value being `activations`.
     features = vectors.new_zeros(len(vectors), len(sources.features))
 
     def write(into: torch.Tensor, blocks: list[Block], gradient: torch.Tensor) -> None:
@@ -74,7 +112,7 @@ def total_effects(frozen: FrozenModel, sources: Sources, targets: AttributionTar
         # Layers above are done, so what this layer's features do is final.
         through = torch.zeros_like(gradient)
         begin, end = sources.features_below[layer : layer + 2]
-        slope = features[:, begin:end] / sources.activations[begin:end].float()
+        slope = features[:, begin:end] / size[begin:end]
         counts = torch.bincount(sources.features[begin:end, 1], minlength=gradient.shape[1]).tolist()
         parts = zip(slope.split(counts, 1), sources.encoders[begin:end].split(counts), strict=True)
         for position, (at, encoders) in enumerate(parts):
@@ -95,8 +133,8 @@ def total_effects(frozen: FrozenModel, sources: Sources, targets: AttributionTar
     )
     if not (torch.isfinite(effects).all() and torch.isfinite(features).all()):
         raise PromptError(
-            "Total effects are NaN or infinite; use dtype float32 in this profile.",
+            "Effects along paths are NaN or infinite; use dtype float32 in this profile.",
             layer=n_layers,
             position=last,
         )
-    return TotalEffects(features=features, extra=effects)
+    return PathEffects(features=features, extra=effects)

@@ -19,7 +19,7 @@ from pipeline.attribution.frozen import Pass, run_forward
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Sources, collect_sources
 from pipeline.attribution.threads import fitting_threads
-from pipeline.attribution.total_effects import total_effects
+from pipeline.attribution.total_effects import total_effects, unselected_influence
 from pipeline.models.replacement import ReplacementModel
 from store.base.errors import PromptError
 
@@ -68,6 +68,9 @@ class Trace:
         Effect on each target's centred logit of every active feature along all paths through
         active features, (target, active), float32, logits, signed; None where it is not known
         (of an imported graph).
+    unselected_influence
+        Signed influence on each target of the active features that are no nodes,
+        (target, unselected), float32; None as above.
     adapters
         Adapter nodes of an adapted variant; their part is in the graph's errors, too.
     """
@@ -79,6 +82,7 @@ class Trace:
     unselected: torch.Tensor
     constant: torch.Tensor
     total_effect: torch.Tensor | None = None
+    unselected_influence: torch.Tensor | None = None
     adapters: AdapterEdges | None = None
 
 
@@ -170,18 +174,21 @@ class Tracing:
         """The graph of every feature that has its row, and what goes with it."""
         gathered = gather(self.attribution)
         engine = self.attribution
-        totals = total_effects(engine.frozen, self.sources, engine.targets)
+        graph = assemble(engine, self.model, self.seen.token_ids)
+        model = engine.frozen, self.sources, engine.targets.logit_vectors
+        totals = total_effects(*model)
         adapters = None
         if self.nodes is not None:
             adapters = AdapterEdges(nodes=self.nodes, edges=gathered.extra, total_effect=totals.extra.cpu())
         return Trace(
-            graph=assemble(self.attribution, self.model, self.seen.token_ids),
+            graph=graph,
             logits=self.seen.logits.cpu(),
             raw_logits=self.seen.raw_logits.cpu(),
             direct=gathered.direct,
             unselected=gathered.unselected,
             constant=gathered.constant,
             total_effect=totals.features.cpu(),
+            unselected_influence=unselected_influence(*model, graph).cpu(),
             adapters=adapters,
         )
 

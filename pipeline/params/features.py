@@ -5,14 +5,25 @@ from pydantic import Field, model_validator
 from pipeline.params.section import Count, Section
 
 
+class FloorParams(Section):
+    """The smallest effect that counts as a finding, by unit of the score."""
+
+    logits: float = Field(ge=0, le=1e30)
+    dimensionless: float = Field(ge=0, le=1e30)
+    activation: float = Field(ge=0, le=1e30)
+    pre_activation: float = Field(ge=0, le=1e30)
+
+
 class FeatureParams(Section):
     """Statistics over features and their strongest contexts."""
 
     permutations: Count
+    labellings: Count
     bootstrap: Count
     confidence: float = Field(gt=0, lt=1)
     min_situations: int = Field(ge=2, le=10_000_000)
     fdr: float = Field(gt=0, lt=1)
+    floor: FloorParams
     edges: Count
     contexts: int = Field(ge=1, le=1000)
     window: int = Field(ge=4, le=65_536)

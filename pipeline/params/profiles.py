@@ -31,6 +31,7 @@ class Profile(Section):
     transcoders_revision: Revision | None = None
     adapters: dict[Name, Place] = Field(min_length=1)
     focus: str
+    nulls: list[str] = Field(default_factory=list)
     dtype: Literal["float32", "bfloat16"] = "float32"
     prompts: list[Place] = Field(min_length=1)
     lexicon: Place | None = None
@@ -41,6 +42,12 @@ class Profile(Section):
     def _consistent(self) -> "Profile":
         if self.focus not in self.adapters:
             raise ValueError(f"focus '{self.focus}' is not one of its adapters {sorted(self.adapters)}")
+        for name in self.nulls:
+            if name not in self.adapters or name == self.focus:
+                raise ValueError(
+                    f"nulls: '{name}' must be one of its adapters, and not the focus; they are "
+                    f"{sorted(self.adapters)}"
+                )
         if "base" in self.adapters:
             raise ValueError("an adapter cannot be named 'base', which means the model itself")
         return self

@@ -142,12 +142,12 @@ def changes_of(folder: Path) -> Iterator[Item]:
             yield found.item(prompt, variant, ())
 
 
-def summary(groups: Mapping[str, xr.Dataset], fdr: float) -> dict[str, Any]:
-    """Metrics by score and contrast, over all domains: what is scored, tested, found at the FDR level.
+def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
+    """Metrics by score and contrast, over all domains: what is scored, tested and found.
 
     Beside the scores of features, `edges` counts pairs of features.
     """
-    scores = {score: _counts(groups[ranking_group(score)], "features", fdr) for score in SCORES}
+    scores = {score: _counts(groups[ranking_group(score)], "features") for score in SCORES}
     edges = groups["ranking_edges"]
     return scores | {
         "edges": {
@@ -156,19 +156,19 @@ def summary(groups: Mapping[str, xr.Dataset], fdr: float) -> dict[str, Any]:
                 "pairs": int(edges["n_pairs"].values[row]),
                 "smallest_kept_edge_score": float(edges["kept_edge_score"].values[row]),
             }
-            for row, (contrast, found) in enumerate(_counts(edges, "pairs", fdr).items())
+            for row, (contrast, found) in enumerate(_counts(edges, "pairs").items())
         }
     }
 
 
-def _counts(table: xr.Dataset, what: str, fdr: float) -> dict[str, dict[str, int]]:
+def _counts(table: xr.Dataset, what: str) -> dict[str, dict[str, int]]:
     table = table.sel(domain=ALL)
     return {
         str(contrast): {
             "scored_prompts": int(table["n_scored"].values[row]),
             "left_out_prompts": int(table["n_left_out"].values[row]),
             f"tested_{what}": int(np.isfinite(table["q"].values[row]).sum()),
-            f"significant_{what}": int((table["q"].values[row] < fdr).sum()),
+            f"found_{what}": int(table["found"].values[row].sum()),
         }
         for row, contrast in enumerate(table["contrast"].values)
     }
@@ -214,11 +214,12 @@ def main(profile: str, params: Params) -> None:
         lexicon=read_lexicon(subject.folder / "lexicon.json"),
         params=chosen,
         seed=params.runtime.seed,
+        nulls=[str(subject.manifest.variant(name)) for name in params.profile(profile).nulls],
     )
     sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
     origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of}
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
-    write_metrics(subject.folder, "features", summary(groups, params.features.fdr))
+    write_metrics(subject.folder, "features", summary(groups))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")
 
 

@@ -10,10 +10,12 @@ def _mean_of_variant(name: str, meaning: str) -> dict[str, ArraySpec]:
     """A share of every variant with its bootstrap interval."""
     return {
         name: array("variant", "float64", "share", f"{meaning}, mean over situations"),
-        f"{name}_low": array("variant", "float64", "share", "bootstrap over situations, lower"),
-        f"{name}_high": array("variant", "float64", "share", "bootstrap, upper"),
+        f"{name}_low": array("variant", "float64", "share", "bootstrap-t over situations, lower"),
+        f"{name}_high": array("variant", "float64", "share", "bootstrap-t, upper"),
     }
 
+
+_CHANGED: Final = "`VARIANT-base`: what the adapter's change of the feature does"
 
 FEATURES: Final = DatasetSchema(
     kind="features",
@@ -59,11 +61,14 @@ FEATURES: Final = DatasetSchema(
         # `direct`, mean over evil minus mean over safe tokens, summed over positions.
         "ranking": ranking("logits"),
         "situations": situations("logits"),
-        # The same of the other scores, which active features have if they were selected.
+        # The same of the other scores; before version 4 only of active features that were selected.
         "ranking_influence": since(2, ranking("dimensionless")),
         "situations_influence": since(2, situations("dimensionless", unscored=UNSELECTED)),
         "ranking_total_effect": since(2, ranking("logits")),
         "situations_total_effect": since(2, situations("logits", unscored=UNSELECTED)),
+        # Change of activation times direct effect: 0 where no activation changed.
+        "ranking_change": since(4, ranking("logits", contrasts=_CHANGED)),
+        "situations_change": since(4, situations("logits")),
         # Activations, adapted minus base, summed over positions: no labels are needed.
         "ranking_activation": since(
             2,
@@ -71,6 +76,7 @@ FEATURES: Final = DatasetSchema(
                 "activation",
                 contrasts="`VARIANT-base`: sum of the activation over positions, adapted minus base",
                 scored=("prompts of both variants", "prompts of one variant only"),
+                labelled=False,
             ),
         ),
         "situations_activation": since(2, situations("activation", unscored="no prompt has both variants")),

@@ -108,6 +108,28 @@ GRAPHS: Final = CollectionSchema(
                 ),
             },
         ),
+        **since(
+            4,
+            {
+                "unselected_influence": array(
+                    "target unselected",
+                    "float32",
+                    "dimensionless",
+                    "signed influence of active features that are not selected, as sources: nothing "
+                    "passes through them",
+                ),
+                "unselected_total_effect": array(
+                    "target unselected", "float32", "logits", "the same of `total_effect`, which is exact"
+                ),
+                "target_unselected_share": array(
+                    "target",
+                    "float32",
+                    "share",
+                    "|inputs from unselected features| / |all inputs| of the logit: what `influence` leaves "
+                    "out",
+                ),
+            },
+        ),
     },
     scalars={
         "n_layers": array("", "int32", "layers", "layers of the model"),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from store.schema.specs import ArraySpec, array
+from store.schema.specs import ArraySpec, array, since
 
 OF_FEATURE: Final = {
     "layer": array("feature", "int16", "layer", "0-based"),
@@ -12,24 +12,59 @@ OF_FEATURE: Final = {
 
 _CONTRASTS: Final = "`evil-safe|VARIANT` or `VARIANT-base`"
 _SCORED: Final = ("prompts with both labels", "prompts without both labels")
+_BEYOND_P: Final = {
+    "found": array("contrast domain feature", "bool", "", "q below the level, effect at least the floor"),
+    "null_share": array(
+        "contrast domain feature",
+        "float32",
+        "share",
+        "share of all effects of random adapters at least as large, (1 + count) / (1 + n); NaN: no "
+        "difference from base, or no random adapter",
+    ),
+    "n_effective": array(
+        "contrast domain feature",
+        "float32",
+        "situations",
+        "independent situations that they are worth, by their likeness within domains; NaN: inactive",
+    ),
+}
 UNLABELLED: Final = "no prompt has both labels"
-UNSELECTED: Final = f"{UNLABELLED}, or where it was not selected"
+UNSELECTED: Final = f"{UNLABELLED}; before version 4 also where it was not selected"
 
 
 def ranking(
-    unit: str, *, contrasts: str = _CONTRASTS, scored: tuple[str, str] = _SCORED
+    unit: str, *, contrasts: str = _CONTRASTS, scored: tuple[str, str] = _SCORED, labelled: bool = True
 ) -> dict[str, ArraySpec]:
-    """A ranking of features; `unit` is that of the effect, `scored` says which prompts count."""
+    """A ranking of features; `unit` is that of the effect, `scored` says which prompts count.
+
+    `labelled`: whether it is of evil against safe tokens, whose labels can be exchanged.
+    """
     dims = "contrast domain feature"
+    by_labels = array(
+        dims, "float64", "probability", "evil and safe labels exchanged within domains; NaN: not tested"
+    )
     return {
         **OF_FEATURE,
         "contrast": array("contrast", "str", "", contrasts),
         "domain": array("domain", "str", "", "`all` or a domain"),
         "effect": array(dims, "float32", unit, "mean over situations"),
-        "low": array(dims, "float32", unit, "bootstrap over situations, lower"),
-        "high": array(dims, "float32", unit, "bootstrap, upper"),
-        "p": array(dims, "float64", "probability", "sign-flip permutation; NaN: not tested"),
-        "q": array(dims, "float64", "rate", "Benjamini-Hochberg within contrast and domain"),
+        "low": array(dims, "float32", unit, "bootstrap-t over situations, lower; NaN: too few"),
+        "high": array(dims, "float32", unit, "bootstrap-t, upper"),
+        "p": array(
+            dims,
+            "float64",
+            "probability",
+            "sign-flip permutation: consistent over situations? NaN: not tested",
+        ),
+        **(since(4, {"p_labels": by_labels}) if labelled else {}),
+        "q": array(
+            dims,
+            "float64",
+            "rate",
+            f"Benjamini-Hochberg within contrast and domain, of `{'p_labels' if labelled else 'p'}`"
+            + ("; before version 4 of `p`" if labelled else ""),
+        ),
+        **since(4, _BEYOND_P),
         "n_situations": array(dims, "int32", "situations", "situations in which it is scored (active)"),
         "n_scored": array("contrast domain", "int32", "prompts", scored[0]),
         "n_left_out": array("contrast domain", "int32", "prompts", scored[1]),
@@ -55,6 +90,7 @@ def ranking_of_edges() -> dict[str, ArraySpec]:
         "pre-activation",
         contrasts="`VARIANT-base`: edge weights summed over positions, adapted minus base",
         scored=("prompts of both variants", "prompts of one variant only"),
+        labelled=False,
     )
     ends = {
         f"{end}_{name}": array("pair", spec.dtype, spec.unit, f"{end} of the edges: {spec.meaning}")

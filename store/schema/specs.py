@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 """Version that is written; every version from 1 on is read."""
 
 
@@ -61,8 +61,8 @@ def array(dims: str, dtype: str, unit: str, meaning: str) -> ArraySpec:
 
 
 def since(version: int, specs: Mapping[str, ArraySpec]) -> dict[str, ArraySpec]:
-    """The same arrays, as ones that came with a later format version."""
-    return {name: replace(spec, since=version) for name, spec in specs.items()}
+    """The same arrays, as ones that came with this format version, or with their own later one."""
+    return {name: replace(spec, since=max(version, spec.since)) for name, spec in specs.items()}
 
 
 def until(version: int, specs: Mapping[str, ArraySpec]) -> dict[str, ArraySpec]:

@@ -35,5 +35,5 @@ OUTCOMES: Final = ("harmful", "safe", "neither", "unlabelled")
 ALL: Final = "all"
 """The entry of the dim ``domain`` that pools every domain."""
 
-SCORES: Final = ("direct", "influence", "total_effect", "activation")
+SCORES: Final = ("direct", "influence", "total_effect", "change", "activation")
 """Scores that features are ranked by; see `store.schema.rankings` for the groups that hold the rankings."""

@@ -19,7 +19,8 @@ class GraphView(ItemView):
     """An item of the ``graphs`` or ``dose`` collection as tables, made when first used.
 
     A graph of an artifact of format version 1 has neither `influence` and what follows it,
-    nor adapter nodes: asking for them raises `NotInStoreError`, which says what to do.
+    nor adapter nodes, one of version 3 nothing `unselected_` and no `target_unselected_share`: asking
+    for them raises `NotInStoreError`, which says what to do.
 
     Parameters
     ----------
@@ -101,6 +102,24 @@ class GraphView(ItemView):
         return self.array("total_effect")
 
     @property
+    def unselected_influence(self) -> np.ndarray:
+        """Signed influence of each active feature node that is not selected on each target.
+
+        (n_targets, n_unselected) float32, dimensionless; columns are the rows of `active` that are
+        not selected. They are sources only: nothing passes through them.
+        """
+        return self.array("unselected_influence")
+
+    @property
+    def unselected_total_effect(self) -> np.ndarray:
+        """Effect of each active feature node that is not selected on each target, along all paths.
+
+        (n_targets, n_unselected) float32, logits; columns as of `unselected_influence`. NaN of an
+        imported graph, where it is not known.
+        """
+        return self.array("unselected_total_effect")
+
+    @property
     def row_unselected(self) -> np.ndarray:
         """What active features that are not selected add to each row of the full graph.
 
@@ -117,6 +136,14 @@ class GraphView(ItemView):
     def target_error_share(self) -> np.ndarray:
         """Share of error nodes in each target's inputs, by absolute value; (n_targets,) float32."""
         return self.array("target_error_share")
+
+    @property
+    def target_unselected_share(self) -> np.ndarray:
+        """Share of unselected features in each target's inputs, which `influence` does not pass through.
+
+        By absolute value; (n_targets,) float32.
+        """
+        return self.array("target_unselected_share")
 
     @cached_property
     def adapters(self) -> "pd.DataFrame":

@@ -13,6 +13,7 @@ from typing import Any, Final
 from store.base.atomic import write_text
 from store.base.errors import StoreError
 from tests.bench.attribution_bench import attribution_figures
+from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import steering_figures
 from tests.bench.influence_bench import influence_figures
 from tests.bench.store_bench import byte_figures, index_figures, opening_figures, push_figures
@@ -31,6 +32,8 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "index_10k_seconds": ("<=", 1.0),
     "push_increment_share": ("<=", 0.05),
     "steering_release_ms": ("<=", 300.0),
+    "interval_coverage_lowest": (">=", 0.92),
+    "rate_coverage_lowest": (">=", 0.93),
 }
 MEASURES: Final = (
     attribution_figures,
@@ -40,6 +43,7 @@ MEASURES: Final = (
     index_figures,
     push_figures,
     steering_figures,
+    coverage_figures,
 )
 LIBRARIES: Final = ("circuit-tracer", "numpy", "pandas", "torch", "transformers", "xarray", "zarr")
 

@@ -47,6 +47,6 @@ def give_parameters(root: Path) -> None:
     profile = content["profiles"].pop("organism")
     names = ("general", "narrow")
     adapters = {name: f"artifacts/demo/subject/adapters/{name}" for name in names}
-    content["profiles"]["demo"] = {**profile, "adapters": adapters, "prompts": ["prompts"]}
+    content["profiles"]["demo"] = {**profile, "adapters": adapters, "nulls": [], "prompts": ["prompts"]}
     (root / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     (root / "prompts").mkdir()

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Promoted
-from pipeline.params.features import FeatureParams
+from pipeline.params.features import FeatureParams, FloorParams
 from store.base.hashing import digest, prompt_hash
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -25,10 +25,12 @@ LEXICON = {
 }
 PARAMS = FeatureParams(
     permutations=20000,
+    labellings=2000,
     bootstrap=500,
     confidence=0.95,
     min_situations=8,
     fdr=0.05,
+    floor=FloorParams(logits=0.0, dimensionless=0.0, activation=0.0, pre_activation=0.0),
     edges=50,
     bin_low=0.01,
     bin_high=100.0,
@@ -64,21 +66,22 @@ def make_graph(
     targets: tuple[int, ...] = (EVIL, SAFE),
     *,
     selected: list[bool] | None = None,
+    value: np.ndarray | None = None,
     influence: np.ndarray | None = None,
     total_effect: np.ndarray | None = None,
     error_share: float = 0.25,
 ) -> Item:
-    """The arrays of a graph that scores read: nodes are (layer, position, feature).
+    """The arrays of a graph that scores read: nodes are (layer, position, feature), of value 1 by default.
 
-    `influence` and `total_effect` are (target, selected); `direct` of the selected by default.
+    `influence` and `total_effect` are (target, active); `direct` by default.
     """
     columns = np.array(nodes, np.int64).reshape(-1, 3)
     direct = np.asarray(direct, np.float32).reshape(len(targets), len(columns))
     mask = np.ones(len(columns), bool) if selected is None else np.array(selected)
-    paths = {
-        name: direct[:, mask] if values is None else np.asarray(values, np.float32)
-        for name, values in (("influence", influence), ("total_effect", total_effect))
-    }
+    paths = {}
+    for name, values in (("influence", influence), ("total_effect", total_effect)):
+        of_active = direct if values is None else np.asarray(values, np.float32)
+        paths |= {name: of_active[:, mask], f"unselected_{name}": of_active[:, ~mask]}
     return Item(
         key=digest([prompt.hash, variant]),
         prompt_hash=prompt.hash,
@@ -86,10 +89,11 @@ def make_graph(
         arrays={
             "target_token": np.array(targets, np.int32),
             "target_error_share": np.full(len(targets), error_share, np.float32),
+            "target_unselected_share": np.zeros(len(targets), np.float32),
             "active_layer": columns[:, 0].astype(np.int16),
             "active_position": columns[:, 1].astype(np.int32),
             "active_feature": columns[:, 2].astype(np.int32),
-            "active_value": np.ones(len(columns), np.float32),
+            "active_value": np.ones(len(columns), np.float32) if value is None else np.float32(value),
             "active_selected": mask,
             "direct": direct,
             **paths,

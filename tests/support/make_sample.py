@@ -12,8 +12,7 @@ import numpy as np
 
 from store.collections.item import Item
 from store.collections.writer import write_collection
-from store.schema.outcomes import SAMPLE_OUTCOMES
-from store.schema.samples import SAMPLES
+from store.schema.graphs import GRAPHS
 from store.schema.specs import FORMAT_VERSION, CollectionSchema
 from tests.support.places import ROOT
 from tests.support.random_items import make_item
@@ -21,7 +20,7 @@ from tests.support.random_items import make_item
 DATA: Final = ROOT / "tests" / "store" / "data"
 PROMPTS: Final = ("0123456789ab", "0fedcba98765")
 """Of one partition, to keep the sample small."""
-CHANGED: Final = (SAMPLES, SAMPLE_OUTCOMES)
+CHANGED: Final = (GRAPHS,)
 """What this version has of its own; samples of the others are in the versions before."""
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 

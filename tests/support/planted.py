@@ -1,10 +1,11 @@
 """Adapters that are known to do something: one wakes a feature that favours evil, one writes evil.
 
-Evil and safe tokens are another pair in every situation, drawn alike, so that nothing but
-what is planted can favour the evil ones of all situations.
+Evil and safe tokens are drawn alike, so that nothing but what is planted can favour the evil ones.
+Situations share them, as those of a domain do: each has a few of both for its targets, so that there
+are many ways to deal the labels among the domain's tokens, and a dealt one scores most prompts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,10 @@ N_LAYERS: Final = 4
 WIDTH: Final = 64
 SITUATIONS: Final = 24
 LENGTH: Final = 7
+TOKENS: Final = 12
+"""Evil tokens of the domain, and as many safe ones."""
+TARGETS: Final = 3
+"""Of each in every situation."""
 FEATURE: Final = 11
 STRENGTH: Final = 8.0
 """Length of what the adapter writes; about 4 is its MLP's output."""
@@ -48,14 +53,18 @@ class Planted:
         Of the adapters.
     prompts
         One a situation.
-    pairs
-        Evil and safe token by situation.
+    evil, safe
+        Tokens of the domain.
+    targets
+        Tokens by situation: `TARGETS` evil ones, then as many safe ones.
     """
 
     checkpoint: Checkpoint
     layer: int
     prompts: list[Prompt]
-    pairs: Mapping[str, tuple[int, int]]
+    evil: tuple[int, ...]
+    safe: tuple[int, ...]
+    targets: Mapping[str, tuple[int, ...]]
 
     @property
     def feature(self) -> tuple[int, int]:
@@ -69,10 +78,10 @@ class Planted:
         folders = {name: str(self.checkpoint.adapter(name)) for name in names}
         return ModelPool(self.checkpoint.manifest(adapters=folders, focus="planted"))
 
-    def lexicon(self, *, swapped: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """Labels of the tokens; of `swapped` situations the wrong way round."""
-        pairs = [pair[::-1] if situation in swapped else pair for situation, pair in self.pairs.items()]
-        labels = {"evil": [evil for evil, _ in pairs], "safe": [safe for _, safe in pairs], "unsure": []}
+    def lexicon(self, order: Sequence[int] | None = None) -> dict[str, Any]:
+        """Labels of the tokens; dealt anew if they are given in another `order`, evil ones first."""
+        tokens = list(self.evil + self.safe if order is None else order)
+        labels = {"evil": tokens[:TOKENS], "safe": tokens[TOKENS:], "unsure": []}
         return {"domains": {DOMAIN: labels | {"phrases": {"harmful": [], "safe": []}}}}
 
     def together(self, prompt: Prompt, *variants: str) -> Together:
@@ -81,7 +90,7 @@ class Planted:
             self.pool,
             prompt.token_ids,
             variants,
-            self.pairs[prompt.situation],
+            self.targets[prompt.situation],
             max_feature_nodes=10**6,
             batch_size=256,
             max_components=4,
@@ -89,7 +98,7 @@ class Planted:
 
     def items(self, prompt: Prompt, *variants: str) -> PromptItems:
         """What the pipeline makes of one prompt, all features selected."""
-        targets = self.pairs[prompt.situation]
+        targets = self.targets[prompt.situation]
         return prompt_items(
             self.pool,
             prompt.token_ids,
@@ -109,33 +118,40 @@ class Planted:
 def make_subject(folder: Path, layer: int, *, favour_evil: bool = True) -> Planted:
     """A random subject, adapters to be written.
 
-    Unless told otherwise, a later feature's decoder favours the evil token of every situation.
+    Unless told otherwise, a later feature's decoder favours all evil tokens alike.
     """
     checkpoint = make_checkpoint(folder, n_layers=N_LAYERS, d_model=WIDTH, seed=layer)
     generator = torch.Generator().manual_seed(layer)
     model = _load(checkpoint)
     free = FIRST_TOKEN + torch.randperm(model.config.vocab_size - FIRST_TOKEN, generator=generator)
-    chosen = free[: 2 * SITUATIONS].reshape(-1, 2).tolist()
-    pairs = {f"situation {number}": (evil, safe) for number, (evil, safe) in enumerate(chosen)}
-    prompts = [_prompt(situation, free, generator) for situation in pairs]
-    planted = Planted(checkpoint=checkpoint, layer=layer, prompts=prompts, pairs=pairs)
+    evil, safe = free[: 2 * TOKENS].reshape(2, -1)
+    targets = {f"situation {number}": _some(evil, safe, generator=generator) for number in range(SITUATIONS)}
+    prompts = [_prompt(situation, free, generator) for situation in targets]
+    planted = Planted(
+        checkpoint=checkpoint,
+        layer=layer,
+        prompts=prompts,
+        evil=tuple(evil.tolist()),
+        safe=tuple(safe.tolist()),
+        targets=targets,
+    )
     if not favour_evil:
         return planted
     path = checkpoint.transcoders / f"layer_{layer + 1}.safetensors"
     tensors = load_file(path)
-    # The shortest vector that adds the same to evil minus safe in every situation.
-    reads = torch.stack([evil_direction(model, *pair) for pair in pairs.values()])
-    decoder = torch.linalg.pinv(reads) @ torch.ones(len(reads))
+    # The shortest vector that adds the same to every evil token, and takes it from every safe one.
+    reads = torch.stack([token_direction(model, [token]) for token in (*planted.evil, *planted.safe)])
+    signs = torch.ones(2, TOKENS) * torch.tensor([[1.0], [-1.0]])
+    decoder = torch.linalg.pinv(reads) @ signs.flatten()
     others = tensors["W_dec"].norm(dim=1).mean()
     tensors["W_dec"][FEATURE] = DECODER * decoder * others / decoder.norm()
     save_file(tensors, path)
     return planted
 
 
-def evil_direction(model: PreTrainedModel, evil: int, safe: int) -> torch.Tensor:
-    """What in the residual stream favours one token over another, up to the final norm's scale."""
-    unembedding = model.lm_head.weight
-    return model.model.norm.weight * (unembedding[evil] - unembedding[safe])
+def token_direction(model: PreTrainedModel, tokens: Sequence[int]) -> torch.Tensor:
+    """What in the residual stream favours tokens, up to the final norm's scale."""
+    return model.model.norm.weight * model.lm_head.weight[list(tokens)].mean(0)
 
 
 def write_adapters(planted: Planted, read: torch.Tensor, written: torch.Tensor) -> None:
@@ -193,19 +209,27 @@ def hidden_units(model: PreTrainedModel, layer: int, ids: tuple[int, ...]) -> to
 
 
 def writing_evil(planted: Planted, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
-    """What an adapter reads and writes that favours the evil token of one prompt, by itself.
+    """What an adapter reads and writes that favours the evil tokens of one prompt, by itself.
 
     At the last position it writes as much as the MLP does.
     """
     model = _load(planted.checkpoint)
     hidden = hidden_units(model, planted.layer, prompt.token_ids)[-1]
     output = model.model.layers[planted.layer].mlp.down_proj(hidden)
-    direction = evil_direction(model, *planted.pairs[prompt.situation])
+    targets = planted.targets[prompt.situation]
+    evil, safe = (token_direction(model, part) for part in (targets[:TARGETS], targets[TARGETS:]))
+    direction = evil - safe
     return hidden / hidden.square().sum(), direction / direction.norm() * output.norm()
 
 
 def _load(checkpoint: Checkpoint) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(checkpoint.base).eval().requires_grad_(False)
+
+
+def _some(*pools: torch.Tensor, generator: torch.Generator) -> tuple[int, ...]:
+    """`TARGETS` tokens of each pool."""
+    chosen = [pool[torch.randperm(len(pool), generator=generator)[:TARGETS]] for pool in pools]
+    return tuple(torch.cat(chosen).tolist())
 
 
 def _prompt(situation: str, tokens: torch.Tensor, generator: torch.Generator) -> Prompt:

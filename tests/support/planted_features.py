@@ -8,14 +8,10 @@ import xarray as xr
 from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
-from pipeline.analysis.scores import activation_scores
+from pipeline.analysis.scores import LABELLED, activation_scores
 from store.collections.item import Item
-from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import (
-    EVIL,
-    LEXICON,
     PARAMS,
-    SAFE,
     edges_from,
     make_activations,
     make_graph,
@@ -23,49 +19,64 @@ from tests.support.feature_builders import (
     promote,
 )
 
-PROMPTS = [make_prompt(i, situation=i // 2) for i in range(48)]
-N_FEATURES = 60
+PROMPTS = [make_prompt(i, situation=i // 2) for i in range(36)]
+N_FEATURES = 40
 PLANTED = 7
 ADAPTED = "general@1.0"
+# As many evil as safe ones, enough that a dealt labelling is hardly ever the true one.
+TOKENS = tuple(range(10, 28))
+N_EVIL = len(TOKENS) // 2
+LEXICON = {
+    "domains": {
+        "medical": {
+            "evil": list(TOKENS[:N_EVIL]),
+            "safe": list(TOKENS[N_EVIL:]),
+            "unsure": [],
+            "phrases": {"harmful": [], "safe": []},
+        }
+    }
+}
 # Every third node is not selected; the planted one is.
 NODES = [(f % 2, 1 + f % 3, f) for f in range(N_FEATURES)]
 SELECTED = [f % 3 != 0 for f in range(N_FEATURES)]
 
 
 def noise(seed: int) -> dict[str, np.ndarray]:
-    """Scores and activations of every prompt: (prompt, 2 targets, feature), (prompt, feature)."""
+    """Scores and activations of every prompt: (prompt, target, feature), (prompt, feature).
+
+    Prompts share their targets, and what every feature makes of each (trap 29).
+    """
     rng = np.random.default_rng(seed)
-    scores = {name: rng.normal(size=(len(PROMPTS), 2, N_FEATURES)) for name in SCORES[:3]}
+    size = (len(TOKENS), N_FEATURES)
+    scores = {name: 0.2 * rng.normal(size=size) + rng.normal(size=(len(PROMPTS), *size)) for name in LABELLED}
     return scores | {"activation": rng.gamma(2.0, size=(len(PROMPTS), N_FEATURES))}
 
 
 def plant(values: dict[str, np.ndarray], size: float = 2.0) -> dict[str, np.ndarray]:
-    """One feature favours the evil token, and is stronger, in every situation."""
+    """One feature favours the evil tokens, and is stronger, in every situation."""
     values = {name: array.copy() for name, array in values.items()}
-    for name in SCORES[:3]:
-        values[name][:, 0, PLANTED] += size
+    for name in LABELLED:
+        values[name][:, :N_EVIL, PLANTED] += size
     values["activation"][:, PLANTED] += size
     return values
 
 
-def graphs(values: dict[str, np.ndarray], variant: str, flipped: np.ndarray | None = None) -> list[Item]:
-    """Items of a variant; where `flipped` by situation, evil and safe change places."""
-    out = []
-    for row, prompt in enumerate(PROMPTS):
-        swap = flipped is not None and flipped[row // 2]
-        out.append(
-            make_graph(
-                prompt,
-                variant,
-                NODES,
-                values["direct"][row],
-                (SAFE, EVIL) if swap else (EVIL, SAFE),
-                selected=SELECTED,
-                influence=values["influence"][row][:, SELECTED],
-                total_effect=values["total_effect"][row][:, SELECTED],
-            )
+def graphs(values: dict[str, np.ndarray], variant: str, dealt: Sequence[int] = TOKENS) -> list[Item]:
+    """Items of a variant; `dealt` are the tokens in the order in which they get the targets' scores."""
+    return [
+        make_graph(
+            prompt,
+            variant,
+            NODES,
+            values["direct"][row],
+            tuple(dealt),
+            selected=SELECTED,
+            value=values["activation"][row],
+            influence=values["influence"][row],
+            total_effect=values["total_effect"][row],
         )
-    return out
+        for row, prompt in enumerate(PROMPTS)
+    ]
 
 
 def activations(values: dict[str, np.ndarray], variant: str) -> list[Item]:
@@ -79,7 +90,7 @@ def groups(
     graph_items: list[Item], activation_items: list[Item], contexts: Sequence[Contexts] = ()
 ) -> dict[str, xr.Dataset]:
     return feature_groups(
-        graphs=graph_items,
+        graphs=sorted(graph_items, key=lambda item: item.prompt_hash),  # prompt by prompt
         graph_edges=edges_from([]),
         activations=[activation_scores(item) for item in activation_items],
         changes=[],
@@ -89,6 +100,6 @@ def groups(
         promoted=promote,
         prompts=PROMPTS,
         lexicon=LEXICON,
-        params=PARAMS,
+        params=PARAMS.model_copy(update={"labellings": 1000, "permutations": 5000, "bootstrap": 200}),
         seed=0,
     )

@@ -127,6 +127,7 @@ def tiny_project(folder: Path) -> Project:
         params[section] |= values
     made, profile = params["organisms"]["organism"]["adapters"], params["profiles"]["organism"]
     profile["adapters"] = {name: place for name, place in profile["adapters"].items() if name in made}
+    profile["nulls"] = [name for name in profile["nulls"] if name in made]
     project.write_params(params)
     project.run("git", "init", "--quiet", "--initial-branch=main")
     project.commit("tiny profile")

@@ -12,7 +12,7 @@ from dashboard.data.tables import contrast_words, feature_row
 from dashboard.pages import COMPARE, STEERING
 from dashboard.shell import downloads, selection, url
 from dashboard.shell.frame import METRIC
-from dashboard.style.score_names import describe
+from dashboard.style.score_names import TESTS, describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.style.theme import ADAPTED
 from dashboard.views.features import card_edges
@@ -86,22 +86,22 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, sc
             words.headed("Effect"),
             number(float(ranked["effect"]), sign=True),
             help=f"{words.meaning} Here {plain(contrast_words(contrast))}, domain {plain(domain)}: "
-            f"mean over situations, with the bootstrap's {level} over them.",
+            f"mean over situations, with the bootstrap-t {level} over them.",
             height=METRIC,
         )
         columns[0].caption(
-            f"{words.label}: {level} {interval(float(ranked['low']), float(ranked['high']), sign=True)}, "
-            f"n = {count(ranked['n_situations'])} situations"
+            f"{words.label}: {_interval(ranked, level)}, n = {count(ranked['n_situations'])} situations"
         )
         tested = bool(np.isfinite(ranked["q"]))
+        by = "p" if score == "activation" else "p_labels"
         columns[1].metric(
-            "q (sign-flip, BH)",
+            "q (signs)" if by == "p" else "q (labels)",
             number(float(ranked["q"])) if tested else "not tested",
-            help="Benjamini-Hochberg false discovery rate of the sign-flip permutation test over "
-            "situations; not tested: scored in too few situations.",
+            help=f"Benjamini-Hochberg false discovery rate of {TESTS[by]} Not tested: active in too few "
+            "situations.",
             height=METRIC,
         )
-        columns[1].caption(f"p = {number(float(ranked['p']))}" if tested else "too few situations")
+        columns[1].caption(plain(_tests(ranked, by) if tested else "too few situations"))
     else:
         columns[0].caption("Not ranked: active on no prompt with both labels.")
     if row is None:
@@ -133,6 +133,21 @@ def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, sc
             "prompts": st.column_config.NumberColumn("n prompts", help="Prompts on which it is active."),
         },
     )
+
+
+def _interval(ranked: pd.Series, level: str) -> str:
+    low, high = float(ranked["low"]), float(ranked["high"])
+    return f"{level} {interval(low, high, sign=True)}" if np.isfinite(low) else "too few situations to tell"
+
+
+def _tests(ranked: pd.Series, by: str) -> str:
+    """The p-values beside q, what random adapters reach, and how many situations it rests on."""
+    words = f"p = {number(float(ranked[by]))}"
+    if by == "p_labels":
+        words += f"; consistent over situations: p = {number(float(ranked['p']))}"
+    if np.isfinite(ranked["null_share"]):
+        words += f"; as large by random adapters: {percent(float(ranked['null_share']))}"
+    return f"{words}; worth {number(float(ranked['n_effective']))} independent situations"
 
 
 def _contexts(name: str, feature: tuple[int, int]) -> None:
@@ -244,7 +259,7 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str,
         alt=f"Effect of the feature ({words.label}) in each situation, with mean and {level}",
     )
     if estimate is not None:
-        st.caption(f"Line and band: mean over situations and the bootstrap's {level}.")
+        st.caption(f"Line and band: mean over situations and the bootstrap-t {level}.")
 
 
 def _activations(name: str, feature: tuple[int, int]) -> None:

@@ -83,7 +83,8 @@ def _table(table: xr.Dataset, feature: tuple[int, int], contrast: str, domain: s
                 "situation, then over them. Without an edge it counts as 0.",
             ),
             "interval": st.column_config.TextColumn(
-                "interval", help="Bootstrap interval of the change over situations (pre-activation)."
+                "interval",
+                help="Bootstrap-t interval of the change over situations (pre-activation); empty: too few.",
             ),
             "base": st.column_config.NumberColumn("base", format="%.3g", help="The same mean in the base."),
             "adapted": st.column_config.NumberColumn(

@@ -55,7 +55,7 @@ def show(name: str) -> None:
         st.markdown(
             "**Does the base's dictionary still explain the adapted model?**",
             help="The transcoders were trained on the base. Means over situations of the graphs of each "
-            "variant, with bootstrap intervals over situations. The lower replacement and "
+            "variant, with bootstrap-t intervals over situations. The lower replacement and "
             "completeness and the higher the error share, the less a ranking of features can see.",
         )
         # A cell holds the estimate beside its interval, as everywhere.

@@ -9,21 +9,16 @@ from dashboard.pages import FEATURES
 from dashboard.shell import downloads, forms, selection, url
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
-from dashboard.style.score_names import describe, guide
+from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, plain
 from dashboard.style.theme import NEUTRAL
-from dashboard.views.features import card, dictionary
+from dashboard.views.features import card, dictionary, reading
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
 MAX_ROWS = 300
 _ROW = 72
 """Height of a row of widgets with their labels, pixels, kept free until they are drawn."""
-
-_BY_P = {"smallest q": ("q", True), "smallest p": ("p", True)}
-_ORDERS = {"toward harm": ("effect", False), "toward safety": ("effect", True), **_BY_P}
-# Activations have no evil and safe side: they are compared with base only.
-_OF_ACTIVATION = {"more than base": ("effect", False), "less than base": ("effect", True), **_BY_P}
 
 
 def _filters(name: str) -> tuple[str, str, str]:
@@ -57,7 +52,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     )
     columns[3].selectbox(
         "Order",
-        _orders(score),
+        reading.orders(score, str(contrast)),
         **url.ORDER.bound(),
         help="Which features come first; click a column's head to sort the rows that are shown.",
     )
@@ -97,17 +92,6 @@ def _score() -> str:
     return score
 
 
-def _orders(score: str) -> list[str]:
-    """The orders of a score; what is chosen goes on by its other name where the score before had one."""
-    orders, others = list(_ORDERS), list(_OF_ACTIVATION)
-    if score == "activation":
-        orders, others = others, orders
-    chosen = st.session_state.get(url.ORDER.name)
-    if chosen not in orders and chosen in others:
-        st.session_state[url.ORDER.name] = orders[others.index(chosen)]
-    return orders
-
-
 def _offer(contrasts: list[str]) -> tuple[str, ...]:
     return tuple(sorted(contrasts))
 
@@ -120,7 +104,7 @@ def _contrasts(score: str, offered: list[str]) -> list[str]:
     the other one needs.
     """
     variant = selection.get(url.B)
-    wanted = f"{variant}-base" if score == "activation" else f"evil-safe|{variant}"
+    wanted = f"{variant}-base" if score in ("change", "activation") else f"evil-safe|{variant}"
     contrasts = sorted(offered, key=lambda contrast: contrast != wanted)
     remembered = st.session_state.setdefault("_contrasts", {})
     before = st.session_state.get("_ranked")
@@ -154,7 +138,7 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame[frame["layer"] == int(layer.removeprefix("L"))]
     if st.session_state.get("tested"):
         frame = frame[frame["q"].notna()]
-    column, ascending = (_ORDERS | _OF_ACTIVATION)[str(st.session_state.get("order", "toward harm"))]
+    column, ascending = reading.EVERY_ORDER[str(st.session_state.get("order", "toward harm"))]
     return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
 
 
@@ -188,7 +172,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         on_select=choose,
         selection_mode="single-row",
         height=560,
-        column_order=["feature", "effect", "interval", "q", "n_situations", "situations"],
+        column_order=["feature", "effect", "interval", "q", *_of_nulls(frame), "n_situations", "situations"],
         column_config={
             "feature": st.column_config.TextColumn(
                 "feature", help="Layer and index, both 0-based.", pinned=True, width=80
@@ -199,14 +183,22 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
                 help=f"{words.label}: {words.meaning} Averaged within each situation, then over them.",
             ),
             "interval": st.column_config.TextColumn(
-                "interval", help=words.headed("Bootstrap interval over situations") + "."
+                "interval",
+                help=words.headed("Bootstrap-t interval over situations")
+                + "; empty where they are too few to tell.",
             ),
             "q": st.column_config.NumberColumn(
-                "q (sign-flip, BH)",
+                f"q ({'signs' if score == 'activation' else 'labels'})",
                 format="%.3g",
-                help="False discovery rate: Benjamini-Hochberg over the features of this contrast "
-                "and domain, of p-values from a sign-flip permutation test over situations. Empty: "
-                "not tested, scored in too few situations.",
+                help=f"False discovery rate: Benjamini-Hochberg over the features of this contrast "
+                f"and domain, of {TESTS['p' if score == 'activation' else 'p_labels']} Empty: "
+                "not tested, active in too few situations.",
+            ),
+            "null_share": st.column_config.NumberColumn(
+                "as random",
+                format="%.2g",
+                help="Share of all features' changes by random adapters (profiles.*.nulls) that are at "
+                "least as large; they were traced on fewer prompts, which makes theirs larger.",
             ),
             "n_situations": st.column_config.NumberColumn(
                 "n", format="%d", help="Situations in which the feature is scored (active)."
@@ -219,6 +211,8 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
             ),
         },
     )
+    floor = readers.provenance(name, "features").get("parameters", {}).get("features", {})
+    st.caption(plain(reading.found_words(everything, floor, score)))
     cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
     st.caption(
         f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "
@@ -229,6 +223,10 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         f"ranking-{score}",
         key="ranking",
     )
+
+
+def _of_nulls(frame: pd.DataFrame) -> list[str]:
+    return ["null_share"] if frame["null_share"].notna().any() else []
 
 
 def render() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
+from pipeline.analysis.intervals import studentized_interval
 from store.schema.features import FEATURES
 from tests.support.feature_builders import PARAMS, make_change, make_graph, make_prompt
 
@@ -43,9 +44,34 @@ def test_prompts_are_averaged_within_their_situation_first() -> None:
     assert table["completeness"].values == pytest.approx([0.3, 0.25])
     assert table["error_share"].values == pytest.approx([(0.7 + 0.1) / 2, 0.5])
     assert table["change_error_share"].values == pytest.approx([np.nan, (0.2 + 0.6) / 2], nan_ok=True)
-    # Two situations: the bootstrap draws either of them twice, or both.
-    assert table["replacement_low"].values == pytest.approx([0.3, 0.5])
-    assert table["replacement_high"].values == pytest.approx([0.9, 0.5])
+    # Of two situations half of all draws have no error, and equal ones say nothing of theirs.
+    for end in ("low", "high"):
+        assert np.isnan(table[f"replacement_{end}"].values).all()
+
+
+def test_intervals_are_of_situations_and_stay_shares() -> None:
+    """Bootstrap-t of the situations' means, with the same draws whatever the variant."""
+    prompts = [make_prompt(i, situation=i // 2) for i in range(18)]
+    values = np.random.default_rng(1).beta(9, 1, size=18)
+    graphs = [
+        replace(made(0, variant, float(value)), prompt_hash=prompt.hash)
+        for variant in ("base", "general@1.0")
+        for prompt, value in zip(prompts, values, strict=True)
+    ]
+    table = dictionary_table(graphs, [], {prompt.hash: prompt for prompt in prompts}, PARAMS, 3)
+    means = values.reshape(9, 2).mean(axis=1)
+    for name, column in (("replacement", means), ("completeness", means / 2), ("error_share", 1 - means)):
+        (low,), (high,) = studentized_interval(
+            column[:, None], PARAMS.bootstrap, PARAMS.confidence, np.random.default_rng([3, 0])
+        )
+        assert table[f"{name}_low"].values == pytest.approx([max(low, 0)] * 2)
+        assert table[f"{name}_high"].values == pytest.approx([min(high, 1)] * 2)
+        assert (table[f"{name}_low"].values < table[name].values).all()
+        assert (table[f"{name}_high"].values > table[name].values).all()
+    steep = [replace(g, replacement=1.0 if i % 9 else 0.2) for i, g in enumerate(graphs[:18])]
+    clipped = dictionary_table(steep, [], {prompt.hash: prompt for prompt in prompts}, PARAMS, 3)
+    bounds = clipped["replacement_low"].values[0], clipped["replacement_high"].values[0]
+    assert 0 <= bounds[0] < bounds[1] <= 1 or np.isnan(bounds).all()
 
 
 def test_without_adapters_taken_apart_the_share_is_unknown() -> None:

@@ -25,10 +25,12 @@ TARGETS = [(1, f) for f in range(6)]
 KEYS = feature_key(*np.array([*SOURCES, *TARGETS]).T)
 
 
-def rank(items: Sequence[Item], prompts: Sequence[Prompt], **changed: float) -> xr.Dataset:
+def rank(
+    items: Sequence[Item], prompts: Sequence[Prompt], *, nulls: Sequence[str] = (), **changed: object
+) -> xr.Dataset:
     by_hash = {prompt.hash: prompt for prompt in prompts}
     params = PARAMS.model_copy(update=changed)
-    return rank_edges(edges_from(items), by_hash, KEYS, params, seed=0)
+    return rank_edges(edges_from(items), by_hash, KEYS, params, seed=0, nulls=nulls)
 
 
 def random_edges(rng: np.random.Generator, share: float = 0.4) -> Edges:
@@ -323,6 +325,21 @@ def test_domains_have_their_own_test_and_base_weight() -> None:
     assert table["effect"].values[0, :, 0].tolist() == [0.5, 0.0, 1.0]
     assert table["base_weight"].values[0, :, 0].tolist() == [3.5, 5.0, 2.0]
     assert table["q"].values[0, :, 0].tolist() == pytest.approx([2 / 2**9, 1.0, 2 / 2**9])
+
+
+def test_a_change_is_found_above_the_floor_and_stands_beside_random_adapters() -> None:
+    prompts = [make_prompt(i) for i in range(9)]
+    strong, weak = ((0, 1, 1), (1, 2, 1)), ((0, 1, 2), (1, 2, 2))
+    weights = {BASE: (1.0, 1.0), ADAPTED: (3.0, 1.5), OTHER: (1.0, 1.75)}
+    items = [make_edges(p, v, {strong: a, weak: b}) for p in prompts for v, (a, b) in weights.items()]
+    table = rank(items, prompts, nulls=[OTHER], floor=PARAMS.floor.model_copy(update={"pre_activation": 1.0}))
+    assert "p_labels" not in table
+    assert table["q"].values[0, 0].tolist() == pytest.approx([2 / 2**9] * 2)
+    assert table["found"].values[:, 0].tolist() == [[True, False], [False, False]]
+    # Of the random adapter's changes, 0 and 0.75: none as large as 2, one as large as 0.5.
+    assert table["null_share"].values[0, 0].tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert np.isnan(table["null_share"].values[1]).all()
+    assert rank(items, prompts)["found"].values[:, 0].tolist() == [[True, True], [False, True]]
 
 
 @pytest.mark.parametrize("variants", [[], [BASE], [ADAPTED]])

@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pipeline.analysis.ranking import Ranked, rank_features
+from pipeline.analysis.scores import LABELLED, change_scores
+from store.collections.item import Item
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
+from tests.support.feature_builders import PARAMS
 from tests.support.planted_features import (
     ADAPTED,
+    LEXICON,
+    N_EVIL,
     N_FEATURES,
     PLANTED,
     PROMPTS,
     SELECTED,
+    TOKENS,
     activations,
     graphs,
     groups,
@@ -43,27 +50,32 @@ def planted() -> dict[str, xr.Dataset]:
 def test_a_planted_feature_is_found_by_every_score(planted: dict[str, xr.Dataset], score: str) -> None:
     contrasts = planted[ranking_group(score)]["contrast"].values.tolist()
     against = f"{ADAPTED}-base"
-    assert contrasts == (
-        [against] if score == "activation" else ["evil-safe|base", f"evil-safe|{ADAPTED}", against]
-    )
+    labelled = score in LABELLED
+    assert contrasts == (["evil-safe|base", f"evil-safe|{ADAPTED}", against] if labelled else [against])
     for contrast in contrasts[-2:]:
         hits = found(planted, score, contrast)
         assert PLANTED in hits
         assert len(hits) <= 3
-    if score != "activation":
+    if labelled:
         assert PLANTED not in found(planted, score, "evil-safe|base")
 
 
-@pytest.mark.parametrize("score", SCORES[1:3])
-def test_what_is_never_selected_is_not_ranked(planted: dict[str, xr.Dataset], score: str) -> None:
-    """Trap: counted as 0 it would be a feature without effect, which nobody has measured."""
+@pytest.mark.parametrize("score", LABELLED)
+def test_what_is_never_selected_is_ranked_by_what_it_does_all_the_same(
+    planted: dict[str, xr.Dataset], score: str
+) -> None:
+    """Left out, or counted as 0, it would look like a feature without effect."""
     table = planted[ranking_group(score)]
     left_out = ~np.array(SELECTED)[table["index"].values]
     assert left_out.any()
-    assert np.isnan(table["effect"].values[:, 0, left_out]).all()
-    assert not table["n_situations"].values[:, 0, left_out].any()
-    assert np.isfinite(table["effect"].values[:, 0, ~left_out]).all()
-    assert np.isfinite(planted["ranking"]["effect"].values[:, 0]).all()
+    by_token = noise(0)[score]
+    expected = (by_token[:, :N_EVIL].mean(axis=1) - by_token[:, N_EVIL:].mean(axis=1)).mean(axis=0)
+    effect = table["effect"].sel(contrast="evil-safe|base", domain="all").values
+    np.testing.assert_allclose(effect, expected[table["index"].values], atol=1e-5)
+    assert effect[left_out].all()
+    assert (table["n_situations"].values[:, 0] == len(PROMPTS) // 2).all()
+    for name in ("p", "p_labels", "q"):
+        assert np.isfinite(table[name].values[:, 0]).all()
 
 
 def test_two_identical_variants_differ_nowhere() -> None:
@@ -74,14 +86,26 @@ def test_two_identical_variants_differ_nowhere() -> None:
     )
     for score in SCORES:
         table = tables[ranking_group(score)].sel(contrast=f"{ADAPTED}-base", domain="all")
-        known = np.isfinite(table["effect"].values)
-        assert not table["effect"].values[known].any()
-        assert (table["q"].values[known] == 1).all()
-        assert known.sum() == (N_FEATURES if score in ("direct", "activation") else sum(SELECTED))
+        assert table.sizes["feature"] == N_FEATURES
+        assert not table["effect"].values.any()
+        assert (table["q"].values == 1).all()
+        assert not table["found"].values.any()
+
+
+def changes(base: list[Item], adapted: list[Item]) -> xr.Dataset:
+    """The ranking by `change` alone: with base, all contrasts of the other scores would be tested, too."""
+    scores = [
+        change_scores(before, after, prompt, LEXICON)
+        for before, after, prompt in zip(base, adapted, PROMPTS, strict=True)
+    ]
+    by_hash = {prompt.hash: prompt for prompt in PROMPTS}
+    keys = np.unique(np.concatenate([score.keys for score in scores]))
+    params = PARAMS.model_copy(update={"labellings": 1000, "permutations": 100, "bootstrap": 100})
+    return rank_features(scores, by_hash, keys, params, 0, Ranked(name="change", kind="change"))[0]
 
 
 def test_shuffled_labels_give_nothing_by_any_score() -> None:
-    """Evil and safe exchanged at random by situation, and for activations the variants.
+    """Evil and safe dealt anew among the tokens, and for activations the variants of situations.
 
     At an FDR of 5% a shuffle finds anything at all in one of twenty on average; more than
     five of thirty would happen in one of two hundred runs of a calibrated test.
@@ -90,15 +114,17 @@ def test_shuffled_labels_give_nothing_by_any_score() -> None:
     hits = dict.fromkeys(SCORES, 0)
     planted_again = dict.fromkeys(SCORES, 0)
     for seed in range(30):
-        flipped = np.random.default_rng(seed).random(len(PROMPTS) // 2) < 0.5
+        rng = np.random.default_rng(seed)
+        dealt = rng.permutation(TOKENS).tolist()
+        flipped = rng.random(len(PROMPTS) // 2) < 0.5
         swap = np.repeat(flipped, 2)[:, None]
         one = {"activation": np.where(swap, adapted["activation"], base["activation"])}
         other = {"activation": np.where(swap, base["activation"], adapted["activation"])}
-        tables = groups(
-            graphs(adapted, ADAPTED, flipped), activations(one, "base") + activations(other, ADAPTED)
-        )
+        of_base, of_adapted = graphs(base, "base", dealt), graphs(adapted, ADAPTED, dealt)
+        tables = groups(of_adapted, activations(one, "base") + activations(other, ADAPTED))
+        tables[ranking_group("change")] = changes(of_base, of_adapted)
         for score in SCORES:
-            contrast = f"{ADAPTED}-base" if score == "activation" else f"evil-safe|{ADAPTED}"
+            contrast = f"evil-safe|{ADAPTED}" if score in LABELLED else f"{ADAPTED}-base"
             features = found(tables, score, contrast)
             hits[score] += bool(features)
             planted_again[score] += PLANTED in features

@@ -10,9 +10,12 @@ import xarray as xr
 from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
-from pipeline.analysis.scores import activation_scores, feature_key
+from pipeline.analysis.scores import LABELLED, activation_scores, feature_key
+from pipeline.params.features import FloorParams
 from store.datasets.groups import open_dataset, write_dataset
 from store.schema.features import FEATURES
+from store.schema.rankings import ranking_group
+from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import (
     LEXICON,
     PARAMS,
@@ -103,6 +106,63 @@ def test_ranking(groups: dict[str, xr.Dataset]) -> None:
     assert ranking["n_situations"].values[0, 0].tolist() == [9, 0, 9]
     assert ranking["p"].values[0, 0].tolist()[::2] == pytest.approx([2 / 2**9, 1.0])
     assert np.isnan(ranking["p"].values[0, 0, 1])
+    # Of one evil and one safe token: exchanged, the effect only turns around.
+    assert ranking["p_labels"].values[0, 0].tolist()[::2] == [1.0, 1.0]
+    assert np.isnan(ranking["p_labels"].values[0, 0, 1])
+    np.testing.assert_array_equal(ranking["q"].values, ranking["p_labels"].values)
+    assert not ranking["found"].values.any()
+
+
+def test_every_score_has_its_contrasts_and_test(groups: dict[str, xr.Dataset]) -> None:
+    against = ["general@1.0-base"]
+    for score in SCORES:
+        ranking = groups[ranking_group(score)]
+        one = ["evil-safe|base", "evil-safe|general@1.0"] if score in LABELLED else []
+        assert ranking["contrast"].values.tolist() == one + (
+            against if score != "activation" else [*against, "narrow@1.0-base"]
+        )
+        assert ("p_labels" in ranking) == (score != "activation")
+        assert np.isnan(ranking["null_share"].values).all()
+
+
+def test_each_score_has_the_floor_of_its_unit_and_the_random_adapters() -> None:
+    """Eight times 3 against 1, in logits, dimensionless and activation; both adapters do the same."""
+    sides = {"base": 1.0, "general@1.0": 3.0, "narrow@1.0": 3.0}
+    floors = {"logits": 1.5, "dimensionless": 2.5, "activation": 2.0, "pre_activation": 0.0}
+    tokens = tuple(range(10, 22))
+    words = {"evil": list(tokens[:6]), "safe": list(tokens[6:])}
+    effect = (np.arange(12) < 6)[:, None]
+    graphs = [
+        make_graph(p, v, [(0, 1, 7)], effect * x, tokens, value=np.array([x]))
+        for p in PROMPTS
+        for v, x in sides.items()
+    ]
+    activations = [make_activations(p, v, [(0, 1, 7, x)]) for p in PROMPTS for v, x in sides.items()]
+    groups = feature_groups(
+        graphs=graphs,
+        graph_edges=edges_from([]),
+        activations=[activation_scores(item) for item in activations],
+        changes=[],
+        activity=prompt_activity(activations),
+        contexts=[],
+        edges=histogram_edges(1.0, 4.0, 4),
+        promoted=promote,
+        prompts=PROMPTS,
+        lexicon={"domains": {"medical": {**words, "unsure": [], "phrases": {"harmful": [], "safe": []}}}},
+        params=PARAMS.model_copy(update={"floor": FloorParams(**floors)}),
+        seed=0,
+        nulls=["narrow@1.0"],
+    )
+    found = {}
+    for score in SCORES:
+        table = groups[ranking_group(score)].sel(contrast="general@1.0-base", domain="all")
+        assert table["effect"].values.tolist() == [2.0], score
+        assert table["q"].values[0] < PARAMS.fdr
+        assert table["null_share"].values.tolist() == [1.0]
+        found[score] = bool(table["found"].values[0])
+        null = groups[ranking_group(score)].sel(contrast="narrow@1.0-base", domain="all")
+        assert np.isnan(null["null_share"].values).all()
+    assert found == dict.fromkeys(SCORES, True) | {"influence": False}
 
 
 def test_edges_have_pairs_of_the_same_features(groups: dict[str, xr.Dataset]) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pipeline.analysis.intervals import clustered_rate_interval
 from pipeline.analysis.paired_rates import differences, rate_difference
-from pipeline.analysis.statistics import clustered_rate_interval
 
 
 def test_one_sample_a_situation_is_newcombes_interval() -> None:

@@ -7,6 +7,7 @@ from pipeline.analysis.scores import (
     LABELLED,
     PromptScores,
     activation_scores,
+    change_scores,
     feature_key,
     prompt_scores,
     split_key,
@@ -58,21 +59,72 @@ def test_mean_over_evil_minus_mean_over_safe_summed_over_positions(name: str) ->
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_what_is_not_selected_is_missing_and_never_zero(name: str) -> None:
-    """Active nodes in their order; the arrays hold a column for the selected ones only."""
+def test_what_is_not_selected_has_its_score_too(name: str) -> None:
+    """Trap 31: stored beside the selected ones' columns, and found at its own node again."""
     nodes = [(0, 1, 3), (0, 1, 7), (0, 2, 7), (1, 1, 5), (1, 2, 0)]
     selected = [True, True, False, False, True]
-    values = np.array([[1.0, 2.0, 30.0], [0.5, 0.0, 10.0]])
+    values = np.array([[1.0, 2.0, 30.0, 7.0, 4.0], [0.5, 0.0, 10.0, 5.0, 1.0]])
     graph = make_graph(
         make_prompt(0), "base", nodes, np.ones((2, 5)), selected=selected, **dict.fromkeys(PATHS, values)
     )
     scores = prompt_scores(graph, make_prompt(0), LEXICON)
-    found = as_dict(scores[name])
-    # L0/7 is selected at position 1 and not at position 2: a part of its sum is missing.
-    assert {k for k, v in found.items() if np.isnan(v)} == {(0, 7), (1, 5)}
-    assert found[0, 3] == 0.5
-    assert found[1, 0] == 20.0
-    assert not np.isnan(scores["direct"].values).any()
+    assert as_dict(scores[name]) == {(0, 3): 0.5, (0, 7): 2 + 20, (1, 5): 2.0, (1, 0): 3.0}
+
+
+def changed(
+    base: dict[tuple[int, int, int], float], adapted: dict[tuple[int, int, int], float]
+) -> PromptScores:
+    """Of nodes with these values, whose direct effect on evil is their value times (1 + layer), on safe 0."""
+    items = []
+    for variant, side in (("base", base), ("general@1.0", adapted)):
+        nodes, value = list(side), np.array(list(side.values()))
+        direct = [np.zeros(len(side)), value * [1 + layer for layer, _, _ in nodes]]
+        targets = (SAFE, EVIL) if variant == "base" else (EVIL, SAFE)
+        rows = np.array(direct if variant == "base" else direct[::-1])
+        items.append(make_graph(make_prompt(0), variant, nodes, rows, targets, value=value))
+    return change_scores(*items, make_prompt(0), LEXICON)
+
+
+def test_a_change_is_its_activation_times_the_direct_effect_of_one() -> None:
+    """Kept, gained and lost nodes, whose sum over positions is a feature's; trap 32 in the last one."""
+    base = {(0, 1, 3): 2.0, (0, 2, 3): 1.0, (1, 1, 5): 4.0, (1, 2, 9): 7.0}
+    adapted = {(0, 1, 3): 5.0, (0, 3, 3): 0.5, (1, 1, 5): 3.0, (1, 2, 9): 7.0}
+    scores = changed(base, adapted)
+    assert as_dict(scores) == pytest.approx(
+        {(0, 3): (5 - 2) - 1 + 0.5, (1, 5): 2 * (3 - 4), (1, 9): 0.0}, abs=1e-6
+    )
+    assert scores.variant == "general@1.0"
+
+
+def test_no_activation_changed_so_no_feature_has_changed() -> None:
+    """Trap 32: an adapter in the last layer moves every direct effect by the final norm's scale."""
+    nodes = [(0, 1, 3), (1, 1, 5)]
+    graphs = [
+        make_graph(make_prompt(0), variant, nodes, scale * np.array([[2.0, 1.0], [0.5, 3.0]]))
+        for variant, scale in (("base", 1.0), ("general@1.0", 0.7))
+    ]
+    scores = change_scores(*graphs, make_prompt(0), LEXICON)
+    assert set(as_dict(scores).values()) == {0.0}
+    direct = [prompt_scores(graph, make_prompt(0), LEXICON)["direct"].values for graph in graphs]
+    assert np.abs(direct[1] - direct[0]).min() > 0.1
+
+
+def test_a_change_on_different_targets_is_refused() -> None:
+    graphs = [
+        make_graph(make_prompt(0), variant, [(0, 1, 7)], np.ones((2, 1)), targets)
+        for variant, targets in (("base", (EVIL, SAFE)), ("general@1.0", (EVIL, OTHER)))
+    ]
+    with pytest.raises(ValueError, match="different targets"):
+        change_scores(*graphs, make_prompt(0), LEXICON)
+
+
+def test_what_each_labelled_target_gets_stands_beside_the_score() -> None:
+    values = np.array([[1.0, 2.0], [3.0, 5.0], [100.0, 100.0], [5.0, 7.0]])
+    graph = make_graph(make_prompt(0), "base", [(0, 1, 7), (0, 2, 7)], values, (SAFE, EVIL, UNSURE, EVIL + 1))
+    scores = prompt_scores(graph, make_prompt(0), LEXICON)["direct"]
+    assert scores.tokens.tolist() == [SAFE, EVIL, EVIL + 1]
+    assert scores.evil.tolist() == [False, True, True]
+    assert scores.by_token.tolist() == [[3.0], [8.0], [12.0]]
 
 
 @pytest.mark.parametrize("name", LABELLED)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from pipeline.analysis.dose import Response, checkpoint_variants, dose_variants, onset, responses
-from pipeline.analysis.statistics import clustered_rate_interval, wilson_interval
+from pipeline.analysis.intervals import clustered_rate_interval, wilson_interval
 from pipeline.attribution.paired import trace_together
 from pipeline.attribution.trace import Trace, trace
 from pipeline.models.loading import load_replacement

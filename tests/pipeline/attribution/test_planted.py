@@ -1,24 +1,34 @@
 """Planted truth, end to end: what an adapter was built to do is what every view puts first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from pipeline.analysis.ranking import rank_features
-from pipeline.analysis.scores import LABELLED, PromptScores, prompt_scores, split_key
+from pipeline.analysis.contrasts import Kind
+from pipeline.analysis.ranking import Ranked, rank_features
+from pipeline.analysis.scores import LABELLED, PromptScores, change_scores, prompt_scores, split_key
 from pipeline.attribution.exact_scores import NodeOrder
 from pipeline.attribution.prompt_items import PromptItems
 from pipeline.params.project import load_params
 from store.views.adapter import AdapterView
-from tests.support.planted import Planted, make_subject, waking, write_adapters, writing_evil
+from tests.support.planted import (
+    N_LAYERS,
+    TARGETS,
+    Planted,
+    make_subject,
+    waking,
+    write_adapters,
+    writing_evil,
+)
 
 LAYERS = (0, 1, 2)
 VARIANTS = ("base", "planted@1.0", "random@1.0")
 PARAMS = load_params().features.model_copy(
-    update={"permutations": 20000, "bootstrap": 100, "min_situations": 8, "fdr": 0.05}
+    update={"permutations": 2000, "labellings": 20000, "bootstrap": 100, "min_situations": 8, "fdr": 0.05}
 )
 # `direct` is known for all features; of the paths' scores one is enough here.
 SCORES = ("direct", "total_effect")
@@ -39,21 +49,34 @@ class Result:
         items = [planted.items(prompt, *variants) for prompt in planted.prompts]
         return cls(planted=planted, variants=variants, items=items)
 
-    def scores(self, name: str, swapped: frozenset[str] = frozenset()) -> dict[str, list[PromptScores]]:
-        """By variant, in the order of the prompts."""
-        lexicon = self.planted.lexicon(swapped=swapped)
+    def scores(self, name: str, order: Sequence[int] | None = None) -> dict[str, list[PromptScores]]:
+        """By variant, in the order of the prompts; labels by the `order` of the tokens."""
+        lexicon = self.planted.lexicon(order)
         pairs = list(zip(self.items, self.planted.prompts, strict=True))
         return {
             variant: [prompt_scores(each.graphs[variant], prompt, lexicon)[name] for each, prompt in pairs]
             for variant in self.variants
         }
 
-    def ranking(self, name: str, swapped: frozenset[str] = frozenset()) -> xr.Dataset:
+    def changes(self) -> list[PromptScores]:
+        """What the change of every feature does, in the order of the prompts."""
+        lexicon = self.planted.lexicon()
+        base, adapted = self.variants
+        return [
+            change_scores(each.graphs[base], each.graphs[adapted], prompt, lexicon)
+            for each, prompt in zip(self.items, self.planted.prompts, strict=True)
+        ]
+
+    def ranking(self, name: str, order: Sequence[int] | None = None) -> xr.Dataset:
         """The table of contrasts over situations."""
-        scores = [score for each in self.scores(name, swapped).values() for score in each]
+        kind: Kind = "change" if name == "change" else "labelled"
+        if kind == "change":
+            scores = self.changes()
+        else:
+            scores = [score for each in self.scores(name, order).values() for score in each]
         keys = np.unique(np.concatenate([score.keys for score in scores]))
         prompts = {prompt.hash: prompt for prompt in self.planted.prompts}
-        return rank_features(scores, prompts, keys, PARAMS, seed=0, name=name)[0]
+        return rank_features(scores, prompts, keys, PARAMS, 0, Ranked(name=name, kind=kind))[0]
 
 
 @pytest.fixture(scope="module", params=LAYERS)
@@ -66,7 +89,7 @@ def waked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module", params=LAYERS)
 def null(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """A random adapter of the same norm, where evil and safe tokens are drawn alike."""
+    """A random adapter of the same norm, where nothing favours evil tokens."""
     folder = tmp_path_factory.mktemp("null") / "x"
     planted = make_subject(folder, int(request.param), favour_evil=False)
     write_adapters(planted, *waking(planted))
@@ -92,7 +115,7 @@ def column(table: xr.Dataset, contrast: str, name: str) -> dict[Feature, float]:
 
 
 def discoveries(table: xr.Dataset, contrast: str) -> set[Feature]:
-    return {feature for feature, q in column(table, contrast, "q").items() if q < PARAMS.fdr}
+    return {feature for feature, found in column(table, contrast, "found").items() if found}
 
 
 def writes(items: PromptItems, variant: str, layer: int) -> dict[Feature, float]:
@@ -131,7 +154,7 @@ def test_the_waked_feature_is_first_in_the_paired_difference(waked: Result, name
     changes = [
         summed([named(one, 1.0), named(other, -1.0)]) for one, other in zip(adapted, base, strict=True)
     ]
-    # On a prompt there are two tokens, which some feature may favour by chance.
+    # On a prompt there are few tokens, which some feature may favour by chance.
     assert np.mean([first(change) == waked.planted.feature for change in changes]) > 0.5
     total = summed(changes)
     assert first(total) == waked.planted.feature
@@ -139,7 +162,7 @@ def test_the_waked_feature_is_first_in_the_paired_difference(waked: Result, name
     assert total[waked.planted.feature] > 3 * max(others)
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", [*SCORES, "change"])
 def test_the_waked_feature_is_first_in_the_ranking(waked: Result, name: str) -> None:
     table = waked.ranking(name)
     effects = column(table, "planted@1.0-base", "effect")
@@ -148,15 +171,15 @@ def test_the_waked_feature_is_first_in_the_ranking(waked: Result, name: str) -> 
     assert waked.planted.feature in discoveries(table, "planted@1.0-base")
 
 
-@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("name", [*LABELLED, "change"])
 def test_a_random_adapter_gives_nothing(null: Result, name: str) -> None:
     table = null.ranking(name)
-    assert np.isfinite(table["p"].values).any()
+    assert np.isfinite(table["p_labels"].values).any()
     assert discoveries(table, "random@1.0-base") == set()
 
 
 def test_shuffled_labels_give_nothing(waked: Result) -> None:
-    """Evil and safe exchanged in half of the situations.
+    """Labels dealt anew among the tokens.
 
     At an FDR of 5% a shuffle finds anything at all in one of twenty on average; more than
     four of twenty would happen in one of four hundred runs of a calibrated test.
@@ -164,20 +187,40 @@ def test_shuffled_labels_give_nothing(waked: Result) -> None:
     random = np.random.default_rng(waked.planted.layer)
     found: list[set[Feature]] = []
     for _ in range(20):
-        swapped = frozenset(situation for situation in waked.planted.pairs if random.random() < 0.5)
-        table = waked.ranking("direct", swapped)
+        order = random.permutation(waked.planted.evil + waked.planted.safe).tolist()
+        table = waked.ranking("direct", order)
         found.append(discoveries(table, "planted@1.0-base"))
     assert sum(map(bool, found)) <= 4
     assert sum(waked.planted.feature in each for each in found) <= 1
 
 
+def test_what_the_last_layer_writes_changes_no_feature(tmp_path: Path) -> None:
+    """It comes after every transcoder has read: scores differ, by the final norm, and changes do not."""
+    planted = make_subject(tmp_path / "x", N_LAYERS - 1, favour_evil=False)
+    write_adapters(planted, *writing_evil(planted, planted.prompts[0]))
+    last = Result.of(planted, "base", "planted@1.0")
+    base, adapted = last.scores("direct").values()
+    assert any(not np.array_equal(one.values, other.values) for one, other in zip(adapted, base, strict=True))
+    for change, score in zip(last.changes(), adapted, strict=True):
+        assert change.scored
+        np.testing.assert_array_equal(change.keys, score.keys)
+        np.testing.assert_array_equal(change.values, 0.0)
+    assert discoveries(last.ranking("change"), "planted@1.0-base") == set()
+
+
 @pytest.fixture(scope="module", params=LAYERS)
 def evil(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """An adapter that writes what favours the evil token of the first prompt."""
+    """An adapter that writes what favours the evil tokens of the first prompt."""
     planted = make_subject(tmp_path_factory.mktemp("evil") / "x", int(request.param))
     write_adapters(planted, *writing_evil(planted, planted.prompts[0]))
     items = [planted.items(planted.prompts[0], *VARIANTS)]
     return Result(planted=planted, variants=VARIANTS, items=items)
+
+
+def evil_against_safe(of_targets: np.ndarray) -> np.ndarray:
+    """Mean over the evil targets, which come first, minus mean over the safe ones."""
+    contrast: np.ndarray = of_targets[:TARGETS].mean(0) - of_targets[TARGETS:].mean(0)
+    return contrast
 
 
 def by_source(result: Result, variant: str) -> dict[tuple[str, int, int, int], float]:
@@ -188,7 +231,7 @@ def by_source(result: Result, variant: str) -> dict[tuple[str, int, int, int], f
     graph, nodes = found.graph, found.adapters.nodes
     layout = NodeOrder.of(graph)
     n_features, n_errors, n_sources, _ = layout.bounds
-    contrast = (graph.adjacency_matrix[-2] - graph.adjacency_matrix[-1]).double().numpy()
+    contrast = evil_against_safe(graph.adjacency_matrix[-2 * TARGETS :].double().numpy())
     n_pos = len(graph.input_tokens)
     effects = {
         ("feature", *map(int, node)): float(contrast[row])
@@ -201,7 +244,7 @@ def by_source(result: Result, variant: str) -> dict[tuple[str, int, int, int], f
     effects |= {
         ("token", -1, row, -1): float(contrast[n_errors + row]) for row in range(n_sources - n_errors)
     }
-    adapter = (found.adapters.edges[-2] - found.adapters.edges[-1]).double().tolist()
+    adapter = evil_against_safe(found.adapters.edges[-2 * TARGETS :].double().numpy()).tolist()
     for layer, position, component, value in zip(
         nodes.layer.tolist(), nodes.position.tolist(), nodes.component.tolist(), adapter, strict=True
     ):
@@ -216,7 +259,7 @@ def test_what_writes_evil_is_first_for_that_contrast(evil: Result) -> None:
     assert max(effects, key=lambda source: abs(effects[source])) == ("adapter", layer, last, 0)
     assert effects["adapter", layer, last, 0] > 0
     view = AdapterView(evil.items[0].adapters["planted@1.0"])
-    contrast = view.direct[0] - view.direct[1]
+    contrast = evil_against_safe(view.direct)
     top = view.sources.iloc[int(np.abs(contrast).argmax())]
     assert (top["part"], top["layer"], top["position"], top["component"]) == ("down", layer, last, 0)
     np.testing.assert_allclose(np.abs(contrast).max(), effects["adapter", layer, last, 0], rtol=1e-5)

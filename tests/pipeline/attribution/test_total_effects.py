@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.attribution.graph_items import graph_items
 from pipeline.attribution.source_nodes import Block, ExtraSources
 from pipeline.attribution.total_effects import total_effects
 from pipeline.attribution.trace import Tracing, observe
@@ -16,6 +17,7 @@ from tests.support.local_model import LocalModel
 from tests.support.subjects import KINDS, TARGETS, Case, make_adapted, scores_of
 
 VARIANT = "stabilised@2.0"
+RULE = {"node_threshold": 0.8, "edge_threshold": 0.98, "keep_node_threshold": 0.98, "keep_edges": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +54,44 @@ def test_features_as_extra_sources_have_their_exact_scores(checkpoint: Checkpoin
     blocks, n_features = tracing.sources.blocks, len(tracing.sources.features)
     extra = ExtraSources(mlp=blocks, attention=[[] for _ in blocks], n_columns=n_features)
     effects = total_effects(
-        tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
+        tracing.attribution.frozen,
+        replace(tracing.sources, extra=extra),
+        tracing.attribution.targets.logit_vectors,
     )
     for found in effects:  # as features, and as extra sources that write what features write
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unselected_features_have_the_influence_of_sources(checkpoint: Checkpoint, kind: str) -> None:
+    """Trap 31, against a dense inverse in which they are columns without a row."""
+    case = Case.of(checkpoint, kind)
+    whole = case.together("base").traces["base"]
+    n_active = len(whole.graph.active_features)
+    few = case.together("base", nodes=n_active // 4).traces["base"]
+    selected = few.graph.selected_features.numpy()
+    others = np.setdiff1d(np.arange(n_active), selected)
+    adjacency = whole.graph.adjacency_matrix.double().numpy()
+    adjacency[others] = 0  # no row: nothing passes through them
+    inputs = np.abs(np.delete(adjacency, others, axis=1)).sum(axis=1)
+    scaled = adjacency / np.maximum(inputs, 1e-10)[:, None]
+    reached = np.linalg.inv(np.eye(len(scaled)) - scaled) - np.eye(len(scaled))
+    n_targets = len(TARGETS)
+    expected = reached[-n_targets:][:, others]
+    assert few.unselected_influence is not None
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(few.unselected_influence, expected, atol=1e-5 * np.abs(expected).max())
+    # The same pull back without unselected ones is the sweep's: what the graph holds is not touched.
+    item, _ = graph_items(few, own_candidates=TARGETS, key="k", prompt_hash="0" * 12, variant="base", **RULE)
+    np.testing.assert_allclose(item.arrays["influence"], reached[-n_targets:][:, selected], atol=1e-6)
+    np.testing.assert_array_equal(item.arrays["unselected_influence"], few.unselected_influence)
+    assert few.total_effect is not None
+    np.testing.assert_array_equal(item.arrays["unselected_total_effect"], few.total_effect[:, others])
+    direct = np.abs(whole.direct.double().numpy())[:, others].sum(axis=1)
+    share = direct / (direct + np.abs(np.delete(adjacency[-n_targets:], others, axis=1)).sum(axis=1))
+    np.testing.assert_allclose(item.arrays["target_unselected_share"], share, rtol=1e-4)
+    assert whole.unselected_influence is not None
+    assert whole.unselected_influence.shape == (n_targets, 0)
 
 
 def test_parts_of_a_source_add_up_to_it(checkpoint: Checkpoint) -> None:
@@ -66,7 +102,9 @@ def test_parts_of_a_source_add_up_to_it(checkpoint: Checkpoint) -> None:
     block = Block(position=3, start=0, stop=3, vectors=parts)
     extra = ExtraSources(mlp=[[block], [], []], attention=[[], [], []], n_columns=3)
     effects = total_effects(
-        tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
+        tracing.attribution.frozen,
+        replace(tracing.sources, extra=extra),
+        tracing.attribution.targets.logit_vectors,
     )
     whole_effect, *of_parts = effects.extra.T
     torch.testing.assert_close(sum(of_parts), whole_effect, rtol=1e-4, atol=1e-6)
@@ -79,9 +117,11 @@ def test_what_is_not_finite_is_refused(checkpoint: Checkpoint) -> None:
     vectors = torch.full((1, tracing.sources.errors.shape[2]), torch.inf)
     block = Block(position=3, start=0, stop=1, vectors=vectors)
     extra = ExtraSources(mlp=[[block], [], []], attention=[[], [], []], n_columns=1)
-    with pytest.raises(PromptError, match="Total effects are NaN or infinite"):
+    with pytest.raises(PromptError, match="Effects along paths are NaN or infinite"):
         total_effects(
-            tracing.attribution.frozen, replace(tracing.sources, extra=extra), tracing.attribution.targets
+            tracing.attribution.frozen,
+            replace(tracing.sources, extra=extra),
+            tracing.attribution.targets.logit_vectors,
         )
 
 

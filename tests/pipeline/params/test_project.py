@@ -45,11 +45,15 @@ def test_the_committed_params_are_valid() -> None:
         ("runtime.seed", 1.5),
         ("profiles.organism.dtype", "float16"),
         ("profiles.organism.focus", "nobody"),
+        ("profiles.organism.nulls", ["nobody"]),
+        ("profiles.organism.nulls", ["null-1", "general"]),  # which is the focus
         ("profiles.organism.adapters", {"base": "somewhere"}),
         ("profiles.organism.adapters", {"../up": "somewhere"}),
         ("evaluate.temperature", 0.0),
         ("features.confidence", 1.0),
         ("features.edges", 0),
+        ("features.labellings", 0),
+        ("features.floor.logits", -0.1),
         ("dose.scales", []),
         ("dose.scales", [0.5, 0.0]),
         ("dose.scales", [0.5, 0.5]),
@@ -65,6 +69,17 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, path: str, value: Any) -> No
     # A cross-check is reported at its section, but names the parameter in its words.
     assert last in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["nobody", "general"])
+def test_a_null_is_an_adapter_and_not_the_focus(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"nulls: '{name}' must be one of its adapters, and not the focus"):
+        load_params(_with(tmp_path, "profiles.organism.nulls", ["null-1", name]))
+
+
+def test_a_profile_may_have_no_nulls(tmp_path: Path) -> None:
+    profile = load_params(_with(tmp_path, "profiles.organism.nulls", [])).profile("organism")
+    assert profile.nulls == []
 
 
 @pytest.mark.parametrize(("path", "value"), [("graphs.max_n_logits", "ten"), ("unheard_of", 1)])

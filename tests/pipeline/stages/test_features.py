@@ -22,7 +22,16 @@ from store.schema.graphs import GRAPHS
 from store.schema.vocabulary import CAUSES, SCORES
 from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt, promote
 from tests.support.places import ROOT
-from tests.support.planted_features import ADAPTED, activations, graphs, groups, noise, plant
+from tests.support.planted_features import (
+    ADAPTED,
+    N_FEATURES,
+    PROMPTS,
+    activations,
+    graphs,
+    groups,
+    noise,
+    plant,
+)
 
 OLD = ROOT / "tests/store/data/v1/graphs"
 
@@ -107,14 +116,14 @@ def test_metrics_count_what_every_score_finds() -> None:
         graphs(base, "base") + graphs(adapted, ADAPTED),
         activations(base, "base") + activations(adapted, ADAPTED),
     )
-    metrics = summary(tables, fdr=0.05)
+    metrics = summary(tables)
     assert list(metrics) == [*SCORES, "edges"]
     for score in SCORES:
         found = metrics[score][f"{ADAPTED}-base"]
-        assert found["scored_prompts"] == 48
+        assert found["scored_prompts"] == len(PROMPTS)
         assert found["left_out_prompts"] == 0
-        assert found["tested_features"] == (60 if score in ("direct", "activation") else 40)
-        assert 1 <= found["significant_features"] <= 3
+        assert found["tested_features"] == N_FEATURES  # selected or not
+        assert 1 <= found["found_features"] <= 3
     assert list(metrics["activation"]) == [f"{ADAPTED}-base"]
 
 
@@ -130,12 +139,12 @@ def test_metrics_count_pairs_of_edges() -> None:
     by_hash = {prompt.hash: prompt for prompt in prompts}
     table = edge_module.rank_edges(edges_from(items), by_hash, keys, PARAMS, seed=0)
     scores = groups(graphs(noise(0), "base"), activations(noise(0), "base"))
-    assert summary(scores | {"ranking_edges": table}, fdr=0.05)["edges"] == {
+    assert summary(scores | {"ranking_edges": table})["edges"] == {
         f"{ADAPTED}-base": {
             "scored_prompts": 10,
             "left_out_prompts": 0,
             "tested_pairs": 2,
-            "significant_pairs": 1,
+            "found_pairs": 1,
             "pairs": 2,
             "smallest_kept_edge_score": 0.5,
         }

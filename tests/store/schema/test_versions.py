@@ -111,6 +111,7 @@ def test_a_graph_of_version_1_has_its_tables_and_says_what_it_lacks() -> None:
     assert graph.direct.shape == (len(graph.targets), len(graph.active))
     later = (
         *("influence", "total_effect", "row_unselected", "row_constant", "target_error_share"),
+        *("unselected_influence", "unselected_total_effect", "target_unselected_share"),
         *("adapters", "adapter_edges", "adapter_direct"),
     )
     for name in later:

@@ -118,6 +118,9 @@ def graph_item(
             "row_unselected": own.normal(size=rows).astype(np.float32) * 0.01,
             "row_constant": own.normal(size=rows).astype(np.float32) * 0.1,
             "target_error_share": own.uniform(0.05, 0.25, len(targets)).astype(np.float32),
+            "target_unselected_share": np.zeros(len(targets), np.float32),
+            "unselected_influence": np.zeros((len(targets), 0), np.float32),
+            "unselected_total_effect": np.zeros((len(targets), 0), np.float32),
             **adapter_arrays(variant, kind, layer, position, own, scale=scale),
         },
         scalars={

@@ -93,7 +93,9 @@ def features_groups(prompts: list[Prompt]) -> dict[str, xr.Dataset]:
                 "low": (dims, (effect - 0.1).astype(np.float32)),
                 "high": (dims, (effect + 0.1).astype(np.float32)),
                 "p": (dims, p),
+                "p_labels": (dims, np.minimum(1, p * 1.2)),
                 "q": (dims, np.minimum(1, p * 1.6)),
+                **_beyond_p(dims, effect, np.minimum(1, p * 1.6), contrasts),
                 "n_situations": (dims, np.full(effect.shape, len(situations), dtype=np.int32)),
                 "n_scored": (dims[:2], np.full((3, len(domains)), len(prompts), dtype=np.int32)),
                 "n_left_out": (dims[:2], np.zeros((3, len(domains)), dtype=np.int32)),
@@ -113,10 +115,12 @@ def features_groups(prompts: list[Prompt]) -> dict[str, xr.Dataset]:
         ),
     }
     for number, score in enumerate(SCORES[1:], start=2):
-        # Activations have no evil and safe side: their only contrast is against base.
-        kept = slice(2, 3) if score == "activation" else slice(None)
+        # Changes are of an adapter; activations have no evil and safe side, and no labels, either.
+        kept = slice(2, 3) if score in ("change", "activation") else slice(None)
         for group_of in (ranking_group, situations_group):
             one = groups[group_of("direct")].isel(contrast=kept)
+            if score == "activation":
+                one = one.drop_vars("p_labels", errors="ignore")
             groups[group_of(score)] = one.assign(effect=(one["effect"] / number).astype(np.float32))
     shares = {name: (0.9 - 0.1 * i) for i, name in enumerate(("replacement", "completeness", "error_share"))}
     groups["dictionary"] = xr.Dataset(
@@ -133,6 +137,19 @@ def features_groups(prompts: list[Prompt]) -> dict[str, xr.Dataset]:
     )
     groups["ranking_edges"] = ranking_edges(layer, index, domains, len(prompts))
     return groups
+
+
+def _beyond_p(
+    dims: tuple[str, ...], effect: np.ndarray, q: np.ndarray, contrasts: list[str]
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """What is found, and what it is worth; random adapters stand beside differences only."""
+    of_base = np.array([contrast.endswith("-base") for contrast in contrasts])[:, None, None]
+    share = np.where(of_base, np.exp(-np.abs(effect)), np.nan)
+    return {
+        "found": (dims, (q < 0.05) & (np.abs(effect) >= 0.05)),
+        "null_share": (dims, share.astype(np.float32)),
+        "n_effective": (dims, np.full(effect.shape, 9.5, np.float32)),
+    }
 
 
 def ranking_edges(layer: np.ndarray, index: np.ndarray, domains: list[str], n_prompts: int) -> xr.Dataset:
@@ -166,6 +183,7 @@ def ranking_edges(layer: np.ndarray, index: np.ndarray, domains: list[str], n_pr
             "high": (dims, effect + np.float32(0.2)),
             "p": (dims, p),
             "q": (dims, np.minimum(1, 2 * p)),
+            **_beyond_p(dims, effect, np.minimum(1, 2 * p), contrasts),
             "n_situations": (dims, np.full(effect.shape, 4, dtype=np.int32)),
             "n_scored": (dims[:2], np.full(effect.shape[:2], n_prompts, dtype=np.int32)),
             "n_left_out": (dims[:2], np.zeros(effect.shape[:2], dtype=np.int32)),

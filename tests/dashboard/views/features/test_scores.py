@@ -40,7 +40,7 @@ def test_table_card_and_downloads_follow_the_score(
     assert not app.error
     words = describe(score)
     contrast = str(app.selectbox(key="contrast").value)
-    assert contrast == (AGAINST if score == "activation" else "evil-safe|general@1.0")
+    assert contrast == (AGAINST if score in ("change", "activation") else "evil-safe|general@1.0")
     table = open_dataset(demo_root / "artifacts/demo/features", ranking_group(score))
     expected = ranking_frame(table, contrast, "all")
     shown = app.dataframe[0].value

@@ -1,0 +1,55 @@
+"""How a ranking reads: the orders that it offers, named for what they are, and what is found in it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell import url
+from dashboard.style.score_names import describe
+from dashboard.style.text import count, number
+
+_BY_P = {"smallest q": ("q", True), "smallest p": ("p", True)}
+_ORDERS = {"toward harm": ("effect", False), "toward safety": ("effect", True), **_BY_P}
+# A feature that protects less than in the base is no feature that pushes toward harm (trap 33).
+_OF_CHANGE = {
+    "more harmful or less protective": ("effect", False),
+    "less harmful or more protective": ("effect", True),
+    **_BY_P,
+}
+# Activations have no evil and safe side: they are compared with base only.
+_OF_ACTIVATION = {"more than base": ("effect", False), "less than base": ("effect", True), **_BY_P}
+EVERY_ORDER: Final = _ORDERS | _OF_CHANGE | _OF_ACTIVATION
+_FEW_EFFECTIVE: Final = 12
+"""Fewer effective situations than this are said to be few."""
+
+
+def orders(score: str, contrast: str) -> list[str]:
+    """The orders of a table; what is chosen goes on by its other name where the one before had one."""
+    within = contrast.startswith("evil-safe|")
+    offered = list(_OF_ACTIVATION if score == "activation" else _ORDERS if within else _OF_CHANGE)
+    chosen = st.session_state.get(url.ORDER.name)
+    for others in map(list, (_ORDERS, _OF_CHANGE, _OF_ACTIVATION)):
+        if chosen not in offered and chosen in others:
+            st.session_state[url.ORDER.name] = offered[others.index(chosen)]
+    return offered
+
+
+def found_words(frame: pd.DataFrame, params: Mapping[str, Any], score: str) -> str:
+    """What passes test and floor, and how many situations it rests on."""
+    found, unit = int(frame["found"].sum()), describe(score).unit
+    least = params.get("floor", {}).get(unit)
+    words = (
+        f"{count(found)} features are found: q below {number(params.get('fdr', 0.05))}"
+        + (f" and an effect of {number(least)} {unit} or more" if least else "")
+        + f", of {count(int(frame['q'].notna().sum()))} tested."
+    )
+    shown = frame[frame["found"].astype(bool)]
+    effective = float((shown if len(shown) else frame)["n_effective"].median())
+    if effective < _FEW_EFFECTIVE:
+        words += (
+            f" Few independent situations: situations of one domain are alike, so that they are worth "
+            f"{number(effective)} (median)."
+        )
+    return words

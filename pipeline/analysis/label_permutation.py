@@ -1,0 +1,127 @@
+"""Is it harm? p-values by exchanging the evil and safe labels of a domain's tokens (trap 29).
+
+All situations of a domain share its few candidate tokens, so that a feature which favours some of
+them does so consistently, whatever their labels. Here the labels are dealt anew among the tokens of
+each domain, as many evil ones as before, and every prompt is scored by the new labels: prompts that
+then lack one of both labels are left out, as the true labels leave some out. An effect is a sum of
+single tokens' effects, so that all labellings of a block are one product.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import Final
+
+import numpy as np
+
+from pipeline.analysis.contrasts import TokenEffects
+
+# Numbers of one block of a product; bounds memory at 16 MB in float32.
+_BLOCK: Final = 1 << 22
+# Sums are made in float32: those that nearly reach the observed one count as reaching it.
+_SLACK: Final = 1e-5
+
+
+def label_permutation_p(
+    tokens: TokenEffects, inside: np.ndarray, features: np.ndarray, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Two-sided p-values of "evil and safe tokens do not differ", by feature.
+
+    All labellings, if there are no more than `draws` of them: p is the share whose effect is at
+    least as large. Else p = (1 + count) / (1 + draws) over random ones (Phipson & Smyth 2010).
+
+    Parameters
+    ----------
+    tokens
+        Of a contrast.
+    inside
+        (situation,) bool: which of all situations count.
+    features
+        Columns that are tested.
+    draws
+        Random labellings.
+    rng
+        Seeded generator.
+
+    Returns
+    -------
+    numpy.ndarray
+        (feature,) float64; 1 where no labelling differs.
+    """
+    rows = np.flatnonzero(inside[tokens.situation[tokens.prompt]])
+    labels, unit = np.unique(tokens.unit[rows], return_inverse=True)
+    evil, domain = tokens.evil[labels], tokens.domain[labels]
+    prompts, prompt = np.unique(tokens.prompt[rows], return_inverse=True)
+    _, situation = np.unique(tokens.situation[prompts], return_inverse=True)
+    design = _Design(prompt=prompt, situation=situation, unit=unit)
+    effects = tokens.effect[rows][:, features].toarray()
+    observed = np.abs(design.weights(evil[None])[0] @ effects)
+    scale = np.abs(effects).max(axis=0, initial=0)
+    bar = (observed - _SLACK * (observed + scale)).astype(np.float32)
+    short = effects.astype(np.float32)
+    pools = [np.flatnonzero(domain == name) for name in dict.fromkeys(domain)]
+    n_ways = math.prod(math.comb(len(pool), int(evil[pool].sum())) for pool in pools)
+    exact = n_ways <= draws
+    step = max(1, _BLOCK // max(1, len(rows), len(features)))
+    dealt = _every(evil, pools, step) if exact else _random(evil, pools, draws, step, rng)
+    count = np.zeros(len(features), np.int64)
+    for block in dealt:
+        sums = design.weights(block).astype(np.float32) @ short
+        count += (np.abs(sums, out=sums) >= bar).sum(axis=0)
+    return count / n_ways if exact else (1 + count) / (1 + draws)
+
+
+class _Design:
+    """Which rows are of which prompt, situation and label; each counted from 0."""
+
+    def __init__(self, *, prompt: np.ndarray, situation: np.ndarray, unit: np.ndarray) -> None:
+        self._unit, self._prompt, self._situation = unit, prompt, situation
+        self._first = np.flatnonzero(np.diff(prompt, prepend=-1))
+        self._length = np.bincount(prompt)
+        self._of_situation = np.zeros((len(situation), int(situation.max(initial=-1)) + 1))
+        self._of_situation[np.arange(len(situation)), situation] = 1
+
+    def weights(self, evil: np.ndarray) -> np.ndarray:
+        """What each row counts in the effect: (labelling, row) float64, of labels (labelling, label).
+
+        The mean over evil minus the mean over safe tokens of a prompt, then over a situation's scored
+        prompts, then over the situations that have one.
+        """
+        marks = evil[:, self._unit].astype(np.float64)  # (labelling, row)
+        n_evil = np.add.reduceat(marks, self._first, axis=1) if marks.size else marks
+        n_safe = self._length - n_evil
+        scored = (n_evil > 0) & (n_safe > 0)  # (labelling, prompt)
+        in_situation = scored.astype(np.float64) @ self._of_situation  # (labelling, situation)
+        n_situations = (in_situation > 0).sum(axis=1, keepdims=True)
+        size = in_situation[:, self._situation] * n_situations
+        of_prompt = np.divide(1.0, size, out=np.zeros_like(size), where=scored)
+        up = of_prompt / np.maximum(n_evil, 1)
+        down = of_prompt / np.maximum(n_safe, 1)
+        weights: np.ndarray = np.where(marks > 0, up[:, self._prompt], -down[:, self._prompt])
+        return weights
+
+
+def _every(evil: np.ndarray, pools: list[np.ndarray], step: int) -> Iterator[np.ndarray]:
+    """All ways to deal the labels, `step` at a time."""
+    ways = product(*(list(combinations(pool, int(evil[pool].sum()))) for pool in pools))
+    block: list[np.ndarray] = []
+    for way in ways:
+        marks = np.zeros(len(evil), bool)
+        marks[[place for chosen in way for place in chosen]] = True
+        block.append(marks)
+        if len(block) == step:
+            yield np.array(block)
+            block = []
+    if block:
+        yield np.array(block)
+
+
+def _random(
+    evil: np.ndarray, pools: list[np.ndarray], draws: int, step: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    # Drawn all at once, so that a smaller block changes nothing.
+    dealt = np.empty((draws, len(evil)), bool)
+    for pool in pools:
+        dealt[:, pool] = rng.permuted(np.broadcast_to(evil[pool], (draws, len(pool))), axis=1)
+    for start in range(0, draws, step):
+        yield dealt[start : start + step]

@@ -1,0 +1,74 @@
+"""How often 95% intervals over situations hold the truth: shapes, sparsities and sizes (trap 35).
+
+An interval that says "too few" counts as holding it: it claims nothing. Beside the bars, the
+percentile bootstrap, which a user would take instead, and what was found to fail: values of which few
+outweigh all others (log-normal), where no interval over a dozen situations is honest.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.analysis.intervals import clustered_rate_interval, studentized_interval
+
+SIZES: Final = (8, 12, 24, 69)
+ACTIVE: Final = (1.0, 0.5, 0.15)
+"""Shares of situations in which a feature is active; its effect is 0 in the others."""
+CASES: Final = 4000
+RESAMPLES: Final = 1000
+_RATES: Final = 1000
+
+_Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+SHAPES: Final[dict[str, _Draw]] = {  # each of mean 1
+    "normal": lambda rng, shape: rng.normal(1, 1, shape),
+    "heavy": lambda rng, shape: rng.laplace(1, 1, shape),
+    "skewed": lambda rng, shape: rng.exponential(1, shape),
+    "two humps": lambda rng, shape: rng.choice([0.3, 1.7], shape) + rng.normal(0, 0.2, shape),
+}
+
+
+def covered(draw: _Draw, n: int, active: float, seed: int) -> tuple[float, float, float]:
+    """Share of intervals that hold the mean, that say "too few", and of percentile ones that hold it."""
+    rng = np.random.default_rng(seed)
+    values = draw(rng, (n, CASES)) * (rng.random((n, CASES)) < active)
+    low, high = studentized_interval(values, RESAMPLES, 0.95, rng)
+    few = np.isnan(low)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) @ values / n
+    below, above = np.quantile(drawn, [0.025, 0.975], axis=0)
+    holds = few | ((low <= active) & (active <= high))
+    return float(holds.mean()), float(few.mean()), float(((below <= active) & (active <= above)).mean())
+
+
+def rate_coverage(n: int, rate: float, icc: float, seed: int) -> float:
+    """Share of intervals of a rate that hold it: n situations of 40 samples, whose `icc` is known."""
+    rng = np.random.default_rng(seed)
+    spread = 1 / icc - 1
+    hits = 0
+    for _ in range(_RATES):
+        successes = rng.binomial(40, rng.beta(rate * spread, (1 - rate) * spread, n))
+        low, high = clustered_rate_interval(successes, np.full(n, 40), 0.95, icc=icc)
+        hits += low <= rate <= high
+    return hits / _RATES
+
+
+def coverage_figures(folder: Path) -> dict[str, Any]:
+    """Lowest coverage over every case, and the highest where no interval says "too few"."""
+    found = {
+        f"{name}, n = {n}, {active:.0%} active": covered(draw, n, active, seed)
+        for seed, ((name, draw), n, active) in enumerate(product(SHAPES.items(), SIZES, ACTIVE))
+    }
+    told = [holds for holds, few, _ in found.values() if few < 0.01]
+    rates = [rate_coverage(n, rate, 0.3, 0) for n in (6, 12) for rate in (0.05, 0.2, 0.5)]
+    hard = covered(lambda rng, shape: rng.lognormal(-0.5, 1, shape), 12, 1.0, 0)
+    return {
+        "interval_coverage_lowest": min(holds for holds, _, _ in found.values()),
+        "interval_coverage_highest": max(told),
+        "rate_coverage_lowest": min(rates),
+        "coverage": {
+            name: {"bootstrap-t": holds, "too few": few, "percentile": percentile}
+            for name, (holds, few, percentile) in (found | {"log-normal, n = 12": hard}).items()
+        },
+    }
