@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.analysis.intervals import wilson_interval
 from pipeline.analysis.rates import harmful_rates, rates
-from pipeline.analysis.statistics import wilson_interval
 from pipeline.evaluation.outcomes import outcome_item, outcome_key
 from pipeline.evaluation.samples import sample_item
 from pipeline.items.units import ItemName

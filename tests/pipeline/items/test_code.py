@@ -59,8 +59,8 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "an annotation": ("pipeline/attribution/targets.py", "-> list[int]:", "-> 'list[int]':", set()),
     "a ranking column": (
         "store/schema/rankings.py",
-        '"p": array(dims, "float64"',
-        '"z": array(dims, "float64", "", "new"), "p": array(dims, "float64"',
+        '"q": array(',
+        '"z": array(dims, "float64", "", "new"), "q": array(',
         set(),
     ),
     "the statistics": ("pipeline/analysis/statistics.py", "\ndef ", "\nLEVEL = 1\n\n\ndef ", set()),
