@@ -89,10 +89,8 @@ def graph_items(
 
     Parameters
     ----------
-    trace
-        What `pipeline.attribution.trace` gave.
-    weighed
-        What `weigh` gave of it; weighed here if None.
+    trace, weighed
+        What `pipeline.attribution.trace` gave, and `weigh` of it; weighed here if None.
     own_candidates
         Token ids that are candidates of this variant itself.
     key, prompt_hash, variant
@@ -195,16 +193,15 @@ def _total_effect(trace: Trace, exact: ExactScores) -> np.ndarray:
 def _unselected_arrays(trace: Trace) -> dict[str, np.ndarray]:
     """What active features that are no nodes do to the targets; NaN of an imported graph."""
     graph = trace.graph
-    others = np.ones(len(graph.active_features), dtype=bool)
-    others[graph.selected_features.numpy()] = False
-    unknown = torch.full((len(graph.logit_targets), int(others.sum())), torch.nan)
+    others = np.setdiff1d(np.arange(len(graph.active_features)), graph.selected_features.numpy())
+    unknown = torch.full((len(graph.logit_targets), len(others)), torch.nan)
     influence, total = trace.unselected_influence, trace.total_effect
     left_out = np.abs(_numpy(trace.direct, np.float64)[:, others]).sum(axis=1)
     inputs = graph.adjacency_matrix[-len(graph.logit_targets) :].double().abs().sum(1).numpy() + left_out
     share = np.divide(left_out, inputs, out=np.zeros_like(inputs), where=inputs != 0)
     return {
-        "unselected_influence": _numpy(unknown if influence is None else influence, np.float32),
-        "unselected_total_effect": _numpy(unknown if total is None else total[:, others], np.float32),
+        "unselected_influence": _rounded(unknown if influence is None else influence),
+        "unselected_total_effect": _rounded(unknown if total is None else total[:, others]),
         "target_unselected_share": share.astype(np.float32),
     }
 
@@ -292,6 +289,12 @@ def _kept_edges(inside: np.ndarray, scores: np.ndarray, default: np.ndarray, lim
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 1.0
+
+
+def _rounded(tensor: torch.Tensor) -> np.ndarray:
+    """float32 to 10 significant bits: of the many small ones, half of the bytes would say no more."""
+    bits = _numpy(tensor, np.float32).view(np.uint32)
+    return np.asarray(((bits + np.uint32(1 << 13)) & ~np.uint32((1 << 14) - 1)).view(np.float32))
 
 
 def _numpy(tensor: torch.Tensor, dtype: type) -> np.ndarray:

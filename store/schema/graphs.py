@@ -116,10 +116,13 @@ GRAPHS: Final = CollectionSchema(
                     "float32",
                     "dimensionless",
                     "signed influence of active features that are not selected, as sources: nothing "
-                    "passes through them",
+                    "passes through them; rounded to 10 bits",
                 ),
                 "unselected_total_effect": array(
-                    "target unselected", "float32", "logits", "the same of `total_effect`, which is exact"
+                    "target unselected",
+                    "float32",
+                    "logits",
+                    "total effect of active features that are not selected; rounded to 10 bits",
                 ),
                 "target_unselected_share": array(
                     "target",
