@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from circuit_tracer.graph import Graph
 
 from pipeline.analysis.pruning import (
@@ -21,8 +20,9 @@ from pipeline.analysis.pruning import (
     prune,
 )
 from pipeline.analysis.sparse_graph import SparseGraph, from_dense
+from pipeline.attribution.active_arrays import active_arrays, to_numpy, total_effect, unselected_arrays
 from pipeline.attribution.adapter_items import adapter_arrays
-from pipeline.attribution.exact_scores import ExactScores, NodeOrder, exact_scores
+from pipeline.attribution.exact_scores import NodeOrder, exact_scores
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
 from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
@@ -141,12 +141,12 @@ def graph_items(
     arrays = {
         **_target_arrays(trace, own_candidates),
         "target_error_share": exact.error_share.astype(np.float32),
-        **_active_arrays(trace),
+        **active_arrays(trace),
         "influence": exact.features.influence.astype(np.float32),
-        "total_effect": _total_effect(trace, exact),
-        **_unselected_arrays(trace),
-        "row_unselected": _numpy(trace.unselected, np.float32),
-        "row_constant": _numpy(trace.constant, np.float32),
+        "total_effect": total_effect(trace, exact),
+        **unselected_arrays(trace),
+        "row_unselected": to_numpy(trace.unselected, np.float32),
+        "row_constant": to_numpy(trace.constant, np.float32),
         **adapter_arrays(trace, graph, influence, kept, share=edge_threshold, limit=keep_edges),
         **{name: values[kept] for name, values in nodes.items()},
         "edge_target": new_index[graph.target[edges]].astype(np.int32),
@@ -183,55 +183,17 @@ def _sizes(graph: Graph) -> tuple[int, int, int]:
     return len(graph.selected_features), int(graph.cfg.n_layers), len(graph.input_tokens)
 
 
-def _total_effect(trace: Trace, exact: ExactScores) -> np.ndarray:
-    """(target, selected) float32; of an imported graph through its selected features only."""
-    if trace.total_effect is None:
-        return exact.features.total_effect.astype(np.float32)
-    return _numpy(trace.total_effect[:, trace.graph.selected_features], np.float32)
-
-
-def _unselected_arrays(trace: Trace) -> dict[str, np.ndarray]:
-    """What active features that are no nodes do to the targets; NaN of an imported graph."""
-    graph = trace.graph
-    others = np.setdiff1d(np.arange(len(graph.active_features)), graph.selected_features.numpy())
-    unknown = torch.full((len(graph.logit_targets), len(others)), torch.nan)
-    influence, total = trace.unselected_influence, trace.total_effect
-    left_out = np.abs(_numpy(trace.direct, np.float64)[:, others]).sum(axis=1)
-    inputs = graph.adjacency_matrix[-len(graph.logit_targets) :].double().abs().sum(1).numpy() + left_out
-    share = np.divide(left_out, inputs, out=np.zeros_like(inputs), where=inputs != 0)
-    return {
-        "unselected_influence": _rounded(unknown if influence is None else influence),
-        "unselected_total_effect": _rounded(unknown if total is None else total[:, others]),
-        "target_unselected_share": share.astype(np.float32),
-    }
-
-
 def _target_arrays(trace: Trace, own_candidates: Sequence[int]) -> dict[str, np.ndarray]:
     ids = trace.graph.logit_token_ids
     raw = trace.raw_logits.double()
     return {
-        "token": _numpy(trace.graph.input_tokens, np.int32),
-        "target_token": _numpy(ids, np.int32),
-        "target_logit": _numpy(trace.logits[ids], np.float32),
+        "token": to_numpy(trace.graph.input_tokens, np.int32),
+        "target_token": to_numpy(ids, np.int32),
+        "target_logit": to_numpy(trace.logits[ids], np.float32),
         # The mean over the vocabulary is taken before any softcap, as in logit vectors.
-        "target_centred_logit": _numpy(raw[ids] - raw.mean(), np.float32),
-        "target_probability": _numpy(trace.graph.logit_probabilities, np.float32),
+        "target_centred_logit": to_numpy(raw[ids] - raw.mean(), np.float32),
+        "target_probability": to_numpy(trace.graph.logit_probabilities, np.float32),
         "target_is_candidate": np.isin(ids.numpy(), np.asarray(own_candidates, dtype=np.int64)),
-    }
-
-
-def _active_arrays(trace: Trace) -> dict[str, np.ndarray]:
-    graph = trace.graph
-    selected = np.zeros(len(graph.active_features), dtype=bool)
-    selected[graph.selected_features.numpy()] = True
-    layer, position, feature = graph.active_features.T
-    return {
-        "active_layer": _numpy(layer, np.int16),
-        "active_position": _numpy(position, np.int32),
-        "active_feature": _numpy(feature, np.int32),
-        "active_value": _numpy(graph.activation_values, np.float32),
-        "active_selected": selected,
-        "direct": _numpy(trace.direct, np.float32),
     }
 
 
@@ -263,9 +225,9 @@ def _node_arrays(graph: Graph, sparse: SparseGraph) -> dict[str, np.ndarray]:
         ).astype(np.int32),
         "node_value": np.concatenate(
             [
-                _numpy(graph.activation_values[graph.selected_features], np.float32),
+                to_numpy(graph.activation_values[graph.selected_features], np.float32),
                 np.full(n_errors + n_positions, np.nan),
-                _numpy(graph.logit_probabilities, np.float32),
+                to_numpy(graph.logit_probabilities, np.float32),
             ]
         ).astype(np.float32),
     }
@@ -289,15 +251,3 @@ def _kept_edges(inside: np.ndarray, scores: np.ndarray, default: np.ndarray, lim
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 1.0
-
-
-def _rounded(tensor: torch.Tensor) -> np.ndarray:
-    """float32 to 10 significant bits: of the many small ones, half of the bytes would say no more."""
-    bits = _numpy(tensor, np.float32).view(np.uint32)
-    return np.asarray(((bits + np.uint32(1 << 13)) & ~np.uint32((1 << 14) - 1)).view(np.float32))
-
-
-def _numpy(tensor: torch.Tensor, dtype: type) -> np.ndarray:
-    """A copy on the CPU; bfloat16 has no numpy dtype, so floats pass through float32."""
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy().astype(dtype)
