@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from scipy.stats import rankdata
 
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
@@ -60,6 +61,45 @@ def sign_flip_p(values: np.ndarray, flips: int, rng: np.random.Generator) -> np.
         result[~few] = (1 + count) / (1 + total)
     result[~known.any(axis=0)] = np.nan
     return result
+
+
+def spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Rank correlations (Spearman 1904) of rows, ties at their mean rank.
+
+    Parameters
+    ----------
+    left, right
+        (row, value) float64.
+
+    Returns
+    -------
+    numpy.ndarray
+        (row,) float64; NaN where a side is of one value, or not known.
+    """
+    ranks = [rankdata(side, axis=1, nan_policy="propagate") for side in (left, right)]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
+    size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
+    product = (centred[0] * centred[1]).sum(axis=1)
+    found: np.ndarray = np.divide(product, size, out=np.full(len(left), np.nan), where=size > 0)
+    return found
+
+
+def spearman_interval(
+    left: np.ndarray, right: np.ndarray, resamples: int, confidence: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Percentiles of `spearman` of (value,) pairs drawn with replacement.
+
+    NaN where fewer than three are there, or one is not known.
+    """
+    if len(left) < 3 or not np.isfinite([left, right]).all():
+        return np.nan, np.nan
+    drawn = rng.integers(len(left), size=(resamples, len(left)))
+    values = spearman(left[drawn], right[drawn])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return np.nan, np.nan
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
 
 
 def _as_extreme(values: np.ndarray, patterns: Iterator[np.ndarray]) -> tuple[np.ndarray, int]:

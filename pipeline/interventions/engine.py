@@ -123,12 +123,12 @@ class SteeringEngine:
         plan = self._runner.plan([setting])
         seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         steered = self._runner.run([token_ids], plan, exact=True, seen=seen)[0]
-        matched = self._controls(token_ids, setting, controls, seed)
+        matched = self.match(token_ids, setting, controls, seed)
         readings = tuple(self._readings(token_ids, setting, plan, seen))
         return NextToken(
             baseline_logits=baseline.logits,
             steered_logits=steered,
-            control_logits=self._run_controls(token_ids, matched.settings),
+            control_logits=self.logits(token_ids, matched.settings),
             controls=matched.settings,
             unmoved=matched.unmoved,
             readings=readings,
@@ -181,6 +181,47 @@ class SteeringEngine:
             seed=seed,
         )
 
+    def match(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> Controls:
+        """Settings that do the same to other features; see `match_controls`.
+
+        There are at most `n`, and fewer where the prompt is long and steered from its start.
+        """
+        self._check(token_ids, setting)
+        positions = [self._positions(one, len(token_ids)) for one in setting]
+        start = min((place for where in positions for place in where), default=None)
+        if start is None:
+            return Controls()
+        layers = {one.layer for one in setting}
+        return match_controls(
+            setting,
+            positions,
+            {layer: self.activations(token_ids, layer) for layer in layers},
+            {layer: self._decoder_norms(layer) for layer in layers},
+            n=min(n, max(FEWEST, _CONTROL_TOKENS // (len(token_ids) - start))),
+            seed=seed,
+        )
+
+    def logits(self, token_ids: Sequence[int], settings: Sequence[Setting]) -> np.ndarray:
+        """(setting, token) float32 logits at the prompt's last position, all settings in one batch.
+
+        What comes before the first steered token is read once. A batch may differ in last bits from
+        `next_token`, which runs one row.
+        """
+        if not settings:
+            return np.empty((0, self._runner.vocabulary), np.float32)
+        for setting in settings:
+            self._check(token_ids, setting)
+        length, plan = len(token_ids), self._runner.plan(settings)
+        steered = {place for setting in settings for one in setting for place in self._positions(one, length)}
+        start = min(steered, default=length - 1)
+        cache = None
+        if start:
+            cache = self._runner.empty_cache(1)
+            self._runner.run([token_ids[:start]], {}, cache=cache)
+            repeat(cache, len(settings))
+        rows = [token_ids[start:]] * len(settings)
+        return self._runner.run(rows, plan, offset=start, prompt_length=length, cache=cache, last_only=True)
+
     def _check(self, token_ids: Sequence[int], interventions: Sequence[Intervention]) -> Setting:
         if not 0 < len(token_ids) <= self.context:
             raise UserError(
@@ -205,35 +246,6 @@ class SteeringEngine:
                     self._baselines.popitem(last=False)
             self._baselines.move_to_end(key)
             return self._baselines[key]
-
-    def _controls(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> Controls:
-        positions = [self._positions(one, len(token_ids)) for one in setting]
-        start = min((place for where in positions for place in where), default=None)
-        if start is None:
-            return Controls()
-        layers = {one.layer for one in setting}
-        return match_controls(
-            setting,
-            positions,
-            {layer: self.activations(token_ids, layer) for layer in layers},
-            {layer: self._decoder_norms(layer) for layer in layers},
-            n=min(n, max(FEWEST, _CONTROL_TOKENS // (len(token_ids) - start))),
-            seed=seed,
-        )
-
-    def _run_controls(self, token_ids: Sequence[int], settings: Sequence[Setting]) -> np.ndarray:
-        """(control, token) logits; what comes before the first steered token is read once."""
-        if not settings:
-            return np.empty((0, self._runner.vocabulary), np.float32)
-        length, plan = len(token_ids), self._runner.plan(settings)
-        start = min(place for one in settings[0] for place in self._positions(one, length))
-        cache = None
-        if start:
-            cache = self._runner.empty_cache(1)
-            self._runner.run([token_ids[:start]], {}, cache=cache)
-            repeat(cache, len(settings))
-        rows = [token_ids[start:]] * len(settings)
-        return self._runner.run(rows, plan, offset=start, prompt_length=length, cache=cache, last_only=True)
 
     def _decoder_norms(self, layer: int) -> np.ndarray:
         if layer not in self._norms:

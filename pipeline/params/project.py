@@ -14,6 +14,7 @@ from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
 from pipeline.params.section import Name
 from pipeline.params.training import TrainingParams
+from pipeline.params.validation import ValidationParams
 from store.base.errors import UserError
 
 
@@ -27,6 +28,7 @@ class Params(TrainingParams):
     graphs: GraphParams
     dose: DoseParams
     features: FeatureParams
+    validation: ValidationParams
     evaluate: EvaluateParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
+from store.schema.validation import VALIDATION
 
 COLLECTIONS: Final = {
     schema.kind: schema
@@ -29,4 +30,4 @@ COLLECTIONS: Final = {
         DOSE,
     )
 }
-DATASETS: Final = {schema.kind: schema for schema in (FEATURES, RATES)}
+DATASETS: Final = {schema.kind: schema for schema in (FEATURES, RATES, VALIDATION)}

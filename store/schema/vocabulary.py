@@ -37,3 +37,9 @@ ALL: Final = "all"
 
 SCORES: Final = ("direct", "influence", "total_effect", "change", "activation")
 """Scores that features are ranked by; see `store.schema.rankings` for the groups that hold the rankings."""
+
+ABLATE: Final = "ablate"
+"""What a feature's role in a variant is measured by: its activation is 0 everywhere."""
+
+RESTORE: Final = "restore"
+"""What the adapter's change of a feature is measured by: its activation is the base's everywhere."""

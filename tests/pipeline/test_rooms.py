@@ -23,7 +23,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "checks": {"attribution", "models"},
     "features": {"analysis", "attribution", "items", "models", "text"},
     "evaluation": {"items", "models", "text"},
-    "interventions": {"analysis", "models", "text"},
+    "interventions": {"analysis", "items", "models", "text"},
     "exchange": {"analysis", "attribution", "items", "models", "params", "run", "text"},
     "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},
 }

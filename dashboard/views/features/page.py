@@ -12,7 +12,7 @@ from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, plain
 from dashboard.style.theme import NEUTRAL
-from dashboard.views.features import card, dictionary, reading
+from dashboard.views.features import card, dictionary, reading, validation
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
@@ -22,7 +22,7 @@ _ROW = 72
 
 
 def _filters(name: str) -> tuple[str, str, str]:
-    score = _score()
+    score = _score(name)
     ranking = readers.dataset(name, "features", ranking_group(score))
     contrasts = _contrasts(score, [str(value) for value in ranking["contrast"].values])
     domains = [str(value) for value in ranking["domain"].values]
@@ -72,7 +72,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     return score, contrast, domain
 
 
-def _score() -> str:
+def _score(name: str) -> str:
     # Columns, whose widths are known before the widget is there: the text does not wrap anew.
     left, right = st.columns([1, 1.6], vertical_alignment="bottom", gap="medium")
     right = right.container(height=_ROW, border=False, vertical_alignment="bottom")
@@ -81,7 +81,7 @@ def _score() -> str:
             "Score",
             SCORES,
             format_func=lambda score: describe(score).label,
-            default="direct",
+            default=validation.default_score(name),
             required=True,
             **url.SCORE.bound(),
             help=guide(),
@@ -245,6 +245,7 @@ def render() -> None:
         left, right = st.container(key="narrow-features").columns([1.25, 1], gap="medium")
         with left:
             _table(name, score, contrast, domain)
+            validation.show(name, score, contrast)
             dictionary.show(name)
         with right:
             _card(name, score, contrast, domain)

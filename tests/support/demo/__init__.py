@@ -21,6 +21,7 @@ from store.schema.graphs import GRAPHS
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
+from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
 from tests.support.demo.graphs import (
     activations_item,
@@ -30,6 +31,7 @@ from tests.support.demo.graphs import (
     sampled_items,
 )
 from tests.support.demo.tables import features_groups, rates_groups
+from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
     D_TRANSCODER,
     DOMAINS,
@@ -125,7 +127,11 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
             items["dose"] += dose_items(prompt, probabilities["base"], probabilities["general@1.0"])
     for schema in schemas:
         write_collection(folder / schema.kind, schema, items[schema.kind], provenance=PROVENANCE)
-    write_dataset(folder / "features", FEATURES, features_groups(prompts), provenance=PROVENANCE)
+    features = features_groups(prompts)
+    write_dataset(folder / "features", FEATURES, features, provenance=PROVENANCE)
+    write_dataset(
+        folder / "validation", VALIDATION, validation_groups(features["ranking"]), provenance=PROVENANCE
+    )
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
     _json(
         folder / "metrics" / "organism.json",

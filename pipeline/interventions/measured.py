@@ -1,0 +1,127 @@
+"""What removing features does to a prompt's labelled tokens: effects that rankings are held against.
+
+Two interventions, one for each question that a ranking answers. *Ablate*: the features are 0 wherever
+the prompt has them: what do they do in this variant? *Restore*: they are what they were in the base:
+what did the adapter's change of them do? Attention is not frozen and later MLPs answer for real.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from pipeline.interventions.controls import Feature
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.kinds import Intervention, Mode, Setting
+from pipeline.items.units import Unit
+from pipeline.models.pool import ModelPool
+from store.collections.item import Item
+from store.documents.variants import BASE
+from store.schema.vocabulary import ABLATE, RESTORE
+
+KIND: Final = "measured"
+# Tokens of one batch; bounds memory at (rows, vocabulary) logits of a few hundred rows.
+_TOKENS: Final = 4096
+
+Activity = Mapping[int, np.ndarray]
+"""By layer: (position, feature) activations of a prompt."""
+
+
+def compute_measured(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Effects of a unit's sets of features in one variant.
+
+    Its arguments: `variant`; `tokens`, whose logits are read; `sets`, lists of (layer, index); `compared`,
+    rows of the sets that stand beside `controls` matched settings each; `seed`, of their choice.
+    The item has, by intervention, its effects (set, token) in logits, intervened minus not, exactly 0
+    where a set has nothing to change; and those of controls (compared, control, token), NaN: fewer match.
+    """
+    ids, arguments = unit.token_ids, unit.arguments
+    variant, tokens, n_controls = arguments["variant"], arguments["tokens"], arguments["controls"]
+    sets = [[(int(layer), int(index)) for layer, index in each] for each in arguments["sets"]]
+    layers = sorted({layer for each in sets for layer, _ in each})
+    base = None
+    if variant != BASE:
+        base = _activity(SteeringEngine(models.replacement(BASE)), ids, layers)
+    engine = SteeringEngine(models.replacement(variant))
+    now = _activity(engine, ids, layers)
+    done = {ABLATE: [ablation(each, now) for each in sets]}
+    alike = done
+    if base is not None:
+        done[RESTORE] = [restoration(each, now, base) for each in sets]
+        alike = done | {RESTORE: [restoration(each, now, base, relative=True) for each in sets]}
+    arrays = {}
+    for name, settings in done.items():
+        arrays[name] = effects(engine, ids, settings, tokens)
+        found = np.full((len(arguments["compared"]), n_controls, len(tokens)), np.nan, np.float32)
+        matched = [
+            engine.match(ids, alike[name][row], n_controls, arguments["seed"]).settings
+            for row in arguments["compared"]
+        ]
+        of_all = effects(engine, ids, [setting for each in matched for setting in each], tokens)
+        ends = np.cumsum([len(each) for each in matched])
+        for row, (end, each) in enumerate(zip(ends, matched, strict=True)):
+            found[row, : len(each)] = of_all[end - len(each) : end]
+        arrays[f"{name}_controls"] = found
+    names = unit.item(variant)
+    yield (
+        KIND,
+        Item(key=names.key, prompt_hash=names.prompt_hash, variant=names.variant, arrays=arrays, scalars={}),
+    )
+
+
+def ablation(features: Sequence[Feature], now: Activity) -> Setting:
+    """Each feature is 0 where it is active."""
+    return tuple(
+        Intervention(layer=layer, feature=index, mode="set", value=0.0, where=tuple(places))
+        for layer, index in features
+        if (places := np.flatnonzero(now[layer][:, index]).tolist())
+    )
+
+
+def restoration(
+    features: Sequence[Feature], now: Activity, base: Activity, *, relative: bool = False
+) -> Setting:
+    """Each feature has the base's activation, wherever it has another now.
+
+    With `relative` an activation is multiplied by the same ratio instead, which is what another
+    feature, whose activation differs, can be compared by.
+    """
+    found: list[Intervention] = []
+    for layer, index in features:
+        has, had = now[layer][:, index], base[layer][:, index]
+        steps: dict[tuple[Mode, float], list[int]] = {}
+        for place in np.flatnonzero(has != had).tolist():
+            is_ratio = relative and has[place] > 0
+            step: tuple[Mode, float] = (
+                ("multiply", float(had[place] / has[place])) if is_ratio else ("set", float(had[place]))
+            )
+            steps.setdefault(step, []).append(place)
+        found += [
+            Intervention(layer=layer, feature=index, mode=mode, value=value, where=tuple(places))
+            for (mode, value), places in steps.items()
+        ]
+    return tuple(found)
+
+
+def effects(
+    engine: SteeringEngine, token_ids: Sequence[int], settings: Sequence[Setting], tokens: Sequence[int]
+) -> np.ndarray:
+    """(setting, token) float32 changes of logits; exactly 0 of a setting that is empty."""
+    found = np.zeros((len(settings), len(tokens)), np.float32)
+    first = {row: _start(setting) for row, setting in enumerate(settings) if setting}
+    # What comes before the first steered token of a batch is read once: late ones stand together.
+    acting = sorted(first, key=lambda row: first[row])
+    before = engine.logits(token_ids, [()])[0, list(tokens)]
+    while acting:
+        length = len(token_ids) - first[acting[0]]
+        rows, acting = acting[: max(1, _TOKENS // length)], acting[max(1, _TOKENS // length) :]
+        found[rows] = engine.logits(token_ids, [settings[row] for row in rows])[:, list(tokens)] - before
+    return found
+
+
+def _start(setting: Setting) -> int:
+    return min(place for one in setting for place in one.where if isinstance(place, int))
+
+
+def _activity(engine: SteeringEngine, token_ids: Sequence[int], layers: Sequence[int]) -> Activity:
+    return {layer: engine.activations(token_ids, layer) for layer in layers}

@@ -1,0 +1,190 @@
+"""Stage `validation`: what the orders of features predict, held against interventions elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from pipeline.analysis.evil_safe import evil_safe_weights, has_both, target_labels
+from pipeline.analysis.validation import (
+    Choice,
+    Effects,
+    Order,
+    choose,
+    measured_situations,
+    orders,
+    predictions,
+    situation_of,
+    validation_groups,
+)
+from pipeline.items.code import QualifiedName
+from pipeline.items.collect import compute
+from pipeline.items.executor import with_helpers
+from pipeline.items.provenance import provenance
+from pipeline.items.subject import Subject
+from pipeline.items.units import Unit
+from pipeline.params.project import Params
+from pipeline.run.reports import write_metrics
+from pipeline.run.stage import run_stage
+from pipeline.text.lexicon import Lexicon, token_label
+from pipeline.text.lexicon_file import read_lexicon
+from store.collections.reader import open_collection
+from store.datasets.groups import open_dataset, write_dataset
+from store.documents.prompts import Prompt
+from store.documents.variants import BASE
+from store.schema.rankings import situations_group
+from store.schema.validation import VALIDATION
+from store.schema.vocabulary import ABLATE, RESTORE, SCORES
+
+MEASURED: Final = "measured"
+COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
+
+
+def labelled_targets(subject: Subject, lexicon: Lexicon) -> dict[str, tuple[list[int], np.ndarray]]:
+    """Target tokens with a label, and their weights in evil minus safe, by prompt that has both labels."""
+    graphs = open_collection(subject.folder / "graphs")
+    found = {}
+    for prompt in graphs.prompts():
+        targets = graphs.item(prompt, BASE, ["target_token"]).arrays["target_token"]
+        labels = target_labels(targets, partial(token_label, lexicon, subject.prompts[prompt].domain))
+        if has_both(labels):
+            weights = evil_safe_weights(labels)
+            found[prompt] = targets[weights != 0].tolist(), weights[weights != 0]
+    return found
+
+
+def measuring_units(
+    subject: Subject,
+    prompts: Mapping[str, Sequence[int]],
+    choices: Mapping[str, Choice],
+    names: Sequence[tuple[int, int]],
+    controls: int,
+) -> list[Unit]:
+    """A unit a prompt and variant; `prompts` with their labelled tokens, `names` layer and index by row."""
+    arguments = {
+        variant: {
+            "variant": variant,
+            "sets": [[names[row] for row in each] for each in choice.sets],
+            "compared": choice.compared,
+            "controls": controls,
+            "seed": subject.runtime.seed,
+        }
+        for variant, choice in choices.items()
+    }
+    return [
+        subject.unit(
+            COMPUTE,
+            subject.prompts[prompt],
+            list(dict.fromkeys([BASE, variant])),
+            [(MEASURED, variant)],
+            {**arguments[variant], "tokens": tokens},
+        )
+        for prompt, tokens in prompts.items()
+        for variant in choices
+    ]
+
+
+def effects_of(
+    subject: Subject,
+    units: Sequence[Unit],
+    weights: Mapping[str, np.ndarray],
+    choices: Mapping[str, Choice],
+    n_controls: int,
+) -> tuple[dict[tuple[str, str], Effects], list[Prompt]]:
+    """What was measured, evil minus safe, by intervention and variant; and on which prompts.
+
+    `weights` are those of each prompt's labelled tokens.
+    """
+    items: dict[str, dict[str, Mapping[str, np.ndarray]]] = {}
+    for unit in units:
+        ((kind, variant),) = unit.outputs
+        item = subject.cache.get(kind, unit.item(variant).key)
+        if item is not None:
+            items.setdefault(unit.prompt_hash, {})[variant] = item.arrays
+    variants = (BASE, subject.focus)
+    whole = {prompt: of for prompt, of in items.items() if all(variant in of for variant in variants)}
+    found = {}
+    for intervention, variant in ((ABLATE, BASE), (ABLATE, subject.focus), (RESTORE, subject.focus)):
+        effect, controls = (
+            np.array([of[variant][name] @ weights[prompt] for prompt, of in whole.items()]).reshape(
+                len(whole), *shape
+            )
+            for name, shape in (
+                (intervention, (len(choices[variant].sets),)),
+                (f"{intervention}_controls", (len(choices[variant].compared), n_controls)),
+            )
+        )
+        found[intervention, variant] = Effects(effect=effect, controls=controls)
+    return found, [subject.prompts[prompt] for prompt in whole]
+
+
+def summary(found: Sequence[Order], table: xr.Dataset) -> dict[str, Any]:
+    """Metrics by intervention, variant, contrast and score: how well the order predicts."""
+    metrics: dict[str, Any] = {}
+    for row, order in enumerate(found):
+        score, contrast = order.ranking
+        of = metrics.setdefault(f"{order.intervention} in {order.variant}", {}).setdefault(contrast, {})
+        of[score] = {
+            name: round(float(table[name].values[row]), 4)
+            for name in ("spearman", "same_sign", "beaten", "joint_effect")
+        }
+    return metrics
+
+
+def main(profile: str, params: Params) -> None:
+    """Write the validation dataset of a profile."""
+    subject, chosen = Subject(profile, params.runtime), params.validation
+    features = subject.folder / "features"
+    groups = {situations_group(score): open_dataset(features, situations_group(score)) for score in SCORES}
+    cards = open_dataset(features, "cards")
+    prompts = list(subject.prompts.values())
+    found, measured = orders(subject.focus), measured_situations(prompts)
+    predicted = predictions(groups, found, measured)
+    enough = cards["n_prompts"].values.max(axis=0, initial=0) >= params.features.min_situations
+    choices = {
+        variant: choose(
+            {order.ranking: predicted[order.ranking] for order in found if order.variant == variant},
+            chosen,
+            enough,
+            params.runtime.seed,
+        )
+        for variant in (BASE, subject.focus)
+    }
+    targets = {
+        prompt: of
+        for prompt, of in labelled_targets(subject, read_lexicon(subject.folder / "lexicon.json")).items()
+        if situation_of(subject.prompts[prompt]) in measured
+    }
+    units = measuring_units(
+        subject,
+        {prompt: tokens for prompt, (tokens, _) in targets.items()},
+        choices,
+        list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True)),
+        chosen.controls,
+    )
+    failures = compute(
+        units, models=subject.source, cache=subject.cache, executor=with_helpers(subject.source.processes)
+    )
+    subject.write_failures("validation", failures)
+    weights = {prompt: of for prompt, (_, of) in targets.items()}
+    effects, prompts = effects_of(subject, units, weights, choices, chosen.controls)
+    names = [situation_of(prompt) for prompt in prompts]
+    place = np.array([sorted(set(names)).index(name) for name in names], np.int64)
+    tables = validation_groups(found, predicted, choices, effects, place, chosen, params.runtime.seed)
+    sample = choices[BASE].sample
+    coordinates = {name: ("feature", cards[name].values[sample]) for name in ("layer", "index")}
+    tables["features"] = tables["features"].assign_coords(coordinates)
+    sections = {
+        "validation": chosen.model_dump(),
+        "features": params.features.model_dump(include={"min_situations"}),
+        "runtime": params.runtime.model_dump(),
+    }
+    origin = provenance("validation", subject.manifest, sections)
+    write_dataset(subject.folder / VALIDATION.kind, VALIDATION, tables, provenance=origin)
+    write_metrics(subject.folder, "validation", summary(found, tables["orders"]))
+
+
+if __name__ == "__main__":
+    run_stage(main, Params)

@@ -1,0 +1,51 @@
+"""The dataset of what orders of features predict of interventions: every array."""
+
+from typing import Final
+
+from store.schema.rankings import OF_FEATURE
+from store.schema.specs import DatasetSchema, array
+
+_LOGITS: Final = "logits, evil minus safe, intervened minus not"
+_OF_TOP: Final = "the features that the order puts first"
+
+VALIDATION: Final = DatasetSchema(
+    kind="validation",
+    groups={
+        # An order is a score of a contrast, held against an intervention in a variant.
+        "orders": {
+            "intervention": array("order", "str", "", "`ablate` (0) or `restore` (to the base's value)"),
+            "variant": array("order", "str", "", "in which variant"),
+            "score": array("order", "str", "", "what features are ordered by, on the other situations"),
+            "contrast": array("order", "str", "", "of which contrast, over all domains"),
+            "n_features": array("order", "int32", "features", "drawn at random of those scored"),
+            "n_situations": array("order", "int32", "situations", "in which effects are measured"),
+            "spearman": array(
+                "order", "float64", "", "rank correlation of the score with minus the effect; NaN: undefined"
+            ),
+            "spearman_low": array("order", "float64", "", "percentile bootstrap over features, lower"),
+            "spearman_high": array("order", "float64", "", "percentile bootstrap, upper"),
+            "same_sign": array(
+                "order", "float64", "share", "of features with score and effect: as predicted; NaN: none"
+            ),
+            "n_cases": array("order", "int32", "cases", f"a prompt and one of {_OF_TOP}, with controls"),
+            "beaten": array(
+                "order",
+                "float64",
+                "share",
+                "of the cases: less harm than after the same to 95% of its controls; NaN: none",
+            ),
+            "joint_effect": array("order", "float64", "logits", f"{_LOGITS}: {_OF_TOP}, together"),
+            "joint_low": array("order", "float64", "logits", "bootstrap-t over situations; NaN: too few"),
+            "joint_high": array("order", "float64", "logits", "bootstrap-t, upper"),
+            "joint_controls": array(
+                "order", "float64", "logits", "mean of the same done to matched sets; NaN: none match"
+            ),
+        },
+        # The features drawn at random, by which orders are compared.
+        "features": {
+            **OF_FEATURE,
+            "predicted": array("order feature", "float64", "the score's", "score on the other situations"),
+            "measured": array("order feature", "float64", _LOGITS, "mean over situations"),
+        },
+    },
+)

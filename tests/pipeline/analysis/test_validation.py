@@ -1,0 +1,195 @@
+"""Orders against effects: planted predictions are confirmed, random ones are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pipeline.analysis.statistics import spearman, spearman_interval
+from pipeline.analysis.validation import (
+    Choice,
+    Effects,
+    choose,
+    measured_situations,
+    orders,
+    predictions,
+    validation_groups,
+)
+from pipeline.params.validation import ValidationParams
+from store.schema.rankings import situations_group
+from store.schema.vocabulary import SCORES
+from tests.support.feature_builders import make_prompt
+
+FOCUS = "general@1.0"
+PARAMS = ValidationParams(features=40, top=5, controls=20, bootstrap=200, confidence=0.95)
+N_FEATURES, N_PROMPTS = 60, 24
+SITUATION = np.repeat(np.arange(N_PROMPTS // 2), 2)
+
+
+@given(arrays(np.float64, (2, 9), elements=st.sampled_from([-2.0, -1.0, 0.0, 0.5, 3.0])))
+def test_spearman_is_scipys(pair: np.ndarray) -> None:
+    found = spearman(pair[[0]], pair[[1]])[0]
+    if min(len(set(side)) for side in pair.tolist()) < 2:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(scipy.stats.spearmanr(*pair).statistic, abs=1e-12)
+
+
+def test_spearman_of_what_is_not_known() -> None:
+    assert np.isnan(spearman(np.array([[1.0, np.nan, 3.0]]), np.array([[1.0, 2.0, 3.0]]))).all()
+    rng = np.random.default_rng(0)
+    assert np.isnan(spearman_interval(np.array([1.0, np.nan]), np.zeros(2), 10, 0.95, rng)).all()
+    assert np.isnan(spearman_interval(np.zeros(9), np.arange(9.0), 10, 0.95, rng)).all()
+
+
+def test_the_interval_covers() -> None:
+    """Of a normal pair whose rank correlation is known."""
+    rho, n, runs = 0.5, 60, 200
+    truth = 6 / np.pi * np.arcsin(rho / 2)
+    inside = 0
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        pair = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], size=n).T
+        low, high = spearman_interval(*pair, 300, 0.95, rng)
+        inside += low <= truth <= high
+    assert 0.90 <= inside / runs <= 0.99
+
+
+def test_effects_are_measured_where_nothing_was_ordered() -> None:
+    prompts = [make_prompt(number) for number in range(6)]
+    held_out = [replace(prompt, held_out=number > 3) for number, prompt in enumerate(prompts)]
+    assert measured_situations(held_out) == {("medical", "situation 4"), ("medical", "situation 5")}
+    every_second = {("medical", f"situation {number}") for number in (1, 3, 5)}
+    assert measured_situations(prompts) == every_second
+    partly = [replace(prompts[0], held_out=True), replace(prompts[0], hash="f" * 12), *prompts[1:]]
+    assert measured_situations(partly) == every_second
+
+
+def test_predictions_are_means_over_the_other_situations() -> None:
+    names = [f"evil-safe|{FOCUS}", "evil-safe|base", f"{FOCUS}-base"]
+    rng = np.random.default_rng(1)
+    effect = rng.normal(size=(3, 5, 7)).astype(np.float32)
+    effect[:, 1] = np.nan  # no prompt of it is scored
+    table = xr.Dataset(
+        {"effect": (("contrast", "situation", "feature"), effect)},
+        coords={
+            "contrast": names,
+            "situation": [f"s{number}" for number in range(5)],
+            "situation_domain": ("situation", ["medical"] * 5),
+        },
+    )
+    groups = {situations_group(score): table for score in SCORES}
+    found = predictions(groups, orders(FOCUS), {("medical", "s4"), ("finance", "s0")})
+    np.testing.assert_allclose(found["direct", f"{FOCUS}-base"], effect[2, [0, 2, 3]].mean(axis=0), rtol=1e-6)
+    everywhere = {("medical", f"s{number}") for number in range(5)}
+    assert np.isnan(predictions(groups, orders(FOCUS), everywhere)["direct", "evil-safe|base"]).all()
+    other = predictions(groups, orders("other@1.0"), set())
+    assert np.isnan(other["change", "other@1.0-base"]).all()
+
+
+def test_the_first_are_those_that_push_most_toward_harm() -> None:
+    score = np.arange(10.0)
+    allowed = np.arange(10) != 9
+    params = PARAMS.model_copy(update={"features": 4, "top": 3})
+    chosen = choose({("direct", "a"): score, ("change", "b"): np.full(10, np.nan)}, params, allowed, 0)
+    assert chosen.top["direct", "a"].tolist() == [8, 7, 6]
+    assert len(chosen.sample) == 4
+    assert 9 not in chosen.singles
+    assert chosen.singles[:4].tolist() == chosen.sample.tolist()
+    assert sorted(set(chosen.singles)) == sorted(chosen.singles)
+    assert chosen.sets[chosen.joint(("direct", "a"))] == [8, 7, 6]
+    beside = [chosen.sets[row] for row in chosen.compared]
+    assert [8] in beside
+    assert [8, 7, 6] in beside
+    assert all(set(each) <= {0, 1, 2, 6, 7, 8} for each in beside)
+
+
+def measured(
+    predicts: float, *, larger: float = 1.0, seed: int = 0
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, Choice], dict[tuple[str, str], Effects]]:
+    """Scores, and effects of which a share is minus the scores; controls of noise alone."""
+    rng = np.random.default_rng(seed)
+    score = rng.normal(size=N_FEATURES)
+    predicted = {order.ranking: score for order in orders(FOCUS)}
+    choices, effects = {}, {}
+    for variant in ("base", FOCUS):
+        rankings = {order.ranking: score for order in orders(FOCUS) if order.variant == variant}
+        choices[variant] = choice = choose(rankings, PARAMS, np.ones(N_FEATURES, bool), seed)
+        truth = np.array([score[rows].sum() for rows in choice.sets])
+        for name in ("ablate", "restore"):
+            noise = rng.normal(size=(N_PROMPTS, len(truth)))
+            effects[name, variant] = Effects(
+                effect=larger * (-predicts * truth + (1 - predicts) * noise),
+                controls=rng.normal(size=(N_PROMPTS, len(choice.compared), PARAMS.controls))
+                * (0.1 if predicts else 1.0),
+            )
+    return predicted, choices, effects
+
+
+def table_of(made: tuple[dict, dict, dict], situation: np.ndarray = SITUATION) -> xr.Dataset:  # type: ignore[type-arg]
+    predicted, choices, effects = made
+    return validation_groups(orders(FOCUS), predicted, choices, effects, situation, PARAMS, 0)["orders"]
+
+
+def test_what_scores_predict_is_confirmed() -> None:
+    made = measured(1.0)
+    table = table_of(made)
+    assert table["spearman"].values == pytest.approx(1.0)
+    assert table["same_sign"].values == pytest.approx(1.0)
+    assert table["beaten"].values == pytest.approx(1.0)
+    assert (table["n_cases"].values == N_PROMPTS * PARAMS.top).all()
+    assert (table["n_situations"].values == N_PROMPTS // 2).all()
+    predicted, choices, _ = made
+    top = choices["base"].top["direct", "evil-safe|base"]
+    assert table["joint_effect"].values[0] == pytest.approx(-predicted["direct", "evil-safe|base"][top].sum())
+    assert (np.abs(table["joint_controls"].values) < 0.1).all()
+
+
+def test_random_scores_are_not() -> None:
+    tables = [table_of(measured(0.0, seed=seed)) for seed in range(30)]
+    inside = np.mean([(t["spearman_low"].values <= 0) & (t["spearman_high"].values >= 0) for t in tables])
+    assert 0.88 <= inside <= 0.995
+    assert np.mean([t["beaten"].values for t in tables]) == pytest.approx(1 / 21, abs=0.015)
+    assert np.mean([t["same_sign"].values for t in tables]) == pytest.approx(0.5, abs=0.05)
+    joint = np.mean([(t["joint_low"].values <= 0) & (t["joint_high"].values >= 0) for t in tables])
+    assert joint > 0.85
+
+
+def test_the_opposite_is_not_called_a_confirmation() -> None:
+    table = table_of(measured(1.0, larger=-1.0))
+    assert table["spearman"].values == pytest.approx(-1.0)
+    assert table["beaten"].values == pytest.approx(0.0)
+    assert (table["joint_effect"].values > 0).all()
+
+
+def test_prompts_are_averaged_within_their_situation() -> None:
+    made = measured(0.3)
+    few = np.where(SITUATION == 0, 0, 1)  # two prompts against twenty-two
+    found = table_of(made, few)
+    of = made[2]["ablate", "base"].effect
+    joint = made[1]["base"].joint(("direct", "evil-safe|base"))
+    assert found["joint_effect"].values[0] == pytest.approx((of[:2, joint].mean() + of[2:, joint].mean()) / 2)
+
+
+def test_cases_without_controls_or_effect_do_not_count() -> None:
+    predicted, choices, effects = measured(1.0)
+    of = effects["ablate", "base"]
+    of.controls[:, :, 10:] = np.nan  # 10 controls cannot tell one in twenty
+    table = table_of((predicted, choices, effects))
+    assert table["n_cases"].values[0] == 0
+    assert np.isnan(table["beaten"].values[0])
+    assert np.isfinite(table["joint_controls"].values[0])
+
+
+def test_nothing_measured_is_nothing_known() -> None:
+    predicted, choices, effects = measured(1.0)
+    none = {name: Effects(effect=of.effect[:0], controls=of.controls[:0]) for name, of in effects.items()}
+    table = table_of((predicted, choices, none), SITUATION[:0])
+    assert (table["n_situations"].values == 0).all()
+    for name in ("spearman", "same_sign", "beaten", "joint_effect", "joint_low", "joint_controls"):
+        assert np.isnan(table[name].values).all(), name
