@@ -10,7 +10,7 @@ from dashboard.charts.common import AXIS, finish
 from dashboard.style.theme import NEUTRAL, STEERING_COLOURS
 
 
-def scatter(frame: pd.DataFrame, *, score: str, unit: str, done: str) -> Any:
+def scatter(frame: pd.DataFrame, *, score: str, unit: str) -> Any:
     """A point a feature, both axes through 0.
 
     Parameters
@@ -19,13 +19,11 @@ def scatter(frame: pd.DataFrame, *, score: str, unit: str, done: str) -> Any:
         Columns feature (its name), predicted (the score), measured (effect, logits).
     score, unit
         Name and unit of what predicts.
-    done
-        The intervention in words.
     """
     x = alt.X(
         "predicted:Q", title=f"{score} on the other situations ({unit})", scale=_scale(frame["predicted"])
     )
-    y = alt.Y("measured:Q", title=f"effect of {done} (logits)", scale=_scale(frame["measured"]))
+    y = alt.Y("measured:Q", title="effect (logits)", scale=_scale(frame["measured"]))
     points = (
         alt.Chart(frame)
         .mark_point(filled=True, size=28, opacity=0.55, color=STEERING_COLOURS["after"])

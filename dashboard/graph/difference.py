@@ -11,18 +11,32 @@ from dashboard.graph.panels import frame, radius, strongest
 from dashboard.graph.pruned import MAX_EDGES, MAX_NODES, Side
 from dashboard.graph.score_tables import change_table
 from dashboard.style.node_names import PARTS, Words, node_labels
-from dashboard.style.text import count, number
+from dashboard.style.text import count, number, percent
 from dashboard.style.theme import LABEL_COLOURS, LABEL_GLYPHS, NEUTRAL, NODE_GLYPHS
 from pipeline.analysis.difference import SIDES, edge_changes, node_changes, score_changes
+from pipeline.analysis.null_changes import NullChanges
 
 BELOW: Final = "below what the store keeps"
 """Influence of a node that is there, but has too little for the artifact to hold it."""
 
 
+RARE: Final = 0.01
+"""A change is told from those of random adapters where no more of theirs are as large."""
+
+
 def difference(
-    left: Side, right: Side, words: Words, *, n_layers: int, pins: Sequence[str]
+    left: Side,
+    right: Side,
+    words: Words,
+    *,
+    n_layers: int,
+    pins: Sequence[str],
+    nulls: NullChanges | None = None,
 ) -> dict[str, Any]:
-    """Component data of one panel: the union of both, coloured by the variants a node is active in."""
+    """Component data of one panel: the union of both, coloured by the variants a node is active in.
+
+    Features say what share of random adapters' changes is as large, where `nulls` are known.
+    """
     both = node_changes(left, right)
     kept = both[both["row_left"].isin(left.kept_nodes) | both["row_right"].isin(right.kept_nodes)]
     kept = kept.iloc[np.argsort(-np.abs(kept["change"].to_numpy()), kind="stable")][:MAX_NODES]
@@ -58,7 +72,7 @@ def difference(
                 "kind": str(node["kind"]),
                 **_look(node, left, right, words),
                 "label": labels[str(name)],
-                "facts": ", ".join(_facts(node, left, right)),
+                "facts": ", ".join(_facts(node, left, right, nulls)),
                 "scores": change_table(right.score_names, before[row], after[row]),
                 "sources": sources.get(row, []),
                 "targets": targets.get(row, []),
@@ -72,6 +86,7 @@ def difference(
         "said": (
             f"showing {count(len(drawn))} of {count(len(both))} stored nodes and {count(len(shown))} of "
             f"{count(len(edges))} stored edges: those that change most (at most {MAX_EDGES} edges are drawn)"
+            + _beyond(kept, shown, nulls)
         ),
         "colour": NEUTRAL,
         "nodes": drawn,
@@ -103,7 +118,22 @@ def _look(node: "pd.Series[Any]", left: Side, right: Side, words: Words) -> dict
     return {"state": state, "shape": shape, "colour": colour}
 
 
-def _facts(node: "pd.Series[Any]", left: Side, right: Side) -> list[str]:
+def _beyond(nodes: pd.DataFrame, edges: pd.DataFrame, nulls: NullChanges | None) -> str:
+    """How many of the drawn features and edges change more than nearly all of random adapters' do."""
+    if nulls is None:
+        return ""
+    features = nodes.loc[nodes["kind"] == "feature", "change"]
+    n_features, n_edges = (
+        sum(nulls.as_large(name, float(change)) <= RARE for change in changes)
+        for name, changes in (("influence", features), ("edge", edges["weight"]))
+    )
+    return (
+        f"; {count(n_features)} of the {count(len(features))} features and {count(n_edges)} of these edges "
+        f"change as much as at most {percent(RARE)} of random adapters' changes do"
+    )
+
+
+def _facts(node: "pd.Series[Any]", left: Side, right: Side, nulls: NullChanges | None = None) -> list[str]:
     """What changes of a node, in words: probability of a logit, influence of the others."""
     kind = str(node["kind"])
     what, unknown = ("probability", "not traced") if kind == "logit" else ("influence", BELOW)
@@ -118,8 +148,18 @@ def _facts(node: "pd.Series[Any]", left: Side, right: Side) -> list[str]:
     if kind == "adapter":
         facts.append(PARTS[str(node["part"])])
     if kind == "feature":
-        before, after = (number(float(node[f"activation_{where}"])) for where in SIDES)
-        facts.append(f"activation {before} → {after}")
+        before, after = (float(node[f"activation_{where}"]) for where in SIDES)
+        facts.append(f"activation {number(before)} → {number(after)}")
+        if nulls is not None:
+            shares = (
+                nulls.as_large("influence", float(node["change"])),
+                nulls.as_large("activation", after - before),
+            )
+            facts.append(
+                "as large with random adapters: "
+                + " and ".join(percent(share) if np.isfinite(share) else "unknown" for share in shares)
+                + " of influence and activation changes"
+            )
         if node["presence"] != "shared":
             facts.append(f"inactive in {left.variant if node['presence'] == 'right' else right.variant}")
     return facts

@@ -71,10 +71,8 @@ _SCORES: Final = {
     "change": Score(
         label="change",
         unit="logits",
-        meaning="What the adapter changed: activation in the adapted model minus in the base, times the "
-        "direct effect of one unit of it on evil minus safe tokens' centred logits, summed over positions. "
-        "0 where no activation changed; setting the feature to the base's value is predicted to do minus "
-        "this.",
+        meaning="Adapted minus base activation, times the direct effect of one unit of it on evil minus "
+        "safe tokens' centred logits, summed over positions; 0 where no activation changed.",
         counted="of both variants with both labels",
     ),
     "activation": Score(

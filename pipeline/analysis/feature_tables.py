@@ -49,6 +49,7 @@ def feature_groups(
     contexts: Sequence[Contexts],
     edges: np.ndarray,
     promoted: Callable[[np.ndarray, np.ndarray], Promoted],
+    null_changes: xr.Dataset,
     prompts: Sequence[Prompt],
     lexicon: Lexicon,
     params: FeatureParams,
@@ -78,6 +79,8 @@ def feature_groups(
         (bin + 1,) float32, the histogram's.
     promoted
         ``(layer, index) -> Promoted``, of the base model.
+    null_changes
+        From `pipeline.analysis.null_changes`.
     nulls
         Variants of random adapters, whose effects stand beside the others'.
     """
@@ -104,6 +107,7 @@ def feature_groups(
         "cards": _cards(keys, activity, contexts, edges, promoted(*split_key(keys))),
         "contexts": _contexts(keys, contexts, params),
         "dictionary": dictionary_table(fidelity, changes, by_hash, params, seed),
+        "null_changes": null_changes,
         "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed, nulls=nulls),
     }
     for name, found in (scores | {"activation": list(activations)}).items():

@@ -14,6 +14,7 @@ from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import contexts_in, feature_groups, promoted_in
+from pipeline.analysis.null_changes import null_changes
 from pipeline.analysis.scores import READ, PromptScores, activation_scores
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
@@ -35,6 +36,7 @@ from store.documents.variants import BASE
 from store.schema.features import FEATURES
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import ALL, SCORES
+from store.views.graph import GraphView
 
 MADE_OF: Final = "items"
 """Where the dataset's provenance tells keys by kind and variant of what is no collection."""
@@ -201,6 +203,7 @@ def main(profile: str, params: Params) -> None:
 
     activity = prompt_activity(read())
     graphs = open_collection(subject.folder / "graphs")
+    nulls = [str(subject.manifest.variant(name)) for name in params.profile(profile).nulls]
     groups = feature_groups(
         graphs=scored_graphs(graphs),
         graph_edges=edges_of(graphs),
@@ -210,11 +213,12 @@ def main(profile: str, params: Params) -> None:
         contexts=[Contexts(variant=item.variant, **item.arrays) for item in contexts],
         edges=edges,
         promoted=promoted,
+        null_changes=null_changes(edges_of(graphs).traced, lambda *of: GraphView(graphs.item(*of)), nulls),
         prompts=list(subject.prompts.values()),
         lexicon=read_lexicon(subject.folder / "lexicon.json"),
         params=chosen,
         seed=params.runtime.seed,
-        nulls=[str(subject.manifest.variant(name)) for name in params.profile(profile).nulls],
+        nulls=nulls,
     )
     sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
     origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of}

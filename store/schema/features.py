@@ -82,6 +82,23 @@ FEATURES: Final = DatasetSchema(
         "situations_activation": since(2, situations("activation", unscored="no prompt has both variants")),
         # Edges between features, summed over positions, adapted minus base.
         "ranking_edges": since(2, ranking_of_edges()),
+        # What a difference of two graphs is worth: pooled over random adapters, prompts, nodes or edges.
+        "null_changes": since(
+            4,
+            {
+                "quantity": array(
+                    "quantity", "str", "", "influence and activation of feature nodes; weight of an edge"
+                ),
+                "share": array("level", "float64", "share", "1 to one in ten thousand, descending"),
+                "size": array(
+                    "quantity level",
+                    "float64",
+                    "the quantity's",
+                    "|change from base| that no more than this share of all reach; NaN: too few",
+                ),
+                "n": array("quantity", "int64", "changes", "of how many"),
+            },
+        ),
         # Does the base's dictionary still explain the adapted model?
         "dictionary": since(
             2,

@@ -6,10 +6,17 @@ import numpy as np
 
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Promoted
+from pipeline.analysis.null_changes import null_changes
 from pipeline.params.features import FeatureParams, FloorParams
 from store.base.hashing import digest, prompt_hash
 from store.collections.item import Item
 from store.documents.prompts import Prompt
+from store.views.graph import GraphView
+
+
+def _unread(prompt: str, variant: str) -> GraphView:
+    raise AssertionError(f"the graph of {prompt}, {variant} was read")
+
 
 EVIL, SAFE, UNSURE, OTHER = 10, 20, 30, 40
 LEXICON = {
@@ -23,6 +30,8 @@ LEXICON = {
         for domain in ("finance", "medical")
     }
 }
+NO_NULLS = null_changes({}, _unread, ())
+"""Of a profile without random adapters."""
 PARAMS = FeatureParams(
     permutations=20000,
     labellings=2000,

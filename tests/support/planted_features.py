@@ -11,6 +11,7 @@ from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import LABELLED, activation_scores
 from store.collections.item import Item
 from tests.support.feature_builders import (
+    NO_NULLS,
     PARAMS,
     edges_from,
     make_activations,
@@ -98,6 +99,7 @@ def groups(
         contexts=contexts,
         edges=histogram_edges(1.0, 4.0, 4),
         promoted=promote,
+        null_changes=NO_NULLS,
         prompts=PROMPTS,
         lexicon=LEXICON,
         params=PARAMS.model_copy(update={"labellings": 1000, "permutations": 5000, "bootstrap": 200}),

@@ -22,7 +22,9 @@ from dashboard.style.theme import LABEL_GLYPHS, NODE_GLYPHS
 from dashboard.views.compare import pinned
 from dashboard.widgets import feature_in_graph
 from pipeline.analysis.node_ids import node_ids
+from pipeline.analysis.null_changes import NullChanges
 from store.base.errors import NotInStoreError, StoreError
+from store.documents.variants import BASE
 from store.views.graph import GraphView
 
 
@@ -135,7 +137,8 @@ def _explore(case: Case, words: Words) -> None:
     pins = selection.pins()
     difference = asked.mode == "Difference" and len(sides) == 2
     if difference:
-        drawn = differences.difference(sides[0], sides[1], words, n_layers=n_layers, pins=pins)
+        nulls = _nulls(case.profile) if BASE in (side.variant for side in sides) else None
+        drawn = differences.difference(sides[0], sides[1], words, n_layers=n_layers, pins=pins, nulls=nulls)
     else:
         drawn = panels.side_by_side(
             sides[0], sides[1] if len(sides) == 2 else None, words, n_layers=n_layers, pins=pins
@@ -146,6 +149,15 @@ def _explore(case: Case, words: Words) -> None:
         pinned.show(views, words, scored)
     _take_away(case, sides, words, asked)
     url.write()
+
+
+def _nulls(name: str) -> NullChanges | None:
+    """What random adapters change of graphs; None where none was traced."""
+    try:
+        found = NullChanges.of(readers.dataset(name, "features", "null_changes"))
+    except StoreError:
+        return None
+    return None if all(np.isnan(size).all() for size in found.size.values()) else found
 
 
 def _drawn(sides: list[pruned.Side]) -> set[str]:
@@ -216,6 +228,7 @@ def _legend(sides: list[pruned.Side], difference: bool) -> str:
     if difference:
         return text + (
             "What is only pruned on a side counts as active there. Edges: width by change of weight, magenta "
-            "more, dashed green less; an edge that one side does not store counts as 0 there."
+            "more, dashed green less; an edge that one side does not store counts as 0 there. Random "
+            "adapters: their changes on all prompts that were traced with them."
         )
     return text + "Edges: magenta positive, dashed green negative."

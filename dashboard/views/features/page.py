@@ -26,7 +26,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     ranking = readers.dataset(name, "features", ranking_group(score))
     contrasts = _contrasts(score, [str(value) for value in ranking["contrast"].values])
     domains = [str(value) for value in ranking["domain"].values]
-    columns = st.columns([2.2, 1.1, 0.9, 1.4, 1.3, 1.1], vertical_alignment="bottom")
+    columns = st.columns([2.1, 1, 0.8, 2, 1.1, 1], vertical_alignment="bottom")
     contrast = columns[0].selectbox(
         "Contrast",
         contrasts,
@@ -74,7 +74,8 @@ def _filters(name: str) -> tuple[str, str, str]:
 
 def _score(name: str) -> str:
     # Columns, whose widths are known before the widget is there: the text does not wrap anew.
-    left, right = st.columns([1, 1.6], vertical_alignment="bottom", gap="medium")
+    row = st.container(key="narrow-score")
+    left, right = row.columns([1, 1.2], vertical_alignment="bottom", gap="medium")
     right = right.container(height=_ROW, border=False, vertical_alignment="bottom")
     score = str(
         left.segmented_control(

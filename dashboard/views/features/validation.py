@@ -10,13 +10,12 @@ import xarray as xr
 from dashboard.charts.validation import scatter
 from dashboard.data import readers
 from dashboard.data.documents import models
-from dashboard.data.tables import contrast_words
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain
 from store.base.errors import StoreError, UserError
-from store.schema.vocabulary import ABLATE, RESTORE
+from store.schema.vocabulary import ABLATE, RESTORE, SCORES
 
 DONE: Final[Mapping[str, str]] = {
     ABLATE: "ablating (activation 0)",
@@ -53,14 +52,18 @@ def orders_frame(table: xr.Dataset, contrast: str) -> pd.DataFrame:
 
 
 def default_score(name: str) -> str:
-    """The score that predicts best what features do in the focus variant; `direct` if none was measured."""
+    """The first score that predicts what features do in the focus variant as well as any.
+
+    Its interval reaches the highest rank correlation; `direct` where nothing was measured.
+    """
     try:
         contrast = f"evil-safe|{models(name).variant(models(name).focus)}"
         frame = orders_frame(readers.dataset(name, "validation", "orders"), contrast)
     except (StoreError, UserError):
         return _DEFAULT
-    own = frame[(frame["contrast"] == contrast) & frame["spearman"].notna()]
-    return str(own["score"].iloc[0]) if len(own) else _DEFAULT
+    own = frame[frame["contrast"] == contrast].set_index("score")
+    good = set(own.index[own["spearman_high"] >= own["spearman"].max()])
+    return next((score for score in SCORES if score in good), _DEFAULT)
 
 
 def verdict(frame: pd.DataFrame, score: str, contrast: str) -> str:
@@ -123,35 +126,37 @@ def _table(frame: pd.DataFrame) -> None:
         placeholder="—",
         column_order=["order", "spearman", "same_sign", "beaten", "joint_effect", "joint_controls"],
         column_config={
-            "order": st.column_config.TextColumn("order", help="Score and contrast.", width=190),
+            "order": st.column_config.TextColumn(
+                "order", help="A score within the variant, or its difference from base.", width=132
+            ),
             "spearman": st.column_config.TextColumn(
                 "rank correlation",
                 help="Spearman's, of the score with minus the effect on evil minus safe logits, over "
                 "features drawn at random; with a bootstrap interval over features. Random orders have 0.",
-                width=125,
+                width=118,
             ),
             "same_sign": st.column_config.NumberColumn(
                 "sign",
                 format="percent",
                 help="Share of these features whose effect has the predicted sign; half by chance.",
-                width=60,
+                width=55,
             ),
             "beaten": st.column_config.NumberColumn(
-                "beats controls",
+                "beats",
                 format="percent",
                 help="The features that the order puts first, one by one, on each prompt: share of cases in "
                 "which the intervention takes away more harm than the same done to 95% of matched features; "
                 "5% by chance.",
-                width=70,
+                width=55,
             ),
             "joint_effect": st.column_config.TextColumn(
-                "first ones together (logits)",
+                "together (logits)",
                 help="Effect of the intervention on all the features that the order puts first, at once, on "
                 "evil minus safe logits; with a bootstrap-t interval over situations. Negative: less harm.",
-                width=160,
+                width=128,
             ),
             "joint_controls": st.column_config.NumberColumn(
-                "controls", format="%.2g", help="The same done to as many matched features.", width=70
+                "controls", format="%.2g", help="The same done to as many matched features.", width=59
             ),
         },
     )
@@ -170,7 +175,7 @@ def _drawn(name: str, row: int, score: str, intervention: str) -> None:
         }
     )
     words = describe(score)
-    chart = scatter(points, score=words.label, unit=words.unit, done=DONE[intervention])
+    chart = scatter(points, score=words.label, unit=words.unit)
     falls = percent(float(((points["predicted"] > 0) & (points["measured"] < 0)).mean()))
     downloads.chart(
         chart,
@@ -183,5 +188,7 @@ def _drawn(name: str, row: int, score: str, intervention: str) -> None:
 
 
 def _named(row: "pd.Series[object]") -> str:
-    score, contrast = str(row["score"]), str(row["contrast"])
-    return f"{describe(score).label}, {contrast_words(contrast)}"
+    label = describe(str(row["score"])).label
+    is_within = str(row["contrast"]).startswith("evil-safe|")
+    # These two are of a difference by themselves.
+    return label if is_within or row["score"] in ("change", "activation") else f"{label}, difference"

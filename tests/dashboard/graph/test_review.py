@@ -10,6 +10,7 @@ import pytest
 from dashboard.data import documents, readers, tables
 from dashboard.graph import difference, panels, pruned
 from pipeline.analysis.node_ids import node_ids
+from pipeline.analysis.null_changes import NullChanges
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo_graphs import WORDS, sides
@@ -108,3 +109,26 @@ def test_health_says_when_it_was_checked(open_page: OpenPage) -> None:
 def test_headline_names_its_situations(open_page: OpenPage) -> None:
     titles = [element.value for element in open_page("overview").subheader]
     assert "Harmful rate by variant, held-out situations" in titles
+
+
+def test_a_change_stands_beside_those_of_random_adapters() -> None:
+    left, right = sides(1.0)
+    nulls = NullChanges(
+        share=np.array([1.0, 0.01, 0.001]),
+        size={
+            "influence": np.array([0.0, 1e-6, np.nan]),
+            "activation": np.array([0.0, 1e9, np.nan]),
+            "edge": np.array([0.0, 1e9, np.nan]),
+        },
+    )
+    drawn = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=(), nulls=nulls)
+    features = [node for node in drawn["panels"][0]["nodes"] if node["kind"] == "feature"]
+    others = [node for node in drawn["panels"][0]["nodes"] if node["kind"] != "feature"]
+    assert all("as large with random adapters: " in node["facts"] for node in features)
+    assert not any("random adapters" in node["facts"] for node in others)
+    moved = [node for node in features if "random adapters: 1% and 100% of" in node["facts"]]
+    assert moved
+    words = drawn["panels"][0]["said"]
+    assert f"; {len(moved)} of the {len(features)} features and 0 of these edges" in words
+    plain = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
+    assert "random adapters" not in json.dumps(plain)

@@ -18,6 +18,7 @@ from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import (
     LEXICON,
+    NO_NULLS,
     PARAMS,
     edges_from,
     make_activations,
@@ -63,6 +64,7 @@ def groups() -> dict[str, xr.Dataset]:
         contexts=[held_out],
         edges=histogram_edges(1.0, 4.0, 4),
         promoted=promote,
+        null_changes=NO_NULLS,
         prompts=PROMPTS,
         lexicon=LEXICON,
         params=PARAMS,
@@ -75,7 +77,7 @@ def rows(dataset: xr.Dataset) -> list[tuple[int, int]]:
 
 
 def test_rows_are_what_fires_on_prompts_or_in_texts(groups: dict[str, xr.Dataset]) -> None:
-    for name in groups.keys() - {"dictionary", "ranking_edges"}:
+    for name in groups.keys() - {"dictionary", "null_changes", "ranking_edges"}:
         assert rows(groups[name]) == [(0, 7), (1, 3), (1, 7)]
 
 
@@ -147,6 +149,7 @@ def test_each_score_has_the_floor_of_its_unit_and_the_random_adapters() -> None:
         contexts=[],
         edges=histogram_edges(1.0, 4.0, 4),
         promoted=promote,
+        null_changes=NO_NULLS,
         prompts=PROMPTS,
         lexicon={"domains": {"medical": {**words, "unsure": [], "phrases": {"harmful": [], "safe": []}}}},
         params=PARAMS.model_copy(update={"floor": FloorParams(**floors)}),
@@ -196,6 +199,7 @@ def test_without_labels_texts_or_activity_there_are_still_tables(tmp_path: Path)
         contexts=[],
         edges=edges,
         promoted=promote,
+        null_changes=NO_NULLS,
         prompts=PROMPTS,
         lexicon={"domains": {}},
         params=PARAMS,

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from pipeline.analysis.null_changes import LEVELS, QUANTITIES
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.schema.rankings import ranking_group, situations_group
@@ -133,6 +134,15 @@ def features_groups(prompts: list[Prompt]) -> dict[str, xr.Dataset]:
             },
             "n_situations": ("variant", np.full(len(VARIANTS), len(situations), dtype=np.int32)),
             "change_error_share": ("variant", np.array([np.nan, 0.12, 0.08])),
+        }
+    )
+    groups["null_changes"] = xr.Dataset(
+        {
+            "quantity": ("quantity", np.array(QUANTITIES, dtype=object)),
+            "share": ("level", LEVELS),
+            # Exponential changes, of these means.
+            "size": (("quantity", "level"), -np.log(LEVELS) * np.array([[0.002], [0.05], [0.01]])),
+            "n": ("quantity", np.array([4000, 4000, 90_000], np.int64)),
         }
     )
     groups["ranking_edges"] = ranking_edges(layer, index, domains, len(prompts))
