@@ -64,7 +64,8 @@ def _browser(profile: str, pair: tuple[str, str], bound: dict[url.Parameter, Any
         default=SPLITS[0],
         required=True,
         **bound[url.FOUND_SPLIT],
-        help="Held out: base, transcoders and adapters were not trained on the situation.",
+        help="Held out: base, transcoders and adapters were not trained on the situation; the organism's are "
+        "new combinations of topics and circumstances that they have seen.",
     )
     order = columns[3].selectbox(
         "Order",

@@ -12,7 +12,7 @@ from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 
-MEASURES: Final = ("replacement", "completeness", "error_share")
+MEASURES: Final = ("replacement", "completeness", "error_share", "unselected_share")
 
 _BySituation = dict[tuple[str | None, str], list[tuple[float, ...]]]
 
@@ -30,6 +30,9 @@ class GraphFidelity:
     error_share
         |inputs from error nodes| / |all inputs| of a logit, mean over the targets; NaN
         where no target has an input.
+    unselected_share
+        The same of active features that are no nodes, through which `influence` and `total_effect` of
+        others do not pass.
     """
 
     prompt_hash: str
@@ -37,18 +40,18 @@ class GraphFidelity:
     replacement: float
     completeness: float
     error_share: float
+    unselected_share: float
 
 
 def graph_fidelity(item: Item) -> GraphFidelity:
-    """Read the scores of an item of the GRAPHS collection (array `target_error_share`)."""
-    shares = item.arrays["target_error_share"].astype(np.float64)
-    shares = shares[~np.isnan(shares)]
+    """Read the scores of an item of the GRAPHS collection (arrays ``target_*_share``)."""
     return GraphFidelity(
         prompt_hash=item.prompt_hash,
         variant=item.variant,
         replacement=float(item.scalars["replacement_score"]),
         completeness=float(item.scalars["completeness_score"]),
-        error_share=float(shares.mean()) if len(shares) else np.nan,
+        error_share=_mean(item.arrays["target_error_share"].astype(np.float64)),
+        unselected_share=_mean(item.arrays["target_unselected_share"].astype(np.float64)),
     )
 
 

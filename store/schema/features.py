@@ -107,6 +107,12 @@ FEATURES: Final = DatasetSchema(
                 **_mean_of_variant("replacement", "replacement score"),
                 **_mean_of_variant("completeness", "completeness score"),
                 **_mean_of_variant("error_share", "|inputs from error nodes| / |all inputs| of the logits"),
+                **since(
+                    4,
+                    _mean_of_variant(
+                        "unselected_share", "the same of active features that are no nodes of the graph"
+                    ),
+                ),
                 "n_situations": array("variant", "int32", "situations", "situations traced"),
                 "change_error_share": array(
                     "variant",

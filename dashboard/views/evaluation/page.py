@@ -59,7 +59,7 @@ def _rates(name: str) -> None:
         f"{count(one['n'].sum() - one[one['domain'] == 'all']['n'].sum())} "
         f"samples. Each rate with its {level}: Wilson's with the effective number of samples, since "
         "those of one situation are alike. Held-out situations: neither base, transcoders nor adapters were "
-        "trained on them."
+        "trained on them; the organism's combine topics and circumstances that were seen in others."
     )
     _table(one, outcome, level)
     _differences(name, outcome)

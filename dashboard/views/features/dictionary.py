@@ -26,6 +26,11 @@ _COLUMNS: Final = {
         "Absolute direct effects of error nodes on the logits, of all direct effects on them: the mean "
         "error-node share.",
     ),
+    "unselected_share": (
+        "no nodes",
+        "The same of active features that are no nodes of the graphs: influence and total effect of other "
+        "features do not pass through them.",
+    ),
 }
 
 
@@ -38,10 +43,13 @@ def dictionary_frame(table: xr.Dataset) -> pd.DataFrame:
         The group ``dictionary`` of the features dataset.
     """
     frame = pd.DataFrame({"variant": table["variant"].values})
-    for name in _COLUMNS:
+    # Artifacts of before version 4 do not have the last.
+    for name in (name for name in _COLUMNS if name in table):
         frame[name] = table[name].values
         low, high = table[f"{name}_low"].values, table[f"{name}_high"].values
         frame[f"{name}_interval"] = [interval(a, b) for a, b in zip(low, high, strict=True)]
+    if not frame.get("unselected_share", pd.Series(dtype=float)).any():  # every active feature is a node
+        frame = frame.drop(columns=["unselected_share", "unselected_share_interval"], errors="ignore")
     frame["change_error_share"] = table["change_error_share"].values
     frame["n_situations"] = table["n_situations"].values
     order = np.argsort(frame["variant"].to_numpy() != "base", kind="stable")
@@ -60,7 +68,8 @@ def show(name: str) -> None:
         )
         # A cell holds the estimate beside its interval, as everywhere.
         shown = pd.DataFrame({"variant": frame["variant"]})
-        for column in _COLUMNS:
+        columns = [column for column in _COLUMNS if column in frame]
+        for column in columns:
             values, words = frame[column], frame[f"{column}_interval"]
             shown[column] = [f"{number(v)} {w}" for v, w in zip(values, words, strict=True)]
         shown["change_error_share"] = frame["change_error_share"]
@@ -71,11 +80,12 @@ def show(name: str) -> None:
             key="dictionary",
             placeholder="—",
             # What fits into the column's width first.
-            column_order=["variant", "change_error_share", *reversed(_COLUMNS), "n_situations"],
+            column_order=["variant", "change_error_share", *reversed(columns), "n_situations"],
             column_config={
                 **{
                     column: st.column_config.TextColumn(title, help=f"{meaning} Share, with interval.")
                     for column, (title, meaning) in _COLUMNS.items()
+                    if column in columns
                 },
                 "change_error_share": st.column_config.NumberColumn(
                     "of the change",

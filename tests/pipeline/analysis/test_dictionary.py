@@ -21,15 +21,18 @@ def made(prompt: int, variant: str, value: float) -> GraphFidelity:
         replacement=value,
         completeness=value / 2,
         error_share=1 - value,
+        unselected_share=value / 4,
     )
 
 
 def test_a_graph_gives_its_scores_and_the_mean_share_over_its_targets() -> None:
     item = make_graph(PROMPTS[0], "base", [(0, 1, 2)], np.ones((2, 1)))
-    item = replace(item, arrays={**item.arrays, "target_error_share": np.array([0.1, 0.3], np.float32)})
+    shares = {"target_error_share": [0.1, 0.3], "target_unselected_share": [0.0, 0.1]}
+    item = replace(item, arrays={**item.arrays, **{n: np.array(v, np.float32) for n, v in shares.items()}})
     fidelity = graph_fidelity(item)
     assert (fidelity.replacement, fidelity.completeness) == (0.9, 0.95)
     assert fidelity.error_share == pytest.approx(0.2)
+    assert fidelity.unselected_share == pytest.approx(0.05)
 
 
 def test_prompts_are_averaged_within_their_situation_first() -> None:

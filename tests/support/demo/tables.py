@@ -123,7 +123,10 @@ def features_groups(prompts: list[Prompt]) -> dict[str, xr.Dataset]:
             if score == "activation":
                 one = one.drop_vars("p_labels", errors="ignore")
             groups[group_of(score)] = one.assign(effect=(one["effect"] / number).astype(np.float32))
-    shares = {name: (0.9 - 0.1 * i) for i, name in enumerate(("replacement", "completeness", "error_share"))}
+    shares = {
+        name: (0.9 - 0.1 * i)
+        for i, name in enumerate(("replacement", "completeness", "error_share", "unselected_share"))
+    }
     groups["dictionary"] = xr.Dataset(
         {
             "variant": ("variant", np.array(VARIANTS, dtype=object)),
