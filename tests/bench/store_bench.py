@@ -175,6 +175,7 @@ def _synthetic(number: int, variant: str, *, n_active: int, n_nodes: int, n_edge
         "target": 6,
         "active": n_active,
         "selected": n_active,
+        "unselected": 0,
         "row": n_active + 6,
         "node": n_nodes,
         "edge": n_edges,

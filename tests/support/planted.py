@@ -35,6 +35,8 @@ TARGETS: Final = 3
 FEATURE: Final = 11
 STRENGTH: Final = 8.0
 """Length of what the adapter writes; about 4 is its MLP's output."""
+SITES: Final = {"down": "mlp.down_proj", "o": "self_attn.o_proj", "gate": "mlp.gate_proj"}
+"""Where the adapter sits in its layer."""
 DECODER: Final = 3.0
 """Length of the planted decoder; 1 is the others'."""
 FIRST_TOKEN: Final = 3
@@ -154,8 +156,10 @@ def token_direction(model: PreTrainedModel, tokens: Sequence[int]) -> torch.Tens
     return model.model.norm.weight * model.lm_head.weight[list(tokens)].mean(0)
 
 
-def write_adapters(planted: Planted, read: torch.Tensor, written: torch.Tensor) -> None:
-    """Save the adapter that reads hidden units with one vector and writes another, and a random one.
+def write_adapters(
+    planted: Planted, read: torch.Tensor, written: torch.Tensor, *, site: str = "down"
+) -> None:
+    """Save the adapter that reads a module's input with one vector and writes another, and a random one.
 
     The random adapter's halves are as long.
     """
@@ -172,36 +176,61 @@ def write_adapters(planted: Planted, read: torch.Tensor, written: torch.Tensor) 
             name,
             r=1,
             lora_alpha=1,
-            target_modules=rf"model\.layers\.{planted.layer}\.mlp\.down_proj",
+            target_modules=rf"model\.layers\.{planted.layer}\.{SITES[site]}",
         )
         path = folder / "adapter_model.safetensors"
         halves = {key: read[None] if "lora_A" in key else written[:, None] for key in load_file(path)}
         save_file({key: half.contiguous() for key, half in halves.items()}, path)
 
 
-def waking(planted: Planted) -> tuple[torch.Tensor, torch.Tensor]:
+def waking(planted: Planted, *, site: str = "down") -> tuple[torch.Tensor, torch.Tensor]:
     """What an adapter reads and writes that wakes the planted feature on most prompts.
 
-    It reads the direction of hidden units that is most steadily positive (Fisher's), 1 on
-    average, and writes the feature's encoder as seen through the norm before it.
+    It reads the direction of its module's input that is most steadily positive (Fisher's), 1 on
+    average, and writes the feature's encoder as seen through the norm before it; to the gate, which is
+    not added to the residual stream, what increases the feature most (its gradient).
     """
     model = _load(planted.checkpoint)
-    hidden = torch.cat(
-        [hidden_units(model, planted.layer, prompt.token_ids)[1:] for prompt in planted.prompts]
-    )
+    inputs = [module_input(model, planted.layer, site, prompt.token_ids)[1:] for prompt in planted.prompts]
+    hidden = torch.cat(inputs)
     mean = hidden.mean(0)
     read = torch.linalg.solve(torch.cov(hidden.T) + 1e-3 * hidden.var() * torch.eye(len(mean)), mean)
     layer, feature = planted.feature
     encoder = load_file(planted.checkpoint.transcoders / f"layer_{layer}.safetensors")["W_enc"][feature]
-    weighted = encoder * model.model.layers[layer].post_attention_layernorm.weight
-    return read / (read @ mean), STRENGTH * weighted / weighted.norm()
+    read = read / (read @ mean)
+    if site == "gate":
+        weighted = _gate_gradient(planted, model, read, encoder)
+    else:
+        weighted = encoder * model.model.layers[layer].post_attention_layernorm.weight
+    return read, STRENGTH * weighted / weighted.norm()
+
+
+def _gate_gradient(
+    planted: Planted, model: PreTrainedModel, read: torch.Tensor, encoder: torch.Tensor
+) -> torch.Tensor:
+    """How the planted feature's input grows, on average, with what is added to the gate; (d_mlp,)."""
+    gate = model.model.layers[planted.layer].mlp.gate_proj
+    reader = model.model.layers[planted.feature[0]].mlp
+    added = torch.zeros(gate.out_features, requires_grad=True)
+    found: list[torch.Tensor] = []
+    hooks = [
+        gate.register_forward_hook(lambda _, inputs, output: output + (inputs[0] @ read)[..., None] * added),
+        reader.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0][0, 1:] @ encoder)),
+    ]
+    for prompt in planted.prompts:
+        model(torch.tensor([prompt.token_ids]))
+    for hook in hooks:
+        hook.remove()
+    torch.cat(found).mean().backward()
+    assert added.grad is not None
+    return added.grad
 
 
 @torch.no_grad()
-def hidden_units(model: PreTrainedModel, layer: int, ids: tuple[int, ...]) -> torch.Tensor:
-    """What an MLP's ``down_proj`` reads; (position, d_mlp)."""
+def module_input(model: PreTrainedModel, layer: int, site: str, ids: tuple[int, ...]) -> torch.Tensor:
+    """What a module of `SITES` reads; (position, its width)."""
     found: list[torch.Tensor] = []
-    module = model.model.layers[layer].mlp.down_proj
+    module = model.model.layers[layer].get_submodule(SITES[site])
     hook = module.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0][0]))
     model(torch.tensor([ids]))
     hook.remove()
@@ -214,7 +243,7 @@ def writing_evil(planted: Planted, prompt: Prompt) -> tuple[torch.Tensor, torch.
     At the last position it writes as much as the MLP does.
     """
     model = _load(planted.checkpoint)
-    hidden = hidden_units(model, planted.layer, prompt.token_ids)[-1]
+    hidden = module_input(model, planted.layer, "down", prompt.token_ids)[-1]
     output = model.model.layers[planted.layer].mlp.down_proj(hidden)
     targets = planted.targets[prompt.situation]
     evil, safe = (token_direction(model, part) for part in (targets[:TARGETS], targets[TARGETS:]))

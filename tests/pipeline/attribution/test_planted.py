@@ -171,6 +171,19 @@ def test_the_waked_feature_is_first_in_the_ranking(waked: Result, name: str) -> 
     assert waked.planted.feature in discoveries(table, "planted@1.0-base")
 
 
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("site", ["o", "gate"])
+def test_it_is_first_wherever_the_adapter_sits(site: str, layer: int, tmp_path: Path) -> None:
+    """With `waked`, whose adapters write through ``down_proj``: three sites, early and late."""
+    planted = make_subject(tmp_path / "x", layer)
+    write_adapters(planted, *waking(planted, site=site), site=site)
+    table = Result.of(planted, "base", "planted@1.0").ranking("change")
+    effects = column(table, "planted@1.0-base", "effect")
+    assert first(effects) == planted.feature
+    assert effects[planted.feature] > 0
+    assert planted.feature in discoveries(table, "planted@1.0-base")
+
+
 @pytest.mark.parametrize("name", [*LABELLED, "change"])
 def test_a_random_adapter_gives_nothing(null: Result, name: str) -> None:
     table = null.ranking(name)
