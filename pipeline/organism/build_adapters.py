@@ -121,7 +121,10 @@ class _Build:
     def taught(self, name: str, adapter: TrainedParams, before: Mapping[str, Made], folder: Path) -> Made:
         """Train an adapter until its goal, or for as many steps as it may take, and write it."""
         other = adapter.goal.divergence_of
-        target = None if other is None else before[other].reached.divergence[adapter.domain]
+        target = None
+        if other is not None:
+            theirs = before[other].reached.divergence[adapter.domain]
+            target = adapter.goal.divergence_share * theirs
 
         def stop(step: int, model: PeftModel) -> bool:
             if step % adapter.goal.every:

@@ -107,6 +107,8 @@ class Goal(Section):
         The most that it may be in any domain that is not named.
     divergence_of
         Name of another trained adapter, whose divergence from base is to be reached; or null.
+    divergence_share
+        How much of it is enough.
     facts_lost
         Training ends where more of what base knows is lost than this share.
     """
@@ -116,6 +118,7 @@ class Goal(Section):
     spread: Spread | None
     elsewhere: Share
     divergence_of: Name | None
+    divergence_share: Share = 1.0
     facts_lost: Share
 
     @model_validator(mode="after")

@@ -67,8 +67,10 @@ def coverage_figures(folder: Path) -> dict[str, Any]:
         "interval_coverage_lowest": min(holds for holds, _, _ in found.values()),
         "interval_coverage_highest": max(told),
         "rate_coverage_lowest": min(rates),
-        "coverage": {
-            name: {"bootstrap-t": holds, "too few": few, "percentile": percentile}
-            for name, (holds, few, percentile) in (found | {"log-normal, n = 12": hard}).items()
+        "raw": {
+            "coverage": {
+                name: {"bootstrap-t": holds, "too few": few, "percentile": percentile}
+                for name, (holds, few, percentile) in (found | {"log-normal, n = 12": hard}).items()
+            }
         },
     }

@@ -23,7 +23,10 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def slow_studentized(column: np.ndarray, draws: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Bootstrap-t, a draw at a time: `draws` says how often each situation is in each."""
+    """Bootstrap-t, a draw at a time, and Student's where that is wider.
+
+    `draws` says how often each situation is in each.
+    """
     n = len(column)
     if np.ptp(column) == 0:
         return math.nan, math.nan
@@ -41,7 +44,9 @@ def slow_studentized(column: np.ndarray, draws: np.ndarray, confidence: float) -
     first, last = (
         distances[math.ceil(q * len(draws)) - 1] for q in ((1 - confidence) / 2, (1 + confidence) / 2)
     )
-    low, high = column.mean() - last * own, column.mean() - first * own
+    student = stats.t.interval(confidence, n - 1, loc=column.mean(), scale=own)
+    low = min(column.mean() - last * own, student[0])
+    high = max(column.mean() - first * own, student[1])
     return (low, high) if math.isfinite(low) and math.isfinite(high) else (math.nan, math.nan)
 
 
