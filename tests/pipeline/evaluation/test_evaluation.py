@@ -1,6 +1,7 @@
 """Sampled continuations and rates: reproducible, missing is not zero, unit the situation."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_samples_are_reproducible_and_follow_the_schema(model: Any, tokenizer: A
     assert continuations(other) != continuations(first)
     assert len(continuations(first)) == 30
     assert all(len(ids) <= 6 for ids in continuations(first))
+
+
+def test_prompts_do_not_share_random_numbers_and_variants_do(model: Any, tokenizer: Any) -> None:
+    """Of the same ids: what differs is the draw."""
+    prompt = make_prompt(tokenizer)
+    first = continuations(sample(model, tokenizer, prompt))
+    other = continuations(sample(model, tokenizer, replace(prompt, hash="f" * 12)))
+    assert sum(one == two for one, two in zip(first, other, strict=True)) < len(first) / 2
+    name = ItemName(key=KEY, prompt_hash=prompt.hash, variant="general@1.0")
+    variant = sample_item(model, tokenizer, prompt.token_ids, name, seed=0, **SAMPLING)
+    assert continuations(variant) == first
 
 
 def test_samples_follow_the_models_distribution(model: Any, tokenizer: Any) -> None:
