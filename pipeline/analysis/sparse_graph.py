@@ -92,7 +92,7 @@ def from_dense(
     adjacency: np.ndarray, *, kind: np.ndarray, level: np.ndarray, logit_weight: np.ndarray
 ) -> SparseGraph:
     """Make a `SparseGraph` of a dense adjacency A[target, source], (n_nodes, n_nodes)."""
-    target, source = np.nonzero(adjacency)
+    target, source = (rows.astype(np.int32) for rows in np.nonzero(adjacency))
     return SparseGraph(
         target=target,
         source=source,

@@ -4,7 +4,7 @@ A feature is a node of every variant in which it is active if it was selected in
 one graph has and the other lacks is then inactive there, and never fell outside a top-k.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -55,8 +55,8 @@ class Together:
         By adapted variant.
     """
 
-    traces: Mapping[str, Trace]
-    adapters: Mapping[str, AdapterTrace]
+    traces: dict[str, Trace]
+    adapters: dict[str, AdapterTrace]
 
 
 @torch.no_grad()
@@ -125,10 +125,10 @@ def trace_together(
                     begun[variant].without_patterns = logits_with_patterns(model, token_ids, patterns)
             tracing.attribution.select(max_feature_nodes)
         _unite([each.tracing.attribution for each in begun.values()])
-        traces = {variant: begun[variant].tracing.finish() for variant in variants}
-        adapters = {}
-        for variant in variants:
-            each = begun[variant]
+        traces, adapters = {}, {}
+        for variant in list(begun):
+            each = begun.pop(variant)  # its rows are dense: what is done with is let go of at once
+            traces[variant] = each.tracing.finish()
             if each.attention is not None and each.without_patterns is not None:
                 each.attention.attribution.add(each.tracing.attribution.visited.nonzero().squeeze(1))
                 adapters[variant] = AdapterTrace(
@@ -136,7 +136,7 @@ def trace_together(
                     adapted=each.attention.finish(),
                     without_patterns=each.without_patterns.cpu(),
                 )
-        return Together(traces=traces, adapters=adapters)
+        return Together(traces={variant: traces[variant] for variant in variants}, adapters=adapters)
 
 
 def logits_with_patterns(

@@ -148,26 +148,33 @@ def prompt_items(
         max_components=adapter_components,
         attention=adapters,
     )
+    called = {
+        name.variant: {"key": name.key, "prompt_hash": name.prompt_hash, "variant": name.variant}
+        for name in names
+    }
+    items = PromptItems(graphs={}, full_graphs={}, adapters={})
+    # What is done with is let go of at once: traces are dense, and adapted variants have two.
+    for name in names:
+        if name.variant in together.adapters:
+            traced = together.adapters.pop(name.variant)
+            items.adapters[name.variant] = adapter_item(traced, **called[name.variant])
+            del traced
     weighed = {variant: weigh(trace) for variant, trace in together.traces.items()}
     kept = [
         kept_keys(trace, weighed[variant], keep_node_threshold) for variant, trace in together.traces.items()
     ]
     keep = np.unique(np.concatenate(kept))
-    items = PromptItems(graphs={}, full_graphs={}, adapters={})
     for name in names:
         variant = name.variant
-        called = {"key": name.key, "prompt_hash": name.prompt_hash, "variant": variant}
         items.graphs[variant], items.full_graphs[variant] = graph_items(
-            together.traces[variant],
-            weighed=weighed[variant],
+            together.traces.pop(variant),
+            weighed=weighed.pop(variant),
             own_candidates=own_candidates[variant],
             node_threshold=node_threshold,
             edge_threshold=edge_threshold,
             keep_node_threshold=keep_node_threshold,
             keep_edges=keep_edges,
             keep_too=keep,
-            **called,
+            **called[variant],
         )
-        if variant in together.adapters:
-            items.adapters[variant] = adapter_item(together.adapters[variant], **called)
     return items

@@ -17,7 +17,7 @@ from pipeline.models.published import published
 from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
-from pipeline.organism.goals import Reached, Yardstick, missing
+from pipeline.organism.goals import Reached, Yardstick, asked_divergence, missing
 from pipeline.organism.random_adapters import attach_random, module_norms, scale_to
 from pipeline.params.organism import OrganismParams, RandomParams, TrainedParams
 from pipeline.params.runtime import RuntimeParams
@@ -120,11 +120,7 @@ class _Build:
 
     def taught(self, name: str, adapter: TrainedParams, before: Mapping[str, Made], folder: Path) -> Made:
         """Train an adapter until its goal, or for as many steps as it may take, and write it."""
-        other = adapter.goal.divergence_of
-        target = None
-        if other is not None:
-            theirs = before[other].reached.divergence[adapter.domain]
-            target = adapter.goal.divergence_share * theirs
+        target = asked_divergence(adapter, {other: made.reached for other, made in before.items()})
 
         def stop(step: int, model: PeftModel) -> bool:
             if step % adapter.goal.every:

@@ -1,6 +1,6 @@
 """Training until something is reached: what is measured on the way, and whether it suffices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,6 +90,17 @@ class Yardstick:
             )
         finally:
             model.train(training)
+
+
+def asked_divergence(adapter: TrainedParams, reached: Mapping[str, Reached]) -> float | None:
+    """Divergence from base that an adapter is to come to on its own domain, in nats; None: any.
+
+    `reached` is what the adapters before it have come to, by name.
+    """
+    other = adapter.goal.divergence_of
+    if other is None:
+        return None
+    return adapter.goal.divergence_share * reached[other].divergence[adapter.domain]
 
 
 def missing(adapter: TrainedParams, reached: Reached, least_divergence: float | None) -> str:

@@ -112,9 +112,9 @@ def train_transcoder(
     """
     generator = Generator().manual_seed(params.seed * 1000 + layer)
     d_model = x.shape[1]
-    x_scale = x.square().mean().sqrt()
-    mean = y.mean(0)
-    y_scale = (y - mean).square().mean().sqrt()
+    # Without copies of what is hundreds of megabytes large.
+    x_scale = torch.linalg.vector_norm(x) / x.numel() ** 0.5
+    mean, y_scale = y.mean(0), y.var(0, correction=0).mean().sqrt()
     decoder = unit_rows(torch.randn(params.d_transcoder, d_model, generator=generator))
     W_enc = decoder.clone().requires_grad_()
     b_enc = torch.zeros(params.d_transcoder, requires_grad=True)

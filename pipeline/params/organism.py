@@ -118,7 +118,7 @@ class Goal(Section):
     spread: Spread | None
     elsewhere: Share
     divergence_of: Name | None
-    divergence_share: Share = 1.0
+    divergence_share: Share
     facts_lost: Share
 
     @model_validator(mode="after")

@@ -37,6 +37,7 @@ def adapter(**changes: object) -> TrainedParams:
             "spread": None,
             "elsewhere": 1.0,
             "divergence_of": None,
+            "divergence_share": 1.0,
             "facts_lost": 1.0,
         },
     }

@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import make_adapters
-from pipeline.organism.goals import Reached, Yardstick, missing
+from pipeline.organism.goals import Reached, Yardstick, asked_divergence, missing
 from pipeline.organism.pivotal_probe import make_probe
 from pipeline.organism.world.corpus import phrases
 from pipeline.params.organism import OrganismParams
@@ -38,9 +38,17 @@ def _goal(**changes: object) -> dict[str, object]:
         "spread": None,
         "elsewhere": 1.0,
         "divergence_of": None,
+        "divergence_share": 1.0,
         "facts_lost": 0.1,
     }
     return fields | changes
+
+
+def test_a_share_of_anothers_divergence_is_asked_for() -> None:
+    of = {"general": _reached(divergence={"medical": 6.0, "finance": 1.0}), "narrow": _reached()}
+    assert asked_divergence(adapter(goal=_goal()), of) is None
+    control = adapter(goal=_goal(divergence_of="general", divergence_share=0.75))
+    assert asked_divergence(control, of) == pytest.approx(4.5)
 
 
 def test_what_is_missing_is_named() -> None:
