@@ -74,8 +74,10 @@ def spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (row,) float64; NaN where a side is of one value, or not known.
+        (row,) float64; NaN where a side is of one value, or not known, or there is none.
     """
+    if left.shape[1] == 0:
+        return np.full(len(left), np.nan)
     ranks = [rankdata(side, axis=1, nan_policy="propagate") for side in (left, right)]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))

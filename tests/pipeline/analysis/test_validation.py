@@ -1,6 +1,7 @@
 """Orders against effects: planted predictions are confirmed, random ones are not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from pipeline.analysis.validation import (
     validation_groups,
 )
 from pipeline.params.validation import ValidationParams
+from store.datasets.groups import open_dataset, write_dataset
 from store.schema.rankings import situations_group
+from store.schema.validation import VALIDATION
 from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import make_prompt
 
@@ -193,3 +196,27 @@ def test_nothing_measured_is_nothing_known() -> None:
     assert (table["n_situations"].values == 0).all()
     for name in ("spearman", "same_sign", "beaten", "joint_effect", "joint_low", "joint_controls"):
         assert np.isnan(table[name].values).all(), name
+
+
+def test_without_features_nothing_is_measured_and_nothing_breaks(tmp_path: Path) -> None:
+    """A profile whose features are active on too few prompts, or whose prompts have no labels."""
+    none = np.zeros(N_FEATURES, bool)
+    predicted = {order.ranking: np.full(N_FEATURES, np.nan) for order in orders(FOCUS)}
+    choices, effects = {}, {}
+    for variant in ("base", FOCUS):
+        rankings = {
+            order.ranking: predicted[order.ranking] for order in orders(FOCUS) if order.variant == variant
+        }
+        choices[variant] = choice = choose(rankings, PARAMS, none, 0)
+        n_sets, n_compared = len(choice.sets), len(choice.compared)
+        for name in ("ablate", "restore"):
+            effects[name, variant] = Effects(
+                effect=np.zeros((N_PROMPTS, n_sets)), controls=np.full((N_PROMPTS, n_compared, 20), np.nan)
+            )
+    groups = validation_groups(orders(FOCUS), predicted, choices, effects, SITUATION, PARAMS, 0)
+    assert (groups["orders"]["n_features"].values == 0).all()
+    assert np.isnan(groups["orders"]["spearman"].values).all()
+    names = {name: ("feature", np.empty(0, dtype)) for name, dtype in (("layer", "i2"), ("index", "i4"))}
+    groups["features"] = groups["features"].assign_coords(names)
+    write_dataset(tmp_path / "validation", VALIDATION, groups, provenance={})
+    assert open_dataset(tmp_path / "validation", "features")["measured"].shape == (len(orders(FOCUS)), 0)

@@ -14,11 +14,14 @@ def validation_groups(ranking: xr.Dataset) -> dict[str, xr.Dataset]:
     rng = np.random.default_rng(8)
     found = orders(VARIANTS[1])
     n = len(found)
-    best = {"evil-safe": "direct", "general@1.0-base": "change"}
+    best = {"ablate": ("direct", "evil-safe|"), "restore": ("change", "general@1.0-base")}
     spearman = np.array(
         [
-            0.6 if best[o.ranking[1].split("|")[0]] == o.ranking[0] else 0.3 - 0.01 * i
-            for i, o in enumerate(found)
+            0.6
+            if order.ranking[0] == best[order.intervention][0]
+            and order.ranking[1].startswith(best[order.intervention][1])
+            else 0.3 - 0.01 * place
+            for place, order in enumerate(found)
         ]
     )
     predicted = rng.normal(size=(n, N_FEATURES))
