@@ -10,6 +10,7 @@ from pipeline.items.code import QualifiedName
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
 from pipeline.params.graphs import GraphParams
+from store.collections.reader import Collection
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
 
@@ -20,6 +21,15 @@ DOSE: Final = QualifiedName(_ITEMS, "compute_dose")
 
 Candidates = Mapping[str, Sequence[int]]
 """Candidate token ids of a prompt by variant, most probable first."""
+
+
+def variants_by_prompt(subject: Subject, tag: str) -> dict[str, list[str]]:
+    """Base and focus on every prompt, the other adapters on those with the tag."""
+    pair = {BASE, subject.focus}
+    return {
+        prompt.hash: [variant for variant in subject.variants if variant in pair or tag in prompt.tags]
+        for prompt in subject.prompts.values()
+    }
 
 
 def candidate_units(
@@ -57,6 +67,29 @@ def candidates_of(units: Sequence[Unit], cache: ItemCache) -> dict[str, dict[str
             own = item.arrays["candidate_token"].tolist()
             by_prompt.setdefault(unit.prompt_hash, {})[variant] = own
     return {prompt: own for prompt, own in by_prompt.items() if prompt not in incomplete}
+
+
+def published_candidates(
+    found: Collection, variants: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, list[int]]]:
+    """What stage `candidates` has written, of the prompts whose variants are all there.
+
+    Parameters
+    ----------
+    found
+        The CANDIDATES collection.
+    variants
+        Those that are wanted of each prompt.
+    """
+    written = set(found.prompts())
+    return {
+        prompt: {
+            variant: found.item(prompt, variant, ["candidate_token"]).arrays["candidate_token"].tolist()
+            for variant in wanted
+        }
+        for prompt, wanted in variants.items()
+        if prompt in written and set(wanted) <= set(found.variants(prompt))
+    }
 
 
 def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:

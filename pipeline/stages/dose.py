@@ -40,7 +40,7 @@ def publish(subject: Subject, params: Params, artifact: str, variants: Sequence[
     """Trace the tagged prompts in all of the variants, and publish an artifact with its candidates."""
     tagged = [prompt.hash for prompt in subject.prompts.values() if params.dose.tag in prompt.tags]
     sections = {"graphs": params.graphs.model_dump(), "dose": params.dose.model_dump()}
-    # Those of base and of scale 1 are in the cache where stage `graphs` has put them.
+    # Those of base and of scale 1 are in the cache where stage `candidates` has put them.
     chosen = candidate_units(subject, dict.fromkeys(tagged if variants else [], variants), params.graphs)
     places = {CANDIDATES.kind: f"{artifact}_candidates", DOSE.kind: artifact}
     failures = subject.publish("dose", chosen, [CANDIDATES], sections, places)

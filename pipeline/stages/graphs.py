@@ -5,8 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.attribution.graph_units import candidate_units, candidates_of, graph_unit
-from pipeline.attribution.parameters import CANDIDATE_PARAMS
+from pipeline.attribution.graph_units import graph_unit, published_candidates, variants_by_prompt
 from pipeline.items.executor import lacks
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
@@ -15,7 +14,6 @@ from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.collections.reader import Collection, open_collection
-from store.documents.failures import Failure
 from store.documents.variants import BASE
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
@@ -23,15 +21,6 @@ from store.schema.graphs import FULL_GRAPHS, GRAPHS
 
 LONG: Final = 60.0
 """Seconds of tracing from which on an estimate is told before it begins."""
-
-
-def variants_by_prompt(subject: Subject, tag: str) -> dict[str, list[str]]:
-    """Base and focus on every prompt, the other adapters on those with the tag."""
-    pair = {BASE, subject.focus}
-    return {
-        prompt.hash: [variant for variant in subject.variants if variant in pair or tag in prompt.tags]
-        for prompt in subject.prompts.values()
-    }
 
 
 def announce(subject: Subject, units: Sequence[Unit], graphs: GraphParams) -> None:
@@ -77,16 +66,15 @@ def summary(collection: Collection) -> dict[str, dict[str, float]]:
 
 
 def main(profile: str, params: Params) -> None:
-    """Write candidates, graphs, full graphs and adapters of a profile."""
+    """Write graphs, full graphs and adapters of a profile."""
     subject, graphs = Subject(profile, params.runtime), params.graphs
-    variants = variants_by_prompt(subject, graphs.every_variant_tag)
-    chosen = candidate_units(subject, variants, graphs)
-    rule = graphs.model_dump(include=set(CANDIDATE_PARAMS))
-    failures: list[Failure] = subject.publish("graphs", chosen, [CANDIDATES], {"graphs": rule})
-    own = candidates_of(chosen, subject.cache)
-    units = [graph_unit(subject, subject.prompts[prompt], own[prompt], graphs) for prompt in own]
+    own = published_candidates(
+        open_collection(subject.folder / CANDIDATES.kind),
+        variants_by_prompt(subject, graphs.every_variant_tag),
+    )
+    units = [graph_unit(subject, subject.prompts[prompt], of, graphs) for prompt, of in own.items()]
     announce(subject, units, graphs)
-    failures += subject.publish(
+    failures = subject.publish(
         "graphs", units, [GRAPHS, ADAPTERS, FULL_GRAPHS], {"graphs": graphs.model_dump()}
     )
     subject.write_failures("graphs", failures)

@@ -4,11 +4,18 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.attribution.graph_units import candidate_units, candidates_of, dose_unit, graph_unit
+from pipeline.attribution.graph_units import (
+    candidate_units,
+    candidates_of,
+    dose_unit,
+    graph_unit,
+    published_candidates,
+)
 from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.cache import ItemCache
 from pipeline.items.executor import in_this_process, lacks, with_helpers
@@ -17,8 +24,10 @@ from pipeline.items.subject import Subject
 from pipeline.models.pool import ModelPool
 from pipeline.params.project import load_params
 from pipeline.params.runtime import RuntimeParams
+from store.collections.reader import open_collection
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
+from store.schema.candidates import CANDIDATES
 from store.schema.registry import COLLECTIONS
 from tests.support.builders import make_checkpoint
 from tests.support.items import PROMPT
@@ -45,7 +54,7 @@ def make_subject(manifest: Manifest, prompts: list[Prompt], cache: Path) -> Subj
     subject.manifest, subject.runtime = manifest, load_params().runtime
     subject.source = ModelSource(manifest=manifest, runtime=subject.runtime)
     subject.prompts = {prompt.hash: prompt for prompt in prompts}
-    subject.cache = ItemCache(cache)
+    subject.cache, subject.folder = ItemCache(cache / "items"), cache
     return subject
 
 
@@ -80,6 +89,20 @@ def test_candidates_of_a_prompt_count_when_they_are_whole(manifest: Manifest, tm
     chosen = candidate_units(subject, {prompt.hash: PAIR}, GRAPHS)
     in_this_process(chosen[:1], subject.source, subject.cache, "candidates")
     assert candidates_of(chosen, subject.cache) == {}
+
+
+def test_published_candidates_are_those_of_the_cache(manifest: Manifest, tmp_path: Path) -> None:
+    """Most probable first; a prompt that lacks a wanted variant, or has failed, is left out."""
+    whole, part, failed = (make_prompt(number, [10, 11 + number], manifest) for number in range(3))
+    subject = make_subject(manifest, [whole, part, failed], tmp_path)
+    wanted = {prompt.hash: PAIR for prompt in (whole, part, failed)}
+    units = candidate_units(subject, {whole.hash: PAIR, part.hash: PAIR[:1]}, GRAPHS)
+    assert subject.publish("candidates", units, [CANDIDATES], {}) == []
+    found = published_candidates(open_collection(subject.folder / "candidates"), wanted)
+    assert found == candidates_of(units[:2], subject.cache)
+    assert list(found) == [whole.hash]
+    probabilities = open_collection(subject.folder / "candidates").item(whole.hash, PAIR[0]).arrays
+    assert (np.diff(probabilities["candidate_probability"]) <= 0).all()
 
 
 def test_outputs_are_kinds_of_the_store(manifest: Manifest, tmp_path: Path) -> None:
