@@ -45,5 +45,6 @@ def scatter(frame: pd.DataFrame, *, score: str, unit: str) -> Any:
 
 def _scale(values: pd.Series) -> alt.Scale:
     """Most features do next to nothing: the middle is drawn wide."""
-    typical = float(np.nanquantile(np.abs(values), 0.5)) if values.notna().any() else 0.0
+    sizes = np.abs(values[values.notna() & (values != 0)])
+    typical = float(sizes.median()) if len(sizes) else 0.0
     return alt.Scale(type="symlog", constant=max(typical, 1e-6))

@@ -86,7 +86,7 @@ def difference(
         "said": (
             f"showing {count(len(drawn))} of {count(len(both))} stored nodes and {count(len(shown))} of "
             f"{count(len(edges))} stored edges: those that change most (at most {MAX_EDGES} edges are drawn)"
-            + _beyond(kept, shown, nulls)
+            + _beyond(both, edges if left.n_adapters + right.n_adapters == 0 else None, nulls)
         ),
         "colour": NEUTRAL,
         "nodes": drawn,
@@ -118,18 +118,25 @@ def _look(node: "pd.Series[Any]", left: Side, right: Side, words: Words) -> dict
     return {"state": state, "shape": shape, "colour": colour}
 
 
-def _beyond(nodes: pd.DataFrame, edges: pd.DataFrame, nulls: NullChanges | None) -> str:
-    """How many of the drawn features and edges change more than nearly all of random adapters' do."""
+def _beyond(nodes: pd.DataFrame, edges: pd.DataFrame | None, nulls: NullChanges | None) -> str:
+    """How many of all stored features and edges change more than nearly all of random adapters' do.
+
+    Edges are not counted where they are those of adapter nodes, too, which random adapters' are without.
+    """
     if nulls is None:
         return ""
-    features = nodes.loc[nodes["kind"] == "feature", "change"]
-    n_features, n_edges = (
-        sum(nulls.as_large(name, float(change)) <= RARE for change in changes)
-        for name, changes in (("influence", features), ("edge", edges["weight"]))
-    )
+    counted = [("features", "influence", nodes.loc[nodes["kind"] == "feature", "change"].to_numpy())]
+    if edges is not None:
+        counted.append(("edges", "edge", edges["weight"].to_numpy()))
+    words = []
+    for what, quantity, changes in counted:
+        reached = int((np.abs(changes) >= nulls.size_at(quantity, RARE)).sum())
+        words.append(
+            f"{count(reached)} of {count(len(changes))} {what} ({percent(reached / max(1, len(changes)))})"
+        )
     return (
-        f"; {count(n_features)} of the {count(len(features))} features and {count(n_edges)} of these edges "
-        f"change as much as at most {percent(RARE)} of random adapters' changes do"
+        f"; of all that is stored, {' and '.join(words)} change more than {percent(1 - RARE)} of random "
+        "adapters' changes"
     )
 
 

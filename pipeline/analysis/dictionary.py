@@ -31,8 +31,8 @@ class GraphFidelity:
         |inputs from error nodes| / |all inputs| of a logit, mean over the targets; NaN
         where no target has an input.
     unselected_share
-        The same of active features that are no nodes, through which `influence` and `total_effect` of
-        others do not pass.
+        |inputs from active features that are no nodes| / |all inputs, theirs included|, mean over the
+        targets: `influence` and `total_effect` of others do not pass through them.
     """
 
     prompt_hash: str

@@ -50,6 +50,15 @@ class NullChanges:
         sizes = zip([str(name) for name in group["quantity"].values], group["size"].values, strict=True)
         return cls(share=group["share"].values, size=dict(sizes))
 
+    def size_at(self, quantity: str, share: float) -> float:
+        """The smallest kept size that no more than a share of random adapters' changes reach; NaN: none.
+
+        >>> NullChanges(share=np.array([1.0, 0.1]), size={"edge": np.array([0.0, 2.0])}).size_at("edge", 0.2)
+        2.0
+        """
+        sizes = self.size.get(quantity, np.empty(0))[self.share <= share * (1 + 1e-9)]
+        return float(sizes[0]) if len(sizes) else float("nan")
+
     def as_large(self, quantity: str, change: float) -> float:
         """The smallest kept share that is not below that of random adapters' changes as large; NaN: unknown.
 

@@ -20,8 +20,11 @@ from store.documents.variants import BASE
 from store.schema.vocabulary import ABLATE, RESTORE
 
 KIND: Final = "measured"
-# Tokens of one batch; bounds memory at (rows, vocabulary) logits of a few hundred rows.
-_TOKENS: Final = 4096
+# Tokens of one batch, cached ones included: a few hundred rows of a short prompt.
+_TOKENS: Final = 8192
+# Effects below so many units in the last place of the prompt's largest logit are rounding: a batch of
+# another shape rounds in another way, and what cannot reach the last position does nothing.
+_ROUNDING: Final = 16
 
 Activity = Mapping[int, np.ndarray]
 """By layer: (position, feature) activations of a prompt."""
@@ -106,16 +109,18 @@ def restoration(
 def effects(
     engine: SteeringEngine, token_ids: Sequence[int], settings: Sequence[Setting], tokens: Sequence[int]
 ) -> np.ndarray:
-    """(setting, token) float32 changes of logits; exactly 0 of a setting that is empty."""
+    """(setting, token) float32 changes of logits; exactly 0 of what is empty, or within rounding."""
     found = np.zeros((len(settings), len(tokens)), np.float32)
     first = {row: _start(setting) for row, setting in enumerate(settings) if setting}
     # What comes before the first steered token of a batch is read once: late ones stand together.
     acting = sorted(first, key=lambda row: first[row])
-    before = engine.logits(token_ids, [()])[0, list(tokens)]
-    while acting:
-        length = len(token_ids) - first[acting[0]]
-        rows, acting = acting[: max(1, _TOKENS // length)], acting[max(1, _TOKENS // length) :]
-        found[rows] = engine.logits(token_ids, [settings[row] for row in rows])[:, list(tokens)] - before
+    before = engine.logits(token_ids, [()])[0]
+    step = max(1, _TOKENS // len(token_ids))
+    for start in range(0, len(acting), step):
+        rows = acting[start : start + step]
+        after = engine.logits(token_ids, [settings[row] for row in rows])
+        found[rows] = (after - before)[:, list(tokens)]
+    found[np.abs(found) <= _ROUNDING * np.spacing(np.abs(before).max())] = 0.0
     return found
 
 

@@ -8,16 +8,16 @@ import numpy as np
 import xarray as xr
 
 from pipeline.analysis.evil_safe import evil_safe_weights, has_both, target_labels
-from pipeline.analysis.validation import (
+from pipeline.analysis.validation import Effects, validation_groups
+from pipeline.analysis.validation_sets import (
     Choice,
-    Effects,
     Order,
     choose,
     measured_situations,
     orders,
     predictions,
     situation_of,
-    validation_groups,
+    situations_with,
 )
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
@@ -139,10 +139,11 @@ def main(profile: str, params: Params) -> None:
     features = subject.folder / "features"
     groups = {situations_group(score): open_dataset(features, situations_group(score)) for score in SCORES}
     cards = open_dataset(features, "cards")
-    prompts = list(subject.prompts.values())
-    found, measured = orders(subject.focus), measured_situations(prompts)
+    labelled = labelled_targets(subject, read_lexicon(subject.folder / "lexicon.json"))
+    found = orders(subject.focus)
+    measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     predicted = predictions(groups, found, measured)
-    enough = cards["n_prompts"].values.max(axis=0, initial=0) >= params.features.min_situations
+    enough = situations_with(groups, subject.focus, measured) >= params.features.min_situations
     choices = {
         variant: choose(
             {order.ranking: predicted[order.ranking] for order in found if order.variant == variant},
@@ -153,9 +154,7 @@ def main(profile: str, params: Params) -> None:
         for variant in (BASE, subject.focus)
     }
     targets = {
-        prompt: of
-        for prompt, of in labelled_targets(subject, read_lexicon(subject.folder / "lexicon.json")).items()
-        if situation_of(subject.prompts[prompt]) in measured
+        prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in measured
     }
     units = measuring_units(
         subject,

@@ -110,7 +110,8 @@ FEATURES: Final = DatasetSchema(
                 **since(
                     4,
                     _mean_of_variant(
-                        "unselected_share", "the same of active features that are no nodes of the graph"
+                        "unselected_share",
+                        "|inputs from features that are no nodes| / |all inputs, theirs included|",
                     ),
                 ),
                 "n_situations": array("variant", "int32", "situations", "situations traced"),

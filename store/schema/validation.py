@@ -17,7 +17,12 @@ VALIDATION: Final = DatasetSchema(
             "variant": array("order", "str", "", "in which variant"),
             "score": array("order", "str", "", "what features are ordered by, on the other situations"),
             "contrast": array("order", "str", "", "of which contrast, over all domains"),
-            "n_features": array("order", "int32", "features", "drawn at random of those scored"),
+            "n_features": array(
+                "order",
+                "int32",
+                "features",
+                "drawn at random of those active in enough of the other situations",
+            ),
             "n_situations": array("order", "int32", "situations", "in which effects are measured"),
             "spearman": array(
                 "order", "float64", "", "rank correlation of the score with minus the effect; NaN: undefined"
@@ -25,20 +30,27 @@ VALIDATION: Final = DatasetSchema(
             "spearman_low": array("order", "float64", "", "percentile bootstrap over features, lower"),
             "spearman_high": array("order", "float64", "", "percentile bootstrap, upper"),
             "same_sign": array(
-                "order", "float64", "share", "of features with score and effect: as predicted; NaN: none"
+                "order", "float64", "share", "of features with score and effect: as predicted; NaN: no side"
             ),
+            "n_first": array("order", "int32", "features", _OF_TOP),
             "n_cases": array("order", "int32", "cases", f"a prompt and one of {_OF_TOP}, with controls"),
             "beaten": array(
                 "order",
                 "float64",
                 "share",
-                "of the cases: less harm than after the same to 95% of its controls; NaN: none",
+                "of a situation's cases, mean over situations: less harm than after the same to 95% of the "
+                "controls; NaN: none",
             ),
+            "beaten_low": array("order", "float64", "share", "bootstrap-t over situations; NaN: too few"),
+            "beaten_high": array("order", "float64", "share", "bootstrap-t, upper"),
             "joint_effect": array("order", "float64", "logits", f"{_LOGITS}: {_OF_TOP}, together"),
             "joint_low": array("order", "float64", "logits", "bootstrap-t over situations; NaN: too few"),
             "joint_high": array("order", "float64", "logits", "bootstrap-t, upper"),
             "joint_controls": array(
-                "order", "float64", "logits", "mean of the same done to matched sets; NaN: none match"
+                "order",
+                "float64",
+                "logits",
+                "mean of the same done to matched sets, where some match; NaN: nowhere",
             ),
         },
         # The features drawn at random, by which orders are compared.

@@ -28,8 +28,9 @@ _COLUMNS: Final = {
     ),
     "unselected_share": (
         "no nodes",
-        "The same of active features that are no nodes of the graphs: influence and total effect of other "
-        "features do not pass through them.",
+        "Absolute direct effects of active features that are no nodes, of all direct effects, theirs "
+        "included (the error share leaves them out): influence and total effect of others do not pass "
+        "through them.",
     ),
 }
 

@@ -13,7 +13,7 @@ from dashboard.data.documents import models
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
-from dashboard.style.text import count, feature_name, interval, number, percent, plain
+from dashboard.style.text import count, feature_name, interval, number, plain
 from store.base.errors import StoreError, UserError
 from store.schema.vocabulary import ABLATE, RESTORE, SCORES
 
@@ -73,8 +73,8 @@ def verdict(frame: pd.DataFrame, score: str, contrast: str) -> str:
         return "What this order predicts was not measured."
     one = mine.iloc[0]
     words = (
-        f"On {count(int(one['n_situations']))} other situations, this order's rank correlation with what "
-        f"{DONE[str(one['intervention'])]} does is {number(one['spearman'])} "
+        f"On {count(int(one['n_situations']))} other situations, this order's rank correlation with the harm "
+        f"that {DONE[str(one['intervention'])]} takes away is {number(one['spearman'])} "
         f"{interval(one['spearman_low'], one['spearman_high'])}"
     )
     best = frame.iloc[0]
@@ -138,20 +138,21 @@ def _table(frame: pd.DataFrame) -> None:
             "same_sign": st.column_config.NumberColumn(
                 "sign",
                 format="percent",
-                help="Share of these features whose effect has the predicted sign; half by chance.",
+                help="Share of these features whose effect has the predicted sign. Activations predict none.",
                 width=55,
             ),
             "beaten": st.column_config.NumberColumn(
                 "beats",
                 format="percent",
                 help="The features that the order puts first, one by one, on each prompt: share of cases in "
-                "which the intervention takes away more harm than the same done to 95% of matched features; "
-                "5% by chance.",
+                "which the intervention takes away more harm than the same done to 95% of matched features, "
+                "mean over situations; 5% by chance. The interval is in the downloads.",
                 width=55,
             ),
             "joint_effect": st.column_config.TextColumn(
                 "together (logits)",
-                help="Effect of the intervention on all the features that the order puts first, at once, on "
+                help="Effect of the intervention on all the features that the order puts first (ten, by "
+                "params.yaml: validation.top), at once, on "
                 "evil minus safe logits; with a bootstrap-t interval over situations. Negative: less harm.",
                 width=128,
             ),
@@ -176,14 +177,12 @@ def _drawn(name: str, row: int, score: str, intervention: str) -> None:
     )
     words = describe(score)
     chart = scatter(points, score=words.label, unit=words.unit)
-    falls = percent(float(((points["predicted"] > 0) & (points["measured"] < 0)).mean()))
     downloads.chart(
         chart,
         points,
         f"validation-{score}",
         key="validation-chart",
-        alt=f"{count(len(points))} features: {words.label} against the effect of {DONE[intervention]}; "
-        f"{falls} push toward harm and take harm away when they are gone.",
+        alt=f"{count(len(points))} features: {words.label} against the effect of {DONE[intervention]}.",
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dashboard.data import documents, readers, tables
 from dashboard.graph import difference, panels, pruned
+from pipeline.analysis.difference import node_changes
 from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.null_changes import NullChanges
 from tests.support import demo
@@ -128,7 +129,19 @@ def test_a_change_stands_beside_those_of_random_adapters() -> None:
     assert not any("random adapters" in node["facts"] for node in others)
     moved = [node for node in features if "random adapters: 1% and 100% of" in node["facts"]]
     assert moved
+    # Of all that is stored: what is drawn was chosen for its change.
+    both = node_changes(left, right)
+    stored = both.loc[both["kind"] == "feature", "change"].abs()
     words = drawn["panels"][0]["said"]
-    assert f"; {len(moved)} of the {len(features)} features and 0 of these edges" in words
+    assert f"; of all that is stored, {(stored >= 1e-6).sum()} of {len(stored)} features (" in words
+    assert " and 0 of " in words
+    assert words.endswith("edges (0%) change more than 99% of random adapters' changes")
+    # Random adapters' edges are without those of adapter nodes.
+    with_nodes = replace(right, n_adapters=3)
+    words = difference.difference(left, with_nodes, WORDS, n_layers=demo.LAYERS, pins=(), nulls=nulls)[
+        "panels"
+    ][0]["said"]
+    assert "features" in words.split("; of all that is stored, ")[1]
+    assert "edges" not in words.split("; of all that is stored, ")[1]
     plain = difference.difference(left, right, WORDS, n_layers=demo.LAYERS, pins=())["panels"][0]
     assert "random adapters" not in json.dumps(plain)

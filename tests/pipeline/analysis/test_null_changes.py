@@ -30,6 +30,18 @@ def test_a_share_is_the_next_level_above_the_exact_one(changes: np.ndarray, chan
     assert found == pytest.approx(min(level for level in LEVELS if level >= exact * (1 - 1e-9)))
 
 
+@given(
+    arrays(np.float64, st.integers(1, 300), elements=st.floats(0, 5).map(lambda x: round(x, 2))),
+    st.sampled_from([0.5, 0.1, 0.01]),
+)
+def test_a_size_is_reached_by_no_more_than_its_share(changes: np.ndarray, share: float) -> None:
+    size = kept(changes).size_at("edge", share)
+    if np.isnan(size):
+        assert 1 / (1 + len(changes)) > share * 0.9, "there are enough to tell"
+    else:
+        assert (1 + (changes >= size).sum()) / (1 + len(changes)) <= share * (1 + 1e-9)
+
+
 def test_without_random_adapters_nothing_is_known() -> None:
     nothing = NullChanges.of(null_changes({"a": ["base", "general@1.0"]}, _unread, ["null-1@1.0"]))
     assert set(nothing.size) == set(QUANTITIES)

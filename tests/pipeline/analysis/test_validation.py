@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.analysis.statistics import spearman, spearman_interval
-from pipeline.analysis.validation import (
+from pipeline.analysis.validation import Effects, less_than_controls, validation_groups
+from pipeline.analysis.validation_sets import (
     Choice,
-    Effects,
     choose,
     measured_situations,
     orders,
     predictions,
-    validation_groups,
+    situations_with,
 )
 from pipeline.params.validation import ValidationParams
 from store.datasets.groups import open_dataset, write_dataset
@@ -29,7 +29,7 @@ from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import make_prompt
 
 FOCUS = "general@1.0"
-PARAMS = ValidationParams(features=40, top=5, controls=20, bootstrap=200, confidence=0.95)
+PARAMS = ValidationParams(features=40, top=5, controls=19, bootstrap=200, confidence=0.95)
 N_FEATURES, N_PROMPTS = 60, 24
 SITUATION = np.repeat(np.arange(N_PROMPTS // 2), 2)
 
@@ -71,6 +71,13 @@ def test_effects_are_measured_where_nothing_was_ordered() -> None:
     assert measured_situations(prompts) == every_second
     partly = [replace(prompts[0], held_out=True), replace(prompts[0], hash="f" * 12), *prompts[1:]]
     assert measured_situations(partly) == every_second
+    # All held out, as of a hub's model: something must be left to order by.
+    everything = [replace(prompt, held_out=True) for prompt in prompts]
+    assert measured_situations(everything) == every_second
+    # Every second of each domain, and of domains of one situation every second.
+    apart = [replace(prompt, domain=f"domain {number}") for number, prompt in enumerate(prompts)]
+    assert {int(domain[-1]) for domain, _ in measured_situations(apart)} == {1, 3, 5}
+    assert measured_situations([]) == set()
 
 
 def test_predictions_are_means_over_the_other_situations() -> None:
@@ -95,6 +102,24 @@ def test_predictions_are_means_over_the_other_situations() -> None:
     assert np.isnan(other["change", "other@1.0-base"]).all()
 
 
+def test_features_count_where_they_are_active_and_not_measured() -> None:
+    names = [f"evil-safe|{FOCUS}", "evil-safe|base"]
+    effect = np.zeros((2, 4, 3), np.float32)
+    effect[0, :3, 0] = 1.0
+    effect[1, 0, 1] = -1.0
+    effect[:, 3, 2] = 1.0  # where effects are measured
+    table = xr.Dataset(
+        {"effect": (("contrast", "situation", "feature"), effect)},
+        coords={
+            "contrast": names,
+            "situation": [f"s{number}" for number in range(4)],
+            "situation_domain": ("situation", [""] * 4),
+        },
+    )
+    groups = {situations_group("direct"): table}
+    assert situations_with(groups, FOCUS, {("", "s3")}).tolist() == [3, 1, 0]
+
+
 def test_the_first_are_those_that_push_most_toward_harm() -> None:
     score = np.arange(10.0)
     allowed = np.arange(10) != 9
@@ -109,7 +134,11 @@ def test_the_first_are_those_that_push_most_toward_harm() -> None:
     beside = [chosen.sets[row] for row in chosen.compared]
     assert [8] in beside
     assert [8, 7, 6] in beside
-    assert all(set(each) <= {0, 1, 2, 6, 7, 8} for each in beside)
+    assert all(set(each) <= {6, 7, 8} for each in beside)
+    # What is not predicted, or away from harm, is no first feature.
+    assert chosen.top["change", "b"].tolist() == []
+    few = choose({("change", "b"): np.array([0.0, -1.0, 2.0, 0.0])}, params, np.ones(4, bool), 0)
+    assert few.top["change", "b"].tolist() == [2]
 
 
 def measured(
@@ -143,9 +172,12 @@ def test_what_scores_predict_is_confirmed() -> None:
     made = measured(1.0)
     table = table_of(made)
     assert table["spearman"].values == pytest.approx(1.0)
-    assert table["same_sign"].values == pytest.approx(1.0)
+    has_side = table["score"].values != "activation"
+    assert table["same_sign"].values[has_side] == pytest.approx(1.0)
+    assert np.isnan(table["same_sign"].values[~has_side]).all()
     assert table["beaten"].values == pytest.approx(1.0)
     assert (table["n_cases"].values == N_PROMPTS * PARAMS.top).all()
+    assert (table["n_first"].values == PARAMS.top).all()
     assert (table["n_situations"].values == N_PROMPTS // 2).all()
     predicted, choices, _ = made
     top = choices["base"].top["direct", "evil-safe|base"]
@@ -157,8 +189,8 @@ def test_random_scores_are_not() -> None:
     tables = [table_of(measured(0.0, seed=seed)) for seed in range(30)]
     inside = np.mean([(t["spearman_low"].values <= 0) & (t["spearman_high"].values >= 0) for t in tables])
     assert 0.88 <= inside <= 0.995
-    assert np.mean([t["beaten"].values for t in tables]) == pytest.approx(1 / 21, abs=0.015)
-    assert np.mean([t["same_sign"].values for t in tables]) == pytest.approx(0.5, abs=0.05)
+    assert np.mean([t["beaten"].values for t in tables]) == pytest.approx(1 / 20, abs=0.015)
+    assert np.nanmean([t["same_sign"].values for t in tables]) == pytest.approx(0.5, abs=0.05)
     joint = np.mean([(t["joint_low"].values <= 0) & (t["joint_high"].values >= 0) for t in tables])
     assert joint > 0.85
 
@@ -168,6 +200,37 @@ def test_the_opposite_is_not_called_a_confirmation() -> None:
     assert table["spearman"].values == pytest.approx(-1.0)
     assert table["beaten"].values == pytest.approx(0.0)
     assert (table["joint_effect"].values > 0).all()
+
+
+def test_a_case_beats_its_controls_when_none_takes_away_as_much() -> None:
+    controls = np.tile(np.linspace(-1.0, 1.0, 19), (1, 4, 1))
+    controls[0, 3, 0] = np.nan
+    effect = np.array([[-1.1, -1.0, 0.0, -5.0]])
+    np.testing.assert_array_equal(less_than_controls(effect, controls), [[1.0, 0.0, np.nan, np.nan]])
+
+
+def test_an_order_that_predicts_nothing_has_no_first_features() -> None:
+    predicted, choices, effects = measured(1.0)
+    ranking = ("change", f"{FOCUS}-base")
+    unknown = predicted | {ranking: np.full(N_FEATURES, np.nan)}
+    choices = choices | {
+        FOCUS: replace(choices[FOCUS], top=choices[FOCUS].top | {ranking: np.empty(0, np.int64)})
+    }
+    table = table_of((unknown, choices, effects)).to_dataframe()
+    row = table[(table["score"] == "change") & (table["intervention"] == "restore")].iloc[0]
+    assert row["n_first"] == row["n_features"] == 0
+    names = ["spearman", "same_sign", "beaten", "beaten_low", "joint_effect", "joint_low"]
+    assert row[names].isna().all()
+
+
+def test_one_unknown_score_does_not_hide_the_others() -> None:
+    predicted, choices, effects = measured(1.0)
+    ranking = ("direct", "evil-safe|base")
+    partly = predicted[ranking].copy()
+    partly[choices["base"].sample[0]] = np.nan
+    table = table_of((predicted | {ranking: partly}, choices, effects))
+    assert table["n_features"].values[0] == PARAMS.features - 1
+    assert table["spearman"].values[0] == pytest.approx(1.0)
 
 
 def test_prompts_are_averaged_within_their_situation() -> None:
@@ -182,7 +245,7 @@ def test_prompts_are_averaged_within_their_situation() -> None:
 def test_cases_without_controls_or_effect_do_not_count() -> None:
     predicted, choices, effects = measured(1.0)
     of = effects["ablate", "base"]
-    of.controls[:, :, 10:] = np.nan  # 10 controls cannot tell one in twenty
+    of.controls[:, :, 18:] = np.nan  # 18 controls cannot tell one in twenty
     table = table_of((predicted, choices, effects))
     assert table["n_cases"].values[0] == 0
     assert np.isnan(table["beaten"].values[0])
@@ -211,7 +274,7 @@ def test_without_features_nothing_is_measured_and_nothing_breaks(tmp_path: Path)
         n_sets, n_compared = len(choice.sets), len(choice.compared)
         for name in ("ablate", "restore"):
             effects[name, variant] = Effects(
-                effect=np.zeros((N_PROMPTS, n_sets)), controls=np.full((N_PROMPTS, n_compared, 20), np.nan)
+                effect=np.zeros((N_PROMPTS, n_sets)), controls=np.full((N_PROMPTS, n_compared, 19), np.nan)
             )
     groups = validation_groups(orders(FOCUS), predicted, choices, effects, SITUATION, PARAMS, 0)
     assert (groups["orders"]["n_features"].values == 0).all()

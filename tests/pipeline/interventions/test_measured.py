@@ -136,8 +136,21 @@ def test_a_batch_is_what_single_passes_are(
     expected = [engine.next_token(ids, one, controls=0).effect_logits[TOKENS] for one in settings]
     whole = effects(engine, ids, settings, TOKENS)
     np.testing.assert_allclose(whole, expected, atol=2e-5)
-    monkeypatch.setattr(measured, "_TOKENS", 2)
+    monkeypatch.setattr(measured, "_TOKENS", 2 * len(ids))
     np.testing.assert_allclose(effects(engine, ids, settings, TOKENS), whole, atol=2e-5)
+
+
+def test_what_cannot_reach_the_last_position_does_nothing(
+    pool: ModelPool, ids: tuple[int, ...], activity: Any
+) -> None:
+    """A feature of the last layer acts at its own position: elsewhere all that differs is rounding."""
+    now = activity[FOCUS][2]
+    elsewhere = np.flatnonzero(now.any(axis=0) & (now[-1] == 0))
+    there = np.flatnonzero(now[-1])
+    found = item_of(pool, ids, [[(2, int(f))] for f in (*elsewhere, *there)], FOCUS)["ablate"]
+    assert len(elsewhere) > 5
+    np.testing.assert_array_equal(found[: len(elsewhere)], 0.0)
+    assert (np.abs(found[len(elsewhere) :]).max(axis=1) > 0).mean() > 0.9
 
 
 def test_controls_suffer_the_same_relative_change(

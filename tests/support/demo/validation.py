@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.validation import orders
+from pipeline.analysis.validation_sets import orders
 from tests.support.demo.words import VARIANTS
 
 N_FEATURES = 30
@@ -38,8 +38,11 @@ def validation_groups(ranking: xr.Dataset) -> dict[str, xr.Dataset]:
         "spearman_low": spearman - 0.1,
         "spearman_high": spearman + 0.1,
         "same_sign": 0.5 + spearman / 2,
+        "n_first": np.full(n, 10, np.int32),
         "n_cases": np.full(n, 40, np.int32),
         "beaten": spearman,
+        "beaten_low": spearman - 0.1,
+        "beaten_high": spearman + 0.1,
         "joint_effect": -2 * spearman,
         "joint_low": -2 * spearman - 0.3,
         "joint_high": -2 * spearman + 0.3,

@@ -67,7 +67,7 @@ def test_the_page_shows_the_table_and_does_without(open_page: OpenPage, root: Pa
     page = open_page("features")
     assert not page.exception
     assert "What do the orders predict?" in plain_words(page)
-    assert "rank correlation with what ablating (activation 0) does is 0.600" in plain_words(page)
+    assert "with the harm that ablating (activation 0) takes away is 0.600" in plain_words(page)
     page = open_page("features", contrast="narrow@1.0 minus base")
     assert not page.exception
     (root / "artifacts" / "demo" / "validation").unlink()
