@@ -15,6 +15,17 @@ from store.views.graph import GraphView
 QUANTITIES: Final = ("influence", "activation", "edge")
 """What is compared of graphs: of feature nodes their influence and activation; weights of edges."""
 
+READ: Final = tuple(
+    f"{of}_{column}"
+    for of, columns in (
+        ("node", "kind layer position feature value influence cumulative default"),
+        ("edge", "target source weight default"),
+        ("active", "layer position feature value selected"),
+    )
+    for column in columns.split()
+)
+"""Arrays of the GRAPHS collection that are compared."""
+
 LEVELS: Final = 10.0 ** (-np.arange(0, 129) / 32)
 """Shares that sizes are kept for, 1 to one in ten thousand."""
 
@@ -93,7 +104,7 @@ def null_changes(
     traced
         Variants by prompt hash.
     read
-        The graph of a prompt and variant.
+        The graph of a prompt and variant, with the arrays `READ`.
     nulls
         Variants of random adapters.
 

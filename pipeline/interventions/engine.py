@@ -29,17 +29,22 @@ from store.base.errors import UserError
 CONTROLS: Final = 200
 """Random settings that a setting is compared with, where so many match."""
 
+_RESIDUAL: Final = "hook_resid_pre"  # of a block
 _BASELINES: Final = 8
 _CONTROL_TOKENS: Final = 2048
 """Tokens that are read for controls: long prompts, steered early, have fewer of them; at least `FEWEST`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Baseline:
-    """An unsteered pass: logits (token,) at the end, and each layer's transcoder input."""
+    """An unsteered pass: logits (token,) at the end; of each layer (1, position, d_model) tensors.
+
+    `residuals` is the residual stream before it, `inputs` what its transcoder reads.
+    """
 
     logits: np.ndarray
-    inputs: list[torch.Tensor]  # (1, position, d_model)
+    residuals: list[torch.Tensor]
+    inputs: list[torch.Tensor]
 
 
 class SteeringEngine:
@@ -204,23 +209,34 @@ class SteeringEngine:
     def logits(self, token_ids: Sequence[int], settings: Sequence[Setting]) -> np.ndarray:
         """(setting, token) float32 logits at the prompt's last position, all settings in one batch.
 
-        What comes before the first steered token is read once. A batch may differ in last bits from
-        `next_token`, which runs one row.
+        What comes before the first steered token, and before the first steered layer, is read once. A
+        batch may differ in last bits from `next_token`, which runs one row.
         """
         if not settings:
             return np.empty((0, self._runner.vocabulary), np.float32)
         for setting in settings:
             self._check(token_ids, setting)
         length, plan = len(token_ids), self._runner.plan(settings)
-        steered = {place for setting in settings for one in setting for place in self._positions(one, length)}
+        # Of many settings, most act at the same places.
+        distinct = {one.where: one for setting in settings for one in setting}.values()
+        steered = {place for one in distinct for place in self._positions(one, length)}
         start = min(steered, default=length - 1)
+        layer = min((one.layer for setting in settings for one in setting), default=0)
         cache = None
         if start:
             cache = self._runner.empty_cache(1)
             self._runner.run([token_ids[:start]], {}, cache=cache)
             repeat(cache, len(settings))
-        rows = [token_ids[start:]] * len(settings)
-        return self._runner.run(rows, plan, offset=start, prompt_length=length, cache=cache, last_only=True)
+        return self._runner.run(
+            [token_ids[start:]] * len(settings),
+            plan,
+            offset=start,
+            prompt_length=length,
+            cache=cache,
+            last_only=True,
+            residual=self._baseline(token_ids).residuals[layer][:, start:],
+            start_layer=layer,
+        )
 
     def _check(self, token_ids: Sequence[int], interventions: Sequence[Intervention]) -> Setting:
         if not 0 < len(token_ids) <= self.context:
@@ -239,9 +255,9 @@ class SteeringEngine:
         key = tuple(token_ids)
         with self._lock:
             if key not in self._baselines:
-                inputs: list[torch.Tensor] = []
-                logits = self._runner.run([token_ids], {}, inputs=inputs)[0]
-                self._baselines[key] = _Baseline(logits=logits, inputs=inputs)
+                read: dict[str, list[torch.Tensor]] = {_RESIDUAL: [], self._runner.input_hook: []}
+                logits = self._runner.run([token_ids], {}, read=read)[0]
+                self._baselines[key] = _Baseline(logits, *read.values())
                 if len(self._baselines) > _BASELINES:
                     self._baselines.popitem(last=False)
             self._baselines.move_to_end(key)

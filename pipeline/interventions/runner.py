@@ -1,8 +1,9 @@
 """Forward passes with interventions in place: hooks live for one pass, also if it fails."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,6 +62,12 @@ class Runner:
         self.context: int = replacement.cfg.n_ctx
         self.vocabulary: int = replacement.cfg.d_vocab
 
+    @property
+    def input_hook(self) -> str:
+        """Where in a block its transcoder reads."""
+        hook: str = self._model.feature_input_hook
+        return hook
+
     def _require_own_weights(self) -> None:
         if self._model.variant != self._variant:
             raise RuntimeError(
@@ -93,7 +100,9 @@ class Runner:
         exact: bool = False,
         last_only: bool = False,
         seen: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
-        inputs: list[torch.Tensor] | None = None,
+        read: Mapping[str, list[torch.Tensor]] | None = None,
+        residual: torch.Tensor | None = None,
+        start_layer: int = 0,
     ) -> np.ndarray:
         """Run token ids of one length a row.
 
@@ -114,8 +123,11 @@ class Runner:
             saves gigabytes, but may change last bits.
         seen
             Takes (position, feature) activations before and after of row 0, by layer.
-        inputs
-            Takes the (row, position, d_model) transcoder inputs, one a layer.
+        read
+            By hook of a block, takes the (row, position, d_model) tensors there, one a layer.
+        residual
+            The (1, position, d_model) residual stream of every row before `start_layer`, where no row
+            differs before it: earlier layers are not run. None: all are.
 
         Returns
         -------
@@ -131,30 +143,32 @@ class Runner:
         tokens = torch.tensor([list(row) for row in rows], device=cfg.device)
         positions = offset + torch.arange(tokens.shape[1], device=cfg.device)
         length = tokens.shape[1] if prompt_length is None else prompt_length
-        hooks: list[tuple[str, Hook]] = []
-        if inputs is not None:
-
-            def copy(x: torch.Tensor, hook: HookPoint) -> None:
-                inputs.append(x.clone())
-
-            hooks += [
-                (f"blocks.{layer}.{model.feature_input_hook}", copy) for layer in range(len(self.transcoders))
-            ]
+        hooks: list[tuple[str, Hook]] = [
+            (f"blocks.{layer}.{name}", _copying(held))
+            for name, held in (read or {}).items()
+            for layer in range(len(self.transcoders))
+        ]
         for layer, layer_plan in plan.items():
             if layer_plan.acts_at(positions, length, self.zeroed):
                 hooks += self._hooks(layer, layer_plan, positions, length, exact, seen)
+        given: torch.Tensor = tokens
         # Explicit, or TransformerLens would guess from the ids which of them are padding.
-        mask = None if cache is None else torch.ones_like(tokens)
+        run: dict[str, Any] = {
+            "past_kv_cache": cache,
+            "attention_mask": None if cache is None else torch.ones_like(tokens),
+        }
+        if residual is not None:
+            given = residual.expand(len(rows), -1, -1)
+            run |= {"start_at_layer": start_layer, "attention_mask": None}  # None: nothing is padding
         with self._lock, torch.inference_mode(), model.hooks([*hooks]):
             self._require_own_weights()
             if last_only:
-                residual = model(tokens, past_kv_cache=cache, attention_mask=mask, stop_at_layer=cfg.n_layers)
-                residual = residual[:, -1:]
-                logits = model.unembed(model.ln_final(residual))
+                end = model(given, stop_at_layer=cfg.n_layers, **run)[:, -1:]
+                logits = model.unembed(model.ln_final(end))
                 cap = cfg.output_logits_soft_cap
                 logits = cap * torch.tanh(logits / cap) if cap > 0 else logits
             else:
-                logits = model(tokens, past_kv_cache=cache, attention_mask=mask)
+                logits = model(given, **run)
             last: np.ndarray = logits[:, -1].float().cpu().numpy()
         return last
 
@@ -190,6 +204,13 @@ class Runner:
             (f"blocks.{layer}.{model.feature_input_hook}", read),
             (f"blocks.{layer}.{model.feature_output_hook}", write),
         ]
+
+
+def _copying(held: list[torch.Tensor]) -> Hook:
+    def copy(x: torch.Tensor, hook: HookPoint) -> None:
+        held.append(x.clone())
+
+    return copy
 
 
 def repeat(cache: TransformerLensKeyValueCache, n: int) -> None:

@@ -14,6 +14,7 @@ from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import contexts_in, feature_groups, promoted_in
+from pipeline.analysis.null_changes import READ as CHANGES_READ
 from pipeline.analysis.null_changes import null_changes
 from pipeline.analysis.scores import READ, PromptScores, activation_scores
 from pipeline.items.code import QualifiedName
@@ -213,7 +214,11 @@ def main(profile: str, params: Params) -> None:
         contexts=[Contexts(variant=item.variant, **item.arrays) for item in contexts],
         edges=edges,
         promoted=promoted,
-        null_changes=null_changes(edges_of(graphs).traced, lambda *of: GraphView(graphs.item(*of)), nulls),
+        null_changes=null_changes(
+            edges_of(graphs).traced,
+            lambda prompt, variant: GraphView(graphs.item(prompt, variant, CHANGES_READ)),
+            nulls,
+        ),
         prompts=list(subject.prompts.values()),
         lexicon=read_lexicon(subject.folder / "lexicon.json"),
         params=chosen,

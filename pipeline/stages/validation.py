@@ -32,7 +32,6 @@ from pipeline.text.lexicon import Lexicon, token_label
 from pipeline.text.lexicon_file import read_lexicon
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, write_dataset
-from store.documents.prompts import Prompt
 from store.documents.variants import BASE
 from store.schema.rankings import situations_group
 from store.schema.validation import VALIDATION
@@ -86,30 +85,33 @@ def measuring_units(
     ]
 
 
-def effects_of(
-    subject: Subject,
-    units: Sequence[Unit],
-    weights: Mapping[str, np.ndarray],
-    choices: Mapping[str, Choice],
-    n_controls: int,
-) -> tuple[dict[tuple[str, str], Effects], list[Prompt]]:
-    """What was measured, evil minus safe, by intervention and variant; and on which prompts.
-
-    `weights` are those of each prompt's labelled tokens.
-    """
-    items: dict[str, dict[str, Mapping[str, np.ndarray]]] = {}
+def measured_items(subject: Subject, units: Sequence[Unit]) -> dict[str, dict[str, Mapping[str, np.ndarray]]]:
+    """What was measured, by prompt and variant; of prompts where neither variant failed."""
+    found: dict[str, dict[str, Mapping[str, np.ndarray]]] = {}
     for unit in units:
         ((kind, variant),) = unit.outputs
         item = subject.cache.get(kind, unit.item(variant).key)
         if item is not None:
-            items.setdefault(unit.prompt_hash, {})[variant] = item.arrays
-    variants = (BASE, subject.focus)
-    whole = {prompt: of for prompt, of in items.items() if all(variant in of for variant in variants)}
+            found.setdefault(unit.prompt_hash, {})[variant] = item.arrays
+    return {prompt: of for prompt, of in found.items() if {BASE, subject.focus} <= of.keys()}
+
+
+def effects_of(
+    measured: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
+    weights: Mapping[str, np.ndarray],
+    choices: Mapping[str, Choice],
+    focus: str,
+    n_controls: int,
+) -> dict[tuple[str, str], Effects]:
+    """Effects, evil minus safe, by intervention and variant; a row a prompt of `measured`.
+
+    `weights` are those of each prompt's labelled tokens.
+    """
     found = {}
-    for intervention, variant in ((ABLATE, BASE), (ABLATE, subject.focus), (RESTORE, subject.focus)):
+    for intervention, variant in ((ABLATE, BASE), (ABLATE, focus), (RESTORE, focus)):
         effect, controls = (
-            np.array([of[variant][name] @ weights[prompt] for prompt, of in whole.items()]).reshape(
-                len(whole), *shape
+            np.array([of[variant][name] @ weights[prompt] for prompt, of in measured.items()]).reshape(
+                len(measured), *shape
             )
             for name, shape in (
                 (intervention, (len(choices[variant].sets),)),
@@ -117,7 +119,7 @@ def effects_of(
             )
         )
         found[intervention, variant] = Effects(effect=effect, controls=controls)
-    return found, [subject.prompts[prompt] for prompt in whole]
+    return found
 
 
 def summary(found: Sequence[Order], table: xr.Dataset) -> dict[str, Any]:
@@ -168,8 +170,9 @@ def main(profile: str, params: Params) -> None:
     )
     subject.write_failures("validation", failures)
     weights = {prompt: of for prompt, (_, of) in targets.items()}
-    effects, prompts = effects_of(subject, units, weights, choices, chosen.controls)
-    names = [situation_of(prompt) for prompt in prompts]
+    items = measured_items(subject, units)
+    effects = effects_of(items, weights, choices, subject.focus, chosen.controls)
+    names = [situation_of(subject.prompts[prompt]) for prompt in items]
     place = np.array([sorted(set(names)).index(name) for name in names], np.int64)
     tables = validation_groups(found, predicted, choices, effects, place, chosen, params.runtime.seed)
     sample = choices[BASE].sample

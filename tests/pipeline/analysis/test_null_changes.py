@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.analysis.null_changes import LEVELS, QUANTITIES, NullChanges, _sizes, null_changes
+from pipeline.analysis.null_changes import LEVELS, QUANTITIES, READ, NullChanges, _sizes, null_changes
 from pipeline.analysis.statistics import share_as_large
 from store.views.graph import GraphView
 from tests.support import demo
@@ -58,11 +58,13 @@ def test_changes_are_pooled_over_prompts_and_adapters() -> None:
     """Base against itself changes nothing; against another graph, as the difference says."""
     rng = np.random.default_rng(0)
     prompt = demo.make_prompts()[0]
-    views = {
-        variant: GraphView(
-            demo.graph_item(prompt, variant, demo.probabilities_of(variant, rng), n_features=60)
-        )
+    items = {
+        variant: demo.graph_item(prompt, variant, demo.probabilities_of(variant, rng), n_features=60)
         for variant in ("base", "general@1.0")
+    }
+    views = {
+        variant: GraphView(replace(item, arrays={name: item.arrays[name] for name in READ}))
+        for variant, item in items.items()
     }
     same = GraphView(replace(views["base"].item, variant="null-1@1.0"))
     other = GraphView(replace(views["general@1.0"].item, variant="null-2@1.0"))

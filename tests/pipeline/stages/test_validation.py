@@ -1,0 +1,46 @@
+"""Stage `validation`: each prompt's labelled tokens meet their own weights."""
+
+import numpy as np
+import pytest
+
+from pipeline.analysis.validation_sets import Choice
+from pipeline.stages.validation import effects_of
+from store.schema.vocabulary import ABLATE, RESTORE
+
+FOCUS = "general@1.0"
+CONTROLS = 2
+# Prompts have different labelled tokens, so that weights of one fit the other in number alone.
+WEIGHTS = {"first": np.array([0.5, 0.5, -1.0]), "second": np.array([-0.25, 1.0, -0.75])}
+
+
+def measured(choice: Choice) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """Random effects (set, token) and controls (compared, control, token), no two alike."""
+    rng = np.random.default_rng(0)
+    shapes = {"": (len(choice.sets), 3), "_controls": (len(choice.compared), CONTROLS, 3)}
+    return {
+        prompt: {
+            variant: {
+                f"{intervention}{part}": rng.normal(size=shape)
+                for intervention in (ABLATE, RESTORE)
+                for part, shape in shapes.items()
+            }
+            for variant in ("base", FOCUS)
+        }
+        for prompt in WEIGHTS
+    }
+
+
+@pytest.mark.parametrize("prompts", [("first", "second"), ("second", "first")])
+def test_effects_are_evil_minus_safe_of_each_prompt(prompts: tuple[str, str]) -> None:
+    choice = Choice(sample=np.array([4, 7]), top={("direct", "within"): np.array([7, 2])})
+    items = measured(choice)
+    weights = {prompt: WEIGHTS[prompt] for prompt in prompts}  # in another order than what was measured
+    found = effects_of(items, weights, {"base": choice, FOCUS: choice}, FOCUS, CONTROLS)
+    assert set(found) == {(ABLATE, "base"), (ABLATE, FOCUS), (RESTORE, FOCUS)}
+    for (intervention, variant), effects in found.items():
+        for row, (prompt, of) in enumerate(items.items()):
+            for at, each in enumerate(of[variant][intervention]):
+                expected = sum(w * float(x) for w, x in zip(WEIGHTS[prompt], each, strict=True))
+                assert effects.effect[row, at] == pytest.approx(expected)
+            for at, controls in enumerate(of[variant][f"{intervention}_controls"]):
+                np.testing.assert_allclose(effects.controls[row, at], controls @ WEIGHTS[prompt])
