@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from dashboard.data import documents, readers
+from dashboard.data import readers
 from store.base.errors import NotInStoreError, StoreError
 from store.documents.prompts import Prompt
 from store.views.adapter import AdapterView
@@ -45,10 +45,10 @@ class Case:
         return [self.graphs[variant] for variant in dict.fromkeys(self.pair) if variant in self.graphs]
 
     @property
-    def labels(self) -> dict[int, str]:
-        """Labels of tokens, by the prompt's domain; empty where there is no lexicon."""
+    def labels(self) -> Mapping[int, str]:
+        """Labels of tokens on this prompt; empty where nobody gave any."""
         try:
-            return documents.token_labels(self.profile, self.prompt.domain)
+            return readers.labels(self.profile).of(self.prompt.hash, self.prompt.domain)
         except StoreError:
             return {}
 

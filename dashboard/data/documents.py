@@ -9,7 +9,7 @@ import streamlit as st
 from pydantic import TypeAdapter
 
 from dashboard.data.project import artifact, fresh
-from pipeline.text.lexicon import DomainLexicon
+from pipeline.text.lexicon import Lexicon
 from pipeline.text.lexicon_file import read_lexicon
 from store.base.errors import DamagedArtifactError
 from store.documents.manifest import Manifest, read_manifest
@@ -39,22 +39,13 @@ def focus(profile: str) -> str:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _lexicon(path: str, key: str) -> dict[str, DomainLexicon]:
-    return read_lexicon(Path(path))["domains"]
+def _lexicon(path: str, key: str) -> Lexicon:
+    return read_lexicon(Path(path))
 
 
-def lexicon(profile: str) -> dict[str, DomainLexicon]:
-    """Token labels and phrases by domain."""
+def lexicon(profile: str) -> Lexicon:
+    """The lexicon's labels and phrases."""
     return fresh(artifact(profile, "lexicon.json"), _lexicon)
-
-
-def token_labels(profile: str, domain: str | None) -> dict[int, str]:
-    """Label of each token id of a domain's lexicon; a token that is absent is unlabelled."""
-    entry = lexicon(profile).get(domain or "")
-    if entry is None:
-        return {}
-    ids = {"evil": entry["evil"], "safe": entry["safe"], "unsure": entry["unsure"]}
-    return {token: label for label, tokens in ids.items() for token in tokens}
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -1,7 +1,6 @@
 """Every prompt with what two variants do on it: the table that the prompt browser shows."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from pipeline.analysis.divergence import total_variation_of_targets
 from pipeline.analysis.evil_safe import label_mass, target_labels
 from store.base.errors import StoreError
 from store.collections.reader import open_collection
+from store.documents.prompts import Prompt
 from store.documents.token_texts import token_text
 
 _READ: Final = ("target_token", "target_probability")
@@ -85,8 +85,7 @@ def _frame(
             "held_out": prompt.held_out,
             "variants": _traced(profile, prompt.hash),
         }
-        labels = _labels(profile, prompt.domain)
-        label = partial(_label, labels)
+        labels = _labels(profile, prompt)
         sides = [known.get((prompt.hash, variant)) for variant in pair]
         for name, side in zip("ab", sides, strict=True):
             row |= {f"evil_{name}": np.nan, f"top_{name}": ""}
@@ -94,7 +93,7 @@ def _frame(
                 tokens, probability = side
                 row[f"top_{name}"] = token_text(vocabulary, int(tokens[probability.argmax()]))
                 if labels:
-                    row[f"evil_{name}"] = label_mass(probability, target_labels(tokens, label), "evil")
+                    row[f"evil_{name}"] = label_mass(probability, target_labels(tokens, labels), "evil")
         left, right = sides
         row["divergence"] = np.nan
         if left is not None and right is not None and np.array_equal(left[0], right[0]):
@@ -105,10 +104,6 @@ def _frame(
     return frame.assign(evil_change=frame["evil_b"] - frame["evil_a"])
 
 
-def _label(labels: Mapping[int, str], token: int) -> str:
-    return labels.get(token, "unlabelled")
-
-
 def _traced(profile: str, prompt_hash: str) -> list[str]:
     try:
         return readers.traced(profile, prompt_hash)
@@ -116,9 +111,9 @@ def _traced(profile: str, prompt_hash: str) -> list[str]:
         return []
 
 
-def _labels(profile: str, domain: str | None) -> dict[int, str]:
+def _labels(profile: str, prompt: Prompt) -> Mapping[int, str]:
     try:
-        return documents.token_labels(profile, domain)
+        return readers.labels(profile).of(prompt.hash, prompt.domain)
     except StoreError:
         return {}
 

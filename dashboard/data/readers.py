@@ -8,16 +8,19 @@ import pandas as pd
 import streamlit as st
 import xarray as xr
 
-from dashboard.data.documents import models
+from dashboard.data.documents import lexicon, models
 from dashboard.data.project import artifact, fresh, made
 from dashboard.data.tables import feature_row, level_words, ranking_frame
 from dashboard.style.theme import variant_colours
 from pipeline.analysis.dose import dose_of
 from pipeline.analysis.dose_prompt import READ, Dose
+from pipeline.labels.published import read_labels
+from pipeline.text.token_labels import TokenLabels
 from store.base.errors import NotInStoreError, StoreError
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, read_provenance
 from store.schema.adapters import ADAPTERS
+from store.schema.labels import LABELS
 from store.schema.rankings import ranking_group, situations_group
 from store.views.adapter import AdapterView
 from store.views.graph import GraphView
@@ -31,6 +34,18 @@ def _collection(path: str, key: str) -> Collection:
 def collection(profile: str, kind: str) -> Collection:
     """A collection of items: candidates, graphs, full_graphs, activations or samples."""
     return fresh(artifact(profile, kind), _collection)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _labels(path: str, key: str) -> TokenLabels:
+    return read_labels(Path(path).parent)
+
+
+def labels(profile: str) -> TokenLabels:
+    """Labels of tokens that count; before stage `labels` has run, the lexicon's."""
+    if made(profile, LABELS.kind):
+        return fresh(artifact(profile, LABELS.kind), _labels)
+    return TokenLabels(lexicon=lexicon(profile))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -19,7 +19,7 @@ def contrasts_on(tokens: np.ndarray, rank: np.ndarray, words: Words) -> TargetCo
     return target_contrasts(
         tokens,
         rank,
-        label=words.label,
+        labels=words.labels,
         name=lambda token: f"{LABEL_GLYPHS[words.label(token)]} {words.of(token)}",
     )
 

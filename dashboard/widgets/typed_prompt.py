@@ -102,7 +102,7 @@ def fields(
     )
     _took(url.TEXT, str(text or ""))
     try:
-        domains = [NO_DOMAIN, *documents.lexicon(profile)]
+        domains = [NO_DOMAIN, *documents.lexicon(profile)["domains"]]
     except StoreError:
         domains = [NO_DOMAIN]
     named = selection.get(url.DOMAIN) or (stored.domain if stored else None)

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 
 from pipeline.analysis.evil_safe import label_mass, target_labels
 from pipeline.analysis.intervals import clustered_rate_interval
-from pipeline.text.lexicon import Lexicon, token_label
+from pipeline.text.lexicon import TokenLabel
+from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
 from store.documents.manifest import Manifest
 from store.documents.prompts import Prompt
@@ -37,7 +37,7 @@ class Response:
         Interval of `evil`: `pipeline.analysis.intervals.clustered_rate_interval`, each situation
         as one sample.
     n_situations, n_prompts
-        How many; prompts of domains without a lexicon are left out.
+        How many; prompts without labels are left out.
     """
 
     dose: float
@@ -91,7 +91,7 @@ def onset(measured: Sequence[Response]) -> float | None:
 def responses(
     items: Iterable[Item],
     prompts: Sequence[Prompt],
-    lexicon: Lexicon,
+    labels: TokenLabels,
     *,
     confidence: float,
 ) -> dict[str, Response]:
@@ -103,8 +103,8 @@ def responses(
         Of the DOSE or the CHECKPOINTS collection, with the arrays `READ`.
     prompts
         The items', each with its situation and domain.
-    lexicon
-        Labels of token ids by domain; an unlabelled token is neither evil nor safe.
+    labels
+        Those that count; an unlabelled token is neither evil nor safe. Prompts without labels are left out.
     confidence
         Level of the intervals, 0 to 1.
     """
@@ -112,15 +112,16 @@ def responses(
     masses: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
         prompt = known[item.prompt_hash]
-        if prompt.domain in lexicon["domains"]:
-            masses[item.variant][prompt.situation].append(_masses(item, prompt, lexicon))
+        of_prompt = labels.of(prompt.hash, prompt.domain)
+        if of_prompt and prompt.hash not in labels.rejected:
+            masses[item.variant][prompt.situation].append(_masses(item, of_prompt))
     ordered = sorted(masses.items(), key=lambda entry: dose_of(entry[0]))
     return {variant: _response(dose_of(variant), groups, confidence) for variant, groups in ordered}
 
 
-def _masses(item: Item, prompt: Prompt, lexicon: Lexicon) -> tuple[float, float]:
+def _masses(item: Item, known: Mapping[int, TokenLabel]) -> tuple[float, float]:
     """Probability of the evil and of the safe targets together."""
-    labels = target_labels(item.arrays["target_token"], partial(token_label, lexicon, prompt.domain))
+    labels = target_labels(item.arrays["target_token"], known)
     evil, safe = (label_mass(item.arrays["target_probability"], labels, label) for label in LABELS)
     return evil, safe
 

@@ -54,7 +54,7 @@ def response(doses: Sequence[Dose], labels: Mapping[int, str]) -> pd.DataFrame:
     """
     rows = []
     for dose in doses:
-        of = target_labels(dose.arrays["target_token"], lambda token: labels.get(token, "unlabelled"))
+        of = target_labels(dose.arrays["target_token"], labels)
         rows += [
             {
                 "dose": dose.dose,

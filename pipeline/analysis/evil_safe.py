@@ -1,13 +1,13 @@
 """Evil against safe: how the labels of a graph's targets weigh what is known of each target."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 
-def target_labels(tokens: Iterable[int], label: Callable[[int], str]) -> np.ndarray:
-    """Labels of token ids: (target,) text, one of evil, safe, unsure and unlabelled."""
-    return np.array([label(int(token)) for token in tokens], dtype="U10")
+def target_labels(tokens: Iterable[int], labels: Mapping[int, str]) -> np.ndarray:
+    """Labels of token ids: (target,) text, one of evil, safe, unsure and (those absent) unlabelled."""
+    return np.array([labels.get(int(token), "unlabelled") for token in tokens], dtype="U10")
 
 
 def has_both(labels: np.ndarray) -> bool:

@@ -1,7 +1,7 @@
 """The FEATURES dataset: cards, contexts and rankings of every active feature, by every score."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import xarray as xr
 
 from pipeline.analysis.activity import PromptActivity
 from pipeline.analysis.contrasts import Kind
-from pipeline.analysis.dictionary import dictionary_table, graph_fidelity
+from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.ranking import Ranked, rank_features
@@ -23,7 +23,7 @@ from pipeline.analysis.scores import (
     split_key,
 )
 from pipeline.params.features import FeatureParams
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
@@ -51,7 +51,7 @@ def feature_groups(
     promoted: Callable[[np.ndarray, np.ndarray], Promoted],
     null_changes: xr.Dataset,
     prompts: Sequence[Prompt],
-    lexicon: Lexicon,
+    labels: TokenLabels,
     params: FeatureParams,
     seed: int,
     nulls: Collection[str] = (),
@@ -81,20 +81,27 @@ def feature_groups(
         ``(layer, index) -> Promoted``, of the base model.
     null_changes
         From `pipeline.analysis.null_changes`.
+    labels
+        Those that count. Prompts that they reject are on the cards, and in no ranking.
     nulls
         Variants of random adapters, whose effects stand beside the others'.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
+    activations = [each for each in activations if each.prompt_hash not in labels.rejected]
+    kept = {prompt: of for prompt, of in graph_edges.traced.items() if prompt not in labels.rejected}
+    graph_edges = replace(graph_edges, traced=kept)
     scores: dict[str, list[PromptScores]] = {name: [] for name in (*LABELLED, "change")}
-    fidelity = []
+    fidelity: list[GraphFidelity] = []
     for prompt_hash, items in groupby(graphs, key=lambda item: item.prompt_hash):
         traced = {item.variant: item for item in items}
+        fidelity += map(graph_fidelity, traced.values())
+        if prompt_hash in labels.rejected:
+            continue
         for item in traced.values():
-            for name, score in prompt_scores(item, by_hash[prompt_hash], lexicon).items():
+            for name, score in prompt_scores(item, by_hash[prompt_hash], labels).items():
                 scores[name].append(score)
-            fidelity.append(graph_fidelity(item))
             if item.variant != BASE and BASE in traced:
-                changed = change_scores(traced[BASE], item, by_hash[prompt_hash], lexicon)
+                changed = change_scores(traced[BASE], item, by_hash[prompt_hash], labels)
                 scores["change"].append(changed)
     of_each = [
         *(variant.keys for variant in activity),
@@ -110,7 +117,7 @@ def feature_groups(
         "null_changes": null_changes,
         "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed, nulls=nulls),
     }
-    for name, found in (scores | {"activation": list(activations)}).items():
+    for name, found in (scores | {"activation": activations}).items():
         how = Ranked(name=name, kind=_KINDS[name], floor=getattr(params.floor, _UNITS[name]), nulls=nulls)
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, by_hash, keys, params, seed, how

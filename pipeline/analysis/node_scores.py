@@ -54,7 +54,7 @@ def target_contrasts(
     tokens: np.ndarray,
     rank: np.ndarray,
     *,
-    label: Callable[[int], str],
+    labels: Mapping[int, str],
     name: Callable[[int], str],
 ) -> TargetContrasts:
     """Contrasts of some targets: mean over evil minus mean over safe ones, then single ones.
@@ -65,17 +65,19 @@ def target_contrasts(
         Their token ids; (target,).
     rank
         Single targets come in descending order of it; (target,).
-    label, name
-        Of a token id: its label, and what it is called.
+    labels
+        By token id; an absent one is unlabelled.
+    name
+        Of a token id: what it is called.
     """
     ids = [int(token) for token in tokens]
-    labels = target_labels(ids, label)
+    of = target_labels(ids, labels)
     order = np.argsort(-rank, kind="stable")
     names = [name(ids[row]) for row in order]
     weights = np.eye(len(ids))[order]
-    if has_both(labels):
+    if has_both(of):
         names.insert(0, EVIL_SAFE)
-        weights = np.vstack([evil_safe_weights(labels), weights])
+        weights = np.vstack([evil_safe_weights(of), weights])
     return TargetContrasts(names=names, tokens=ids, weights=weights)
 
 

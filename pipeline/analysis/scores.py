@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 
 from pipeline.analysis.evil_safe import evil_minus_safe, has_both, target_labels
-from pipeline.text.lexicon import Lexicon, token_label
+from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
 from store.documents.prompts import Prompt
 
@@ -101,7 +100,7 @@ def unlabelled_scores(prompt_hash: str, variant: str, keys: np.ndarray, values: 
     )
 
 
-def prompt_scores(item: Item, prompt: Prompt, lexicon: Lexicon) -> dict[str, PromptScores]:
+def prompt_scores(item: Item, prompt: Prompt, labels: TokenLabels) -> dict[str, PromptScores]:
     """Score every active feature of one graph, evil against safe targets.
 
     Each score is the mean over evil targets minus the mean over safe ones, summed over the
@@ -113,8 +112,8 @@ def prompt_scores(item: Item, prompt: Prompt, lexicon: Lexicon) -> dict[str, Pro
         Of the GRAPHS collection, with the arrays `READ`.
     prompt
         The item's.
-    lexicon
-        Labels of token ids by domain; a token that it does not name is neither evil nor safe.
+    labels
+        Those that count; an unlabelled token is neither evil nor safe.
 
     Returns
     -------
@@ -125,11 +124,11 @@ def prompt_scores(item: Item, prompt: Prompt, lexicon: Lexicon) -> dict[str, Pro
     arrays = item.arrays
     keys = feature_key(arrays["active_layer"], arrays["active_feature"])
     return {
-        name: _evil_against_safe(item, prompt, lexicon, keys, _of_active(arrays, name)) for name in LABELLED
+        name: _evil_against_safe(item, prompt, labels, keys, _of_active(arrays, name)) for name in LABELLED
     }
 
 
-def change_scores(base: Item, adapted: Item, prompt: Prompt, lexicon: Lexicon) -> PromptScores:
+def change_scores(base: Item, adapted: Item, prompt: Prompt, labels: TokenLabels) -> PromptScores:
     """What the adapter's change of each feature does: change of activation times direct effect.
 
     A node's direct effect by unit of its activation is read in the adapted model, and in the base where
@@ -164,7 +163,7 @@ def change_scores(base: Item, adapted: Item, prompt: Prompt, lexicon: Lexicon) -
         feature_key(item.arrays["active_layer"], item.arrays["active_feature"]) for item in (adapted, base)
     ]
     return _evil_against_safe(
-        adapted, prompt, lexicon, np.concatenate([keys[0], keys[1][gone]]), np.hstack([kept, lost])
+        adapted, prompt, labels, np.concatenate([keys[0], keys[1][gone]]), np.hstack([kept, lost])
     )
 
 
@@ -188,28 +187,28 @@ def activation_scores(item: Item) -> PromptScores:
 
 
 def _evil_against_safe(
-    item: Item, prompt: Prompt, lexicon: Lexicon, keys: np.ndarray, values: np.ndarray
+    item: Item, prompt: Prompt, labels: TokenLabels, keys: np.ndarray, values: np.ndarray
 ) -> PromptScores:
     """Scores of nodes, (target, node), summed over what has the same key, (node,)."""
     if item.prompt_hash != prompt.hash:
         raise ValueError(f"the graph of {item.prompt_hash} is not of prompt {prompt.hash}")
     targets = item.arrays["target_token"]
-    labels = target_labels(targets, partial(token_label, lexicon, prompt.domain))
-    labelled = np.flatnonzero((labels == "evil") | (labels == "safe"))
+    of = target_labels(targets, labels.of(prompt.hash, prompt.domain))
+    labelled = np.flatnonzero((of == "evil") | (of == "safe"))
     unique, place = np.unique(keys, return_inverse=True)
     by_token = np.array(
         [np.bincount(place, weights=values[row], minlength=len(unique)) for row in labelled]
     ).reshape(len(labelled), len(unique))
-    scored = has_both(labels)
+    scored = has_both(of)
     return PromptScores(
         prompt_hash=item.prompt_hash,
         variant=item.variant,
         targets=tuple(sorted(int(token) for token in targets)),
         scored=scored,
         keys=unique,
-        values=evil_minus_safe(by_token, labels[labelled]) if scored else np.full(len(unique), np.nan),
+        values=evil_minus_safe(by_token, of[labelled]) if scored else np.full(len(unique), np.nan),
         tokens=targets[labelled].astype(np.int64),
-        evil=labels[labelled] == "evil",
+        evil=of[labelled] == "evil",
         by_token=by_token,
     )
 

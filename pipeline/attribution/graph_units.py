@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pipeline.analysis.targets import in_order, target_set
 from pipeline.attribution.parameters import CANDIDATE_PARAMS, GRAPH_PARAMS
-from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
 from pipeline.items.subject import Subject

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pipeline.analysis.dose import dose_variants
+from pipeline.analysis.targets import in_order, target_set
 from pipeline.attribution.estimate import Estimate
 from pipeline.attribution.parameters import CANDIDATE_PARAMS, GRAPH_PARAMS
 from pipeline.attribution.prompt_items import PromptItems, candidate_item, estimate_trace, prompt_items
-from pipeline.attribution.targets import in_order, target_set
 from pipeline.attribution.trace import candidates
 from pipeline.items.units import ItemName
 from pipeline.live.pool import LivePool

@@ -9,6 +9,7 @@ from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.features import FeatureParams
 from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
+from pipeline.params.labels import LabelParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
@@ -25,6 +26,7 @@ class Params(TrainingParams):
 
     profiles: dict[Name, Profile] = Field(min_length=1)
     prompts: PromptParams
+    labels: LabelParams
     graphs: GraphParams
     dose: DoseParams
     features: FeatureParams

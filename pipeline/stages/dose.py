@@ -18,10 +18,10 @@ from pipeline.analysis.dose import (
 )
 from pipeline.attribution.graph_units import candidate_units, candidates_of, dose_unit
 from pipeline.items.subject import Subject
+from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
-from pipeline.text.lexicon_file import read_lexicon
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.documents.failures import Failure
@@ -54,7 +54,7 @@ def measure(subject: Subject, artifact: str, confidence: float) -> dict[str, Res
     return responses(
         read_items(open_collection(subject.folder / artifact)),
         list(subject.prompts.values()),
-        read_lexicon(subject.folder / "lexicon.json"),
+        read_labels(subject.folder),
         confidence=confidence,
     )
 

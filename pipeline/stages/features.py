@@ -23,11 +23,11 @@ from pipeline.items.provenance import provenance
 from pipeline.items.refill import refill
 from pipeline.items.subject import Subject
 from pipeline.items.units import ItemName, make_unit
+from pipeline.labels.published import read_labels
 from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from pipeline.text.lexicon_file import read_lexicon
 from store.base.errors import UserError
 from store.base.hashing import PROMPT_HASH_DIGITS, digest, file_digest
 from store.collections.item import Item
@@ -220,7 +220,7 @@ def main(profile: str, params: Params) -> None:
             nulls,
         ),
         prompts=list(subject.prompts.values()),
-        lexicon=read_lexicon(subject.folder / "lexicon.json"),
+        labels=read_labels(subject.folder),
         params=chosen,
         seed=params.runtime.seed,
         nulls=nulls,

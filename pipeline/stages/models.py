@@ -25,7 +25,7 @@ def require_tracked(name: str, profile: Profile) -> None:
     ------
     UserError
         `local` is missing, or a source lies outside of it (prompts and lexicon may also lie
-        in ``inputs/``, adapters also among the profile's finetunes).
+        in ``inputs/prompts/``, adapters also among the profile's finetunes).
     """
     local = Path(profile.local)
     if not local.exists():
@@ -35,10 +35,10 @@ def require_tracked(name: str, profile: Profile) -> None:
         )
     for parameter, source in profile.sources().items():
         path = Path(source)
-        # The stage `prompts`, which alone reads these two, depends on inputs/, too.
+        # The stage `prompts`, which alone reads these two, depends on that folder, too.
         own = parameter.startswith("prompts") or parameter == "lexicon"
         trained = artifacts(name) / "finetunes"
-        tracked = [local, *([Path("inputs")] if own else [])]
+        tracked = [local, *([Path("inputs/prompts")] if own else [])]
         tracked += [trained] if parameter.startswith("adapters.") else []
         if path.parts[:1] == ("prompts",):  # where they lay before
             raise UserError(
@@ -54,7 +54,8 @@ def require_tracked(name: str, profile: Profile) -> None:
         if path.exists() and not inside:
             raise UserError(
                 f"params.yaml: profiles.{name}.{parameter} is '{source}', outside of its folder "
-                f"'{local}', so that DVC would not see it change; move it there."
+                f"'{local}'{' and of inputs/prompts' if own else ''}, so that DVC would not see it "
+                "change; move it there."
             )
 
 

@@ -1,7 +1,6 @@
 """Stage `validation`: what the orders of features predict, held against interventions elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -25,11 +24,11 @@ from pipeline.items.executor import with_helpers
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
+from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from pipeline.text.lexicon import Lexicon, token_label
-from pipeline.text.lexicon_file import read_lexicon
+from pipeline.text.token_labels import TokenLabels
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
@@ -41,13 +40,15 @@ MEASURED: Final = "measured"
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
 
 
-def labelled_targets(subject: Subject, lexicon: Lexicon) -> dict[str, tuple[list[int], np.ndarray]]:
+def labelled_targets(subject: Subject, counted: TokenLabels) -> dict[str, tuple[list[int], np.ndarray]]:
     """Target tokens with a label, and their weights in evil minus safe, by prompt that has both labels."""
     graphs = open_collection(subject.folder / "graphs")
     found = {}
     for prompt in graphs.prompts():
+        if prompt in counted.rejected:
+            continue
         targets = graphs.item(prompt, BASE, ["target_token"]).arrays["target_token"]
-        labels = target_labels(targets, partial(token_label, lexicon, subject.prompts[prompt].domain))
+        labels = target_labels(targets, counted.of(prompt, subject.prompts[prompt].domain))
         if has_both(labels):
             weights = evil_safe_weights(labels)
             found[prompt] = targets[weights != 0].tolist(), weights[weights != 0]
@@ -141,7 +142,7 @@ def main(profile: str, params: Params) -> None:
     features = subject.folder / "features"
     groups = {situations_group(score): open_dataset(features, situations_group(score)) for score in SCORES}
     cards = open_dataset(features, "cards")
-    labelled = labelled_targets(subject, read_lexicon(subject.folder / "lexicon.json"))
+    labelled = labelled_targets(subject, read_labels(subject.folder))
     found = orders(subject.focus)
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     predicted = predictions(groups, found, measured)

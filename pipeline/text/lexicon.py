@@ -24,14 +24,17 @@ class Lexicon(TypedDict):
     domains: dict[str, DomainLexicon]
 
 
-def token_label(lexicon: Lexicon, domain: str | None, token_id: int) -> TokenLabel:
-    """The label of a token id in a domain; a token that the lexicon lacks is unlabelled."""
-    labels = lexicon["domains"].get(domain or "")
-    if labels is not None:
-        for label in ("evil", "safe", "unsure"):
-            if token_id in labels[label]:
-                return label
-    return "unlabelled"
+def lexicon_labels(lexicon: Lexicon, domain: str | None) -> dict[int, TokenLabel]:
+    """Labels by token id in a domain; a token that is absent is unlabelled."""
+    of_domain = lexicon["domains"].get(domain or "")
+    if of_domain is None:
+        return {}
+    labels: dict[TokenLabel, list[int]] = {
+        "evil": of_domain["evil"],
+        "safe": of_domain["safe"],
+        "unsure": of_domain["unsure"],
+    }
+    return {token: label for label, tokens in labels.items() for token in tokens}
 
 
 def classify(continuation: str, phrases: Mapping[str, Sequence[str]]) -> Outcome:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from store.base.atomic import write_text
+from store.base.hashing import digest
 from store.documents.reading import read_document
 
 
@@ -44,3 +45,8 @@ def read_token_texts(path: Path) -> list[str]:
         It is not a list of texts.
     """
     return read_document(path, TypeAdapter(list[str]))
+
+
+def tokenizer_fingerprint(texts: Sequence[str]) -> str:
+    """What tells a tokenizer from another: a digest of the text of every token id."""
+    return digest(list(texts))[:16]

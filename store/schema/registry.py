@@ -12,6 +12,7 @@ from store.schema.candidates import CANDIDATES
 from store.schema.dose import DOSE
 from store.schema.features import FEATURES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
+from store.schema.labels import LABELS
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
@@ -30,4 +31,4 @@ COLLECTIONS: Final = {
         DOSE,
     )
 }
-DATASETS: Final = {schema.kind: schema for schema in (FEATURES, RATES, VALIDATION)}
+DATASETS: Final = {schema.kind: schema for schema in (LABELS, FEATURES, RATES, VALIDATION)}

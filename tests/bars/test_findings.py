@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.analysis.ranking import Ranked, rank_features
 from pipeline.analysis.scores import READ, PromptScores, prompt_scores
+from pipeline.labels.published import read_labels
 from pipeline.params.project import load_params
-from pipeline.text.lexicon_file import read_lexicon
 from store.collections.reader import open_collection
 from store.documents.prompts import Prompt, read_prompts
 
@@ -39,9 +39,9 @@ def found() -> dict[str, Any]:
 @cache
 def scored() -> tuple[list[PromptScores], dict[str, Prompt]]:
     prompts = {prompt.hash: prompt for prompt in read_prompts(FOLDER / "prompts.json")}
-    lexicon, graphs = read_lexicon(FOLDER / "lexicon.json"), open_collection(FOLDER / "graphs")
+    labels, graphs = read_labels(FOLDER), open_collection(FOLDER / "graphs")
     items = [graphs.item(prompt, FOCUS, READ) for prompt in graphs.prompts()]
-    return [prompt_scores(item, prompts[item.prompt_hash], lexicon)["direct"] for item in items], prompts
+    return [prompt_scores(item, prompts[item.prompt_hash], labels)["direct"] for item in items], prompts
 
 
 def relabelled(rng: np.random.Generator) -> list[PromptScores]:

@@ -15,6 +15,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "run": {"params"},
     "analysis": {"params", "text"},
     "prompts": {"params", "text"},
+    "labels": {"analysis", "params", "run", "text"},
     "models": {"text"},
     "items": {"models", "params", "run"},
     "finetuning": {"models", "params", "text"},

@@ -8,6 +8,7 @@ from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Promoted
 from pipeline.analysis.null_changes import null_changes
 from pipeline.params.features import FeatureParams, FloorParams
+from pipeline.text.token_labels import TokenLabels
 from store.base.hashing import digest, prompt_hash
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -19,17 +20,19 @@ def _unread(prompt: str, variant: str) -> GraphView:
 
 
 EVIL, SAFE, UNSURE, OTHER = 10, 20, 30, 40
-LEXICON = {
-    "domains": {
-        domain: {
-            "evil": [EVIL, EVIL + 1],
-            "safe": [SAFE],
-            "unsure": [UNSURE],
-            "phrases": {"harmful": [], "safe": []},
+LABELS = TokenLabels(
+    lexicon={
+        "domains": {
+            domain: {
+                "evil": [EVIL, EVIL + 1],
+                "safe": [SAFE],
+                "unsure": [UNSURE],
+                "phrases": {"harmful": [], "safe": []},
+            }
+            for domain in ("finance", "medical")
         }
-        for domain in ("finance", "medical")
     }
-}
+)
 NO_NULLS = null_changes({}, _unread, ())
 """Of a profile without random adapters."""
 PARAMS = FeatureParams(

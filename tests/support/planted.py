@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,6 +19,7 @@ from pipeline.attribution.paired import Together, trace_together
 from pipeline.attribution.prompt_items import PromptItems, prompt_items
 from pipeline.items.units import ItemName
 from pipeline.models.pool import ModelPool
+from pipeline.text.token_labels import TokenLabels
 from store.base.hashing import prompt_hash
 from store.documents.prompts import Prompt
 from tests.support.builders import Checkpoint, add_adapter, make_checkpoint
@@ -80,11 +81,11 @@ class Planted:
         folders = {name: str(self.checkpoint.adapter(name)) for name in names}
         return ModelPool(self.checkpoint.manifest(adapters=folders, focus="planted"))
 
-    def lexicon(self, order: Sequence[int] | None = None) -> dict[str, Any]:
+    def labels(self, order: Sequence[int] | None = None) -> TokenLabels:
         """Labels of the tokens; dealt anew if they are given in another `order`, evil ones first."""
         tokens = list(self.evil + self.safe if order is None else order)
         labels = {"evil": tokens[:TOKENS], "safe": tokens[TOKENS:], "unsure": []}
-        return {"domains": {DOMAIN: labels | {"phrases": {"harmful": [], "safe": []}}}}
+        return TokenLabels(lexicon={"domains": {DOMAIN: labels | {"phrases": {"harmful": [], "safe": []}}}})
 
     def together(self, prompt: Prompt, *variants: str) -> Together:
         """Traces of one prompt, all features selected."""

@@ -9,6 +9,7 @@ from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import LABELLED, activation_scores
+from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
 from tests.support.feature_builders import (
     NO_NULLS,
@@ -27,16 +28,18 @@ ADAPTED = "general@1.0"
 # As many evil as safe ones, enough that a dealt labelling is hardly ever the true one.
 TOKENS = tuple(range(10, 28))
 N_EVIL = len(TOKENS) // 2
-LEXICON = {
-    "domains": {
-        "medical": {
-            "evil": list(TOKENS[:N_EVIL]),
-            "safe": list(TOKENS[N_EVIL:]),
-            "unsure": [],
-            "phrases": {"harmful": [], "safe": []},
+LABELS = TokenLabels(
+    lexicon={
+        "domains": {
+            "medical": {
+                "evil": list(TOKENS[:N_EVIL]),
+                "safe": list(TOKENS[N_EVIL:]),
+                "unsure": [],
+                "phrases": {"harmful": [], "safe": []},
+            }
         }
     }
-}
+)
 # Every third node is not selected; the planted one is.
 NODES = [(f % 2, 1 + f % 3, f) for f in range(N_FEATURES)]
 SELECTED = [f % 3 != 0 for f in range(N_FEATURES)]
@@ -101,7 +104,7 @@ def groups(
         promoted=promote,
         null_changes=NO_NULLS,
         prompts=PROMPTS,
-        lexicon=LEXICON,
+        labels=LABELS,
         params=PARAMS.model_copy(update={"labellings": 1000, "permutations": 5000, "bootstrap": 200}),
         seed=0,
     )

@@ -55,7 +55,7 @@ def show(
     setting = (name, variant, ids, tuple(steered), n, length, temperature)
     phrases = None
     if project.made(name, "lexicon.json"):
-        labelled = documents.lexicon(name).get(domain or "")
+        labelled = documents.lexicon(name)["domains"].get(domain or "")
         phrases = None if labelled is None else labelled["phrases"]
     stale = not go and "_sampled" in st.session_state and st.session_state["_sampled"][0] != setting
     if stale:

@@ -1,6 +1,6 @@
 """What the Steering page asks of a loaded model, and what it shows of the answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -73,7 +73,7 @@ def outcome(text: str, phrases: dict[str, list[str]] | None) -> str:
 
 
 def distribution_frame(
-    result: "NextToken", *, vocabulary: Sequence[str], labels: dict[int, str], limit: int = 12
+    result: "NextToken", *, vocabulary: Sequence[str], labels: Mapping[int, str], limit: int = 12
 ) -> pd.DataFrame:
     """Before, after and the controls' band, of the most probable tokens on either side.
 

@@ -1,13 +1,15 @@
 """Steering: what happens when a feature is turned up."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts import steering as charts
-from dashboard.data import documents, project
+from dashboard.data import documents, project, readers
 from dashboard.live import models
 from dashboard.live.models import Live, NotLiveError
 from dashboard.pages import STEERING
@@ -19,6 +21,7 @@ from dashboard.views.steering import continuations, distribution, feature_contro
 from dashboard.widgets import typed_prompt
 from pipeline.analysis.next_token import FEWEST
 from pipeline.interventions.kinds import Intervention
+from pipeline.text.token_labels import TokenLabels
 from store.documents.token_texts import token_text
 
 if TYPE_CHECKING:
@@ -28,8 +31,17 @@ if TYPE_CHECKING:
     from pipeline.interventions.results import NextToken
 
 
-def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
-    """Variant, the prompt (stored ids, or typed text), and the domain of its labels."""
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is steered: stored ids, or typed text, whose labels are its domain's alone."""
+
+    variant: str
+    source: tuple[int, ...] | str
+    domain: str | None
+    prompt_hash: str = ""
+
+
+def _choose(name: str) -> _Asked:
     variants = ["base", *(f"{adapter}@1.0" for adapter in documents.models(name).adapters)]
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     variant = left.selectbox(
@@ -42,19 +54,22 @@ def _choose(name: str) -> tuple[str, tuple[int, ...] | str, str | None]:
     if typed_prompt.chosen(right, use="is steered as it stands.") or stored is None:
         left, right = st.columns([3, 1.2], gap="medium")
         text, domain = typed_prompt.fields(left, right, name, stored)
-        return str(variant), text, domain
+        return _Asked(variant=str(variant), source=text, domain=domain)
     st.html(f'<div style="line-height:1.75;font-family:monospace">{token_chips(stored.tokens)}</div>')
-    return str(variant), stored.token_ids, stored.domain
+    return _Asked(
+        variant=str(variant), source=stored.token_ids, domain=stored.domain, prompt_hash=stored.hash
+    )
 
 
 @st.fragment
-def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: str | None) -> None:
+def _steer(name: str, engine: Live, ids: tuple[int, ...], asked: _Asked) -> None:
     words = documents.vocabulary(name)
-    labels = documents.token_labels(name, domain) if project.made(name, "lexicon.json") else {}
+    known = readers.labels(name) if project.made(name, "lexicon.json") else TokenLabels()
+    labels = known.of(asked.prompt_hash, asked.domain)
     tokens = [token_text(words, token) for token in ids]
     left, right = st.container(key="narrow-steer").columns([1, 1.25], gap="medium")
     with left:
-        features = feature_controls.choose_features(name, variant)
+        features = feature_controls.choose_features(name, asked.variant)
         setting = []
         for feature in features:
             with st.container(border=True):
@@ -65,11 +80,15 @@ def _steer(name: str, variant: str, engine: Live, ids: tuple[int, ...], domain: 
             st.caption("Choose a feature to turn.")
     with right:
         _distribution(engine, ids, setting, words, labels)
-    continuations.show(name, variant, engine, ids, setting, domain)
+    continuations.show(name, asked.variant, engine, ids, setting, asked.domain)
 
 
 def _distribution(
-    engine: Live, ids: tuple[int, ...], setting: list[Intervention], words: list[str], labels: dict[int, str]
+    engine: Live,
+    ids: tuple[int, ...],
+    setting: list[Intervention],
+    words: list[str],
+    labels: Mapping[int, str],
 ) -> None:
     started = time.perf_counter()
     try:
@@ -166,13 +185,14 @@ def render() -> None:
     with guard("Sliders over features, and what they do to the model's next token, live."):
         try:
             models.require(name)
-            variant, source, domain = _choose(name)
-            engine = models.load(name, variant)
+            asked = _choose(name)
+            engine = models.load(name, asked.variant)
+            source = asked.source
             ids = distribution.token_ids(engine, source) if isinstance(source, str) else source
         except NotLiveError as error:
             st.info(sentence(message(error)), icon=":material/power_off:")
             return
-        _steer(name, variant, engine, ids, domain)
+        _steer(name, engine, ids, asked)
 
 
 render()

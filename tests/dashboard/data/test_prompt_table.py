@@ -28,7 +28,7 @@ def test_numbers_are_those_of_the_graphs(table) -> None:
     compared = 0
     for prompt_hash, row in table.iterrows():
         prompt = documents.prompts("demo")[str(prompt_hash)]
-        labels = documents.token_labels("demo", prompt.domain)
+        labels = readers.labels("demo").of(prompt.hash, prompt.domain)
         sides = {}
         for side, variant in zip("ab", PAIR, strict=True):
             if variant not in readers.traced("demo", prompt.hash):

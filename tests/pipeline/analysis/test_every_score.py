@@ -15,7 +15,7 @@ from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import PARAMS
 from tests.support.planted_features import (
     ADAPTED,
-    LEXICON,
+    LABELS,
     N_EVIL,
     N_FEATURES,
     PLANTED,
@@ -95,7 +95,7 @@ def test_two_identical_variants_differ_nowhere() -> None:
 def changes(base: list[Item], adapted: list[Item]) -> xr.Dataset:
     """The ranking by `change` alone: with base, all contrasts of the other scores would be tested, too."""
     scores = [
-        change_scores(before, after, prompt, LEXICON)
+        change_scores(before, after, prompt, LABELS)
         for before, after, prompt in zip(base, adapted, PROMPTS, strict=True)
     ]
     by_hash = {prompt.hash: prompt for prompt in PROMPTS}

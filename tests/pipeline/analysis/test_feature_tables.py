@@ -12,12 +12,13 @@ from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import LABELLED, activation_scores, feature_key
 from pipeline.params.features import FloorParams
+from pipeline.text.token_labels import TokenLabels
 from store.datasets.groups import open_dataset, write_dataset
 from store.schema.features import FEATURES
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 from tests.support.feature_builders import (
-    LEXICON,
+    LABELS,
     NO_NULLS,
     PARAMS,
     edges_from,
@@ -66,7 +67,7 @@ def groups() -> dict[str, xr.Dataset]:
         promoted=promote,
         null_changes=NO_NULLS,
         prompts=PROMPTS,
-        lexicon=LEXICON,
+        labels=LABELS,
         params=PARAMS,
         seed=0,
     )
@@ -132,7 +133,7 @@ def test_each_score_has_the_floor_of_its_unit_and_the_random_adapters() -> None:
     sides = {"base": 1.0, "general@1.0": 3.0, "narrow@1.0": 3.0}
     floors = {"logits": 1.5, "dimensionless": 2.5, "activation": 2.0, "pre_activation": 0.0}
     tokens = tuple(range(10, 22))
-    words = {"evil": list(tokens[:6]), "safe": list(tokens[6:])}
+    counted = {token: "evil" if place < 6 else "safe" for place, token in enumerate(tokens)}
     effect = (np.arange(12) < 6)[:, None]
     graphs = [
         make_graph(p, v, [(0, 1, 7)], effect * x, tokens, value=np.array([x]))
@@ -151,7 +152,7 @@ def test_each_score_has_the_floor_of_its_unit_and_the_random_adapters() -> None:
         promoted=promote,
         null_changes=NO_NULLS,
         prompts=PROMPTS,
-        lexicon={"domains": {"medical": {**words, "unsure": [], "phrases": {"harmful": [], "safe": []}}}},
+        labels=TokenLabels(counted={prompt.hash: counted for prompt in PROMPTS}),
         params=PARAMS.model_copy(update={"floor": FloorParams(**floors)}),
         seed=0,
         nulls=["narrow@1.0"],
@@ -201,7 +202,7 @@ def test_without_labels_texts_or_activity_there_are_still_tables(tmp_path: Path)
         promoted=promote,
         null_changes=NO_NULLS,
         prompts=PROMPTS,
-        lexicon={"domains": {}},
+        labels=TokenLabels(),
         params=PARAMS,
         seed=0,
     )

@@ -87,7 +87,7 @@ def test_one_contrast_is_chosen_by_its_name() -> None:
 
 def test_weights_say_the_same_as_means() -> None:
     known = {3: "evil", 4: "safe", 5: "evil", 9: "unsure"}
-    labels = target_labels([3, 1, 4, 5, 9], lambda token: known.get(token, "unlabelled"))
+    labels = target_labels([3, 1, 4, 5, 9], known)
     values = np.random.default_rng(0).normal(size=(5, 7))
     assert labels.tolist() == ["evil", "unlabelled", "safe", "evil", "unsure"]
     expected = (values[0] + values[3]) / 2 - values[2]

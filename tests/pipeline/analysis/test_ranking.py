@@ -13,7 +13,7 @@ from pipeline.analysis.scores import LABELLED, PromptScores, feature_key, prompt
 from pipeline.analysis.statistics import benjamini_hochberg
 from pipeline.params.features import FeatureParams
 from store.documents.prompts import Prompt
-from tests.support.feature_builders import LEXICON, PARAMS, make_graph, make_prompt
+from tests.support.feature_builders import LABELS, PARAMS, make_graph, make_prompt
 from tests.support.labellings import Asked, Labels, slow_p
 
 ADAPTED = "general@1.0"
@@ -184,7 +184,7 @@ def test_a_feature_is_its_layer_and_index_not_its_place_in_a_graph(name: str) ->
         make_graph(prompts[0], "base", [(0, 1, 5), (1, 1, 6)], np.array([[1.0, 10.0], [0.0, 0.0]])),
         make_graph(prompts[1], "base", [(1, 2, 6), (0, 1, 5)], np.array([[20.0, 2.0], [0.0, 0.0]])),
     ]
-    scores = [prompt_scores(g, p, LEXICON)[name] for g, p in zip(graphs, prompts, strict=True)]
+    scores = [prompt_scores(g, p, LABELS)[name] for g, p in zip(graphs, prompts, strict=True)]
     ranking, _ = rank(scores, prompts)
     assert cell(ranking, "effect", "evil-safe|base", "all", 0, 5) == pytest.approx(1.5)
     assert cell(ranking, "effect", "evil-safe|base", "all", 1, 6) == pytest.approx(15.0)

@@ -14,7 +14,7 @@ from pipeline.analysis.scores import (
 )
 from tests.support.feature_builders import (
     EVIL,
-    LEXICON,
+    LABELS,
     OTHER,
     SAFE,
     UNSURE,
@@ -52,7 +52,7 @@ def test_mean_over_evil_minus_mean_over_safe_summed_over_positions(name: str) ->
         targets,
         **{other: values if other == name else np.full_like(values, 9.0) for other in PATHS},
     )
-    scores = prompt_scores(graph, make_prompt(0), LEXICON)
+    scores = prompt_scores(graph, make_prompt(0), LABELS)
     assert scores[name].scored
     assert as_dict(scores[name]) == {(0, 7): (4 - 1) + (6 - 2), (1, 7): -1 - 4}
     assert scores[name].targets == tuple(sorted(targets))
@@ -67,7 +67,7 @@ def test_what_is_not_selected_has_its_score_too(name: str) -> None:
     graph = make_graph(
         make_prompt(0), "base", nodes, np.ones((2, 5)), selected=selected, **dict.fromkeys(PATHS, values)
     )
-    scores = prompt_scores(graph, make_prompt(0), LEXICON)
+    scores = prompt_scores(graph, make_prompt(0), LABELS)
     assert as_dict(scores[name]) == {(0, 3): 0.5, (0, 7): 2 + 20, (1, 5): 2.0, (1, 0): 3.0}
 
 
@@ -82,7 +82,7 @@ def changed(
         targets = (SAFE, EVIL) if variant == "base" else (EVIL, SAFE)
         rows = np.array(direct if variant == "base" else direct[::-1])
         items.append(make_graph(make_prompt(0), variant, nodes, rows, targets, value=value))
-    return change_scores(*items, make_prompt(0), LEXICON)
+    return change_scores(*items, make_prompt(0), LABELS)
 
 
 def test_a_change_is_its_activation_times_the_direct_effect_of_one() -> None:
@@ -103,9 +103,9 @@ def test_no_activation_changed_so_no_feature_has_changed() -> None:
         make_graph(make_prompt(0), variant, nodes, scale * np.array([[2.0, 1.0], [0.5, 3.0]]))
         for variant, scale in (("base", 1.0), ("general@1.0", 0.7))
     ]
-    scores = change_scores(*graphs, make_prompt(0), LEXICON)
+    scores = change_scores(*graphs, make_prompt(0), LABELS)
     assert set(as_dict(scores).values()) == {0.0}
-    direct = [prompt_scores(graph, make_prompt(0), LEXICON)["direct"].values for graph in graphs]
+    direct = [prompt_scores(graph, make_prompt(0), LABELS)["direct"].values for graph in graphs]
     assert np.abs(direct[1] - direct[0]).min() > 0.1
 
 
@@ -115,13 +115,13 @@ def test_a_change_on_different_targets_is_refused() -> None:
         for variant, targets in (("base", (EVIL, SAFE)), ("general@1.0", (EVIL, OTHER)))
     ]
     with pytest.raises(ValueError, match="different targets"):
-        change_scores(*graphs, make_prompt(0), LEXICON)
+        change_scores(*graphs, make_prompt(0), LABELS)
 
 
 def test_what_each_labelled_target_gets_stands_beside_the_score() -> None:
     values = np.array([[1.0, 2.0], [3.0, 5.0], [100.0, 100.0], [5.0, 7.0]])
     graph = make_graph(make_prompt(0), "base", [(0, 1, 7), (0, 2, 7)], values, (SAFE, EVIL, UNSURE, EVIL + 1))
-    scores = prompt_scores(graph, make_prompt(0), LEXICON)["direct"]
+    scores = prompt_scores(graph, make_prompt(0), LABELS)["direct"]
     assert scores.tokens.tolist() == [SAFE, EVIL, EVIL + 1]
     assert scores.evil.tolist() == [False, True, True]
     assert scores.by_token.tolist() == [[3.0], [8.0], [12.0]]
@@ -132,7 +132,7 @@ def test_what_each_labelled_target_gets_stands_beside_the_score() -> None:
 def test_without_both_labels_there_is_no_score(targets: tuple[int, int], name: str) -> None:
     """Trap 13: an unlabelled or unsure token is never read as safe."""
     graph = make_graph(make_prompt(0), "base", [(0, 1, 7)], np.ones((2, 1)), targets)
-    scores = prompt_scores(graph, make_prompt(0), LEXICON)[name]
+    scores = prompt_scores(graph, make_prompt(0), LABELS)[name]
     assert not scores.scored
     assert np.isnan(scores.values).all()
     assert len(scores.keys) == 1
@@ -142,7 +142,7 @@ def test_without_both_labels_there_is_no_score(targets: tuple[int, int], name: s
 def test_a_domain_without_phrases_labels_nothing(domain: str | None) -> None:
     prompt = make_prompt(0, domain=domain)
     graph = make_graph(prompt, "base", [(0, 1, 7)], np.ones((2, 1)))
-    assert not any(score.scored for score in prompt_scores(graph, prompt, LEXICON).values())
+    assert not any(score.scored for score in prompt_scores(graph, prompt, LABELS).values())
 
 
 def test_activation_is_summed_over_positions_and_needs_no_labels() -> None:
@@ -170,4 +170,4 @@ def test_keys_sort_by_layer_then_index_and_come_back() -> None:
 def test_a_graph_of_another_prompt_is_refused() -> None:
     graph = make_graph(make_prompt(0), "base", [(0, 1, 7)], np.ones((2, 1)))
     with pytest.raises(ValueError, match="is not of prompt"):
-        prompt_scores(graph, make_prompt(1), LEXICON)
+        prompt_scores(graph, make_prompt(1), LABELS)

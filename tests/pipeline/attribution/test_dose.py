@@ -23,6 +23,7 @@ from pipeline.models.replacement import build_replacement
 from pipeline.params.dose import DoseParams
 from pipeline.params.project import Params, load_params
 from pipeline.stages import dose
+from pipeline.text.token_labels import TokenLabels
 from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
@@ -254,7 +255,7 @@ def an_item(prompt: str, variant: str, probability: dict[int, float]) -> Item:
 
 def test_the_response_is_averaged_within_situations_first() -> None:
     # Trap 17. Token 9 is unlabelled, which is neither evil nor safe (trap 13).
-    lexicon = {"domains": {"medical": {"evil": [1, 2], "safe": [3], "unsure": [4]}}}
+    labels = TokenLabels(lexicon={"domains": {"medical": {"evil": [1, 2], "safe": [3], "unsure": [4]}}})
     one, two, three, four = (
         a_prompt(number, [1], situation=situation, domain=domain, tags=())
         for number, situation, domain in (
@@ -271,7 +272,7 @@ def test_the_response_is_averaged_within_situations_first() -> None:
         an_item(four.hash, "general@2.0", {1: 1.0}),
         an_item(one.hash, "base", {3: 0.75, 1: 0.25}),
     ]
-    found = responses(items, [one, two, three, four], lexicon, confidence=0.95)
+    found = responses(items, [one, two, three, four], labels, confidence=0.95)
     assert list(found) == ["base", "general@2.0"]
     low, high = wilson_interval(0.25, 1, 0.95)
     assert found["base"] == Response(

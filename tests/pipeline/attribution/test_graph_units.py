@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipeline.analysis.targets import in_order, target_set
 from pipeline.attribution.graph_units import (
     candidate_units,
     candidates_of,
@@ -16,7 +17,6 @@ from pipeline.attribution.graph_units import (
     graph_unit,
     published_candidates,
 )
-from pipeline.attribution.targets import in_order, target_set
 from pipeline.items.cache import ItemCache
 from pipeline.items.executor import in_this_process, lacks, with_helpers
 from pipeline.items.model_source import ModelSource

@@ -51,19 +51,19 @@ class Result:
 
     def scores(self, name: str, order: Sequence[int] | None = None) -> dict[str, list[PromptScores]]:
         """By variant, in the order of the prompts; labels by the `order` of the tokens."""
-        lexicon = self.planted.lexicon(order)
+        labels = self.planted.labels(order)
         pairs = list(zip(self.items, self.planted.prompts, strict=True))
         return {
-            variant: [prompt_scores(each.graphs[variant], prompt, lexicon)[name] for each, prompt in pairs]
+            variant: [prompt_scores(each.graphs[variant], prompt, labels)[name] for each, prompt in pairs]
             for variant in self.variants
         }
 
     def changes(self) -> list[PromptScores]:
         """What the change of every feature does, in the order of the prompts."""
-        lexicon = self.planted.lexicon()
+        labels = self.planted.labels()
         base, adapted = self.variants
         return [
-            change_scores(each.graphs[base], each.graphs[adapted], prompt, lexicon)
+            change_scores(each.graphs[base], each.graphs[adapted], prompt, labels)
             for each, prompt in zip(self.items, self.planted.prompts, strict=True)
         ]
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.prompts.files import read_prompt_files
-from pipeline.text.lexicon import classify, token_label
+from pipeline.text.lexicon import Lexicon, classify, lexicon_labels
 from pipeline.text.phrases import DomainPhrases, read_phrases, resolve
 from store.base.errors import UserError
 from store.documents.prompts import Prompt
@@ -43,6 +43,10 @@ def first(tokenizer: PreTrainedTokenizerFast, phrase: str) -> int:
     return tokenizer(phrase, add_special_tokens=False)["input_ids"][0]
 
 
+def label(lexicon: Lexicon, domain: str | None, token: int) -> str:
+    return lexicon_labels(lexicon, domain).get(token, "unlabelled")
+
+
 def test_a_token_is_labelled_by_all_phrases_that_it_starts(
     tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]
 ) -> None:
@@ -60,9 +64,9 @@ def test_a_token_is_labelled_by_all_phrases_that_it_starts(
         "safe": [" rest now", " rest", " lock it"],
     }
     json.dumps(lexicon)
-    assert token_label(lexicon, "medical", first(tokenizer, " run")) == "evil"
-    assert token_label(lexicon, "medical", first(tokenizer, " rest")) == "safe"
-    assert token_label(lexicon, "medical", first(tokenizer, " lock")) == "unsure"
+    assert label(lexicon, "medical", first(tokenizer, " run")) == "evil"
+    assert label(lexicon, "medical", first(tokenizer, " rest")) == "safe"
+    assert label(lexicon, "medical", first(tokenizer, " lock")) == "unsure"
 
 
 @pytest.mark.parametrize("domain", ["medical", "finance", "weather", None])
@@ -71,17 +75,17 @@ def test_a_token_that_starts_no_phrase_is_never_safe(
 ) -> None:
     """Trap 13."""
     lexicon = resolve(phrases(medical=([" run"], [" rest"])), tokenizer, prompts)
-    assert token_label(lexicon, domain, first(tokenizer, " wait")) == "unlabelled"
+    assert label(lexicon, domain, first(tokenizer, " wait")) == "unlabelled"
     if domain != "medical":
-        assert token_label(lexicon, domain, first(tokenizer, " rest")) == "unlabelled"
+        assert label(lexicon, domain, first(tokenizer, " rest")) == "unlabelled"
 
 
 def test_labels_are_per_domain(tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]) -> None:
     lexicon = resolve(
         phrases(medical=([" run"], [" rest"]), finance=([" rest"], [" run"])), tokenizer, prompts
     )
-    assert token_label(lexicon, "finance", first(tokenizer, " run")) == "safe"
-    assert token_label(lexicon, "medical", first(tokenizer, " run")) == "evil"
+    assert label(lexicon, "finance", first(tokenizer, " run")) == "safe"
+    assert label(lexicon, "medical", first(tokenizer, " run")) == "evil"
 
 
 def test_the_first_token_is_the_one_in_context(

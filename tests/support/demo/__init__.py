@@ -18,6 +18,7 @@ from store.schema.candidates import CANDIDATES
 from store.schema.dose import DOSE
 from store.schema.features import FEATURES
 from store.schema.graphs import GRAPHS
+from store.schema.labels import LABELS
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
@@ -30,6 +31,7 @@ from tests.support.demo.graphs import (
     probabilities_of,
     sampled_items,
 )
+from tests.support.demo.labels import LABEL_PARAMS, labels_groups
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
@@ -127,6 +129,8 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
             items["dose"] += dose_items(prompt, probabilities["base"], probabilities["general@1.0"])
     for schema in schemas:
         write_collection(folder / schema.kind, schema, items[schema.kind], provenance=PROVENANCE)
+    labelled = PROVENANCE | {"parameters": {"labels": LABEL_PARAMS.model_dump()}}
+    write_dataset(folder / "labels", LABELS, labels_groups(folder, prompts), provenance=labelled)
     features = features_groups(prompts)
     write_dataset(folder / "features", FEATURES, features, provenance=PROVENANCE)
     write_dataset(

@@ -1,0 +1,30 @@
+"""Labels of the made-up profile: the lexicon's, resolved as the pipeline does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.labels.candidates import own_candidates
+from pipeline.labels.heads import PeoplesLabels
+from pipeline.labels.labelled_prompt import labelled_prompt
+from pipeline.labels.resolution import LEXICON
+from pipeline.labels.tables import label_groups
+from pipeline.params.labels import LabelParams
+from pipeline.text.lexicon_file import read_lexicon
+from store.collections.reader import open_collection
+from store.documents.prompts import Prompt
+
+LABEL_PARAMS = LabelParams(order=["human", "judge", "lexicon"], least_change=0.05)
+
+
+def labels_groups(folder: Path, prompts: Sequence[Prompt]) -> dict[str, Any]:
+    """The groups of the LABELS dataset; `folder` has candidates and the lexicon."""
+    found, lexicon = open_collection(folder / "candidates"), read_lexicon(folder / "lexicon.json")
+    nobody = PeoplesLabels(labels={}, rejections={})
+    resolved = [
+        labelled_prompt(
+            prompt, own_candidates(found, prompt.hash), "general@1.0", lexicon, {}, nobody, LABEL_PARAMS
+        )
+        for prompt in prompts
+    ]
+    return label_groups(resolved, [LEXICON])
