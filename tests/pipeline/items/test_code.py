@@ -56,7 +56,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         set(),
     ),
     "a docstring": ("pipeline/attribution/trace.py", '"""Trace one prompt.', '"""Trace a prompt.', set()),
-    "an annotation": ("pipeline/attribution/targets.py", "-> list[int]:", "-> 'list[int]':", set()),
+    "an annotation": ("pipeline/analysis/targets.py", "-> list[int]:", "-> 'list[int]':", set()),
     "a ranking column": (
         "store/schema/rankings.py",
         '"q": array(',
