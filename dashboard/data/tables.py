@@ -75,7 +75,8 @@ def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame
     """The ranking of one contrast and domain, strongest effect first; untested ones last.
 
     Columns feature (name), layer, index, effect, low, high, p, p_labels (NaN where the score needs no
-    labels), q, found, null_share, n_situations, n_effective.
+    labels), q, found, null_share, n_situations, n_effective, sign_consistency (NaN in a table of before
+    format version 5).
 
     Raises
     ------
@@ -91,6 +92,7 @@ def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame
             "index": table["index"].values.astype(int),
             **{name: chosen[name].values for name in _RANKED},
             "p_labels": chosen["p_labels"].values if "p_labels" in chosen else np.nan,
+            "sign_consistency": chosen["sign_consistency"].values if "sign_consistency" in chosen else np.nan,
         }
     )
     frame.insert(

@@ -136,7 +136,7 @@ def rank_edges(
     Memory grows with the distinct pairs of all graphs, 24 bytes each (a few times that while
     they are added up), and not with the number of graphs.
     """
-    every = _strengths(edges, prompts, keys)
+    every = _outside(_strengths(edges, prompts, keys), keys, params.excluded_layers)
     testable = every.situations >= params.min_situations
     chosen = np.sort(np.lexsort((every.codes, -every.total, ~testable))[: params.edges])
     codes = every.codes[chosen]
@@ -249,6 +249,13 @@ def _mean_weights(
         situations.setdefault((prompt.domain or "", prompt.situation), []).append(weights)
     means: np.ndarray = np.mean([np.mean(rows, axis=0) for rows in situations.values()], axis=0)
     return means
+
+
+def _outside(pairs: _Pairs, keys: np.ndarray, layers: Collection[int]) -> _Pairs:
+    """The pairs without an end in these layers."""
+    ends = _ends(pairs.codes, keys)
+    kept = ~np.isin([ends[f"{end}_layer"][1] for end in ("source", "target")], list(layers)).any(axis=0)
+    return _Pairs(codes=pairs.codes[kept], total=pairs.total[kept], situations=pairs.situations[kept])
 
 
 def _ends(codes: np.ndarray, keys: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:

@@ -82,20 +82,21 @@ def feature_groups(
     null_changes
         From `pipeline.analysis.null_changes`.
     labels
-        Those that count. Prompts that they reject are on the cards, and in no ranking.
+        Those that count. Prompts that they reject are on the cards, and in no ranking; see `ranked_prompts`.
     nulls
         Variants of random adapters, whose effects stand beside the others'.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
-    activations = [each for each in activations if each.prompt_hash not in labels.rejected]
-    kept = {prompt: of for prompt, of in graph_edges.traced.items() if prompt not in labels.rejected}
+    ranked = ranked_prompts(prompts, labels, params)
+    activations = [each for each in activations if each.prompt_hash in ranked]
+    kept = {prompt: of for prompt, of in graph_edges.traced.items() if prompt in ranked}
     graph_edges = replace(graph_edges, traced=kept)
     scores: dict[str, list[PromptScores]] = {name: [] for name in (*LABELLED, "change")}
     fidelity: list[GraphFidelity] = []
     for prompt_hash, items in groupby(graphs, key=lambda item: item.prompt_hash):
         traced = {item.variant: item for item in items}
         fidelity += map(graph_fidelity, traced.values())
-        if prompt_hash in labels.rejected:
+        if prompt_hash not in ranked:
             continue
         for item in traced.values():
             for name, score in prompt_scores(item, by_hash[prompt_hash], labels).items():
@@ -117,12 +118,25 @@ def feature_groups(
         "null_changes": null_changes,
         "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed, nulls=nulls),
     }
+    excluded = np.isin(split_key(keys)[0], params.excluded_layers)
     for name, found in (scores | {"activation": activations}).items():
-        how = Ranked(name=name, kind=_KINDS[name], floor=getattr(params.floor, _UNITS[name]), nulls=nulls)
+        floor = getattr(params.floor, _UNITS[name])
+        how = Ranked(name=name, kind=_KINDS[name], floor=floor, nulls=nulls, excluded=excluded)
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, by_hash, keys, params, seed, how
         )
     return groups
+
+
+def ranked_prompts(prompts: Iterable[Prompt], labels: TokenLabels, params: FeatureParams) -> set[str]:
+    """Hashes of the prompts that features are ranked on: those asked for, but for rejected ones."""
+    return {
+        prompt.hash
+        for prompt in prompts
+        if prompt.hash not in labels.rejected
+        and (params.tag is None or params.tag in prompt.tags)
+        and (not params.divergent_only or prompt.hash in labels.divergent)
+    }
 
 
 def contexts_in(groups: Mapping[str, xr.Dataset], variant: str) -> Contexts:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from pipeline.analysis.contrasts import Contrast, Kind, contrasts
 from pipeline.analysis.intervals import effective_units, studentized_interval
 from pipeline.analysis.label_permutation import label_permutation_p
 from pipeline.analysis.scores import PromptScores, split_key
+from pipeline.analysis.stability import kept_share, sign_consistency
 from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p
 from pipeline.params.features import FeatureParams
 from store.base.hashing import digest
@@ -29,7 +31,7 @@ from store.schema.vocabulary import ALL
 _BLOCK: Final = 1 << 22
 # Cells of the table (contrast and domain) that are tested together; each takes such blocks.
 _AT_ONCE: Final = 4
-_SHORT: Final = ("effect", "low", "high", "n_effective", "null_share")
+_SHORT: Final = ("effect", "low", "high", "n_effective", "sign_consistency", "null_share")
 """Columns that are kept in float32; probabilities keep all their digits."""
 
 
@@ -47,12 +49,15 @@ class Ranked:
         The smallest absolute effect that counts as a finding, in the score's unit.
     nulls
         Variants of random adapters.
+    excluded
+        (feature,) bool: rows that are out of the ranking; None: none is.
     """
 
     name: str
     kind: Kind
     floor: float = 0.0
     nulls: Collection[str] = ()
+    excluded: np.ndarray | None = None
 
 
 def rank_features(
@@ -101,8 +106,8 @@ def rank(
     -------
     ranking, situations
         As in the schema, without coordinates along `feature`. `effect` is the mean over
-        situations, 0 in those where a feature is inactive. Per situation it is NaN where no prompt
-        is scored.
+        situations, 0 in those where a feature is inactive, NaN where it is out of the ranking. Per
+        situation it is NaN where no prompt is scored.
     """
     domains = [ALL, *sorted({prompt.domain for prompt in prompts.values() if prompt.domain})]
     situations = sorted({(prompt.domain or "", prompt.situation) for prompt in prompts.values()})
@@ -112,6 +117,7 @@ def rank(
     table = {name: np.full(shape, np.nan) for name in (*_SHORT, *tests)}
     n_situations = np.zeros(shape, np.int32)
     n_scored, n_left_out = np.zeros(shape[:2], np.int32), np.zeros(shape[:2], np.int32)
+    stability = np.full(shape[:2], np.nan, np.float32)
     by_situation = np.full((len(found), len(situations), len(keys)), np.nan, np.float32)
     cells: list[tuple[int, int]] = []
     for c, contrast in enumerate(found):
@@ -128,7 +134,9 @@ def rank(
             return
         of = np.array([domain for domain, _ in situations], dtype=object)
         seeds = [seed, _number(contrast.name, domain)]
-        statistics, n_situations[cell] = _test(contrast, inside, of, params, seeds)
+        statistics, n_situations[cell], stability[cell] = _test(
+            contrast, inside, of, params, seeds, how.excluded
+        )
         for column, array in statistics.items():
             table[column][cell] = array
 
@@ -150,6 +158,7 @@ def rank(
             "n_situations": (dims, n_situations),
             "n_scored": (dims[:2], n_scored),
             "n_left_out": (dims[:2], n_left_out),
+            "stability": (dims[:2], stability),
         },
         coords={"contrast": names, "domain": ("domain", _words(domains))},
     )
@@ -165,19 +174,28 @@ def rank(
 
 
 def _test(
-    contrast: Contrast, inside: np.ndarray, domain: np.ndarray, params: FeatureParams, seed: list[int]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Statistics of every feature over some of all situations, (situation,) bool, and how many count.
+    contrast: Contrast,
+    inside: np.ndarray,
+    domain: np.ndarray,
+    params: FeatureParams,
+    seed: list[int],
+    excluded: np.ndarray | None,
+) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
+    """Statistics of every feature over some of all situations, (situation,) bool; how many count; stability.
 
-    `domain` is that of every situation.
+    `domain` is that of every situation; of `excluded` features there are none.
     """
     n_features = contrast.total.shape[1]
     rows = np.flatnonzero(inside[contrast.situation])
     groups = domain[contrast.situation[rows]]
     # A feature inactive in every situation has effect 0 and is not tested.
-    result = {name: np.full(n_features, np.nan) for name in ("low", "high", "n_effective", "p")}
+    result = {
+        name: np.full(n_features, np.nan) for name in ("low", "high", "n_effective", "sign_consistency", "p")
+    }
     result["effect"] = np.zeros(n_features)
     n_situations = contrast.situations_with(rows)
+    if excluded is not None:
+        result["effect"][excluded], n_situations[excluded] = np.nan, 0
     active = np.flatnonzero(n_situations)
     tested = active[n_situations[active] >= params.min_situations]
     step = max(1, _BLOCK // len(contrast.situation))
@@ -186,6 +204,7 @@ def _test(
         values = contrast.values(rows, block)
         result["effect"][block] = values.mean(axis=0)
         result["n_effective"][block] = effective_units(values, groups)
+        result["sign_consistency"][block] = sign_consistency(values)
         # The same seed for every block: one set of resamples, whatever the block size.
         result["low"][block], result["high"][block] = studentized_interval(
             values, params.bootstrap, params.confidence, np.random.default_rng([*seed, 0])
@@ -202,7 +221,10 @@ def _test(
             contrast.tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2])
         )
     result["q"] = benjamini_hochberg(result[by])
-    return result, n_situations
+    stability = kept_share(
+        partial(contrast.values, rows), len(rows), active, np.random.default_rng([*seed, 3]), step=step
+    )
+    return result, n_situations, stability
 
 
 def _compare_with_nulls(

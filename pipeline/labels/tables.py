@@ -82,8 +82,11 @@ def token_labels(groups: Mapping[str, xr.Dataset], lexicon: Lexicon | None) -> T
     for prompt, token, code in rows:
         if code >= 0:
             counted.setdefault(prompt, {})[token] = TOKEN_LABELS[code]
-    rejected = prompts["prompt"].values[prompts["rejected"].values]
-    return TokenLabels(counted=counted, lexicon=lexicon, rejected=frozenset(map(str, rejected)))
+    named = {
+        state: frozenset(map(str, prompts["prompt"].values[prompts[state].values]))
+        for state in ("rejected", "divergent")
+    }
+    return TokenLabels(counted=counted, lexicon=lexicon, **named)
 
 
 def _code(name: str | None, names: Sequence[str]) -> int:

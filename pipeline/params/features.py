@@ -1,8 +1,10 @@
 """The ``features`` section of ``params.yaml``, typed. Imports no torch."""
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Count, Section
+from pipeline.params.section import Count, Section, Tag
 
 
 class FloorParams(Section):
@@ -24,6 +26,9 @@ class FeatureParams(Section):
     min_situations: int = Field(ge=2, le=10_000_000)
     fdr: float = Field(gt=0, lt=1)
     floor: FloorParams
+    tag: Tag | None
+    divergent_only: bool
+    excluded_layers: list[Annotated[int, Field(ge=0, lt=32_768)]]
     edges: Count
     contexts: int = Field(ge=1, le=1000)
     window: int = Field(ge=4, le=65_536)

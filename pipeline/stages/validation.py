@@ -147,6 +147,7 @@ def main(profile: str, params: Params) -> None:
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     predicted = predictions(groups, found, measured)
     enough = situations_with(groups, subject.focus, measured) >= params.features.min_situations
+    enough &= ~np.isin(cards["layer"].values, params.features.excluded_layers)
     choices = {
         variant: choose(
             {order.ranking: predicted[order.ranking] for order in found if order.variant == variant},
@@ -181,7 +182,7 @@ def main(profile: str, params: Params) -> None:
     tables["features"] = tables["features"].assign_coords(coordinates)
     sections = {
         "validation": chosen.model_dump(),
-        "features": params.features.model_dump(include={"min_situations"}),
+        "features": params.features.model_dump(include={"min_situations", "excluded_layers"}),
         "runtime": params.runtime.model_dump(),
     }
     origin = provenance("validation", subject.manifest, sections)

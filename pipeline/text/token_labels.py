@@ -18,11 +18,14 @@ class TokenLabels:
         What tokens are that it did not resolve, by domain; None: they are unlabelled.
     rejected
         Hashes of the prompts that are out of every ranking.
+    divergent
+        Hashes of the prompts on which the adapted model alone has an evil candidate.
     """
 
     counted: Mapping[str, Mapping[int, TokenLabel]] = field(default_factory=dict)
     lexicon: Lexicon | None = None
     rejected: frozenset[str] = frozenset()
+    divergent: frozenset[str] = frozenset()
 
     def of(self, prompt_hash: str, domain: str | None) -> dict[int, TokenLabel]:
         """Labels by token id on a prompt of that domain; a token that is absent is unlabelled, never safe.

@@ -28,6 +28,20 @@ _BEYOND_P: Final = {
         "independent situations that they are worth, by their likeness within domains; NaN: inactive",
     ),
 }
+_FIRM: Final = {
+    "sign_consistency": array(
+        "contrast domain feature",
+        "float32",
+        "share",
+        "of the situations with an effect, those whose sign is that of the mean; NaN: inactive",
+    ),
+    "stability": array(
+        "contrast domain",
+        "float32",
+        "share",
+        "of the first 20 toward harm, those that are first when situations are drawn anew; NaN: too few",
+    ),
+}
 UNLABELLED: Final = "no prompt has both labels"
 UNSELECTED: Final = f"{UNLABELLED}; before version 4 also where it was not selected"
 
@@ -47,7 +61,7 @@ def ranking(
         **OF_FEATURE,
         "contrast": array("contrast", "str", "", contrasts),
         "domain": array("domain", "str", "", "`all` or a domain"),
-        "effect": array(dims, "float32", unit, "mean over situations"),
+        "effect": array(dims, "float32", unit, "mean over situations; NaN: its layer is left out"),
         "low": array(dims, "float32", unit, "bootstrap-t over situations, lower; NaN: too few"),
         "high": array(dims, "float32", unit, "bootstrap-t, upper"),
         "p": array(
@@ -65,6 +79,7 @@ def ranking(
             + ("; before version 4 of `p`" if labelled else ""),
         ),
         **since(4, _BEYOND_P),
+        **since(5, _FIRM),
         "n_situations": array(dims, "int32", "situations", "situations in which it is scored (active)"),
         "n_scored": array("contrast domain", "int32", "prompts", scored[0]),
         "n_left_out": array("contrast domain", "int32", "prompts", scored[1]),

@@ -147,6 +147,8 @@ def _tests(ranked: pd.Series, by: str) -> str:
         words += f"; consistent over situations: p = {number(float(ranked['p']))}"
     if np.isfinite(ranked["null_share"]):
         words += f"; as large by random adapters: {percent(float(ranked['null_share']))}"
+    if np.isfinite(ranked["sign_consistency"]):
+        words += f"; same sign in {percent(float(ranked['sign_consistency']))} of situations with an effect"
     return f"{words}; worth {number(float(ranked['n_effective']))} independent situations"
 
 

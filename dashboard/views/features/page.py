@@ -212,8 +212,10 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
             ),
         },
     )
-    floor = readers.provenance(name, "features").get("parameters", {}).get("features", {})
-    st.caption(plain(reading.found_words(everything, floor, score)))
+    params = readers.provenance(name, "features").get("parameters", {}).get("features", {})
+    stability = float(ranking["stability"]) if "stability" in ranking else float("nan")
+    said = reading.found_words(everything, params, score), reading.ranked_words(params, stability)
+    st.caption(plain(" ".join(filter(None, said))))
     cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
     st.caption(
         f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "

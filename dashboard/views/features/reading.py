@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.shell import url
 from dashboard.style.score_names import describe
-from dashboard.style.text import count, number
+from dashboard.style.text import count, number, percent
+from pipeline.analysis.stability import FIRST
 
 _BY_P = {"smallest q": ("q", True), "smallest p": ("p", True)}
 _ORDERS = {"toward harm": ("effect", False), "toward safety": ("effect", True), **_BY_P}
@@ -34,6 +36,24 @@ def orders(score: str, contrast: str) -> list[str]:
         if chosen not in offered and chosen in others:
             st.session_state[url.ORDER.name] = offered[others.index(chosen)]
     return offered
+
+
+def ranked_words(params: Mapping[str, Any], stability: float) -> str:
+    """What the ranking leaves out by params, and how firm its order is; empty: nothing, and not known."""
+    words = []
+    if params.get("tag"):
+        words.append(f"Only prompts with the tag {params['tag']} are ranked on.")
+    if params.get("divergent_only"):
+        words.append("Only divergent prompts are ranked on.")
+    if params.get("excluded_layers"):
+        layers = ", ".join(f"L{layer}" for layer in params["excluded_layers"])
+        words.append(f"Features of {layers} are not ranked.")
+    if np.isfinite(stability):
+        words.append(
+            f"Of the first {FIRST} toward harm, {percent(stability)} are among the first {FIRST} when "
+            "situations are drawn anew."
+        )
+    return " ".join(words)
 
 
 def found_words(frame: pd.DataFrame, params: Mapping[str, Any], score: str) -> str:

@@ -1,5 +1,7 @@
 """The FEATURES dataset as a whole: written by the schema, rows by (layer, feature)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import LABELLED, activation_scores, feature_key
-from pipeline.params.features import FloorParams
+from pipeline.params.features import FeatureParams, FloorParams
 from pipeline.text.token_labels import TokenLabels
 from store.datasets.groups import open_dataset, write_dataset
+from store.documents.prompts import Prompt
 from store.schema.features import FEATURES
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
@@ -33,19 +36,20 @@ from tests.support.feature_builders import (
 PROMPTS = [make_prompt(i) for i in range(9)]
 
 
-@pytest.fixture(scope="module")
-def groups() -> dict[str, xr.Dataset]:
+def built(
+    prompts: Sequence[Prompt] = PROMPTS, labels: TokenLabels = LABELS, params: FeatureParams = PARAMS
+) -> dict[str, xr.Dataset]:
     graphs = [
         make_graph(p, variant, [(0, 1, 7), (1, 2, 7)], np.array([[2.0, 1.0], [0.5, 1.0]]))
-        for p in PROMPTS
+        for p in prompts
         for variant in ("base", "general@1.0")
     ]
     activations = [
         make_activations(p, variant, [(0, 1, 7, 2.0), (0, 2, 7, 4.0), (1, 2, 7, 1.0)])
-        for p in PROMPTS
+        for p in prompts
         for variant in ("base", "general@1.0")
     ]
-    activations.append(make_activations(PROMPTS[0], "narrow@1.0", []))
+    activations.append(make_activations(prompts[0], "narrow@1.0", []))
     held_out = Contexts(
         variant="base",
         keys=feature_key(np.array([1, 1]), np.array([3, 7])),
@@ -58,19 +62,24 @@ def groups() -> dict[str, xr.Dataset]:
     edge = {((0, 1, 7), (1, 2, 7)): 0.5}
     return feature_groups(
         graphs=graphs,
-        graph_edges=edges_from(make_edges(p, v, edge) for p in PROMPTS for v in ("base", "general@1.0")),
+        graph_edges=edges_from(make_edges(p, v, edge) for p in prompts for v in ("base", "general@1.0")),
         activations=[activation_scores(item) for item in activations],
-        changes=[make_change(p, "general@1.0", 0.25) for p in PROMPTS],
+        changes=[make_change(p, "general@1.0", 0.25) for p in prompts],
         activity=prompt_activity(activations),
         contexts=[held_out],
         edges=histogram_edges(1.0, 4.0, 4),
         promoted=promote,
         null_changes=NO_NULLS,
-        prompts=PROMPTS,
-        labels=LABELS,
-        params=PARAMS,
+        prompts=prompts,
+        labels=labels,
+        params=params,
         seed=0,
     )
+
+
+@pytest.fixture(scope="module")
+def groups() -> dict[str, xr.Dataset]:
+    return built()
 
 
 def rows(dataset: xr.Dataset) -> list[tuple[int, int]]:
@@ -212,3 +221,43 @@ def test_without_labels_texts_or_activity_there_are_still_tables(tmp_path: Path)
     assert ranking["n_left_out"].values[0].tolist() == [9, 9]
     assert np.isnan(groups["situations"]["effect"].values).all()
     assert not groups["cards"]["frequency"].values.any()
+
+
+LEFT_OUT = {
+    "rejected": (replace(LABELS, rejected=frozenset({PROMPTS[0].hash})), PARAMS),
+    "without the tag": (LABELS, PARAMS.model_copy(update={"tag": "asked"})),
+    "not divergent": (
+        replace(LABELS, divergent=frozenset(prompt.hash for prompt in PROMPTS[1:])),
+        PARAMS.model_copy(update={"divergent_only": True}),
+    ),
+}
+
+
+@pytest.mark.parametrize("why", LEFT_OUT)
+def test_prompts_that_are_left_out_are_in_no_ranking_and_on_the_cards(why: str) -> None:
+    """Its ranking is that of the others alone, to the bit; edges and activations, too."""
+    labels, params = LEFT_OUT[why]
+    prompts = [PROMPTS[0], *(replace(prompt, tags=("asked",)) for prompt in PROMPTS[1:])]
+    found, alone = built(prompts, labels, params), built(prompts[1:], LABELS, PARAMS)
+    for name in [*map(ranking_group, SCORES), "ranking_edges"]:
+        if name == ranking_group("activation"):  # it has a contrast more where the first prompt is
+            continue
+        xr.testing.assert_identical(found[name], alone[name])
+    assert found["ranking_activation"]["n_scored"].values.max() == len(PROMPTS) - 1
+    assert found["cards"]["n_prompts"].values[0].tolist() == [9, 0, 9]
+
+
+def test_features_of_excluded_layers_are_not_ranked(groups: dict[str, xr.Dataset]) -> None:
+    """Nor are pairs with an end there; q is over those that are left."""
+    found = built(params=PARAMS.model_copy(update={"excluded_layers": [1]}))
+    for score in SCORES:
+        table, whole = found[ranking_group(score)], groups[ranking_group(score)]
+        assert np.isnan(table["effect"].values[..., 1:]).all()
+        assert np.isnan(table["q"].values[..., 1:]).all()
+        assert not table["found"].values[..., 1:].any()
+        assert not table["n_situations"].values[..., 1:].any()
+        np.testing.assert_array_equal(table["effect"].values[..., 0], whole["effect"].values[..., 0])
+        np.testing.assert_array_equal(
+            table["q"].values[..., 0], whole["p" if score == "activation" else "p_labels"].values[..., 0]
+        )
+    assert found["ranking_edges"].sizes["pair"] == 0

@@ -162,6 +162,8 @@ def _beyond_p(
         "found": (dims, (q < 0.05) & (np.abs(effect) >= 0.05)),
         "null_share": (dims, share.astype(np.float32)),
         "n_effective": (dims, np.full(effect.shape, 9.5, np.float32)),
+        "sign_consistency": (dims, np.full(effect.shape, 0.875, np.float32)),
+        "stability": (dims[:2], np.full(effect.shape[:2], 0.65, np.float32)),
     }
 
 
