@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.labels.labelled_prompt import LabelledPrompt
+from pipeline.labels.resolution import LEXICON
 from pipeline.text.lexicon import Lexicon, TokenLabel
 from pipeline.text.token_labels import TokenLabels
 from store.schema.labels import CHANGES, ORIGINS, TOKEN_LABELS
@@ -87,6 +88,17 @@ def token_labels(groups: Mapping[str, xr.Dataset], lexicon: Lexicon | None) -> T
         for state in ("rejected", "divergent")
     }
     return TokenLabels(counted=counted, lexicon=lexicon, **named)
+
+
+def found_evil(candidates: xr.Dataset) -> frozenset[str]:
+    """Hashes of the prompts on which a judge or a person calls a candidate evil, whether it counts or not.
+
+    `candidates` is the group of the LABELS dataset.
+    """
+    asked = candidates["rater"].values != LEXICON
+    evil = candidates["rater_label"].values[asked] == TOKEN_LABELS.index("evil")
+    rows = evil.any(axis=0) & candidates["is_candidate"].values
+    return frozenset(map(str, candidates["prompt_hash"].values[rows]))
 
 
 def _code(name: str | None, names: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ class GraphParams(Section):
     edge_threshold: Share
     keep_node_threshold: Share
     keep_edges: Count
+    trace: Literal["always", "evil"]
     full: Literal["never", "always", "tagged"]
     full_tag: Tag
 

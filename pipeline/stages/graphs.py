@@ -9,15 +9,18 @@ from pipeline.attribution.graph_units import graph_unit, published_candidates, v
 from pipeline.items.executor import lacks
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
+from pipeline.labels.tables import found_evil
 from pipeline.params.graphs import GraphParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.collections.reader import Collection, open_collection
+from store.datasets.groups import open_dataset
 from store.documents.variants import BASE
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
+from store.schema.labels import LABELS
 
 LONG: Final = 60.0
 """Seconds of tracing from which on an estimate is told before it begins."""
@@ -72,6 +75,10 @@ def main(profile: str, params: Params) -> None:
         open_collection(subject.folder / CANDIDATES.kind),
         variants_by_prompt(subject, graphs.every_variant_tag),
     )
+    if graphs.trace == "evil":
+        evil = found_evil(open_dataset(subject.folder / LABELS.kind, "candidates"))
+        print(f"graphs: {len(evil & own.keys())} of {len(own)} prompts have a candidate that is called evil")
+        own = {prompt: of for prompt, of in own.items() if prompt in evil}
     units = [graph_unit(subject, subject.prompts[prompt], of, graphs) for prompt, of in own.items()]
     announce(subject, units, graphs)
     failures = subject.publish(

@@ -29,12 +29,6 @@ COMMANDS = {
 """What a user asks of a finished project, with a part of the answer."""
 
 
-def _clone_with_caches(finished: Project, folder: Path) -> Project:
-    """The finished project with its artifacts and item cache, free to change."""
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    return Project(folder)
-
-
 @pytest.fixture(scope="module")
 def answers(finished: Project) -> dict[str, Ended]:
     """What DVC's commands answer in the finished project."""
@@ -66,7 +60,7 @@ runpy.run_module("pipeline.stages.{stage}", run_name="__main__", alter_sys=True)
 
 
 def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tmp_path: Path) -> None:
-    project = _clone_with_caches(finished, tmp_path / "whole")
+    project = finished.copy(tmp_path / "whole")
     models = ("torch", "transformers", "circuit_tracer")
     stages = {
         stage: WITHOUT_MODELS.format(stage=stage, libraries=models)
@@ -83,7 +77,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
 
 
 def test_an_experiment_changes_what_it_names(finished: Project, tmp_path: Path) -> None:
-    project = _clone_with_caches(finished, tmp_path / "experiment")
+    project = finished.copy(tmp_path / "experiment")
     done = project.run("dvc", "exp", "run", "--set-param", "features.fdr=0.2")
     assert "Running stage 'features@organism'" in done.stdout
     assert "Running stage 'graphs@organism'" not in done.stdout
@@ -98,7 +92,7 @@ def test_the_same_params_give_the_same_bytes(finished: Project, tmp_path: Path) 
 
 
 def test_a_killed_run_goes_on_to_the_same_result(finished: Project, tmp_path: Path) -> None:
-    project = _clone_with_caches(finished, tmp_path / "killed")
+    project = finished.copy(tmp_path / "killed")
     for folder in (".cache", "artifacts/organism/graphs", "artifacts/organism/full_graphs"):
         shutil.rmtree(project.folder / folder)
     items = project.folder / ".cache" / "items"
@@ -151,7 +145,7 @@ runpy.run_module("pipeline.stages.{stage}", run_name="__main__")
 @pytest.fixture(scope="module")
 def refused(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, Ended]]:
     """A project in which stages met what a user wrote wrongly, and how they ended."""
-    project = _clone_with_caches(finished, tmp_path_factory.mktemp("bad") / "project")
+    project = finished.copy(tmp_path_factory.mktemp("bad") / "project")
     stages = {
         line: STAGE.format(path="inputs/prompts/mine.jsonl", content=f"{line}\n", stage="prompts")
         for line in BAD_LINES

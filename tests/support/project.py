@@ -69,6 +69,11 @@ class Project:
         )
         return Project(folder)
 
+    def copy(self, folder: Path) -> "Project":
+        """The project with its artifacts and item cache, free to change."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
     def repro(self, *targets: str, **extra: str) -> str:
         """``dvc repro``; what the stages printed."""
         done = self.run("dvc", "repro", *targets, **extra)

@@ -57,7 +57,15 @@ def _or_traced_now(name: str, chosen: Prompt, pair: tuple[str, str]) -> Prompt |
 
 def _say_untraced(name: str, chosen: Prompt, traced: list[str], absent: list[str]) -> None:
     focus = documents.focus(name)
-    if set(absent) <= {"base", focus}:
+    by_label = (
+        readers.provenance(name, "graphs").get("parameters", {}).get("graphs", {}).get("trace") == "evil"
+    )
+    if set(absent) <= {"base", focus} and by_label:
+        way_out = (
+            "Only prompts are traced on which a judge or a person found an evil candidate (`graphs.trace` of "
+            "params.yaml): label one of its candidates evil and run `dvc repro`."
+        )
+    elif set(absent) <= {"base", focus}:
         way_out = "`dvc repro` traces every prompt of the prompt files with them."
     else:
         way_out = (

@@ -8,7 +8,7 @@ import pytest
 from pipeline.labels.heads import PeoplesLabels
 from pipeline.labels.labelled_prompt import labelled_prompt
 from pipeline.labels.resolution import Counted, Said, counted, rejected_by, said_of
-from pipeline.labels.tables import label_groups, token_labels
+from pipeline.labels.tables import found_evil, label_groups, token_labels
 from pipeline.params.labels import LabelParams, Origin
 from pipeline.text.lexicon import TokenLabel
 from store.datasets.groups import open_dataset, write_dataset
@@ -125,5 +125,8 @@ def test_what_is_stored_is_read_back(tmp_path: Any) -> None:
     read = token_labels(groups, None)
     assert read.of(first.hash, first.domain) == {10: "evil", 11: "unsure", 12: "evil", 99: "safe"}
     assert read.rejected == {second.hash}
+    assert not read.divergent
+    # Called evil by a person; that the lexicon does so of the other prompt's is not enough.
+    assert found_evil(groups["candidates"]) == {first.hash}
     # Where the lexicon counts, it says what tokens are that are no candidates.
     assert token_labels(groups, lexicon).of(second.hash, first.domain) == {10: "safe", 12: "evil", 13: "safe"}
