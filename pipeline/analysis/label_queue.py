@@ -150,7 +150,7 @@ def draw_weights(draws: Sequence[Draw]) -> np.ndarray:
     Parameters
     ----------
     draws
-        A person's first draws, in order, none left out.
+        A person's first draws, in order, none left out: those that they skipped are among them.
 
     Returns
     -------

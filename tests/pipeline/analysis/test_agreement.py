@@ -336,6 +336,18 @@ def test_perfect_agreement_keeps_a_width_by_situations() -> None:
     assert (lows[60, 4] < 0.95).all()
 
 
+def test_more_of_the_same_in_a_situation_tells_nothing_new() -> None:
+    """Each item twenty times in its own situation: the intervals of a twentieth of the items."""
+    first, second, situation = MIDDLING.items(20, np.random.default_rng(4))
+    once = measured(agreement(first, second, items(situation), FAST))
+    again = np.tile(np.arange(len(first)), 20)
+    often = measured(agreement(first[again], second[again], items(situation[again]), FAST))
+    widths = [(frame["high"] - frame["low"]).to_numpy() for frame in (often, once)]
+    assert (widths[0] > 0.8 * widths[1]).all()
+    # Alpha corrects for the number of items; nothing else does.
+    np.testing.assert_allclose(often["value"], once["value"], atol=0.005)
+
+
 def test_the_interval_is_wilsons_of_as_many_samples_as_have_the_variance() -> None:
     """Against draws of situations one at a time."""
     rng = np.random.default_rng(3)
