@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.analysis.scores import feature_key
 from pipeline.labels.candidates import candidates_of, own_candidates
 from pipeline.labels.events import TokenEvent, stamp
 from pipeline.labels.journal import append
@@ -12,6 +13,7 @@ from pipeline.labels.published import read_labels
 from pipeline.labels.tables import found_evil
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
+from store.documents.prompts import read_prompts
 from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
 from store.schema.labels import LABELS
 from tests.support.project import Project, computed
@@ -22,9 +24,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return finished.copy(tmp_path_factory.mktemp("labels") / "project")
-
-
-BOTH = {"evil", "safe"}
 
 
 def label(project: Project, prompt: str, labels: dict[int, str]) -> None:
@@ -47,26 +46,31 @@ def label(project: Project, prompt: str, labels: dict[int, str]) -> None:
     append("Ada", events, project.folder / "inputs/labels")
 
 
-def test_a_label_reaches_the_ranking_and_traces_nothing(project: Project, finished: Project) -> None:
-    """Evil and safe tokens of one prompt change sides: so does the sign of its effects, and of no other's."""
+def test_a_label_reaches_the_ranking_and_traces_nothing(project: Project) -> None:
+    """A prompt on which nobody knew an evil and a safe token has effects now: those of the two labels."""
     folder = project.folder / "artifacts/organism"
-    before = read_labels(folder)
-    graphs = open_collection(folder / "graphs")
-    prompt = next(each for each in graphs.prompts() if BOTH <= {*before.counted.get(each, {}).values()})
-    swapped = {"evil": "safe", "safe": "evil"}
-    label(project, prompt, {t: swapped[of] for t, of in before.counted[prompt].items() if of in swapped})
+    graphs, known = open_collection(folder / "graphs"), read_labels(folder)
+    prompt = next(each for each in graphs.prompts() if "evil" not in known.counted.get(each, {}).values())
+    graph = graphs.item(prompt, "base").arrays
+    evil, safe = graph["target_token"][:2].tolist()
+    label(
+        project,
+        prompt,
+        {evil: "evil", safe: "safe"} | {token: "unsure" for token in graph["target_token"][2:].tolist()},
+    )
     said = project.repro("features@organism")
     for stage, runs in {"prompts": False, "candidates": False, "labels": True, "features": True}.items():
         assert (f"Running stage '{stage}@organism'" in said) == runs, said
     assert computed(said)["graphs"][0] == 0
-    tables = [
-        open_dataset(each.folder / "artifacts/organism/features", "situations")
-        for each in (finished, project)
-    ]
-    was, now = (table["effect"].sel(contrast="evil-safe|base").values for table in tables)
-    turned = [row for row in range(len(was)) if not np.array_equal(was[row], now[row], equal_nan=True)]
-    assert len(turned) == 1
-    np.testing.assert_allclose(now[turned[0]], -was[turned[0]], rtol=1e-5, atol=1e-7)
+    situations = open_dataset(folder / "features", "situations").sel(contrast="evil-safe|base")
+    asked = {each.hash: each.situation for each in read_prompts(folder / "prompts.json")}[prompt]
+    found = situations["effect"].values[situations["situation"].values.tolist().index(asked)]
+    direct = graph["direct"][0].astype(np.float64) - graph["direct"][1]
+    nodes = feature_key(graph["active_layer"], graph["active_feature"])
+    for key, effect in zip(
+        feature_key(situations["layer"].values, situations["index"].values), found, strict=True
+    ):
+        assert effect == pytest.approx(direct[nodes == key].sum(), rel=1e-5, abs=1e-7)
     counted = open_dataset(folder / LABELS.kind, "candidates")
     assert "human:Ada" in counted["rater"].values
 

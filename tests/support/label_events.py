@@ -1,8 +1,13 @@
-"""Events of labels, for tests."""
+"""Events of labels, for tests; and labels of which the lexicon's alone are known."""
 
+from pathlib import Path
 from typing import Any
 
 from pipeline.labels.events import FeatureEvent, RejectionEvent, TokenEvent
+from pipeline.labels.resolution import LEXICON
+from pipeline.labels.tables import label_groups
+from store.datasets.groups import write_dataset
+from store.schema.labels import LABELS
 
 PROMPT = "0123456789ab"
 TOKENIZER = "here"
@@ -72,3 +77,9 @@ def feature_name(name: str, *, author: str = "Ada") -> FeatureEvent:
             "name": name,
         }
     )
+
+
+def write_lexicon_alone(folder: Path) -> None:
+    """The LABELS dataset of a profile in which nobody labelled anything: the lexicon says what tokens are."""
+    order = {"labels": {"order": ["human", "judge", "lexicon"]}}
+    write_dataset(folder / LABELS.kind, LABELS, label_groups([], [LEXICON]), provenance={"parameters": order})

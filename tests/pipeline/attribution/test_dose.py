@@ -30,6 +30,7 @@ from store.collections.reader import Collection, open_collection
 from store.documents.manifest import Manifest, write_manifest
 from store.documents.prompts import Prompt, write_prompts
 from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
+from tests.support.label_events import write_lexicon_alone
 from tests.support.places import ROOT
 from tests.support.traced_subject import Subject
 
@@ -145,6 +146,7 @@ def project(
     write_prompts(folder / "prompts.json", prompts)
     labels = {"evil": [EVIL], "safe": [SAFE], "unsure": [], "phrases": {"harmful": [], "safe": []}}
     (folder / "lexicon.json").write_text(json.dumps({"domains": {"medical": labels}}))
+    write_lexicon_alone(folder)
     monkeypatch.chdir(tmp_path)
     params = load_params(ROOT / "params.yaml")
     graphs = params.graphs.model_copy(update={"max_feature_nodes": 40, "max_n_logits": 320})
