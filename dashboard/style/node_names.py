@@ -1,22 +1,23 @@
 """Nodes in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pandas as pd
 
-from dashboard.style.text import feature_name, visible
+from dashboard.style.text import named, visible
 from store.documents.token_texts import token_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """What is needed to write nodes in words: token texts and labels."""
+    """What is needed to write nodes in words: token texts and labels, and names of features."""
 
     tokens: Sequence[str]
     vocabulary: Sequence[str]
     labels: Mapping[int, str]
+    names: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def at(self, position: int) -> str:
         """The prompt's token at a position, white space visible."""
@@ -43,7 +44,7 @@ def node_label(kind: str, layer: int, position: int, feature: int, words: Words,
     """A node in words."""
     match kind:
         case "feature":
-            return f"{feature_name(layer, feature)} at {words.at(position)} ({position})"
+            return f"{named(words.names, (layer, feature))} at {words.at(position)} ({position})"
         case "error":
             return f"error L{layer} at {words.at(position)} ({position})"
         case "adapter":

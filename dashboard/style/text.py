@@ -3,7 +3,7 @@
 import html
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from store.documents.split_characters import joined, spans
@@ -111,6 +111,12 @@ def sentence(text: str) -> str:
 def feature_name(layer: int, feature: int) -> str:
     """``L2/618``: layer and index, both 0-based."""
     return f"L{layer}/{feature}"
+
+
+def named(names: Mapping[tuple[int, int], str], feature: tuple[int, int]) -> str:
+    """``L2/618 → gamble, bet``: layer and index, and the name where there is one."""
+    name = names.get(feature, "")
+    return f"{feature_name(*feature)} {name}" if name else feature_name(*feature)
 
 
 def token_html(token: str) -> str:

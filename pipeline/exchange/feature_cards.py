@@ -5,7 +5,7 @@ the histogram and the quantiles of activation: the viewer draws linear bins, the
 counts log-spaced ones, and what is between cannot be known.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ class FeatureCards:
         The artifact.
     vocabulary
         Text of every token id.
+    given
+        Names that people gave, by (layer, feature).
 
     Raises
     ------
@@ -34,19 +36,23 @@ class FeatureCards:
         There is no such artifact.
     """
 
-    def __init__(self, path: Path, vocabulary: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, vocabulary: Sequence[str], given: Mapping[tuple[int, int], str] | None = None
+    ) -> None:
         self._cards = open_dataset(path, "cards")
         self._contexts = open_dataset(path, "contexts")
         self._vocabulary = vocabulary
+        self._given = given or {}
         self._rows = _rows_of(self._cards)
 
     def labels(self) -> dict[tuple[int, int], str]:
-        """By (layer, feature): ``promotes`` and the tokens that its decoder favours most."""
+        """By (layer, feature): a person's name, else ``promotes`` and what its decoder favours most."""
         promoted = self._cards["promoted_token"].values[:, :LABEL_TOKENS]
-        return {
+        words = {
             feature: "promotes " + ", ".join(text.strip() for text in self._texts(promoted[row]))
             for feature, row in self._rows.items()
         }
+        return words | {feature: name for feature, name in self._given.items() if feature in words}
 
     def cards(
         self, variant: str, features: Iterable[tuple[int, int]]

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline.labels.feature_names import given_names
+from pipeline.labels.journal import read_events
 from pipeline.params.project import Params
 from pipeline.run.stage import artifacts
 from store.base.errors import ArtifactMissingError, NotInStoreError, UserError
@@ -63,6 +65,10 @@ class StoredGraphs:
     def vocabulary(self) -> list[str]:
         """Text of every token id."""
         return read_token_texts(self.folder / "vocabulary.json")
+
+    def given_names(self) -> dict[tuple[int, int], str]:
+        """Names that people gave features, by (layer, feature)."""
+        return given_names(read_events(), self.manifest.transcoders.fingerprint)
 
     def variant(self, text: str) -> str:
         """A variant's full name: ``general`` is ``general@1.0``, unless it was imported as such."""

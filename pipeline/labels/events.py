@@ -11,6 +11,9 @@ TOOL_VERSION: Final = "0.1.0"
 """Of this project, as ``pyproject.toml`` has it."""
 
 EventId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+MAX_NAME: Final = 200
+"""Characters of a feature's name."""
+
 PromptHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Author = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
@@ -100,7 +103,7 @@ class FeatureEvent(Event):
     layer: Place
     feature: Place
     transcoders: Annotated[str, StringConstraints(max_length=200)]
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None
+    name: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)] | None
 
 
 AnyEvent = Annotated[TokenEvent | RejectionEvent | FeatureEvent, Field(discriminator="kind")]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import documents, readers
+from dashboard.data import documents, names, readers
 from dashboard.data.case import Case
 from dashboard.graph import difference as differences
 from dashboard.graph import export, panels, pruned
@@ -39,7 +39,12 @@ def show(case: Case) -> None:
 
 def words_of(case: Case) -> Words:
     """What a case's nodes are written with."""
-    return Words(tokens=case.prompt.tokens, vocabulary=documents.vocabulary(case.profile), labels=case.labels)
+    return Words(
+        tokens=case.prompt.tokens,
+        vocabulary=documents.vocabulary(case.profile),
+        labels=case.labels,
+        names=names.of_features(case.profile),
+    )
 
 
 def _default(case: Case, parameter: str) -> float:

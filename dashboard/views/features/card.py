@@ -15,7 +15,7 @@ from dashboard.shell.frame import METRIC
 from dashboard.style.score_names import TESTS, describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.style.theme import ADAPTED
-from dashboard.views.features import card_edges
+from dashboard.views.features import card_edges, feature_naming
 from dashboard.widgets import feature_in_graph
 from store.base.errors import StoreError
 from store.documents.split_characters import joined
@@ -39,6 +39,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"### {plain(label)}")
+            feature_naming.show(name, feature)
             if st.button("Steer this", icon=STEERING.icon, key="steer-this"):
                 st.session_state["_steer"] = label
                 selection.go(STEERING)

@@ -3,16 +3,16 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import names, readers
 from dashboard.data.tables import contrast_words, feature_row, sparklines
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, forms, selection, url
+from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, plain
 from dashboard.style.theme import NEUTRAL
-from dashboard.views.features import card, dictionary, reading, validation
+from dashboard.views.features import card, dictionary, finding, reading, validation
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
@@ -58,10 +58,12 @@ def _filters(name: str) -> tuple[str, str, str]:
     )
     columns[4].text_input(
         "Find",
-        placeholder="L2/618",
+        placeholder="L2/618 or gamble",
         key="find",
-        on_change=_find,
-        help="Layer and index of a feature, both 0-based, for instance L2/618.",
+        on_change=finding.find,
+        args=(name,),
+        help="Layer and index of a feature, both 0-based, for instance L2/618; or a part of its name: the "
+        "first feature of the table that is called so.",
     )
     columns[5].space(_ROW - 60)
     columns[5].toggle(
@@ -120,36 +122,15 @@ def _contrasts(score: str, offered: list[str]) -> list[str]:
     return contrasts
 
 
-def _find() -> None:
-    text = str(st.session_state.get("find", ""))
-    if not text.strip():
-        return
-    feature = forms.parse_feature(text)
-    if feature is None:
-        st.session_state["_find_problem"] = (
-            f"“{text[:40]}” is no feature; write layer and index, for instance L2/618."
-        )
-        return
-    selection.choose_feature(*feature)
-
-
-def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
-    layer = str(st.session_state.get("layer", "all"))
-    if layer != "all":
-        frame = frame[frame["layer"] == int(layer.removeprefix("L"))]
-    if st.session_state.get("tested"):
-        frame = frame[frame["q"].notna()]
-    column, ascending = reading.EVERY_ORDER[str(st.session_state.get("order", "toward harm"))]
-    return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
-
-
 def _table(name: str, score: str, contrast: str, domain: str) -> None:
     words = describe(score)
     everything = readers.ranking(name, contrast, domain, score)
-    frame = _filtered(everything)
+    frame = reading.filtered(everything)
     shown = frame.head(MAX_ROWS).reset_index(drop=True)
     effects = readers.situation_effects(name, contrast, score)
+    names_of = names.of_features(name)
     shown = shown.assign(
+        name=[names_of.get(one, "") for one in zip(shown["layer"], shown["index"], strict=True)],
         interval=[interval(a, b) for a, b in zip(shown["low"], shown["high"], strict=True)],
         situations=sparklines(effects[:, shown["row"].to_numpy()]),
     )
@@ -173,10 +154,24 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         on_select=choose,
         selection_mode="single-row",
         height=560,
-        column_order=["feature", "effect", "interval", "q", *_of_nulls(frame), "n_situations", "situations"],
+        column_order=[
+            "feature",
+            "name",
+            "effect",
+            "interval",
+            "q",
+            *_of_nulls(frame),
+            "n_situations",
+            "situations",
+        ],
         column_config={
             "feature": st.column_config.TextColumn(
                 "feature", help="Layer and index, both 0-based.", pinned=True, width=80
+            ),
+            "name": st.column_config.TextColumn(
+                "name",
+                help="What a person called it; else, after an arrow, what its decoder promotes most.",
+                width=120,
             ),
             "effect": st.column_config.NumberColumn(
                 words.headed("effect"),
@@ -238,11 +233,11 @@ def render() -> None:
     name = profile()
     with guard("The ranking of features with effects, intervals, tests and their cards."):
         score, contrast, domain = _filters(name)
-        problem = st.session_state.pop("_find_problem", None)
+        problem = finding.problem()
         if problem:
             st.warning(plain(problem), icon=":material/search_off:")
         if selection.feature() is None:
-            first = _filtered(readers.ranking(name, contrast, domain, score))
+            first = reading.filtered(readers.ranking(name, contrast, domain, score))
             if len(first):
                 selection.choose_feature(int(first["layer"].iloc[0]), int(first["index"].iloc[0]))
         left, right = st.container(key="narrow-features").columns([1.25, 1], gap="medium")

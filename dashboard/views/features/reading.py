@@ -38,6 +38,17 @@ def orders(score: str, contrast: str) -> list[str]:
     return offered
 
 
+def filtered(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the page's filters leave, in its order."""
+    layer = str(st.session_state.get("layer", "all"))
+    if layer != "all":
+        frame = frame[frame["layer"] == int(layer.removeprefix("L"))]
+    if st.session_state.get("tested"):
+        frame = frame[frame["q"].notna()]
+    column, ascending = EVERY_ORDER[str(st.session_state.get("order", "toward harm"))]
+    return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
+
+
 def ranked_words(params: Mapping[str, Any], stability: float) -> str:
     """What the ranking leaves out by params, and how firm its order is; empty: nothing, and not known."""
     words = []

@@ -4,7 +4,7 @@ from typing import Final, Literal, get_args
 
 import streamlit as st
 
-from dashboard.data import documents, readers
+from dashboard.data import documents, names, readers
 from dashboard.shell import forms, history, selection, url
 from dashboard.style.text import number, plain, shorten, visible
 from pipeline.interventions.kinds import Intervention, Mode, Where
@@ -119,6 +119,8 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
     top = readers.largest_activation(name, *feature)
     columns = st.columns([1, 2.2], vertical_alignment="center")
     columns[0].markdown(f"#### {plain(label)}")
+    if called := names.of_features(name).get(feature):
+        columns[0].caption(plain(called))
     mode = columns[1].segmented_control(
         "How",
         label_visibility="collapsed",

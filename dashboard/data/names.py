@@ -1,0 +1,70 @@
+"""Names of features, wherever one stands: a person's, or what it promotes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import streamlit as st
+import xarray as xr
+
+from dashboard.data import documents
+from dashboard.data.project import artifact, fresh, root, stamp
+from dashboard.style.text import named
+from pipeline.labels.events import Event
+from pipeline.labels.feature_names import Feature, given_names, promoted_name
+from pipeline.labels.journal import FOLDER, read_events
+from store.base.errors import StoreError, UserError
+from store.datasets.groups import open_dataset
+from store.documents.token_texts import token_text
+
+
+def journals() -> Path:
+    """Where labels of the project whose artifacts are shown lie."""
+    return root() / FOLDER
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _events(path: str, key: str) -> list[Event]:
+    return read_events(Path(path))
+
+
+def events() -> Sequence[Event]:
+    """What people have said; nothing where a journal is malformed, which Labels and the stage tell.
+
+    A name is no reason for a page to fail.
+    """
+    key = stamp(journals())
+    try:
+        return _events(str(journals()), key) if key else []
+    except UserError:
+        return []
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _promoted(path: str, key: str, _words: Sequence[str]) -> dict[Feature, str]:
+    cards: xr.Dataset = open_dataset(Path(path), "cards")
+    rows = zip(
+        cards["layer"].values.tolist(),
+        cards["index"].values.tolist(),
+        cards["promoted_token"].values.tolist(),
+        strict=True,
+    )
+    return {
+        (layer, index): promoted_name(token_text(_words, token) for token in tokens if token >= 0)
+        for layer, index, tokens in rows
+    }
+
+
+def of_features(profile: str) -> Mapping[Feature, str]:
+    """A name of every feature that has one, by layer and index; none before stage `features` has run."""
+    try:
+        words = documents.vocabulary(profile)
+        promoted = fresh(artifact(profile, "features"), lambda path, key: _promoted(path, key, words))
+        given = given_names(events(), documents.models(profile).transcoders.fingerprint)
+    except StoreError:
+        return {}
+    return {**promoted, **given} if given else promoted
+
+
+def of_feature(profile: str, feature: Feature) -> str:
+    """Layer and index of a feature with its name."""
+    return named(of_features(profile), feature)

@@ -1,0 +1,44 @@
+"""A feature's name on its card, and the field in which a person gives it one."""
+
+import streamlit as st
+
+from dashboard.data import documents, names
+from dashboard.style.text import plain, sentence
+from pipeline.labels.author import author
+from pipeline.labels.events import MAX_NAME
+from pipeline.labels.feature_names import given_names, naming
+from pipeline.labels.journal import append
+from store.base.errors import UserError
+
+_PROBLEM = "_naming_problem"
+
+
+def show(name: str, feature: tuple[int, int]) -> None:
+    """Draw name and field."""
+    called = names.of_features(name).get(feature, "")
+    st.markdown(plain(called) if called else "no name yet")
+    with st.popover("Name it", icon=":material/edit:", help="Names are kept in inputs/labels, with git."):
+        transcoders = documents.models(name).transcoders.fingerprint
+        label = f"name-{feature[0]}-{feature[1]}"
+        st.text_input(
+            "Name",
+            value=given_names(names.events(), transcoders).get(feature, ""),
+            max_chars=MAX_NAME,
+            key=label,
+            on_change=_give,
+            args=(feature, transcoders, label),
+            help="What the feature stands for, in a few words. Empty takes your name back: what it promotes "
+            "stands there again.",
+        )
+    problem = st.session_state.pop(_PROBLEM, None)
+    if problem:
+        st.error(sentence(problem), icon=":material/error:")
+
+
+def _give(feature: tuple[int, int], transcoders: str, label: str) -> None:
+    try:
+        who = author()
+        event = naming(names.events(), who, feature, transcoders, str(st.session_state[label]))
+        append(who, [event], names.journals())
+    except UserError as error:
+        st.session_state[_PROBLEM] = str(error)

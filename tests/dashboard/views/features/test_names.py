@@ -1,0 +1,75 @@
+"""Features have names where they stand: found by them, given by people, kept in the journal."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dashboard.data import names
+from pipeline.labels.events import FeatureEvent
+from pipeline.labels.journal import read_events
+from tests.support import demo
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+FEATURE = (2, 7)
+
+
+@pytest.fixture
+def features(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("EMC_AUTHOR", "Ada")
+    return open_page("features", feature="L2/7")
+
+
+def table(app: AppTest) -> dict[str, str]:
+    frame = app.dataframe[0].value
+    return dict(zip(frame["feature"], frame["name"], strict=True))
+
+
+def test_without_a_persons_name_what_is_promoted_stands_there(features: AppTest) -> None:
+    assert not features.exception
+    of = names.of_features("demo")
+    assert of[FEATURE].startswith("→ ")
+    assert table(features)["L2/7"] == of[FEATURE]
+    promoted = {word.strip() for word in demo.WORDS}
+    assert set(of[FEATURE].removeprefix("→ ").split(", ")) <= promoted
+
+
+def test_a_person_names_a_feature_and_finds_it_by_that(features: AppTest, root: Path) -> None:
+    features.text_input(key="name-2-7").set_value("quick money").run()
+    assert not features.exception
+    (event,) = read_events(root / "inputs/labels")
+    assert isinstance(event, FeatureEvent)
+    assert (event.author, event.layer, event.feature, event.name) == ("Ada", *FEATURE, "quick money")
+    assert table(features)["L2/7"] == "quick money"
+    features.text_input(key="find").set_value("L0/7").run()
+    features.text_input(key="find").set_value("QUICK").run()
+    assert features.query_params["feature"] in ("L2/7", ["L2/7"])
+    features.text_input(key="name-2-7").set_value("").run()
+    assert table(features)["L2/7"].startswith("→ ")
+
+
+def test_a_name_that_nobody_gave_is_said(features: AppTest) -> None:
+    features.text_input(key="find").set_value("no such name").run()
+    assert any("no such name" in warning.value for warning in features.warning)
+
+
+def test_who_names_must_be_known(features: AppTest, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMC_AUTHOR")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, ""))
+    features.text_input(key="name-2-7").set_value("quick money").run()
+    assert any("Who labels" in error.value for error in features.error)
+    assert not read_events(root / "inputs/labels")
+
+
+def test_a_malformed_journal_takes_no_page_down(open_page: Callable[..., AppTest], root: Path) -> None:
+    (root / "inputs/labels").mkdir(parents=True)
+    (root / "inputs/labels/ada.jsonl").write_text("{}\n[]\n")
+    app = open_page("features", feature="L2/7")
+    assert not app.exception
+    assert table(app)["L2/7"].startswith("→ ")
