@@ -17,7 +17,7 @@ from dashboard.pages import FEATURES
 from dashboard.shell import downloads, forms, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.style.node_names import Words, node_labels
-from dashboard.style.text import count, feature_name, plain, sentence
+from dashboard.style.text import count, feature_name, named, plain, sentence
 from dashboard.style.theme import ADAPTED
 from dashboard.views.compare.dose_words import SCALES, STEPS, Axis, candidate_frame
 from dashboard.views.compare.graph_tab import words_of
@@ -190,7 +190,7 @@ def _candidates(case: Case, doses: list[Dose], words: Words, axis: Axis) -> None
 def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words, axis: Axis) -> None:
     name = feature_name(*feature)
     st.markdown(
-        f"**Edges of {plain(name)}**",
+        f"**Edges of {plain(named(words.names, feature))}**",
         help=f"Direct effects A[target, source] into and out of the feature at every {axis.one}: "
         f"pre-activation, or logits on a logit. Those that differ most between two {axis.one}s come first. "
         "0 where an end is inactive; — where the artifact does not hold the edge, because it is weak there.",

@@ -9,7 +9,7 @@ import pandas as pd
 from dashboard.graph.difference import BELOW
 from dashboard.graph.pruned import Side
 from dashboard.style.node_names import Words
-from dashboard.style.text import feature_name, number, percent, visible
+from dashboard.style.text import named, number, percent, visible
 from pipeline.analysis.difference import node_changes
 from store.documents.token_texts import token_text
 
@@ -115,7 +115,7 @@ def largest(
         features = both[both["kind"] == "feature"]
         if len(features):
             row = features.loc[features["change"].abs().idxmax()]
-            name = feature_name(int(row["layer"]), int(row["feature"]))
+            name = named(words.names, (int(row["layer"]), int(row["feature"])))
             where = f"at “{words.at(int(row['position']))}”"
             if row["presence"] == "right":
                 how = f"is active ({number(row['value_right'])}) in {right} only"

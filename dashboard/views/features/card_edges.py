@@ -1,9 +1,11 @@
 """On a feature's card: the edges into and out of it that the adapter changes most."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 import xarray as xr
 
-from dashboard.data import readers
+from dashboard.data import names, readers
 from dashboard.data.tables import contrast_words, edges_frame
 from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
@@ -28,7 +30,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> 
         if against is None:
             st.caption("No prompt was traced with base and an adapter.")
             return
-        _table(table, feature, against, domain)
+        _table(table, feature, against, domain, names.of_features(name))
 
 
 def _against_base(contrast: str, known: list[str]) -> str | None:
@@ -40,8 +42,16 @@ def _against_base(contrast: str, known: list[str]) -> str | None:
     return None
 
 
-def _table(table: xr.Dataset, feature: tuple[int, int], contrast: str, domain: str) -> None:
+def _table(
+    table: xr.Dataset,
+    feature: tuple[int, int],
+    contrast: str,
+    domain: str,
+    called: Mapping[tuple[int, int], str],
+) -> None:
     frame = edges_frame(table, contrast, domain, *feature)
+    ends = zip(frame["layer"], frame["index"], strict=True)
+    frame = frame.assign(name=[called.get((int(layer), int(index)), "") for layer, index in ends])
     row = [str(value) for value in table["contrast"].values].index(contrast)
     pairs, kept = int(table["n_pairs"].values[row]), float(table["kept_edge_score"].values[row])
     scope = (
@@ -68,13 +78,26 @@ def _table(table: xr.Dataset, feature: tuple[int, int], contrast: str, domain: s
         on_select=choose,
         selection_mode="single-row",
         # What fits into the card's width first.
-        column_order=["direction", "feature", "effect", "q", "base", "adapted", "interval", "n_situations"],
+        column_order=[
+            "direction",
+            "feature",
+            "name",
+            "effect",
+            "q",
+            "base",
+            "adapted",
+            "interval",
+            "n_situations",
+        ],
         column_config={
             "direction": st.column_config.TextColumn(
                 "edge", help="Into this feature (from the other), or out of it (to the other)."
             ),
             "feature": st.column_config.TextColumn(
                 "other", help="The edge's other end: layer and index, both 0-based."
+            ),
+            "name": st.column_config.TextColumn(
+                "name", help="What a person called the other end, or what it promotes."
             ),
             "effect": st.column_config.NumberColumn(
                 "change (pre-activation)",

@@ -8,12 +8,12 @@ import streamlit as st
 import xarray as xr
 
 from dashboard.charts.validation import scatter
-from dashboard.data import readers
+from dashboard.data import names, readers
 from dashboard.data.documents import models
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
-from dashboard.style.text import count, feature_name, interval, number, plain
+from dashboard.style.text import count, interval, number, plain
 from store.base.errors import StoreError, UserError
 from store.schema.vocabulary import ABLATE, RESTORE, SCORES
 
@@ -168,7 +168,7 @@ def _drawn(name: str, row: int, score: str, intervention: str) -> None:
     points = pd.DataFrame(
         {
             "feature": [
-                feature_name(int(layer), int(index))
+                names.of_feature(name, (int(layer), int(index)))
                 for layer, index in zip(table["layer"].values, table["index"].values, strict=True)
             ],
             "predicted": table["predicted"].values[row],
