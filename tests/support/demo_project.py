@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.label_events import write_lexicon_alone
 from tests.support.places import ROOT
 
 
@@ -29,6 +30,13 @@ def own(root: Path, artifact: str, profile: str = "demo") -> Path:
     else:
         shutil.copyfile(source, link)
     return link
+
+
+def without_labels(root: Path, profile: str = "demo") -> None:
+    """Let nobody know of any token what it is."""
+    own(root, "lexicon.json", profile).write_text('{"domains": {}}', encoding="utf-8")
+    shutil.rmtree(own(root, "labels", profile))
+    write_lexicon_alone(root / "artifacts" / profile)
 
 
 def add_subject(root: Path, profile: str = "demo") -> None:

@@ -20,7 +20,7 @@ from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
 from tests.support.demo.adapters import adapters_item
 from tests.support.demo_graphs import PROMPT, WORDS, view
-from tests.support.demo_project import own
+from tests.support.demo_project import without_labels
 from tests.support.demo_writes import adapter_view, asked_of, prompt_doses
 
 ADAPTED = "general@1.0"
@@ -186,7 +186,7 @@ def test_untraced_variant_has_no_writes_and_says_so(open_page: OpenPage) -> None
 
 
 def test_without_labels_dose_and_writes_still_say_what_they_can(open_page: OpenPage, root: Path) -> None:
-    own(root, "lexicon.json").write_text('{"domains": {}}', encoding="utf-8")
+    without_labels(root)
     prompt = demo.make_prompts()[0].hash
     app = open_page("compare", view=DOSE, prompt=prompt)
     assert not app.exception

@@ -1,6 +1,5 @@
 """The Steering page on a small random model, and without weights or torch."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from dashboard.pages import FEATURES
 from pipeline.interventions.kinds import Intervention
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
-from tests.support.demo_project import own
+from tests.support.demo_project import without_labels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -155,7 +154,7 @@ def test_other_weights_leave_the_old_continuations_uncounted(steering: Callable[
 
 
 def test_without_a_lexicon_nothing_is_counted(steering: Callable[..., AppTest], root: Path) -> None:
-    own(root, "lexicon.json").write_text(json.dumps({"domains": {}}), encoding="utf-8")
+    without_labels(root)
     app = steering(steer="L1/7", length="4", samples="2")
     assert not app.metric
     assert words(app).count("Not labelled") == 1
