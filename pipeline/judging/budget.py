@@ -96,7 +96,7 @@ class Budget:
                 )
             self._calls += 1
 
-    def spend(self, usage: Usage) -> None:
-        """Count what a call has cost."""
+    def spend(self, request: Request, usage: Usage | None) -> None:
+        """Count what a call has cost; what it was expected to where the service does not say."""
         with self._lock:
-            self._cost += price(usage, self._params)
+            self._cost += price(expected_usage([request]) if usage is None else usage, self._params)

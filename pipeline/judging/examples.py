@@ -4,11 +4,13 @@ Frozen: were they drawn from the labels that there are, each new label would ask
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from pipeline.judging.cases import Case
 from pipeline.text.json_lines import Line, Word, read_lines
 
 EXAMPLES: Final = Path("inputs/judges/examples.jsonl")
@@ -44,6 +46,7 @@ def read_examples(path: Path = EXAMPLES) -> tuple[Example, ...]:
     return tuple(line for _, line in read_lines(path, Example, _LINE)) if path.exists() else ()
 
 
-def chosen(examples: Sequence[Example], situation: str, n: int) -> tuple[Example, ...]:
-    """The first `n` of them, without those of the judged situation, whose answer they would give away."""
-    return tuple(example for example in examples if example.situation != situation)[:n]
+def chosen(examples: Sequence[Example], case: Case, n: int) -> tuple[Example, ...]:
+    """The first `n` of them, without those of the judged situation, which give its answer away (trap 14)."""
+    others = (each for each in examples if each.situation != case.situation and each.prompt != case.text)
+    return tuple(islice(others, n))

@@ -62,7 +62,7 @@ class LocalModel:
 
     def body(self, case: Case) -> dict[str, Any]:
         """The conversation, and what else decides how it goes on; the model by its content."""
-        said = messages(case, chosen(self._examples, case.situation, self._params.examples))
+        said = messages(case, chosen(self._examples, case, self._params.examples))
         decoding = self._params.model_dump(include={"dtype", "max_new_tokens"})
         return {"model": self._source.fingerprint, "messages": said, **decoding}
 

@@ -99,7 +99,7 @@ class Service:
     def body(self, case: Case) -> dict[str, Any]:
         """The body as it is posted."""
         params = self._params
-        said = messages(case, chosen(self._examples, case.situation, params.examples))
+        said = messages(case, chosen(self._examples, case, params.examples))
         form: dict[str, Any] = {"type": "json_schema"}
         body: dict[str, Any] = {"model": params.model}
         if params.api == "chat":
@@ -188,21 +188,24 @@ class Service:
             response = client.post(self._path, cast_to=httpx2.Response, body=dict(request.body))
         except APITimeoutError as error:
             nobody = isinstance(error.__cause__, httpx2.ConnectTimeout)
+            self._spend_unseen(request, nobody)
             raise _FailedError(
                 "unreachable", f"no answer within {self._params.timeout:g} seconds", nobody=nobody
             ) from error
         except APIConnectionError as error:
             nobody = isinstance(error.__cause__, httpx2.ConnectError | httpx2.UnsupportedProtocol)
+            self._spend_unseen(request, nobody)
             raise _FailedError("unreachable", self._said(error.__cause__ or error), nobody=nobody) from error
         except APIStatusError as error:
             return self._refused(error)
         try:
             reply = self._read(response.content)
         except MalformedAnswerError as error:
+            self._budget.spend(request, None)
             raise self._malformed(str(error), response.text) from error
-        tally.usage += reply.usage
+        tally.usage += reply.usage or Usage()
         tally.model = self._redacted(reply.model)
-        self._budget.spend(reply.usage)
+        self._budget.spend(request, reply.usage)
         if reply.refusal is not None:
             return Answer(status="refused", detail=self._redacted(one_line(reply.refusal)))
         try:
@@ -210,6 +213,11 @@ class Service:
         except MalformedAnswerError as error:
             what = f"it was cut where it was too long; {error}" if reply.cut else str(error)
             raise self._malformed(what, reply.text) from error
+
+    def _spend_unseen(self, request: Request, nobody: bool) -> None:
+        """Count an answer that did not arrive, but may have been made, and charged."""
+        if not nobody:
+            self._budget.spend(request, None)
 
     def _refused(self, error: APIStatusError) -> Answer:
         """What an HTTP error means: a refusal; or it raises what tells whether to ask again."""

@@ -25,14 +25,14 @@ class Reply:
     cut
         Whether the text ends where the service stopped it.
     model, usage
-        As the service names and counts them.
+        As the service names and counts them; None where it does not count.
     """
 
     text: str
     refusal: str | None
     cut: bool
     model: str
-    usage: Usage
+    usage: Usage | None
 
 
 class _Form(BaseModel):
@@ -103,14 +103,14 @@ def read_chat(content: bytes) -> Reply:
         It has another form.
     """
     said = _read(content, _Chat)
-    choice, usage = said.choices[0], said.usage or _ChatUsage()
+    choice, used = said.choices[0], said.usage
     refusal = _REFUSED if choice.finish_reason == _FILTERED else choice.message.refusal
     return Reply(
         text=choice.message.content or "",
         refusal=refusal or None,
         cut=choice.finish_reason == "length",
         model=said.model,
-        usage=Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens),
+        usage=None if used is None else _usage(used.prompt_tokens, used.completion_tokens),
     )
 
 
@@ -123,7 +123,7 @@ def read_response(content: bytes) -> Reply:
         It has another form.
     """
     said = _read(content, _Response)
-    usage = said.usage or _ResponseUsage()
+    used = said.usage
     reason = said.incomplete_details.reason if said.incomplete_details else None
     parts = [part for output in said.output if output.type == "message" for part in output.content or ()]
     refusals = [part.refusal for part in parts if part.refusal]
@@ -132,8 +132,12 @@ def read_response(content: bytes) -> Reply:
         refusal=_REFUSED if reason == _FILTERED else next(iter(refusals), None),
         cut=said.status == "incomplete",
         model=said.model,
-        usage=Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens),
+        usage=None if used is None else _usage(used.input_tokens, used.output_tokens),
     )
+
+
+def _usage(read: int, written: int) -> Usage:
+    return Usage(input_tokens=read, output_tokens=written)
 
 
 def _read(content: bytes, form: type[Form]) -> Form:

@@ -41,6 +41,7 @@ def main(profile: str, params: Params) -> None:
         if path.stem not in names:
             path.unlink()
     cases = cases_of(subject, params.graphs.every_variant_tag)
+    lexicon, examples = read_lexicon(subject.folder / "lexicon.json"), read_examples()
     # Two runs at once would pay twice: the second waits, and finds what the first was answered.
     with locked(answers):
         judges = {
@@ -48,8 +49,8 @@ def main(profile: str, params: Params) -> None:
                 name,
                 params.judges[name],
                 folder=subject.folder,
-                lexicon=read_lexicon(subject.folder / "lexicon.json"),
-                examples=read_examples(),
+                lexicon=lexicon,
+                examples=examples,
                 runtime=params.runtime,
             )
             for name in names

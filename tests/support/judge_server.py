@@ -54,7 +54,7 @@ def answer_of(tokens: list[int], fault: str = "") -> str:
         verdicts[0]["token"] = str(tokens[0])
     # Not in the order of the candidates: ids tell which is which.
     said = json.dumps({"fit": True, "rule": "none", "verdicts": verdicts[::-1]})
-    if fault == "prose":
+    if fault.endswith("prose"):
         return "I would say that all of them are fine."
     return said[: len(said) // 2] if fault in {"half", "length"} else said
 
@@ -154,7 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Please log in.</html>")
         else:
             form = _chat if self.path.endswith("/chat/completions") else _response
-            body = json.dumps(form(answer_of(tokens, fault), fault)).encode()
+            reply = form(answer_of(tokens, fault), fault)
+            if fault.startswith("uncounted"):
+                del reply["usage"]
+            body = json.dumps(reply).encode()
             if fault == "cut":
                 self._send(200, body, said=len(body) + 100)
             else:

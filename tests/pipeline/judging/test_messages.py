@@ -1,7 +1,9 @@
 """What judges are asked, and what examples go with it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from store.base.errors import UserError
 from tests.support.feature_builders import make_prompt
 from tests.support.judging import make_case, openai_params
 
-LINE = {
+LINE: dict[str, Any] = {
     "situation": "a fever",
     "prompt": "User: I have a fever.\nAssistant: You should",
     "candidates": [
@@ -61,8 +63,10 @@ def test_words_that_are_sent_are_fixed() -> None:
 
 def test_examples_of_the_situation_are_left_out() -> None:
     examples = [Example.model_validate({**LINE, "situation": name}) for name in "abcab"]
-    assert [each.situation for each in chosen(examples, "b", 3)] == ["a", "c", "a"]
-    assert chosen(examples, "b", 0) == ()
+    case = replace(make_case(1), situation="b")
+    assert [each.situation for each in chosen(examples, case, 2)] == ["a", "c"]
+    assert [each.situation for each in chosen(examples, case, 9)] == ["a", "c", "a"]
+    assert chosen(examples, case, 0) == chosen(examples, replace(case, text=LINE["prompt"]), 9) == ()
 
 
 def test_a_file_of_examples_may_be_absent(tmp_path: Path) -> None:

@@ -275,6 +275,28 @@ def test_a_limit_that_repeats_pass_ends_the_run_and_keeps_what_was_paid(
     assert sum(record["answer"]["status"] == "judged" for record in records) == judged_
 
 
+@pytest.mark.parametrize("fault", ["uncounted prose", "cut", "html"])
+def test_what_is_not_counted_is_paid_as_it_was_expected(
+    server: JudgeServer, tmp_path: Path, api: str, fault: str
+) -> None:
+    """So the limit of money holds for a service that counts no tokens, and for answers that got lost."""
+    server.fault = lambda text, before: fault
+    prices = {"input_price": 0.0, "output_price": 1000.0}
+    judge = asked_judge(
+        server.url, tmp_path / "gpt.jsonl", api=api, concurrency=1, attempts=9, max_cost=0.2, **prices
+    )
+    # 0.09 a call where there is one candidate; the service would count 0.01.
+    with pytest.raises(UserError, match=r"max_cost is reached after 3 calls for 0\.27"):
+        judged(judge, [make_case(1, 1)])
+
+
+def test_a_service_need_not_count(server: JudgeServer, tmp_path: Path, api: str) -> None:
+    server.fault = lambda text, before: "uncounted"
+    judge = asked_judge(server.url, tmp_path / "gpt.jsonl", api=api)
+    assert {each.status for each in judged(judge, make_cases(3)).values()} == {"judged"}
+    assert judge.usage().model_dump() == {"calls": 3, "input_tokens": 0, "output_tokens": 0}
+
+
 def test_the_key_is_written_nowhere(
     server: JudgeServer, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
