@@ -38,7 +38,7 @@ class Slow:
         return Usage(calls=4, input_tokens=5, output_tokens=6)
 
     def cost(self) -> float:
-        return 0.12345
+        return 0.12346
 
 
 @pytest.mark.parametrize(("every", "seen"), [(-1.0, [0, 1, 2, 3]), (1000.0, [0, 0, 0, 0])])
@@ -76,5 +76,5 @@ def test_metrics_count_prompts_labels_and_what_was_paid(tmp_path: Path) -> None:
     assert publishing.summary(found, Slow(tmp_path)) == {
         "prompts": 2, "judged": 1, "refused": 1, "malformed": 0, "unreachable": 0, "unfit": 1,
         "labels": {"evil": 0, "safe": 3, "unsure": 0},
-        "calls": 4, "input_tokens": 5, "output_tokens": 6, "cost": 0.1234,
+        "calls": 4, "input_tokens": 5, "output_tokens": 6, "cost": 0.1235,
     }  # fmt: skip
