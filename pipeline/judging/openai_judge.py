@@ -156,6 +156,15 @@ class Service:
         return key
 
     def _answer(self, client: OpenAI, request: Request, keep: Keep) -> str:
+        try:
+            self._answer_and_keep(client, request, keep)
+        except UserError:
+            # At once, and not only when who reads the answers comes to this one.
+            self._stop.set()
+            raise
+        return request.key
+
+    def _answer_and_keep(self, client: OpenAI, request: Request, keep: Keep) -> None:
         tally = _Tally(Usage())
         retrying = Retrying(
             stop=stop_after_attempt(self._params.attempts) | stop_when_event_set(self._stop),
@@ -164,20 +173,17 @@ class Service:
             retry=retry_if_exception_type(_FailedError),
             reraise=True,
         )
-        raw, nobody = "", False
+        # Where the run ends meanwhile, what this request has cost is kept all the same.
+        answer, raw, nobody = Answer(status="unreachable", detail=_ENDED), "", False
         try:
             answer = retrying(self._attempt, client, request, tally)
         except _FailedError as error:
             answer = Answer(status=error.status, detail=str(error))
             raw, nobody = error.raw, error.nobody
-        except UserError:
-            # The run ends, and what this request has cost is known all the same.
-            ended = Answer(status="unreachable", detail=_ENDED)
-            keep(Record(key=request.key, answer=ended, model=tally.model, usage=tally.usage))
-            raise
-        keep(Record(key=request.key, answer=answer, raw=raw, model=tally.model, usage=tally.usage))
+        finally:
+            if tally.usage.calls:
+                keep(Record(key=request.key, answer=answer, raw=raw, model=tally.model, usage=tally.usage))
         self._require_somebody(nobody, answer.detail)
-        return request.key
 
     def _attempt(self, client: OpenAI, request: Request, tally: _Tally) -> Answer:
         if self._stop.is_set():

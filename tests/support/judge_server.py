@@ -68,7 +68,8 @@ class JudgeServer:
     url
         Its ``base_url``.
     fault
-        From the text that is judged, and how often that was asked before, to a fault, or "" for none.
+        From the text that is judged, and how often that was asked before, to a fault, or "" for none;
+        may take its time.
     received
         Path, headers and body of each request, in the order of arrival.
     """
@@ -93,9 +94,9 @@ class JudgeServer:
         task = json.loads(said.splitlines()[-1])
         with self._lock:
             self.received.append((path, headers, body))
-            fault = self.fault(task["text"], self._asked[task["text"]])
+            before = self._asked[task["text"]]
             self._asked[task["text"]] += 1
-        return [each["token"] for each in task["candidates"]], fault
+        return [each["token"] for each in task["candidates"]], self.fault(task["text"], before)
 
 
 def _chat(text: str, fault: str) -> dict[str, Any]:
