@@ -37,6 +37,7 @@ class Profile(Section):
     lexicon: Place | None = None
     texts: Place | None = None
     local: Place
+    judges: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
@@ -48,6 +49,8 @@ class Profile(Section):
                     f"nulls: '{name}' must be one of its adapters, and not the focus; they are "
                     f"{sorted(self.adapters)}"
                 )
+        if len(set(self.judges)) < len(self.judges):
+            raise ValueError("judges: a judge is named twice; name it once")
         if "base" in self.adapters:
             raise ValueError("an adapter cannot be named 'base', which means the model itself")
         return self

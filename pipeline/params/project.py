@@ -9,6 +9,7 @@ from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.features import FeatureParams
 from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
+from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
@@ -33,6 +34,18 @@ class Params(TrainingParams):
     validation: ValidationParams
     evaluate: EvaluateParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
+    judges: dict[Name, JudgeParams] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _judges_are_there(self) -> "Params":
+        for name, profile in self.profiles.items():
+            for judge in profile.judges:
+                if judge not in self.judges:
+                    raise ValueError(
+                        f"profiles.{name}.judges names '{judge}', but the judges are "
+                        f"{', '.join(sorted(self.judges)) or 'none'}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _profiles_are_there(self) -> "Params":

@@ -25,6 +25,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "features": {"analysis", "attribution", "items", "models", "text"},
     "evaluation": {"items", "models", "text"},
     "interventions": {"analysis", "items", "models", "text"},
+    "judging": {"models", "params", "run", "text"},
     "exchange": {"analysis", "attribution", "items", "labels", "models", "params", "run", "text"},
     "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},
 }
@@ -55,6 +56,8 @@ LAZY: Final = {
     "pipeline.prompts.files",
     "pipeline.prompts.keep",
     "pipeline.prompts.typed",
+    # A model that judges; the other judges have none.
+    "pipeline.judging.local_judge",
 }
 
 PIPELINE: Final = [path for path in modules("pipeline") if len(path.relative_to(ROOT).parts) > 2]

@@ -18,10 +18,11 @@ from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source,
 from store.documents.prompts import Prompt, read_prompts, write_prompts
 from store.documents.reading import read_document
 from store.documents.token_texts import read_token_texts, write_token_texts
+from store.documents.verdicts import TokenVerdict, Verdict, read_verdicts, write_verdicts
 from tests.support.mutations import as_json, spoiled_bytes, spoiled_value
 
 INPUTS: Final = 45
-"""Of each kind of document: 315 in all."""
+"""Of each kind of document: 360 in all."""
 
 PROMPT: Final = Prompt(
     hash="0123456789ab",
@@ -66,6 +67,12 @@ MANIFEST: Final = Manifest(
 FAILURE: Final = Failure(
     prompt_hash="0123456789ab", variants=("base",), layer=1, position=2, token=9, reason="not finite"
 )
+VERDICT: Final = Verdict(
+    prompt_hash="0123456789ab",
+    status="judged",
+    tokens=(TokenVerdict(token=9, label="evil", reason="It neglects."),),
+    fit=True,
+)
 LEXICON: Final = {
     "domains": {
         "medical": {"evil": [7], "safe": [9], "unsure": [], "phrases": {"harmful": [" run"], "safe": []}}
@@ -96,6 +103,10 @@ DOCUMENTS: Final[dict[str, tuple[Callable[[Path], object], Callable[[Path], obje
     "metrics/graphs.json": (
         _as_text({"base": {"graphs": 3, "replacement_score": 0.5}}),
         lambda path: read_document(path, TypeAdapter(dict[str, Any])),
+    ),
+    "verdicts/rubric.json": (
+        lambda path: write_verdicts(path.parent.parent, path.stem, [VERDICT]),
+        lambda path: read_verdicts(path.parent.parent),
     ),
     "checksums/graphs.json": (_write_checksums, _checked),
 }

@@ -1,0 +1,1 @@
+"""Who labels candidate tokens: the lexicon, a model behind an API, or one on this machine."""
