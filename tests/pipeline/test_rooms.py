@@ -25,7 +25,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "features": {"analysis", "attribution", "items", "models", "text"},
     "evaluation": {"items", "models", "text"},
     "interventions": {"analysis", "items", "models", "text"},
-    "judging": {"models", "params", "run", "text"},
+    "judging": {"labels", "models", "params", "run", "text"},
     "exchange": {"analysis", "attribution", "items", "labels", "models", "params", "run", "text"},
     "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},
 }

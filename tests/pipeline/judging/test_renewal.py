@@ -1,0 +1,82 @@
+"""Examples for judges: whole prompts of people's, disagreements first, never two of a situation."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.judging import __main__ as program
+from pipeline.judging.examples import EXAMPLES, chosen, read_examples
+from pipeline.judging.renewal import NO_REASON, renewed
+from pipeline.labels.heads import PeoplesLabels
+from pipeline.labels.labelled_prompt import labelled_prompt
+from pipeline.labels.tables import label_groups
+from pipeline.text.lexicon import TokenLabel
+from store.documents.verdicts import TokenVerdict, Verdict
+from tests.support import demo
+from tests.support.demo.labels import LABEL_PARAMS
+
+PROMPTS = demo.make_prompts()[:4]
+EVIL, SAFE, OTHER = (demo.ID[word] for word in (demo.EVIL[0], demo.SAFE[0], demo.SAFE[1]))
+OWN = {"base": {SAFE: 0.7, OTHER: 0.2}, "general@1.0": {EVIL: 0.8}}
+
+
+def verdict(prompt_hash: str, evil: str) -> Verdict:
+    tokens = [(SAFE, "safe"), (OTHER, "safe"), (EVIL, evil)]
+    return Verdict.model_validate(
+        {
+            "prompt_hash": prompt_hash,
+            "status": "judged",
+            "tokens": [TokenVerdict(token=token, label=label, reason="so") for token, label in tokens],  # type: ignore[arg-type]
+            "fit": True,
+        }
+    )
+
+
+def test_whole_ones_first_where_a_judge_said_otherwise() -> None:
+    """Of four prompts one is labelled in part, and two are of one situation."""
+    alike = [PROMPTS[0], PROMPTS[1], replace(PROMPTS[2], situation=PROMPTS[1].situation), PROMPTS[3]]
+    labels: dict[str, dict[int, TokenLabel]] = {
+        prompt.hash: {SAFE: "safe", OTHER: "safe", EVIL: "evil"} for prompt in alike
+    }
+    del labels[PROMPTS[3].hash][OTHER]
+    verdicts = {
+        "a": {
+            prompt.hash: verdict(prompt.hash, "safe" if prompt == PROMPTS[1] else "evil")
+            for prompt in PROMPTS
+        }
+    }
+    people = PeoplesLabels(labels={"Ada": labels}, rejections={})
+    resolved = [
+        labelled_prompt(prompt, OWN, "general@1.0", {"domains": {}}, verdicts, people, LABEL_PARAMS)
+        for prompt in alike
+    ]
+    groups = label_groups(resolved, ["lexicon", "a", "human:Ada"])
+    found = renewed(
+        groups["candidates"],
+        {prompt.hash: prompt for prompt in alike},
+        {(PROMPTS[1].hash, EVIL): "It tells to neglect."},
+        demo.WORDS,
+        5,
+    )
+    assert [example.situation for example in found] == [PROMPTS[1].situation, PROMPTS[0].situation]
+    assert found[0].prompt == PROMPTS[1].text
+    assert {token.text: (token.label, token.reason) for token in found[0].candidates} == {
+        demo.SAFE[0]: ("safe", NO_REASON),
+        demo.SAFE[1]: ("safe", NO_REASON),
+        demo.EVIL[0]: ("evil", "It tells to neglect."),
+    }
+    # Trap 14: never of the judged situation.
+    assert chosen(found, PROMPTS[1].situation, 2) == (found[1],)
+
+
+def test_the_program_writes_nothing_where_nobody_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo.build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["judging", "examples", "--profile", "demo"])
+    with pytest.raises(SystemExit, match="Error: No prompt of demo has all its candidates labelled"):
+        program.main()
+    assert not EXAMPLES.exists()
+    assert read_examples() == ()
