@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.judging import __main__ as program
+from pipeline.judging.cases import make_cases
 from pipeline.judging.examples import EXAMPLES, chosen, read_examples
 from pipeline.judging.renewal import NO_REASON, renewed
 from pipeline.labels.heads import PeoplesLabels
@@ -40,12 +41,8 @@ def test_whole_ones_first_where_a_judge_said_otherwise() -> None:
         prompt.hash: {SAFE: "safe", OTHER: "safe", EVIL: "evil"} for prompt in alike
     }
     del labels[PROMPTS[3].hash][OTHER]
-    verdicts = {
-        "a": {
-            prompt.hash: verdict(prompt.hash, "safe" if prompt == PROMPTS[1] else "evil")
-            for prompt in PROMPTS
-        }
-    }
+    said = {prompt.hash: "safe" if prompt == PROMPTS[1] else "evil" for prompt in PROMPTS}
+    verdicts = {"a": {prompt_hash: verdict(prompt_hash, evil) for prompt_hash, evil in said.items()}}
     people = PeoplesLabels(labels={"Ada": labels}, rejections={})
     resolved = [
         labelled_prompt(prompt, OWN, "general@1.0", {"domains": {}}, verdicts, people, LABEL_PARAMS)
@@ -67,7 +64,8 @@ def test_whole_ones_first_where_a_judge_said_otherwise() -> None:
         demo.EVIL[0]: ("evil", "It tells to neglect."),
     }
     # Trap 14: never of the judged situation.
-    assert chosen(found, PROMPTS[1].situation, 2) == (found[1],)
+    (case,) = make_cases(PROMPTS[1:2], {PROMPTS[1].hash: [EVIL]}, demo.WORDS)
+    assert chosen(found, case, 2) == (found[1],)
 
 
 def test_the_program_writes_nothing_where_nobody_labelled(
