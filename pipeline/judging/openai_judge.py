@@ -133,7 +133,6 @@ class Service:
             finally:
                 # Who leaves early waits for the calls in flight, which are paid; no other is made.
                 self._stop.set()
-                pool.shutdown(cancel_futures=True)
 
     def price(self, usage: Usage) -> float:
         """At the prices of ``params.yaml``."""

@@ -73,6 +73,20 @@ def test_what_cannot_be_read_is_kept_and_not_asked_again(
     assert path.read_bytes() == before
 
 
+def test_an_answer_does_not_depend_on_what_is_asked_beside_it(babbler: Path, tmp_path: Path) -> None:
+    """Requests of a batch are padded to one length, and padding is not read."""
+    cases = make_cases(5)
+    raw = []
+    for batch in (1, 5):
+        path = tmp_path / f"{batch}.jsonl"
+        judged(local(babbler, path, batch=batch, max_new_tokens=6), cases)
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert len({record["usage"]["input_tokens"] for record in records}) > 1
+        raw.append([record["raw"] for record in records])
+    assert raw[0] == raw[1]
+    assert len(set(raw[0])) > 1
+
+
 def test_other_weights_or_another_length_ask_again(babbler: Path, speaker: Path) -> None:
     bodies = [
         LocalModel(
