@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import COMPARE, EVALUATION, FEATURES, OVERVIEW, PROVENANCE, STEERING, Page
+from dashboard.pages import COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING, Page
 from dashboard.shell import forms
 from dashboard.style.text import shorten
 
@@ -137,6 +137,10 @@ SAMPLES: Final = _number(STEERING, "samples")
 LENGTH: Final = _number(STEERING, "length")
 TEMPERATURE: Final = _number(STEERING, "temperature")
 
+CHOSEN: Final = _choice(LABELS, "chosen", "drawn for me", "by hand")
+LABELLED_DOMAIN: Final = _name(LABELS, "labelled-domain", "the name of a domain")
+LABELLED_STATE: Final = _name(LABELS, "labelled", "how prompts stand")
+
 OUTCOME: Final = _choice(EVALUATION, "outcome", "harmful", "safe", "neither")
 SITUATION: Final = _name(EVALUATION, "situation", "a situation")
 
@@ -154,6 +158,7 @@ PARAMETERS: Final = (
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
+    *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION),
     ARTIFACT,
 )
