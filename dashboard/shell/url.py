@@ -27,6 +27,8 @@ AT: Final = "at"
 """Names the page that an address is of, from here to the browser, which leaves it out of what it shows:
 see `dashboard.shell.history`."""
 
+_ARRIVES: Final = "_arrives"
+
 TYPED: Final = "typed prompt"
 """Value of `SOURCE` while a prompt is typed; it has none else."""
 
@@ -216,8 +218,15 @@ def read(page: str, *, restores: bool) -> list[str]:
                 st.session_state[key] = good[key]
             elif restores and key not in _KEPT:
                 st.session_state.pop(key, None)
+    if st.session_state.get(AT) != page:
+        st.session_state[_ARRIVES] = True
     st.session_state[AT] = page
     return problems + _of_widgets(page)
+
+
+def arrives() -> bool:
+    """Whether a person comes to the page from another one, or to the app: said once a visit."""
+    return bool(st.session_state.pop(_ARRIVES, False))
 
 
 def _of_widgets(page: str) -> list[str]:

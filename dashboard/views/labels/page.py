@@ -31,14 +31,14 @@ def _mode(at: Desk) -> tuple[str, str | None]:
     opens a link to one that was chosen by hand, is taken there.
     """
     selected = selection.get(url.PROMPT)
-    arrives = url.CHOSEN.name not in st.session_state
+    arrives = url.arrives()
     if not arrives and selected != taking.shown() and taking.shown() is not None:
         st.session_state[url.CHOSEN.name] = taking.BY_HAND
-    chosen = st.segmented_control(
+    # No segmented control: Streamlit warns of one with a default whose value a script sets.
+    chosen = st.radio(
         "Prompts",
         [taking.DRAWN, taking.BY_HAND],
-        default=taking.DRAWN,
-        required=True,
+        horizontal=True,
         **url.CHOSEN.bound(),
         help="Drawn for me: half of the prompts are of those with an evil candidate in the adapted model "
         "only, a quarter of those on which judges disagree, a quarter of all, each drawn with a known "

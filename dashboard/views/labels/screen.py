@@ -83,7 +83,7 @@ def screen(
         "undoable": list(now.undoable),
         "differs": _differs(desk, prompt, now) if now.state == "submitted" else [],
         "last": last[0] if last else None,
-        "says": problem or (_final_words(desk, prompt, now, draw) if final else locked),
+        "says": _says(desk, prompt, now, draw, problem=problem, locked=locked),
         "kept": dict(kept),
         "problem": bool(problem),
         "locked": locked,
@@ -154,6 +154,12 @@ def _differs(desk: Desk, prompt: str, now: Standing) -> list[int]:
     judges = labelling.judged_labels(desk.profile, prompt).values()
     other = {token for labels in judges for token in differ(now.marks, labels)}
     return [token for token in now.marks if token in other]
+
+
+def _says(desk: Desk, prompt: str, now: Standing, draw: Draw | None, *, problem: str, locked: str) -> str:
+    if problem:
+        return "Not on the disk yet: what is above says why. The next key tries again."
+    return locked if now.state == "open" else _final_words(desk, prompt, now, draw)
 
 
 def _final_words(desk: Desk, prompt: str, now: Standing, draw: Draw | None) -> str:

@@ -74,6 +74,10 @@ function build(state) {
       paint(state);
       if (event.target.tagName !== "INPUT") list.focus();
     });
+    row.addEventListener("focusin", () => {
+      state.here = place;
+      paint(state);
+    });
     rows.set(each.token, made);
   });
 }
