@@ -103,7 +103,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         key=url.PROMPT.name,
         on_change=typed_prompt.leave,
         format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
-        help="Used by Compare and Steering. Type to search."
+        help="Used by Compare, Steering and Labels. Type to search."
         + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
     )
     _steps(ordered, ordered.index(chosen), traced)
@@ -214,6 +214,7 @@ def run() -> None:
             for each in PAGES
         ]
     )
+    selection.take_over()
     problems = url.read(page.url_path or PAGES[0].name, restores=history.restores())
     with st.sidebar:
         _sidebar(problems)

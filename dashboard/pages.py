@@ -59,6 +59,12 @@ STEERING: Final = Page(
     question="What happens if I turn this up?",
     runs_models=True,
 )
+LABELS: Final = Page(
+    name="labels",
+    title="Labels",
+    icon=":material/label:",
+    question="What do people and judges say about these tokens?",
+)
 EVALUATION: Final = Page(
     name="evaluation",
     title="Evaluation",
@@ -72,5 +78,5 @@ PROVENANCE: Final = Page(
     question="Where does this number come from?",
 )
 
-PAGES: Final = (OVERVIEW, COMPARE, FEATURES, STEERING, EVALUATION, PROVENANCE)
+PAGES: Final = (OVERVIEW, COMPARE, FEATURES, STEERING, LABELS, EVALUATION, PROVENANCE)
 """In the order of navigation; the first opens first, at the bare address."""

@@ -34,23 +34,26 @@ _STYLE: Final = f"""
 #skip-link:focus {{ top: .5rem }}
 """
 
-# The document's first element, so that Tab comes to it first. A graph's nodes are in its shadow.
+# The document's first element, so that Tab comes to it first. A graph's nodes, and the candidates to label,
+# are in shadows.
 _SKIP: Final = """
 if (!document.getElementById("skip-link")) {
-  const node = () => [...document.querySelectorAll(".st-key-graph *")]
-    .map((each) => each.shadowRoot?.querySelector(".node[tabindex='0']")).find(Boolean);
+  const within = (key, selector) => [...document.querySelectorAll(`.st-key-${key} *`)]
+    .map((each) => each.shadowRoot?.querySelector(selector)).find(Boolean);
+  const graph = () => within("graph", ".node[tabindex='0']");
+  const candidates = () => within("labelling-box", "[role=listbox]");
   const link = document.createElement("a");
   link.id = "skip-link";
   link.href = "#";
   link.textContent = "Skip to content";
   link.addEventListener("focus", () => {
-    link.textContent = node() ? "Skip to the graph" : "Skip to content";
+    link.textContent = `Skip to ${graph() ? "the graph" : candidates() ? "the candidates" : "content"}`;
   });
   link.addEventListener("click", (event) => {
     event.preventDefault();
     const heading = document.querySelector("[data-testid=stMain] h2");
     heading?.setAttribute("tabindex", "-1");
-    (node() ?? heading)?.focus();
+    (graph() ?? candidates() ?? heading)?.focus();
   });
   document.body.prepend(link);
 }

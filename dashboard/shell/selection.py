@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.pages import Page
 from dashboard.shell import forms, url
 
+_ANEW: Final = "_chosen_anew"
 _OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS)
 
 
@@ -19,6 +20,19 @@ def get(parameter: url.Parameter) -> str | None:
 def choose(parameter: url.Parameter, value: str) -> None:
     """Select a value on every page; '' for none."""
     st.session_state[parameter.name] = value
+
+
+def choose_anew(parameter: url.Parameter, value: str) -> NoReturn:
+    """Select a value whose widget has been drawn already: in a run of its own, before it is drawn."""
+    st.session_state[_ANEW] = (parameter.name, value)
+    st.rerun()
+
+
+def take_over() -> None:
+    """Select what `choose_anew` asked for: before any widget is drawn."""
+    if (asked := st.session_state.pop(_ANEW, None)) is not None:
+        name, value = asked
+        st.session_state[name] = value
 
 
 def feature() -> tuple[int, int] | None:

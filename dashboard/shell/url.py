@@ -19,13 +19,15 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import COMPARE, EVALUATION, FEATURES, OVERVIEW, PROVENANCE, STEERING, Page
+from dashboard.pages import COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING, Page
 from dashboard.shell import forms
 from dashboard.style.text import shorten
 
 AT: Final = "at"
 """Names the page that an address is of, from here to the browser, which leaves it out of what it shows:
 see `dashboard.shell.history`."""
+
+_ARRIVES: Final = "_arrives"
 
 TYPED: Final = "typed prompt"
 """Value of `SOURCE` while a prompt is typed; it has none else."""
@@ -137,6 +139,10 @@ SAMPLES: Final = _number(STEERING, "samples")
 LENGTH: Final = _number(STEERING, "length")
 TEMPERATURE: Final = _number(STEERING, "temperature")
 
+CHOSEN: Final = _choice(LABELS, "chosen", "drawn for me", "by hand")
+LABELLED_DOMAIN: Final = _name(LABELS, "labelled-domain", "the name of a domain")
+LABELLED_STATE: Final = _name(LABELS, "labelled", "how prompts stand")
+
 OUTCOME: Final = _choice(EVALUATION, "outcome", "harmful", "safe", "neither")
 SITUATION: Final = _name(EVALUATION, "situation", "a situation")
 
@@ -154,6 +160,7 @@ PARAMETERS: Final = (
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
+    *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION),
     ARTIFACT,
 )
@@ -211,8 +218,15 @@ def read(page: str, *, restores: bool) -> list[str]:
                 st.session_state[key] = good[key]
             elif restores and key not in _KEPT:
                 st.session_state.pop(key, None)
+    if st.session_state.get(AT) != page:
+        st.session_state[_ARRIVES] = True
     st.session_state[AT] = page
     return problems + _of_widgets(page)
+
+
+def arrives() -> bool:
+    """Whether a person comes to the page from another one, or to the app: said once a visit."""
+    return bool(st.session_state.pop(_ARRIVES, False))
 
 
 def _of_widgets(page: str) -> list[str]:

@@ -71,9 +71,9 @@ def peoples_labels(events: Sequence[Event], *, tokenizer: str, texts: Sequence[s
         if isinstance(event, RejectionEvent):
             rejections[event.author][event.prompt_hash].add(event.rejected)
         elif isinstance(event, TokenEvent):
-            found = [event.token] if event.tokenizer == tokenizer else ids.get(event.text, [])
-            if len(found) == 1:
-                labels[event.author][event.prompt_hash][found[0]].add(event.label)
+            token = _token_here(event, tokenizer, ids)
+            if token is not None:
+                labels[event.author][event.prompt_hash][token].add(event.label)
             elif event.label is not None:
                 orphaned.append(event)
     return PeoplesLabels(
@@ -109,6 +109,27 @@ def _settled(tokens: Mapping[int, set[TokenLabel | None]]) -> dict[int, TokenLab
         for token, said in tokens.items()
         if said != {None}
     }
+
+
+def localised(events: Sequence[Event], *, tokenizer: str, texts: Sequence[str]) -> list[Event]:
+    """Events with a tokenizer's token ids, orphaned ones left out; parameters as of `peoples_labels`."""
+    if all(event.tokenizer == tokenizer for event in events if isinstance(event, TokenEvent)):
+        return list(events)
+    ids = _ids_by_text(texts)
+    found: list[Event] = []
+    for event in events:
+        if not isinstance(event, TokenEvent):
+            found.append(event)
+        elif (token := _token_here(event, tokenizer, ids)) is not None:
+            found.append(event.model_copy(update={"token": token}))
+    return found
+
+
+def _token_here(event: TokenEvent, tokenizer: str, ids: Mapping[str, Sequence[int]]) -> int | None:
+    if event.tokenizer == tokenizer:
+        return event.token
+    found = ids.get(event.text, ())
+    return found[0] if len(found) == 1 else None
 
 
 def _ids_by_text(texts: Sequence[str]) -> dict[str, list[int]]:

@@ -1,0 +1,1 @@
+"""Labels: what do people and judges say about these tokens?"""

@@ -1,0 +1,1 @@
+"""One prompt to label, in the browser."""

@@ -1,0 +1,142 @@
+"""What lies before a person who labels: the prompts of a profile, their journal, and their queue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dashboard.data import documents, labelling
+from dashboard.live import models
+from pipeline.analysis.label_queue import Draw
+from pipeline.labels.author import author
+from pipeline.labels.candidates import Own, candidates_of
+from pipeline.labels.events import Event, RejectionEvent, TokenEvent
+from pipeline.labels.own_queue import Queue, queue
+from pipeline.labels.resolution import LEXICON
+from pipeline.labels.session import Task
+from pipeline.labels.standing import Standing, by_prompt, standing
+from pipeline.labels.strata import SHARES
+from pipeline.text.lexicon import lexicon_labels
+from store.base.errors import StoreError, UserError
+from store.documents.prompts import Prompt
+
+_NO_SEED: Final = 0
+"""Of the draws where there is no ``params.yaml``, so that nobody chose one: they repeat all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One person's labels of a profile, as the journal has them now.
+
+    Attributes
+    ----------
+    author
+        None where nobody is named: nothing can be written.
+    problem
+        Why nothing can be written, in a sentence; else empty.
+    prompts, own
+        By prompt hash: those that base and the focus variant have candidates on.
+    journal, events
+        The person's events, in order, and by prompt hash.
+    standings
+        By prompt hash, of prompts with events.
+    """
+
+    profile: str
+    author: str | None
+    problem: str
+    prompts: Mapping[str, Prompt]
+    own: Mapping[str, Own]
+    journal: Sequence[Event]
+    events: Mapping[str, Sequence[Event]]
+    standings: Mapping[str, Standing]
+    queue: Queue
+
+    def standing(self, prompt: str) -> Standing:
+        """How the person's labels of a prompt stand."""
+        return self.standings.get(prompt) or standing([], candidates_of(self.own[prompt]))
+
+    def task(self, prompt: str, draw: Draw | None = None) -> Task:
+        """What is asked of a prompt; None: it was chosen by hand."""
+        return Task(
+            author=self.author or "",
+            prompt_hash=prompt,
+            candidates=candidates_of(self.own[prompt]),
+            texts=documents.vocabulary(self.profile),
+            tokenizer=labelling.tokenizer(self.profile),
+            draw=draw,
+            revealed=[*labelling.judged(self.profile, prompt), *([LEXICON] if self.lexicon(prompt) else [])],
+        )
+
+    def lexicon(self, prompt: str) -> Mapping[int, str]:
+        """The lexicon's labels of a prompt by token id; none where there is no lexicon."""
+        try:
+            return lexicon_labels(documents.lexicon(self.profile), self.prompts[prompt].domain)
+        except StoreError:
+            return {}
+
+    @property
+    def done(self) -> list[str]:
+        """Prompts that are submitted or rejected, the last one last."""
+        newest_first = dict.fromkeys(event.prompt_hash for event in reversed(self._said()))
+        return [prompt for prompt in reversed(newest_first) if prompt in self.queue.done]
+
+    @property
+    def latest(self) -> str | None:
+        """The prompt that the person's last event is of."""
+        said = self._said()
+        return said[-1].prompt_hash if said else None
+
+    @property
+    def n_labelled(self) -> int:
+        """Candidates with a label, of the prompts that are submitted."""
+        return sum(len(each.marks) for each in self.standings.values() if each.state == "submitted")
+
+    def _said(self) -> list[TokenEvent | RejectionEvent]:
+        said = [event for event in self.journal if isinstance(event, TokenEvent | RejectionEvent)]
+        return [event for event in said if event.prompt_hash in self.own]
+
+
+def desk(profile: str) -> Desk:
+    """The desk of whoever runs the dashboard; a mistake of theirs is its `problem`.
+
+    Raises
+    ------
+    StoreError
+        Prompts, candidates or token texts are missing or damaged.
+    """
+    own, known = labelling.candidates(profile), documents.prompts(profile)
+    name, problem = None, ""
+    journal: list[Event] = []
+    try:
+        name = author()
+        journal = [event for event in labelling.events(profile) if event.author == name]
+    except UserError as error:
+        problem = str(error)
+    events = {prompt: of for prompt, of in by_prompt(journal).items() if prompt in own}
+    standings = {prompt: standing(of, candidates_of(own[prompt])) for prompt, of in events.items()}
+    return Desk(
+        profile=profile,
+        author=name,
+        problem=problem,
+        prompts={prompt: known[prompt] for prompt in own},
+        own=own,
+        journal=journal,
+        events=events,
+        standings=standings,
+        queue=queue(
+            journal,
+            list(own),
+            labelling.label_strata(profile),
+            SHARES,
+            done=[prompt for prompt, each in standings.items() if each.state != "open"],
+            seed=_seed(),
+            author=name or "",
+        ),
+    )
+
+
+def _seed() -> int:
+    try:
+        return models.params().runtime.seed
+    except models.NotLiveError:
+        return _NO_SEED

@@ -1,0 +1,112 @@
+"""Every prompt with how it stands in a person's journal: to find one, and to choose it by hand."""
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data import labelling
+from dashboard.shell import downloads, selection, url
+from dashboard.style.text import count
+from dashboard.views.labels import taking
+from dashboard.views.labels.desk import Desk
+from pipeline.labels.strata import differ
+
+_ANY: Final = "any domain"
+STATES: Final = ("all", "to do", "final", "rejected", "not as a judge says")
+
+
+def prompt_frame(desk: Desk) -> pd.DataFrame:
+    """One row a prompt: prompt_hash, domain, situation, stands, labelled, candidates, differs, text.
+
+    What judges say is compared only with labels that are final, so that nothing is shown before.
+    """
+    rows = []
+    for prompt_hash, prompt in desk.prompts.items():
+        now = desk.standing(prompt_hash)
+        final = now.state == "submitted"
+        judges = labelling.judged_labels(desk.profile, prompt_hash).values() if final else ()
+        rows.append(
+            {
+                "prompt_hash": prompt_hash,
+                "domain": prompt.domain or "",
+                "situation": prompt.situation if prompt.situation != prompt.hash else prompt.name,
+                "stands": {"open": "to do", "submitted": "final"}.get(now.state, now.state),
+                "labelled": len(now.marks),
+                "candidates": len(desk.task(prompt_hash).candidates),
+                "differs": len({token for labels in judges for token in differ(now.marks, labels)}),
+                "text": " ".join(prompt.text.split()),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["domain", "situation", "prompt_hash"]).reset_index(drop=True)
+
+
+def _chosen(frame: pd.DataFrame, *, domain: str | None, state: str) -> pd.DataFrame:
+    """The rows that a person asks for; None: of any domain."""
+    keep = pd.Series(True, index=frame.index)
+    if domain is not None:
+        keep &= frame["domain"] == domain
+    if state == STATES[-1]:
+        keep &= frame["differs"] > 0
+    elif state != STATES[0]:
+        keep &= frame["stands"] == state
+    return frame[keep].reset_index(drop=True)
+
+
+def show(desk: Desk) -> None:
+    """Draw filters and table; a row's box chooses its prompt by hand."""
+    everything = prompt_frame(desk)
+    with st.expander("All prompts: find one to label by hand, or see what is done"):
+        left, right = st.columns([1, 2.4], vertical_alignment="bottom")
+        domains = [_ANY, *sorted(set(everything["domain"]) - {""})]
+        domain = left.selectbox(
+            "Domain", domains, **url.LABELLED_DOMAIN.bound(), help="What the prompts are of."
+        )
+        state = right.segmented_control(
+            "Prompts that are",
+            STATES,
+            default=STATES[0],
+            required=True,
+            **url.LABELLED_STATE.bound(),
+            help="To do: some candidate lacks a final label of yours. Final: all have one. Rejected: unfit, "
+            "by you. Not as a judge says: final, and another label than a judge gives to some candidate.",
+        )
+        shown = _chosen(everything, domain=None if domain == _ANY else str(domain), state=str(state or "all"))
+        key = f"labelled-prompts-{domain}-{state}"
+
+        def choose() -> None:
+            rows = st.session_state[key]["selection"]["rows"]
+            if rows and rows[0] < len(shown):
+                prompt = str(shown["prompt_hash"].iloc[rows[0]])
+                selection.choose(url.PROMPT, prompt)
+                taking.show(prompt, None)
+                st.session_state[url.CHOSEN.name] = taking.BY_HAND
+
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key=key,
+            height=downloads.table_height(len(shown)),
+            on_select=choose,
+            selection_mode="single-row",
+            column_config={
+                "prompt_hash": st.column_config.TextColumn("prompt", help="Prompt hash."),
+                "domain": st.column_config.TextColumn("domain", help="What the prompt is of."),
+                "situation": st.column_config.TextColumn("situation", help="What it is about."),
+                "stands": st.column_config.TextColumn("stands", help="To do, final, or rejected, by you."),
+                "labelled": st.column_config.NumberColumn(
+                    "labelled", format="%d", help="Candidates with a label of yours, drafts included."
+                ),
+                "candidates": st.column_config.NumberColumn(
+                    "candidates", format="%d", help="Tokens to label: those of every variant."
+                ),
+                "differs": st.column_config.NumberColumn(
+                    "differs",
+                    format="%d",
+                    help="Candidates that you and some judge label differently; 0 before yours are final.",
+                ),
+                "text": st.column_config.TextColumn("text", help="The prompt, white space shortened."),
+            },
+        )
+        st.caption(f"{count(len(shown))} of {count(len(everything))} prompts. Click a row's box to label it.")
+        downloads.downloads(shown, "labelled-prompts", key="labelled-prompts")

@@ -1,0 +1,280 @@
+"""Labelling in a real headless Chromium: by keys alone, across a reload, in two windows at once."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import pytest
+
+from pipeline.labels.events import TokenEvent
+from pipeline.labels.heads import peoples_labels
+from pipeline.labels.journal import FOLDER, read_events
+from pipeline.labels.standing import Standing, by_prompt, standing
+from store.documents.token_texts import tokenizer_fingerprint
+from tests.support import demo
+from tests.support.browser import open_page, picture, screenshots, served
+from tests.support.demo.verdicts import give_verdicts, label_of
+from tests.support.demo_project import give_parameters, linked
+
+pytestmark = pytest.mark.browser
+
+KEYS: Final = {"1": "evil", "2": "safe", "3": "unsure"}
+
+LATENCY: Final = """() => {
+  const list = [...document.querySelectorAll("*")].map((e) => e.shadowRoot?.querySelector("[role=listbox]"))
+    .find(Boolean);
+  window.waits = [];
+  list.addEventListener("keydown", (event) => {
+    if (!"123".includes(event.key)) return;
+    const row = list.querySelector(".row.here"), before = performance.now();
+    // After the next frame: the mark has been drawn.
+    requestAnimationFrame(() => setTimeout(() => {
+      if (!row.querySelector(".label.unlabelled")) window.waits.push(performance.now() - before);
+    }));
+  }, true);
+}"""
+"""Notes the milliseconds from each key to its mark on the screen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """A dashboard whose journal the test reads."""
+
+    address: str
+    root: Path
+
+    def standing(self, prompt: str, candidates: Sequence[int]) -> Standing:
+        events = [event for event in read_events(self.root / FOLDER) if event.author == "Ada"]
+        return standing(by_prompt(events).get(prompt, []), candidates)
+
+    def final(self) -> dict[str, dict[int, str]]:
+        events = read_events(self.root / FOLDER)
+        fingerprint = tokenizer_fingerprint(demo.WORDS)
+        people = peoples_labels(events, tokenizer=fingerprint, texts=demo.WORDS)
+        return {prompt: dict(labels) for prompt, labels in people.labels.get("Ada", {}).items() if labels}
+
+
+@pytest.fixture(scope="module")
+def served_desk(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    root = tmp_path_factory.mktemp("labels")
+    linked(demo_root, root)
+    give_parameters(root)
+    give_verdicts(root / "artifacts" / "demo")
+    with served(root, tmp_path_factory.mktemp("server") / "log", EMC_AUTHOR="Ada") as address:
+        yield Desk(address=address, root=root)
+
+
+@pytest.fixture
+def desk(served_desk: Desk) -> Desk:
+    """With an empty journal."""
+    shutil.rmtree(served_desk.root / "inputs", ignore_errors=True)
+    return served_desk
+
+
+def opened(page: Any, address: str, query: str = "") -> None:
+    page.goto(f"{address}/labels{query}")
+    ready(page)
+
+
+def ready(page: Any) -> None:
+    page.wait_for_selector(".labelling .row.here")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+
+
+def tokens(page: Any) -> list[int]:
+    names = page.locator(".row").evaluate_all("rows => rows.map(row => row.id)")
+    return [int(name.removeprefix("row-")) for name in names]
+
+
+def marks(page: Any) -> list[str]:
+    return [text.split(" ", 1)[1] for text in page.locator(".row .label").all_text_contents()]
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> float:
+    """Wait until something holds; seconds that it took."""
+    start = time.monotonic()
+    while not holds():
+        assert time.monotonic() - start < seconds, what
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def kept(desk: Desk, prompt: str, candidates: Sequence[int], marks: dict[int, str]) -> float:
+    """Wait until the journal holds marks; seconds that it took."""
+    return eventually(lambda: desk.standing(prompt, candidates).marks == marks, f"{marks} are kept")
+
+
+def prompt_of(page: Any) -> str:
+    found: str = page.evaluate("() => new URL(location).searchParams.get('prompt')")
+    return found
+
+
+def submit(page: Any) -> None:
+    page.keyboard.press("Enter")
+    page.locator(".message", has_text="Final.").wait_for()
+
+
+def on(page: Any, prompt: str) -> None:
+    """Go on to another prompt than `prompt`."""
+    page.keyboard.press("Enter")
+    page.wait_for_function("old => new URL(location).searchParams.get('prompt') !== old", arg=prompt)
+    page.locator(".labelling:not(.waiting) .enter", has_text="Submit").wait_for()
+
+
+def test_fifty_candidates_by_keyboard_with_undo_and_a_reload_midway(page: Any, desk: Desk) -> None:
+    opened(page, desk.address)
+    page.evaluate(LATENCY)
+    start = time.monotonic()
+    typed: dict[str, dict[int, str]] = {}
+    waits: list[float] = []
+    to_disk = []
+    while sum(map(len, typed.values())) < 50:
+        prompt, candidates = prompt_of(page), tokens(page)
+        turn = len(typed)
+        keys = ["123"[(turn + place) % 3] for place in range(len(candidates))]
+        typed[prompt] = {token: KEYS[key] for token, key in zip(candidates, keys, strict=True)}
+        for key in keys[:4]:
+            page.keyboard.press(key)
+        if turn == 1:
+            # The last mark and one more are undone, and given again.
+            page.keyboard.press("u")
+            page.keyboard.press("u")
+            assert marks(page)[:4] == [*(KEYS[key] for key in keys[:2]), "unlabelled", "unlabelled"]
+            page.keyboard.press(keys[2])
+            page.keyboard.press(keys[3])
+        if turn == 2:
+            # Whatever was typed is there again, also what had no time to leave.
+            waits += page.evaluate("window.waits")
+            page.reload()
+            ready(page)
+            assert prompt_of(page) == prompt
+            page.wait_for_function("() => document.activeElement !== document.body")
+            assert marks(page)[:4] == [KEYS[key] for key in keys[:4]]
+            page.evaluate(LATENCY)
+        for key in keys[4:-1]:
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        assert "1 of" in page.locator(".message").inner_text(), "one lacks a label"
+        page.keyboard.press(keys[-1])
+        to_disk.append(kept(desk, prompt, candidates, typed[prompt]))
+        assert marks(page) == list(typed[prompt].values())
+        submit(page)
+        assert desk.standing(prompt, candidates).state == "submitted"
+        on(page, prompt)
+    took = time.monotonic() - start
+    waits += page.evaluate("window.waits")
+    assert desk.final() == typed
+    assert took < 60, f"{took:.0f} s for {sum(map(len, typed.values()))} candidates"
+    assert len(waits) > 40
+    assert median(waits) < 50, f"a mark is on the screen after {median(waits):.0f} ms"
+    assert median(to_disk) < 0.5, f"on the disk after {median(to_disk):.2f} s"
+    events = [event for event in read_events(desk.root / FOLDER) if isinstance(event, TokenEvent)]
+    assert {event.prompt_hash for event in events} == set(typed), "what waits was not drawn yet"
+    assert all(event.stratum and event.shown == () for event in events)
+
+
+def test_two_windows_at_once_lose_nothing(chromium: Any, page: Any, desk: Desk) -> None:
+    prompt = demo.make_prompts()[3].hash
+    query = f"?prompt={prompt}&chosen=by+hand"
+    other = open_page(chromium)
+    for each in (page, other):
+        opened(each, desk.address, query)
+    candidates = tokens(page)
+    half = len(candidates) // 2
+    for _ in range(half):
+        page.keyboard.press("1")
+        other.keyboard.press("ArrowDown")
+    for _ in candidates[half:]:
+        other.keyboard.press("2")
+    wanted = {token: "evil" if place < half else "safe" for place, token in enumerate(candidates)}
+    kept(desk, prompt, candidates, wanted)
+    # The first window learns of the other's marks as it says something, and changes one of them.
+    for _ in range(len(candidates)):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("3")
+    page.wait_for_function(
+        "n => [...document.querySelectorAll('*')].some("
+        "e => e.shadowRoot?.querySelectorAll('.label.safe').length === n)",
+        arg=len(candidates) - half - 1,
+    )
+    submit(page)
+    assert desk.standing(prompt, candidates).state == "submitted"
+    assert desk.final() == {prompt: wanted | {candidates[-1]: "unsure"}}
+    other.context.close()
+
+
+def test_what_others_say_comes_after_and_a_difference_asks_why(page: Any, desk: Desk) -> None:
+    page.on("dialog", lambda dialog: pytest.fail("a verdict ran as a script"))
+    opened(page, desk.address)
+    prompt, candidates = prompt_of(page), tokens(page)
+    assert page.locator(".said").count() == 0
+    page.keyboard.press("f")
+    submit(page)
+    assert page.locator(".said").count() >= 2 * len(candidates)
+    evil = [token for token in candidates if label_of("strict", token) != "safe"]
+    assert page.locator(".why").count() == len(evil)
+    if folder := screenshots():
+        picture(page, folder / "labels-final.png")
+    page.keyboard.type("it is 1 of many")
+    page.keyboard.press("Enter")
+    page.wait_for_function("old => new URL(location).searchParams.get('prompt') !== old", arg=prompt)
+    comments = desk.standing(prompt, candidates).comments
+    assert comments == {token: "it is 1 of many" if token == evil[0] else "" for token in candidates}
+    # Undo where nothing was marked opens the last one again, with its labels as drafts.
+    page.locator(".labelling:not(.waiting) .enter", has_text="Submit").wait_for()
+    page.keyboard.press("u")
+    page.wait_for_function("old => new URL(location).searchParams.get('prompt') === old", arg=prompt)
+    eventually(lambda: desk.standing(prompt, candidates).state == "open", "opened again")
+    assert desk.final() == {}
+    assert set(desk.standing(prompt, candidates).marks.values()) == {"safe"}
+
+
+def test_tab_mouse_reject_skip_and_help(page: Any, desk: Desk) -> None:
+    opened(page, desk.address)
+    page.locator("#skip-link").focus()
+    assert page.locator("#skip-link").inner_text() == "Skip to the candidates"
+    page.keyboard.press("Enter")
+    page.keyboard.press("3")
+    assert marks(page)[0] == "unsure"
+    page.keyboard.press("u")
+    prompt, candidates = prompt_of(page), tokens(page)
+    page.locator(".row").nth(2).click()
+    page.locator("button[data-deed=evil]").click()
+    assert marks(page)[2] == "evil"
+    kept(desk, prompt, candidates, {candidates[2]: "evil"})
+    page.keyboard.press("?")
+    assert page.locator(".help").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator(".help").is_visible()
+    page.keyboard.press("s")
+    page.wait_for_function("old => new URL(location).searchParams.get('prompt') !== old", arg=prompt)
+    page.locator(".labelling:not(.waiting) .enter", has_text="Submit").wait_for()
+    second = prompt_of(page)
+    page.keyboard.press("x")
+    page.keyboard.type("ends in a word")
+    page.keyboard.press("Enter")
+    page.locator(".message", has_text="Rejected: ends in a word").wait_for()
+    rejected = desk.standing(second, candidates)
+    assert (rejected.state, rejected.reason) == ("rejected", "ends in a word")
+    assert page.get_by_text("1 of 16 prompts").is_visible()
+
+
+def test_what_cannot_be_written_is_told_and_kept_until_it_can(page: Any, desk: Desk) -> None:
+    opened(page, desk.address)
+    prompt, candidates = prompt_of(page), tokens(page)
+    inputs = desk.root / "inputs"
+    inputs.write_text("no folder")
+    page.keyboard.press("1")
+    page.locator("[data-testid=stAlert]", has_text="cannot be written").wait_for()
+    assert "Not on the disk yet" in page.locator(".message").inner_text()
+    page.keyboard.press("2")
+    assert marks(page)[:2] == ["evil", "safe"]
+    inputs.unlink()
+    page.keyboard.press("3")
+    wanted = dict(zip(candidates, ("evil", "safe", "unsure"), strict=False))
+    kept(desk, prompt, candidates, wanted)
+    page.locator("[data-testid=stAlert]").wait_for(state="detached")
