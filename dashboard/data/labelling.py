@@ -7,12 +7,11 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from dashboard.data import documents, readers
-from dashboard.data.project import artifact, fresh, made, root, stamp
+from dashboard.data import documents, journal, readers
+from dashboard.data.project import artifact, fresh, made, stamp
 from pipeline.labels.candidates import Own, own_candidates
 from pipeline.labels.events import Event
 from pipeline.labels.heads import localised
-from pipeline.labels.journal import FOLDER, read_events
 from pipeline.labels.strata import Labels, strata
 from store.base.errors import StoreError
 from store.collections.reader import open_collection
@@ -23,16 +22,6 @@ from store.documents.verdicts import VERDICTS, Verdict, read_verdicts
 _STRATA_OF: Final = ("candidates", VERDICTS, "labels", "lexicon.json", "models.json", "prompts.json")
 
 
-def journal_folder() -> Path:
-    """Where the labels of the project whose artifacts are shown lie."""
-    return root() / FOLDER
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _events(folder: str, key: str) -> tuple[Event, ...]:
-    return tuple(read_events(Path(folder)))
-
-
 def events(profile: str) -> Sequence[Event]:
     """Every author's events, in their journals' order, with the token ids of the profile.
 
@@ -41,9 +30,7 @@ def events(profile: str) -> Sequence[Event]:
     UserError
         A journal is malformed.
     """
-    folder = journal_folder()
-    found = _events(str(folder), stamp(folder)) if folder.is_dir() else ()
-    return localised(found, tokenizer=tokenizer(profile), texts=documents.vocabulary(profile))
+    return localised(journal.events(), tokenizer=tokenizer(profile), texts=documents.vocabulary(profile))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -6,37 +6,24 @@ from pathlib import Path
 import streamlit as st
 import xarray as xr
 
-from dashboard.data import documents
-from dashboard.data.project import artifact, fresh, root, stamp
+from dashboard.data import documents, journal
+from dashboard.data.project import artifact, fresh
 from dashboard.style.text import named
-from pipeline.labels.events import Event
 from pipeline.labels.feature_names import Feature, given_names, promoted_name
-from pipeline.labels.journal import FOLDER, read_events
 from store.base.errors import StoreError, UserError
 from store.datasets.groups import open_dataset
 from store.documents.token_texts import token_text
 
 
-def journals() -> Path:
-    """Where labels of the project whose artifacts are shown lie."""
-    return root() / FOLDER
+def given(transcoders: str) -> dict[Feature, str]:
+    """Names that people gave features of these transcoders.
 
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _events(path: str, key: str) -> list[Event]:
-    return read_events(Path(path))
-
-
-def events() -> Sequence[Event]:
-    """What people have said; nothing where a journal is malformed, which Labels and the stage tell.
-
-    A name is no reason for a page to fail.
+    None where a journal is malformed, which Labels and the stage tell: no page fails for want of a name.
     """
-    key = stamp(journals())
     try:
-        return _events(str(journals()), key) if key else []
+        return given_names(journal.events(), transcoders)
     except UserError:
-        return []
+        return {}
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -59,10 +46,10 @@ def of_features(profile: str) -> Mapping[Feature, str]:
     try:
         words = documents.vocabulary(profile)
         promoted = fresh(artifact(profile, "features"), lambda path, key: _promoted(path, key, words))
-        given = given_names(events(), documents.models(profile).transcoders.fingerprint)
+        people = given(documents.models(profile).transcoders.fingerprint)
     except StoreError:
         return {}
-    return {**promoted, **given} if given else promoted
+    return {**promoted, **people} if people else promoted
 
 
 def of_feature(profile: str, feature: Feature) -> str:

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from dashboard.data import documents, names
+from dashboard.data import documents, journal, names
 from dashboard.style.text import plain, sentence
 from pipeline.labels.author import author
 from pipeline.labels.events import MAX_NAME
-from pipeline.labels.feature_names import given_names, naming
+from pipeline.labels.feature_names import naming
 from pipeline.labels.journal import append
 from store.base.errors import UserError
 
@@ -22,7 +22,7 @@ def show(name: str, feature: tuple[int, int]) -> None:
         label = f"name-{feature[0]}-{feature[1]}"
         st.text_input(
             "Name",
-            value=given_names(names.events(), transcoders).get(feature, ""),
+            value=names.given(transcoders).get(feature, ""),
             max_chars=MAX_NAME,
             key=label,
             on_change=_give,
@@ -38,7 +38,7 @@ def show(name: str, feature: tuple[int, int]) -> None:
 def _give(feature: tuple[int, int], transcoders: str, label: str) -> None:
     try:
         who = author()
-        event = naming(names.events(), who, feature, transcoders, str(st.session_state[label]))
-        append(who, [event], names.journals())
+        event = naming(journal.events(), who, feature, transcoders, str(st.session_state[label]))
+        append(who, [event], journal.folder())
     except UserError as error:
         st.session_state[_PROBLEM] = str(error)

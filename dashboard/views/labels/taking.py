@@ -6,7 +6,7 @@ from typing import Any, Final
 import streamlit as st
 from pydantic import ValidationError
 
-from dashboard.data import labelling
+from dashboard.data import journal
 from dashboard.shell import selection, url
 from dashboard.views.labels import desk as desks
 from dashboard.views.labels.component import labelling as component
@@ -121,7 +121,7 @@ def _write(desk: Desk, actions: list[AnyAction]) -> str:
         except UserError as error:
             refused = str(error)
     if events and desk.author is not None:
-        append(desk.author, events, labelling.journal_folder())
+        append(desk.author, events, journal.folder())
     return refused
 
 
