@@ -41,6 +41,8 @@ _AGAIN: Final = frozenset({408, 409, 429, *range(500, 600)})
 """HTTP codes of what may go well the next time."""
 _FILTERS: Final = frozenset({"content_filter", "content_policy_violation"})
 """Error codes of a refusal."""
+_SECRET: Final = 8
+"""Characters from which on a key is one, not a word such as "none" that a server of one's own is given."""
 _NO_MONEY: Final = "insufficient_quota"
 _ENDED: Final = "the run ended before it was answered"
 _FORM: Final[dict[str, Any]] = {"name": "verdicts", "strict": True, "schema": SCHEMA}
@@ -214,10 +216,12 @@ class Service:
         if reply.refusal is not None:
             return Answer(status="refused", detail=self._redacted(one_line(reply.refusal)))
         try:
-            return parse_answer(self._redacted(reply.text), request.tokens)
+            answer = parse_answer(reply.text, request.tokens)
         except MalformedAnswerError as error:
             what = f"it was cut where it was too long; {error}" if reply.cut else str(error)
             raise self._malformed(what, reply.text) from error
+        said = (each.model_copy(update={"reason": self._redacted(each.reason)}) for each in answer.tokens)
+        return answer.model_copy(update={"tokens": tuple(said)})
 
     def _spend_unseen(self, request: Request, nobody: bool) -> None:
         """Count an answer that did not arrive, but may have been made, and charged."""
@@ -267,7 +271,8 @@ class Service:
 
     def _redacted(self, text: str) -> str:
         """Without the key, should a service repeat it: it is written nowhere."""
-        return text.replace(self._key(), "***")
+        key = self._key()
+        return text if len(key) < _SECRET else text.replace(key, "***")
 
 
 def _seconds(headers: httpx2.Headers) -> float:

@@ -155,7 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Please log in.</html>")
         else:
             form = _chat if self.path.endswith("/chat/completions") else _response
-            reply = form(answer_of(tokens, fault), fault)
+            text = answer_of(tokens, fault)
+            if fault == "give the key as a reason":
+                text = text.replace("It is", headers["authorization"])
+            reply = form(text, fault)
             if fault.startswith("uncounted"):
                 del reply["usage"]
             body = json.dumps(reply).encode()

@@ -302,11 +302,26 @@ def test_the_key_is_written_nowhere(
 ) -> None:
     """Not even where the service repeats it."""
     cases = make_cases(6)
-    server.fault = lambda text, before: "tell the key" if text == cases[2].text else ""
+    faults = {cases[2].text: "tell the key", cases[3].text: "give the key as a reason"}
+    server.fault = lambda text, before: faults.get(text, "")
     found = judged(asked_judge(server.url, tmp_path / "answers" / "gpt.jsonl"), cases)
     assert "Bearer *** is not welcome" in found[cases[2].prompt_hash].detail
+    assert found[cases[3].prompt_hash].tokens[0].reason.startswith("Bearer *** 21")
     said = capfd.readouterr()
     written = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) == 1
     for text in (said.out, said.err, caplog.text, repr(found), *written):
         assert KEY not in text
+
+
+@pytest.mark.parametrize("key", ["k", "none", "token", "verdicts", "EMPTY"])
+def test_a_key_that_is_a_word_changes_no_answer(
+    server: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """What servers of one's own are given, which ask for none."""
+    monkeypatch.setenv("JUDGE_KEY", key)
+    found = judged(asked_judge(server.url, tmp_path / "gpt.jsonl"), make_cases(2))
+    for case in make_cases(2):
+        assert [(each.token, each.label, each.reason) for each in found[case.prompt_hash].tokens] == [
+            (each.token, label_of(each.token), f"It is {each.token}.") for each in case.candidates
+        ]
