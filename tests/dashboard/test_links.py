@@ -42,6 +42,8 @@ PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "mode": ("set", "add", "multiply"),
     "where": ("last token", "chosen positions", "always on"),
     "positions": ("3 :", "999", "-1"),
+    "chosen": ("drawn for me", "by hand"),
+    "labelled": ("all", "to do", "not as a judge says"),
     "outcome": ("harmful", "neither"),
     "situation": ("hazard: odd gas",),
     "artifact": ("features", "rates"),

@@ -168,7 +168,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
         **url.CONTEXTS.bound(),
         help="Activations of which weights on the held-out text.",
     )
-    v = variants.index(str(variant))
+    v = variants.index(str(variant or variants[-1]))
     words = documents.vocabulary(name)
     tokens = contexts["token"][v, row].values
     activations = contexts["activation"][v, row].values.astype(float)
