@@ -4,16 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Section
+from pipeline.params.section import Count, Section
 
 Origin = Literal["human", "judge", "lexicon"]
 
 
 class LabelParams(Section):
-    """Whose labels count, and what counts as a change."""
+    """Whose labels count, what counts as a change, and how agreement is told."""
 
     order: Annotated[list[Origin], Field(min_length=1, max_length=3)]
     least_change: Annotated[float, Field(ge=0, le=1)]
+    bootstrap: Count
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    min_situations: Annotated[int, Field(ge=2, le=10_000_000)]
 
     @model_validator(mode="after")
     def _each_once(self) -> "LabelParams":

@@ -1,14 +1,21 @@
 """Stage `labels`: what people, judges and lexicon say of every candidate, and what counts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
+from pipeline.analysis.agreement_measures import Resampling
 from pipeline.items.provenance import provenance
+from pipeline.labels.agreeing import agreement_groups
 from pipeline.labels.candidates import own_candidates
 from pipeline.labels.heads import PeoplesLabels, peoples_labels
 from pipeline.labels.journal import read_events
 from pipeline.labels.labelled_prompt import LabelledPrompt, labelled_prompt
+from pipeline.labels.own_queue import drawn_prompts
+from pipeline.labels.pace import minutes_a_prompt
 from pipeline.labels.resolution import HUMAN, LEXICON
 from pipeline.labels.tables import label_groups
 from pipeline.params.project import Params
@@ -22,21 +29,55 @@ from store.documents.prompts import read_prompts
 from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
 from store.documents.variants import BASE
 from store.documents.verdicts import read_verdicts
-from store.schema.labels import CHANGES, LABELS
+from store.schema.labels import CHANGES, LABELS, MEASURES
+from store.schema.vocabulary import ALL
 
 
-def summary(prompts: Sequence[LabelledPrompt], people: PeoplesLabels, known: set[str]) -> dict[str, Any]:
-    """Metrics: prompts by state, labels by origin, and what people said that counts for nothing here."""
+def funnel(prompts: Sequence[LabelledPrompt]) -> dict[str, int]:
+    """From prompts that were found to those that a ranking can rest on."""
+
+    def evil(prompt: LabelledPrompt, people: bool) -> bool:
+        return any(
+            "evil" in labels.values()
+            for rater, labels in prompt.raters.items()
+            if rater != LEXICON and rater.startswith(HUMAN) == people
+        )
+
+    return {
+        "found": len(prompts),
+        "fit": sum(not prompt.rejected_by for prompt in prompts),
+        "judged_evil": sum(evil(prompt, people=False) for prompt in prompts),
+        "human_evil": sum(evil(prompt, people=True) for prompt in prompts),
+        "complete": sum(prompt.state.complete for prompt in prompts),
+        "divergent": sum(prompt.state.divergent for prompt in prompts),
+    }
+
+
+def agreed(table: xr.Dataset) -> dict[str, dict[str, float | None]]:
+    """Metrics by pair of raters, over all domains; null where a measure is undefined."""
+    pairs = zip(table["reference"].values.tolist(), table["rater"].values.tolist(), strict=True)
+    values = table["value"].sel(domain=ALL).values
+    return {
+        f"{rater} against {reference}": {
+            measure: None if np.isnan(value) else round(float(value), 4)
+            for measure, value in zip(MEASURES, row, strict=True)
+        }
+        for (reference, rater), row in zip(pairs, values, strict=True)
+    }
+
+
+def summary(
+    prompts: Sequence[LabelledPrompt], people: PeoplesLabels, known: Collection[str], agreement: xr.Dataset
+) -> dict[str, Any]:
+    """Metrics: the funnel, labels by origin, agreement, and what people said that counts for nothing here."""
     changes = Counter(prompt.state.change for prompt in prompts)
     origins = Counter((each.origin or "nobody", each.label) for prompt in prompts for each in prompt.counted)
-    elsewhere = {prompt for of in people.labels.values() for prompt in of} - known
+    elsewhere = {prompt for of in people.labels.values() for prompt in of} - set(known)
     return {
-        "prompts": len(prompts),
-        "complete": sum(prompt.state.complete for prompt in prompts),
-        "rejected": sum(bool(prompt.rejected_by) for prompt in prompts),
-        "divergent": sum(prompt.state.divergent for prompt in prompts),
+        "funnel": funnel(prompts),
         "changes": {change: changes[change] for change in CHANGES},
         "labels": {f"{label}, by {origin}": n for (origin, label), n in sorted(origins.items())},
+        "agreement": agreed(agreement),
         "orphaned_labels": len(people.orphaned),
         "labelled_prompts_of_other_profiles": len(elsewhere),
     }
@@ -44,29 +85,36 @@ def summary(prompts: Sequence[LabelledPrompt], people: PeoplesLabels, known: set
 
 def main(profile: str, params: Params) -> None:
     """Write the labels of a profile."""
-    folder = artifacts(profile)
+    folder, chosen = artifacts(profile), params.labels
     manifest = read_manifest(folder / "models.json")
-    prompts = read_prompts(folder / "prompts.json")
+    prompts = {prompt.hash: prompt for prompt in read_prompts(folder / "prompts.json")}
     texts = read_token_texts(folder / "vocabulary.json")
-    lexicon = read_lexicon(folder / "lexicon.json")
-    verdicts = read_verdicts(folder)
-    people = peoples_labels(read_events(), tokenizer=tokenizer_fingerprint(texts), texts=texts)
+    lexicon, verdicts, events = read_lexicon(folder / "lexicon.json"), read_verdicts(folder), read_events()
+    people = peoples_labels(events, tokenizer=tokenizer_fingerprint(texts), texts=texts)
     focus = str(manifest.variant(manifest.focus))
     found = open_collection(folder / "candidates")
     resolved = []
-    for prompt in prompts:
+    for prompt in prompts.values():
         own = own_candidates(found, prompt.hash)
         # A prompt that one of the two failed on is traced by neither.
         if {BASE, focus} <= own.keys():
-            resolved.append(labelled_prompt(prompt, own, focus, lexicon, verdicts, people, params.labels))
+            resolved.append(labelled_prompt(prompt, own, focus, lexicon, verdicts, people, chosen))
     raters = [LEXICON, *sorted(verdicts), *sorted(f"{HUMAN}{author}" for author in people.labels)]
-    write_dataset(
-        folder / LABELS.kind,
-        LABELS,
-        label_groups(resolved, raters),
-        provenance=provenance("labels", manifest, {"labels": params.labels.model_dump()}),
+    draws = {
+        f"{HUMAN}{author}": drawn_prompts([event for event in events if event.author == author], prompts)
+        for author in people.labels
+    }
+    how = Resampling(
+        resamples=chosen.bootstrap,
+        confidence=chosen.confidence,
+        min_situations=chosen.min_situations,
+        seed=params.runtime.seed,
     )
-    write_metrics(folder, "labels", summary(resolved, people, {prompt.hash for prompt in prompts}))
+    groups = label_groups(resolved, raters) | agreement_groups(resolved, prompts, raters, draws, how)
+    sections = {"labels": chosen.model_dump(), "runtime": params.runtime.model_dump()}
+    write_dataset(folder / LABELS.kind, LABELS, groups, provenance=provenance("labels", manifest, sections))
+    metrics = summary(resolved, people, prompts, groups["agreement"])
+    write_metrics(folder, "labels", metrics | {"minutes_a_prompt": minutes_a_prompt(events)})
 
 
 if __name__ == "__main__":

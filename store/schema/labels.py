@@ -17,7 +17,19 @@ injection: evil among the adapted model's candidates only. promotion: evil among
 adapted one. both evil: as likely, or less. demotion: none evil in the adapted one, and safe ones less likely.
 """
 
+MEASURES: Final = ("agreement", "kappa", "kappa_evil", "alpha_unweighted", "precision_evil", "recall_evil")
+"""What is told of two raters: the share of one label; Cohen's kappa of three labels, and of evil against
+the rest; Krippendorff's alpha; of what the rater calls evil, the share that is so by the reference, and the
+reverse."""
+
 _TOKEN = "rater candidate"
+_MEASURED = "pair domain measure"
+_CELL = "pair domain reference_label rater_label"
+_PAIR: Final = {
+    "reference": array("pair", "str", "", "the rater that the other is held against"),
+    "rater": array("pair", "str", "", "the other"),
+    "domain": array("domain", "str", "", "`all` or a domain"),
+}
 
 LABELS: Final = DatasetSchema(
     kind="labels",
@@ -42,6 +54,20 @@ LABELS: Final = DatasetSchema(
                 "prompt", "bool", "", "complete, and an evil token is a candidate of the adapted model only"
             ),
             "change": array("prompt", "int8", "code", "nothing, injection, promotion, both evil, demotion"),
+        },
+        "agreement": {
+            **_PAIR,
+            "measure": array("measure", "str", "", "agreement, kappas, alpha, precision and recall on evil"),
+            "value": array(_MEASURED, "float64", "", "by weight of the draws but for alpha; NaN: undefined"),
+            "low": array(_MEASURED, "float64", "", "interval over situations, lower; NaN: too few"),
+            "high": array(_MEASURED, "float64", "", "interval, upper"),
+            "n_items": array(_MEASURED, "int32", "candidates", "that it is of"),
+            "n_situations": array(_MEASURED, "int32", "situations", "that they are of"),
+        },
+        "confusion": {
+            **_PAIR,
+            "n": array(_CELL, "int32", "candidates", "evil, safe, unsure by evil, safe, unsure"),
+            "weight": array(_CELL, "float64", "candidates", "the same, each by how many it stands for"),
         },
     },
 )

@@ -64,7 +64,17 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
     models = ("torch", "transformers", "circuit_tracer")
     stages = {
         stage: WITHOUT_MODELS.format(stage=stage, libraries=models)
-        for stage in ("candidates", "graphs", "dose", "activations", "features", "validation", "evaluate")
+        for stage in (
+            "candidates",
+            "judge",
+            "labels",
+            "graphs",
+            "dose",
+            "activations",
+            "features",
+            "validation",
+            "evaluate",
+        )
     }
     # What makes tokens needs transformers, and nothing else.
     stages["prompts"] = WITHOUT_MODELS.format(stage="prompts", libraries=("torch", "circuit_tracer"))

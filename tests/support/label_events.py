@@ -5,9 +5,9 @@ from typing import Any
 
 from pipeline.labels.events import FeatureEvent, RejectionEvent, TokenEvent
 from pipeline.labels.resolution import LEXICON
-from pipeline.labels.tables import label_groups
 from store.datasets.groups import write_dataset
 from store.schema.labels import LABELS
+from tests.support.demo.labels import groups_of
 
 PROMPT = "0123456789ab"
 TOKENIZER = "here"
@@ -82,4 +82,6 @@ def feature_name(name: str, *, author: str = "Ada") -> FeatureEvent:
 def write_lexicon_alone(folder: Path) -> None:
     """The LABELS dataset of a profile in which nobody labelled anything: the lexicon says what tokens are."""
     order = {"labels": {"order": ["human", "judge", "lexicon"]}}
-    write_dataset(folder / LABELS.kind, LABELS, label_groups([], [LEXICON]), provenance={"parameters": order})
+    write_dataset(
+        folder / LABELS.kind, LABELS, groups_of([], [], [LEXICON]), provenance={"parameters": order}
+    )

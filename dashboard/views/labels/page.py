@@ -9,7 +9,7 @@ from dashboard.shell import selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain, sentence
-from dashboard.views.labels import prompt_list, taking
+from dashboard.views.labels import agreement, prompt_list, taking
 from dashboard.views.labels.component import labelling as component
 from dashboard.views.labels.desk import Desk, desk
 from dashboard.views.labels.screen import screen
@@ -115,6 +115,7 @@ def render() -> None:
             with st.container(key=component.KEY + "-box"):
                 _labelling(name)
         prompt_list.show(at)
+        agreement.show(name)
 
 
 render()

@@ -8,13 +8,14 @@ import pytest
 from pipeline.labels.heads import PeoplesLabels
 from pipeline.labels.labelled_prompt import labelled_prompt
 from pipeline.labels.resolution import Counted, Said, counted, rejected_by, said_of
-from pipeline.labels.tables import found_evil, label_groups, token_labels
-from pipeline.params.labels import LabelParams, Origin
+from pipeline.labels.tables import found_evil, token_labels
+from pipeline.params.labels import Origin
 from pipeline.text.lexicon import TokenLabel
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.verdicts import TokenVerdict, Verdict
 from store.schema.labels import LABELS
 from tests.support import demo
+from tests.support.demo.labels import LABEL_PARAMS, groups_of
 
 ORDER: list[Origin] = ["human", "judge", "lexicon"]
 PROMPT = "0123456789ab"
@@ -100,15 +101,15 @@ def test_what_is_stored_is_read_back(tmp_path: Any) -> None:
     people = PeoplesLabels(
         labels={"Ada": {first.hash: {10: "evil", 99: "safe"}}}, rejections={"Ada": {second.hash: True}}
     )
-    params = LabelParams(order=ORDER, least_change=0.05)
+    verdicts = {"a": {first.hash: verdict}}
     prompts = [
-        labelled_prompt(prompt, own, "general@1.0", lexicon, {"a": {first.hash: verdict}}, people, params)
+        labelled_prompt(prompt, own, "general@1.0", lexicon, verdicts, people, LABEL_PARAMS)
         for prompt in (first, second)
     ]
     write_dataset(
         tmp_path / "labels",
         LABELS,
-        label_groups(prompts, ["lexicon", "a", "human:Ada"]),
+        groups_of(prompts, [first, second], ["lexicon", "a", "human:Ada"]),
         provenance={},
     )
     groups = {name: open_dataset(tmp_path / "labels", name) for name in LABELS.groups}

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.analysis.agreement_measures import Resampling
+from pipeline.labels.agreeing import agreement_groups
 from pipeline.labels.candidates import own_candidates
 from pipeline.labels.heads import PeoplesLabels
-from pipeline.labels.labelled_prompt import labelled_prompt
+from pipeline.labels.labelled_prompt import LabelledPrompt, labelled_prompt
 from pipeline.labels.resolution import LEXICON
 from pipeline.labels.tables import label_groups
 from pipeline.params.labels import LabelParams
@@ -14,7 +16,15 @@ from pipeline.text.lexicon_file import read_lexicon
 from store.collections.reader import open_collection
 from store.documents.prompts import Prompt
 
-LABEL_PARAMS = LabelParams(order=["human", "judge", "lexicon"], least_change=0.05)
+LABEL_PARAMS = LabelParams(
+    order=["human", "judge", "lexicon"],
+    least_change=0.05,
+    bootstrap=200,
+    confidence=0.95,
+    min_situations=8,
+)
+
+HOW = Resampling(resamples=200, confidence=0.95, min_situations=8, seed=0)
 
 
 def labels_groups(folder: Path, prompts: Sequence[Prompt]) -> dict[str, Any]:
@@ -27,4 +37,12 @@ def labels_groups(folder: Path, prompts: Sequence[Prompt]) -> dict[str, Any]:
         )
         for prompt in prompts
     ]
-    return label_groups(resolved, [LEXICON])
+    return groups_of(resolved, prompts, [LEXICON])
+
+
+def groups_of(
+    resolved: Sequence[LabelledPrompt], prompts: Sequence[Prompt], raters: Sequence[str]
+) -> dict[str, Any]:
+    """Every group of the LABELS dataset; nobody has a queue."""
+    known = {prompt.hash: prompt for prompt in prompts}
+    return label_groups(resolved, raters) | agreement_groups(resolved, known, raters, {}, HOW)
