@@ -10,7 +10,7 @@ from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
-from dashboard.style.text import count, feature_name, interval, plain
+from dashboard.style.text import count, feature_name, interval, named, plain
 from dashboard.style.theme import NEUTRAL
 from dashboard.views.features import card, dictionary, finding, reading, validation
 from store.schema.rankings import ranking_group
@@ -130,7 +130,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     effects = readers.situation_effects(name, contrast, score)
     names_of = names.of_features(name)
     shown = shown.assign(
-        name=[names_of.get(one, "") for one in zip(shown["layer"], shown["index"], strict=True)],
+        called=[named(names_of, one) for one in zip(shown["layer"], shown["index"], strict=True)],
         interval=[interval(a, b) for a, b in zip(shown["low"], shown["high"], strict=True)],
         situations=sparklines(effects[:, shown["row"].to_numpy()]),
     )
@@ -154,38 +154,31 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         on_select=choose,
         selection_mode="single-row",
         height=560,
-        column_order=[
-            "feature",
-            "name",
-            "effect",
-            "interval",
-            "q",
-            *_of_nulls(frame),
-            "n_situations",
-            "situations",
-        ],
+        column_order=["called", "effect", "interval", "q", *_of_nulls(frame), "n_situations", "situations"],
         column_config={
-            "feature": st.column_config.TextColumn(
-                "feature", help="Layer and index, both 0-based.", pinned=True, width=80
-            ),
-            "name": st.column_config.TextColumn(
-                "name",
-                help="What a person called it; else, after an arrow, what its decoder promotes most.",
-                width=120,
+            "called": st.column_config.TextColumn(
+                "feature",
+                help="Layer and index, both 0-based; then what a person called it or, after an arrow, what "
+                "its decoder promotes most.",
+                pinned=True,
+                width=152,
             ),
             "effect": st.column_config.NumberColumn(
                 words.headed("effect"),
                 format="%.3g",
+                width=88,
                 help=f"{words.label}: {words.meaning} Averaged within each situation, then over them.",
             ),
             "interval": st.column_config.TextColumn(
                 "interval",
+                width=112,
                 help=words.headed("Bootstrap-t interval over situations")
                 + "; empty where they are too few to tell.",
             ),
             "q": st.column_config.NumberColumn(
                 f"q ({'signs' if score == 'activation' else 'labels'})",
                 format="%.3g",
+                width=74,
                 help=f"False discovery rate: Benjamini-Hochberg over the features of this contrast "
                 f"and domain, of {TESTS['p' if score == 'activation' else 'p_labels']} Empty: "
                 "not tested, active in too few situations.",
@@ -197,13 +190,13 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
                 "least as large; they were traced on fewer prompts, which makes theirs larger.",
             ),
             "n_situations": st.column_config.NumberColumn(
-                "n", format="%d", help="Situations in which the feature is scored (active)."
+                "n", format="%d", width=38, help="Situations in which the feature is scored (active)."
             ),
             "situations": st.column_config.BarChartColumn(
                 "by situation",
                 help=words.headed("Effect in each situation where it is scored") + ".",
                 color=NEUTRAL,
-                width=130,
+                width=84,
             ),
         },
     )
@@ -217,7 +210,12 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         f"{count(scored)} prompts {words.counted}; {count(left_out)} {words.left_out}."
     )
     downloads.downloads(
-        frame.drop(columns="row").assign(score=score, contrast=contrast, domain=domain),
+        frame.drop(columns="row").assign(
+            name=[names_of.get(one, "") for one in zip(frame["layer"], frame["index"], strict=True)],
+            score=score,
+            contrast=contrast,
+            domain=domain,
+        ),
         f"ranking-{score}",
         key="ranking",
     )
@@ -240,7 +238,7 @@ def render() -> None:
             first = reading.filtered(readers.ranking(name, contrast, domain, score))
             if len(first):
                 selection.choose_feature(int(first["layer"].iloc[0]), int(first["index"].iloc[0]))
-        left, right = st.container(key="narrow-features").columns([1.25, 1], gap="medium")
+        left, right = st.container(key="narrow-features").columns([1.45, 1], gap="medium")
         with left:
             _table(name, score, contrast, domain)
             validation.show(name, score, contrast)

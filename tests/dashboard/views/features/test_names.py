@@ -28,14 +28,14 @@ def features(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch)
 
 def table(app: AppTest) -> dict[str, str]:
     frame = app.dataframe[0].value
-    return dict(zip(frame["feature"], frame["name"], strict=True))
+    return dict(zip(frame["feature"], frame["called"], strict=True))
 
 
 def test_without_a_persons_name_what_is_promoted_stands_there(features: AppTest) -> None:
     assert not features.exception
     of = names.of_features("demo")
     assert of[FEATURE].startswith("→ ")
-    assert table(features)["L2/7"] == of[FEATURE]
+    assert table(features)["L2/7"] == f"L2/7 {of[FEATURE]}"
     promoted = {word.strip() for word in demo.WORDS}
     assert set(of[FEATURE].removeprefix("→ ").split(", ")) <= promoted
 
@@ -46,12 +46,12 @@ def test_a_person_names_a_feature_and_finds_it_by_that(features: AppTest, root: 
     (event,) = read_events(root / "inputs/labels")
     assert isinstance(event, FeatureEvent)
     assert (event.author, event.layer, event.feature, event.name) == ("Ada", *FEATURE, "quick money")
-    assert table(features)["L2/7"] == "quick money"
+    assert table(features)["L2/7"] == "L2/7 quick money"
     features.text_input(key="find").set_value("L0/7").run()
     features.text_input(key="find").set_value("QUICK").run()
     assert features.query_params["feature"] in ("L2/7", ["L2/7"])
     features.text_input(key="name-2-7").set_value("").run()
-    assert table(features)["L2/7"].startswith("→ ")
+    assert table(features)["L2/7"].startswith("L2/7 → ")
 
 
 def test_a_name_that_nobody_gave_is_said(features: AppTest) -> None:
@@ -72,4 +72,4 @@ def test_a_malformed_journal_takes_no_page_down(open_page: Callable[..., AppTest
     (root / "inputs/labels/ada.jsonl").write_text("{}\n[]\n")
     app = open_page("features", feature="L2/7")
     assert not app.exception
-    assert table(app)["L2/7"].startswith("→ ")
+    assert table(app)["L2/7"].startswith("L2/7 → ")
