@@ -64,7 +64,7 @@ class TokenEvent(Event):
     label
         None takes an earlier label back.
     shown
-        What the person saw beside the candidates: names of judges whose verdicts; empty: blind.
+        Whose labels the person saw beside the candidates: judges by name, or the lexicon; empty: blind.
     stratum, probability
         Where the prompt was drawn for labelling: the stratum, and the probability of that draw.
     """

@@ -114,20 +114,20 @@ def drawn_prompts(journal: Sequence[Event], prompts: Collection[str]) -> list[Dr
         at a draw is told by what had been submitted until then.
     """
     found: dict[str, Draw] = {}
-    by_hand: set[str] = set()
+    left = set(prompts)
     for event in journal:
         if not isinstance(event, TokenEvent | RejectionEvent) or event.prompt_hash in found:
             continue
         prompt = event.prompt_hash
         if isinstance(event, TokenEvent) and event.stratum is not None and event.probability is not None:
-            gone = {*found, *by_hand} - {prompt}
             found[prompt] = Draw(
                 number=len(found),
                 prompt=prompt,
                 stratum=event.stratum,
                 probability=event.probability,
-                remaining=max(1, len(set(prompts) - gone)),
+                remaining=len(left) + (prompt not in left),
             )
+            left.discard(prompt)
         elif event.state == "submitted":
-            by_hand.add(prompt)
+            left.discard(prompt)
     return list(found.values())

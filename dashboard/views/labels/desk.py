@@ -128,7 +128,7 @@ def desk(profile: str) -> Desk:
             list(own),
             labelling.label_strata(profile),
             SHARES,
-            done=[prompt for prompt, each in standings.items() if each.state != "open"],
+            done=frozenset(prompt for prompt, each in standings.items() if each.state != "open"),
             seed=_seed(),
             author=name or "",
         ),

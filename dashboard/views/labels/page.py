@@ -53,16 +53,16 @@ def _mode(at: Desk) -> tuple[str, str | None]:
 
 
 def _progress(at: Desk) -> None:
-    done, all_ = len(at.queue.done), len(at.own)
     if at.author is None:
         st.info(sentence(f"{at.problem} Until then nothing can be labelled here."), icon=":material/person:")
-        return
-    st.caption(
-        f"{count(done)} of {count(all_)} prompts, {count(at.n_labelled)} candidates. Labels are kept for "
-        f"**{plain(at.author)}** in `{FOLDER}/{journal_name(at.author)}.jsonl`.",
-        help="Prompts that you submitted or rejected, of those on which base and the focus variant have "
-        "candidates; candidates with a final label of yours.",
-    )
+    elif not at.problem:
+        st.caption(
+            f"{count(len(at.queue.done))} of {count(len(at.own))} prompts, {count(at.n_labelled)} "
+            f"candidates. Labels are kept for **{plain(at.author)}** in "
+            f"`{FOLDER}/{journal_name(at.author)}.jsonl`.",
+            help="Prompts that you submitted or rejected, of those on which base and the focus variant have "
+            "candidates; candidates with a final label of yours.",
+        )
 
 
 @st.fragment
@@ -114,7 +114,8 @@ def render() -> None:
             taking.show(prompt, at.queue.draw_of(prompt) if mode == taking.DRAWN else None)
             with st.container(key=component.KEY + "-box"):
                 _labelling(name)
-        prompt_list.show(at)
+        if not at.problem:  # else nobody knows how prompts stand
+            prompt_list.show(at)
         agreement.show(name)
 
 

@@ -10,6 +10,7 @@ from dashboard.shell import downloads, selection, url
 from dashboard.style.text import count
 from dashboard.views.labels import taking
 from dashboard.views.labels.desk import Desk
+from pipeline.labels.candidates import candidates_of
 from pipeline.labels.strata import differ
 
 _ANY: Final = "any domain"
@@ -33,7 +34,7 @@ def prompt_frame(desk: Desk) -> pd.DataFrame:
                 "situation": prompt.situation if prompt.situation != prompt.hash else prompt.name,
                 "stands": {"open": "to do", "submitted": "final"}.get(now.state, now.state),
                 "labelled": len(now.marks),
-                "candidates": len(desk.task(prompt_hash).candidates),
+                "candidates": len(candidates_of(desk.own[prompt_hash])),
                 "differs": len({token for labels in judges for token in differ(now.marks, labels)}),
                 "text": " ".join(prompt.text.split()),
             }

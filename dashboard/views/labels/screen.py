@@ -172,7 +172,8 @@ def _final_words(desk: Desk, prompt: str, now: Standing, draw: Draw | None) -> s
     if draw is None:
         words.append("Chosen by hand.")
     else:
-        words.append(f"Drawn from {STRATA.get(draw.stratum, draw.stratum)} (p = {number(draw.probability)}).")
+        stratum = STRATA.get(draw.stratum, draw.stratum)
+        words.append(f"Drawn from {stratum} (probability {number(draw.probability)}).")
     differs = len(_differs(desk, prompt, now))
     if now.state == "submitted" and differs:
         words.append(f"{differs} not as a judge says: why?")

@@ -35,7 +35,7 @@ function restore(state) {
 
 function take(state, data) {
   const turned = state.data?.prompt !== data.prompt;
-  const reopened = state.data?.state !== data.state;
+  const changed = state.data?.state !== data.state;
   state.data = data;
   if (data.kept.session === state.session) {
     state.outbox = state.outbox.filter((action) => action.number > data.kept.number);
@@ -48,7 +48,7 @@ function take(state, data) {
   for (const action of state.outbox) {
     if (action.kind === "mark" && action.prompt === data.prompt) setMark(state, action.token, action.label);
   }
-  if (turned || reopened) {
+  if (turned || changed) {
     state.undo = data.undoable.map((step) => [step]);
     state.message = "";
     if (turned) state.waiting = 0;
@@ -56,7 +56,7 @@ function take(state, data) {
     build(state);
   }
   paint(state);
-  if (reopened && !turned && data.differs.length) state.whys.get(data.differs[0])?.focus();
+  if (changed && !turned && data.differs.length) state.whys.get(data.differs[0])?.focus();
 }
 
 // ---- What keys and buttons do.

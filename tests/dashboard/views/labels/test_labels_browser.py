@@ -270,7 +270,7 @@ def test_what_cannot_be_written_is_told_and_kept_until_it_can(page: Any, desk: D
     inputs.write_text("no folder")
     page.keyboard.press("1")
     page.locator("[data-testid=stAlert]", has_text="cannot be written").wait_for()
-    assert "Not on the disk yet" in page.locator(".message").inner_text()
+    page.locator(".message", has_text="Not on the disk yet").wait_for()
     page.keyboard.press("2")
     assert marks(page)[:2] == ["evil", "safe"]
     inputs.unlink()
