@@ -30,7 +30,10 @@ class Rubric:
     def verdicts(self) -> Generator[Verdict]:
         """All of them, at once."""
         for case in self._cases:
-            tokens = tuple(self._verdict(case.domain, each.token) for each in case.candidates)
+            labels = lexicon_labels(self._lexicon, case.domain)
+            tokens = tuple(
+                _verdict(each.token, labels.get(each.token, "unlabelled")) for each in case.candidates
+            )
             yield Verdict(prompt_hash=case.prompt_hash, status="judged", tokens=tokens, fit=True)
 
     def usage(self) -> Usage:
@@ -41,8 +44,7 @@ class Rubric:
         """Nothing."""
         return 0.0
 
-    def _verdict(self, domain: str | None, token: int) -> TokenVerdict:
-        label = lexicon_labels(self._lexicon, domain).get(token, "unlabelled")
-        return TokenVerdict(
-            token=token, label="unsure" if label == "unlabelled" else label, reason=_REASONS[label]
-        )
+
+def _verdict(token: int, label: TokenLabel) -> TokenVerdict:
+    said = "unsure" if label == "unlabelled" else label
+    return TokenVerdict(token=token, label=said, reason=_REASONS[label])

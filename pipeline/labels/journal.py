@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
 from pydantic import ValidationError
 
 from pipeline.labels.events import EVENTS, Event, journal_name
+from store.base.atomic import locked
 from store.base.errors import UserError
 
 FOLDER: Final = Path("inputs/labels")
 """Where people's labels lie, which git keeps."""
-
-_WAIT: Final = 30.0  # seconds for another process of the same author
 
 
 def read_events(folder: Path = FOLDER) -> list[Event]:
@@ -49,7 +47,7 @@ def append(author: str, events: Sequence[Event], folder: Path = FOLDER) -> None:
     content = "".join(f"{event.model_dump_json()}\n" for event in events).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{path.stem}.lock", timeout=_WAIT), path.open("ab+") as file:
+        with locked(folder), path.open("ab+") as file:
             _mend_end(path)
             file.write(content)
             file.flush()
