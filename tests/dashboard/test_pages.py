@@ -54,13 +54,15 @@ def test_empty_project_says_what_would_be_here_and_the_command(open_page: OpenPa
 
 NEEDED = {
     "graphs": ["compare"],
-    "prompts.json": ["compare"],
+    "prompts.json": ["compare", "labels"],
+    "vocabulary.json": ["labels"],
+    "candidates": ["labels"],
     "features": ["features"],
     "rates": ["evaluation", "overview"],
     "samples": ["evaluation"],
     "outcomes": ["evaluation"],
     "plots": ["evaluation"],
-    "models.json": ["overview"],
+    "models.json": ["overview", "labels"],
 }
 """Pages that have nothing to show in the place of an artifact that is missing."""
 
