@@ -12,7 +12,8 @@ from pipeline.analysis.agreement_measures import LABELS, Items, Resampling
 from pipeline.analysis.label_queue import Draw, draw_weights
 from pipeline.labels.labelled_prompt import LabelledPrompt
 from pipeline.labels.resolution import HUMAN, LEXICON
-from store.documents.prompts import Prompt
+from pipeline.labels.resolving import Resolved
+from pipeline.text.lexicon import TokenLabel
 from store.schema.labels import MEASURES
 from store.schema.vocabulary import ALL
 
@@ -41,27 +42,23 @@ class _Candidates:
 
 
 def agreement_groups(
-    prompts: Sequence[LabelledPrompt],
-    known: Mapping[str, Prompt],
-    raters: Sequence[str],
-    draws: Mapping[str, Sequence[Draw]],
-    how: Resampling,
+    found: Resolved, draws: Mapping[str, Sequence[Draw]], how: Resampling
 ) -> dict[str, xr.Dataset]:
     """The groups `agreement` and `confusion` of the LABELS dataset.
 
+    Of people, only what they said before they saw what judges say.
+
     Parameters
     ----------
-    known
-        Prompts by hash.
     draws
         By person: what they drew from their queue. Beside a judge, what they drew stands for all prompts,
         by its weight, and what they chose by hand is left out; of who drew nothing all counts alike.
     """
-    every = _candidates(prompts, known, raters)
-    pairs = rater_pairs(raters)
+    every = _candidates(found)
+    pairs = rater_pairs(found.raters)
     domains = [ALL, *sorted({domain for domain in every.domain.tolist() if domain})]
     shape = (len(pairs), len(domains))
-    found = {name: np.full((*shape, len(MEASURES)), np.nan) for name in ("value", "low", "high")}
+    measured = {name: np.full((*shape, len(MEASURES)), np.nan) for name in ("value", "low", "high")}
     n_items, n_situations = (np.zeros((*shape, len(MEASURES)), np.int32) for _ in range(2))
     counts = np.zeros((*shape, len(LABELS), len(LABELS)), np.int32)
     weights = np.zeros(counts.shape)
@@ -72,7 +69,8 @@ def agreement_groups(
         first, second = every.said[reference][chosen], every.said[rater][chosen]
         for each in agreement(first, second, items, how).itertuples():
             at = row, domains.index(str(each.domain)), MEASURES.index(str(each.measure))
-            found["value"][at], found["low"][at], found["high"][at] = each.value, each.low, each.high
+            for name, array in measured.items():
+                array[at] = getattr(each, name)
             n_items[at], n_situations[at] = each.n_items, each.n_situations
         for each in confusion(first, second, items).itertuples():
             cell = LABELS.index(str(each.reference)), LABELS.index(str(each.judge))
@@ -88,7 +86,7 @@ def agreement_groups(
     return {
         "agreement": xr.Dataset(
             {
-                **{name: (dims, values) for name, values in found.items()},
+                **{name: (dims, values) for name, values in measured.items()},
                 "n_items": (dims, n_items),
                 "n_situations": (dims, n_situations),
             },
@@ -98,11 +96,17 @@ def agreement_groups(
     }
 
 
-def _candidates(
-    prompts: Sequence[LabelledPrompt], known: Mapping[str, Prompt], raters: Sequence[str]
-) -> _Candidates:
-    rows = [(prompt, token) for prompt in prompts for token in prompt.candidates[: prompt.n_candidates]]
-    of = [known[prompt.prompt_hash] for prompt, _ in rows]
+def _candidates(found: Resolved) -> _Candidates:
+    rows = [
+        (prompt, token) for prompt in found.labelled for token in prompt.candidates[: prompt.n_candidates]
+    ]
+    of = [found.prompts[prompt.prompt_hash] for prompt, _ in rows]
+
+    def said(rater: str, prompt: LabelledPrompt) -> Mapping[int, TokenLabel]:
+        if rater.startswith(HUMAN):
+            return found.blind.labels.get(rater.removeprefix(HUMAN), {}).get(prompt.prompt_hash, {})
+        return prompt.raters.get(rater, {})
+
     return _Candidates(
         prompt=np.array([prompt.prompt_hash for prompt, _ in rows], dtype=object),
         # Situations of two domains may have one name.
@@ -110,9 +114,9 @@ def _candidates(
         domain=np.array([prompt.domain or "" for prompt in of], dtype=object),
         said={
             rater: np.array(
-                [prompt.raters.get(rater, {}).get(token, UNLABELLED) for prompt, token in rows], dtype=object
+                [said(rater, prompt).get(token, UNLABELLED) for prompt, token in rows], dtype=object
             )
-            for rater in raters
+            for rater in found.raters
         },
     )
 

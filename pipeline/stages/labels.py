@@ -1,7 +1,7 @@
 """Stage `labels`: what people, judges and lexicon say of every candidate, and what counts."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,18 @@ import xarray as xr
 from pipeline.analysis.agreement_measures import Resampling
 from pipeline.items.provenance import provenance
 from pipeline.labels.agreeing import agreement_groups
-from pipeline.labels.candidates import own_candidates
-from pipeline.labels.heads import PeoplesLabels, peoples_labels
 from pipeline.labels.journal import read_events
-from pipeline.labels.labelled_prompt import LabelledPrompt, labelled_prompt
+from pipeline.labels.labelled_prompt import LabelledPrompt
 from pipeline.labels.own_queue import drawn_prompts
 from pipeline.labels.pace import minutes_a_prompt
 from pipeline.labels.resolution import HUMAN, LEXICON
+from pipeline.labels.resolving import Resolved, resolve
 from pipeline.labels.tables import label_groups
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import artifacts, run_stage
-from pipeline.text.lexicon_file import read_lexicon
-from store.collections.reader import open_collection
 from store.datasets.groups import write_dataset
 from store.documents.manifest import read_manifest
-from store.documents.prompts import read_prompts
-from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
-from store.documents.variants import BASE
-from store.documents.verdicts import read_verdicts
 from store.schema.labels import CHANGES, LABELS, MEASURES
 from store.schema.vocabulary import ALL
 
@@ -66,13 +59,12 @@ def agreed(table: xr.Dataset) -> dict[str, dict[str, float | None]]:
     }
 
 
-def summary(
-    prompts: Sequence[LabelledPrompt], people: PeoplesLabels, known: Collection[str], agreement: xr.Dataset
-) -> dict[str, Any]:
+def summary(found: Resolved, agreement: xr.Dataset) -> dict[str, Any]:
     """Metrics: the funnel, labels by origin, agreement, and what people said that counts for nothing here."""
+    prompts, people = found.labelled, found.people
     changes = Counter(prompt.state.change for prompt in prompts)
     origins = Counter((each.origin or "nobody", each.label) for prompt in prompts for each in prompt.counted)
-    elsewhere = {prompt for of in people.labels.values() for prompt in of} - set(known)
+    elsewhere = {prompt for of in people.labels.values() for prompt in of} - set(found.prompts)
     return {
         "funnel": funnel(prompts),
         "changes": {change: changes[change] for change in CHANGES},
@@ -86,23 +78,13 @@ def summary(
 def main(profile: str, params: Params) -> None:
     """Write the labels of a profile."""
     folder, chosen = artifacts(profile), params.labels
-    manifest = read_manifest(folder / "models.json")
-    prompts = {prompt.hash: prompt for prompt in read_prompts(folder / "prompts.json")}
-    texts = read_token_texts(folder / "vocabulary.json")
-    lexicon, verdicts, events = read_lexicon(folder / "lexicon.json"), read_verdicts(folder), read_events()
-    people = peoples_labels(events, tokenizer=tokenizer_fingerprint(texts), texts=texts)
-    focus = str(manifest.variant(manifest.focus))
-    found = open_collection(folder / "candidates")
-    resolved = []
-    for prompt in prompts.values():
-        own = own_candidates(found, prompt.hash)
-        # A prompt that one of the two failed on is traced by neither.
-        if {BASE, focus} <= own.keys():
-            resolved.append(labelled_prompt(prompt, own, focus, lexicon, verdicts, people, chosen))
-    raters = [LEXICON, *sorted(verdicts), *sorted(f"{HUMAN}{author}" for author in people.labels)]
+    manifest, events = read_manifest(folder / "models.json"), read_events()
+    found = resolve(folder, manifest, events, chosen)
     draws = {
-        f"{HUMAN}{author}": drawn_prompts([event for event in events if event.author == author], prompts)
-        for author in people.labels
+        f"{HUMAN}{author}": drawn_prompts(
+            [event for event in events if event.author == author], found.prompts
+        )
+        for author in found.people.labels
     }
     how = Resampling(
         resamples=chosen.bootstrap,
@@ -110,10 +92,10 @@ def main(profile: str, params: Params) -> None:
         min_situations=chosen.min_situations,
         seed=params.runtime.seed,
     )
-    groups = label_groups(resolved, raters) | agreement_groups(resolved, prompts, raters, draws, how)
+    groups = label_groups(found.labelled, found.raters) | agreement_groups(found, draws, how)
     sections = {"labels": chosen.model_dump(), "runtime": params.runtime.model_dump()}
     write_dataset(folder / LABELS.kind, LABELS, groups, provenance=provenance("labels", manifest, sections))
-    metrics = summary(resolved, people, prompts, groups["agreement"])
+    metrics = summary(found, groups["agreement"])
     write_metrics(folder, "labels", metrics | {"minutes_a_prompt": minutes_a_prompt(events)})
 
 

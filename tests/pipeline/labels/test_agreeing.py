@@ -1,6 +1,7 @@
 """Agreement of those who label: each pair by itself, by weights of draws, what lacks never as safe."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,20 @@ from pipeline.analysis.agreement import agreement
 from pipeline.analysis.agreement_measures import Items, Resampling
 from pipeline.analysis.label_queue import Draw, draw_weights
 from pipeline.labels.agreeing import agreement_groups, rater_pairs
+from pipeline.labels.candidates import candidates_of, own_candidates
 from pipeline.labels.labelled_prompt import LabelledPrompt
 from pipeline.labels.pace import minutes_a_prompt
 from pipeline.labels.prompt_state import PromptState
 from pipeline.labels.resolution import Counted
+from pipeline.labels.resolving import resolve
 from pipeline.text.lexicon import TokenLabel
+from store.collections.reader import open_collection
+from store.documents.manifest import read_manifest
+from store.documents.token_texts import tokenizer_fingerprint
 from store.schema.labels import MEASURES
+from tests.support import demo
+from tests.support.demo.labels import LABEL_PARAMS, resolved_of
+from tests.support.demo.verdicts import STRICT, TIMID, give_verdicts
 from tests.support.feature_builders import make_prompt
 from tests.support.label_events import rejection, token_event
 
@@ -69,7 +78,9 @@ def test_each_pair_is_what_its_candidates_say(drawn: bool) -> None:
         Draw(number=k, prompt=prompt.hash, stratum="random", probability=p, remaining=12 - k)
         for k, (prompt, p) in enumerate(zip(PROMPTS[:6], (0.5, 0.1, 0.25, 0.2, 0.1, 0.3), strict=True))
     ]
-    groups = agreement_groups(prompts, KNOWN, RATERS, {"human:Ada": draws} if drawn else {}, HOW)
+    groups = agreement_groups(
+        resolved_of(prompts, PROMPTS, RATERS), {"human:Ada": draws} if drawn else {}, HOW
+    )
     table = groups["agreement"]
     weights = dict(zip([draw.prompt for draw in draws], draw_weights(draws).tolist(), strict=True))
     for row, (reference, rater) in enumerate(rater_pairs(RATERS)):
@@ -103,7 +114,7 @@ def test_each_pair_is_what_its_candidates_say(drawn: bool) -> None:
 
 
 def test_without_two_raters_there_are_empty_tables() -> None:
-    groups = agreement_groups(labelled(2), KNOWN, ["lexicon", "a"], {}, HOW)
+    groups = agreement_groups(resolved_of(labelled(2), PROMPTS, ["lexicon", "a"]), {}, HOW)
     assert groups["agreement"].sizes == {"pair": 0, "domain": 3, "measure": len(MEASURES)}
     assert groups["confusion"]["n"].shape == (0, 3, 3, 3)
 
@@ -111,7 +122,7 @@ def test_without_two_raters_there_are_empty_tables() -> None:
 def test_a_judge_who_agrees_by_chance_has_no_kappa() -> None:
     """The null: labels dealt without regard to each other."""
     values = [
-        agreement_groups(labelled(seed), KNOWN, RATERS, {}, HOW)["agreement"]["value"]
+        agreement_groups(resolved_of(labelled(seed), PROMPTS, RATERS), {}, HOW)["agreement"]["value"]
         .sel(domain="all", measure="kappa")
         .values
         for seed in range(3, 23)
@@ -126,3 +137,26 @@ def test_minutes_are_from_the_first_event_on_a_prompt_to_the_last() -> None:
     events = [event.model_copy(update={"time": time}) for event, time in zip(said, times, strict=True)]
     assert minutes_a_prompt(events) == {"Ada": 3.0}
     assert minutes_a_prompt([]) == {}
+
+
+def test_labels_that_were_given_in_sight_of_verdicts_do_not_agree_with_them(tmp_path: Path) -> None:
+    """They count for the ranking, and not for how far people and judges agree."""
+    folder = demo.build(tmp_path)
+    give_verdicts(folder)
+    prompt = demo.make_prompts()[0]
+    tokens = candidates_of(own_candidates(open_collection(folder / "candidates"), prompt.hash))[:2]
+    fingerprint = tokenizer_fingerprint(demo.WORDS)
+    blind, seen = (
+        token_event(token=token, text=demo.WORDS[token], prompt=prompt.hash, tokenizer=fingerprint)
+        for token in tokens
+    )
+    seen = seen.model_copy(update={"shown": (STRICT,)})
+    manifest = read_manifest(folder / "models.json")
+    found = resolve(folder, manifest, [blind, seen], LABEL_PARAMS)
+    assert found.raters == ["lexicon", STRICT, TIMID, "human:Ada"]
+    assert found.people.labels["Ada"][prompt.hash] == dict.fromkeys(tokens, "evil")
+    assert found.blind.labels["Ada"][prompt.hash] == {tokens[0]: "evil"}
+    of_prompt = next(each for each in found.labelled if each.prompt_hash == prompt.hash)
+    assert [each.origin for each in of_prompt.counted[:2]] == ["human", "human"]
+    table = agreement_groups(found, {}, HOW)["agreement"].sel(domain="all", measure="agreement")
+    assert table["n_items"].values.tolist()[:2] == [1, 1]

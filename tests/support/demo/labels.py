@@ -9,7 +9,8 @@ from pipeline.labels.agreeing import agreement_groups
 from pipeline.labels.candidates import own_candidates
 from pipeline.labels.heads import PeoplesLabels
 from pipeline.labels.labelled_prompt import LabelledPrompt, labelled_prompt
-from pipeline.labels.resolution import LEXICON
+from pipeline.labels.resolution import HUMAN, LEXICON
+from pipeline.labels.resolving import Resolved
 from pipeline.labels.tables import label_groups
 from pipeline.params.labels import LabelParams
 from pipeline.text.lexicon_file import read_lexicon
@@ -44,5 +45,19 @@ def groups_of(
     resolved: Sequence[LabelledPrompt], prompts: Sequence[Prompt], raters: Sequence[str]
 ) -> dict[str, Any]:
     """Every group of the LABELS dataset; nobody has a queue."""
+    found = resolved_of(resolved, prompts, raters)
+    return label_groups(resolved, raters) | agreement_groups(found, {}, HOW)
+
+
+def resolved_of(
+    labelled: Sequence[LabelledPrompt], prompts: Sequence[Prompt], raters: Sequence[str]
+) -> Resolved:
+    """Labels of which people's were all given blind."""
+    authors = [rater.removeprefix(HUMAN) for rater in raters if rater.startswith(HUMAN)]
+    said = {
+        author: {each.prompt_hash: each.raters.get(f"{HUMAN}{author}", {}) for each in labelled}
+        for author in authors
+    }
+    people = PeoplesLabels(labels=said, rejections={})
     known = {prompt.hash: prompt for prompt in prompts}
-    return label_groups(resolved, raters) | agreement_groups(resolved, known, raters, {}, HOW)
+    return Resolved(prompts=known, labelled=labelled, raters=raters, people=people, blind=people)
