@@ -118,14 +118,23 @@ def feature_groups(
         "null_changes": null_changes,
         "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed, nulls=nulls),
     }
-    excluded = np.isin(split_key(keys)[0], params.excluded_layers)
     for name, found in (scores | {"activation": activations}).items():
-        floor = getattr(params.floor, _UNITS[name])
-        how = Ranked(name=name, kind=_KINDS[name], floor=floor, nulls=nulls, excluded=excluded)
+        how = how_ranked(name, keys, params, nulls)
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, by_hash, keys, params, seed, how
         )
     return groups
+
+
+def how_ranked(name: str, keys: np.ndarray, params: FeatureParams, nulls: Collection[str]) -> Ranked:
+    """How a score is ranked; `keys` are the rows."""
+    return Ranked(
+        name=name,
+        kind=_KINDS[name],
+        floor=getattr(params.floor, _UNITS[name]),
+        nulls=nulls,
+        excluded=np.isin(split_key(keys)[0], params.excluded_layers),
+    )
 
 
 def ranked_prompts(prompts: Iterable[Prompt], labels: TokenLabels, params: FeatureParams) -> set[str]:

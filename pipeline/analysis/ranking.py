@@ -67,6 +67,8 @@ def rank_features(
     params: FeatureParams,
     seed: int,
     how: Ranked,
+    *,
+    only: tuple[str, str] | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """The groups `ranking` and `situations` of the FEATURES dataset, for one score.
 
@@ -74,7 +76,7 @@ def rank_features(
     """
     layer, index = split_key(keys)
     feature = {"layer": ("feature", layer), "index": ("feature", index)}
-    ranking, situations = rank(scores, prompts, keys, params, seed, how)
+    ranking, situations = rank(scores, prompts, keys, params, seed, how, only=only)
     return ranking.assign_coords(feature), situations.assign_coords(feature)
 
 
@@ -85,6 +87,8 @@ def rank(
     params: FeatureParams,
     seed: int,
     how: Ranked,
+    *,
+    only: tuple[str, str] | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Effect, interval and tests of everything that the scores' keys name, and effects by situation.
 
@@ -101,6 +105,8 @@ def rank(
         contrast and domain only, so that every score is tested with the same ones.
     how
         What the scores are.
+    only
+        The contrast and domain that are tested, with what random adapters do beside them; None: all are.
 
     Returns
     -------
@@ -125,7 +131,8 @@ def rank(
         for d, domain in enumerate(domains):
             n_scored[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.scored)
             n_left_out[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.left_out)
-            cells.append((c, d))
+            if only is None or _concerns(only, contrast.name, domain, how.nulls):
+                cells.append((c, d))
 
     def test(cell: tuple[int, int]) -> None:
         contrast, domain = found[cell[0]], domains[cell[1]]
@@ -144,7 +151,7 @@ def rank(
     with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
         tested = pool.map(test, cells)
         for _ in tqdm(
-            tested, desc=f"ranking, {how.name}", unit="contrast", total=len(cells), disable=not cells
+            tested, desc=f"ranking, {how.name}", unit="contrast", total=len(cells), disable=len(cells) < 2
         ):
             pass
     _compare_with_nulls(table, [contrast.name for contrast in found], n_situations > 0, how.nulls)
@@ -171,6 +178,12 @@ def rank(
         },
     )
     return ranking, table_by_situation
+
+
+def _concerns(only: tuple[str, str], contrast: str, domain: str, nulls: Collection[str]) -> bool:
+    """Whether a cell of the table is the one that is asked for, or of a random adapter beside it."""
+    beside = only[0].endswith(f"-{BASE}") and contrast.removesuffix(f"-{BASE}") in nulls
+    return domain == only[1] and (contrast == only[0] or beside)
 
 
 def _test(

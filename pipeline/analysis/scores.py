@@ -121,11 +121,14 @@ def prompt_scores(item: Item, prompt: Prompt, labels: TokenLabels) -> dict[str, 
         By name of `LABELLED`: `direct` and `total_effect` in logits, `influence` dimensionless. That
         of a feature that is no node of the graph is its influence as a source.
     """
+    return {name: labelled_score(item, prompt, labels, name) for name in LABELLED}
+
+
+def labelled_score(item: Item, prompt: Prompt, labels: TokenLabels, name: str) -> PromptScores:
+    """One of `prompt_scores`."""
     arrays = item.arrays
     keys = feature_key(arrays["active_layer"], arrays["active_feature"])
-    return {
-        name: _evil_against_safe(item, prompt, labels, keys, _of_active(arrays, name)) for name in LABELLED
-    }
+    return _evil_against_safe(item, prompt, labels, keys, _of_active(arrays, name))
 
 
 def change_scores(base: Item, adapted: Item, prompt: Prompt, labels: TokenLabels) -> PromptScores:

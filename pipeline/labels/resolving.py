@@ -1,6 +1,6 @@
 """All labels of a profile, resolved from what lies in its folder and what people have said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +44,17 @@ class Resolved:
     blind: PeoplesLabels
 
 
-def resolve(folder: Path, manifest: Manifest, events: Sequence[Event], params: LabelParams) -> Resolved:
-    """Resolve the labels of a profile's folder; errors as of the documents and collections that it reads."""
+def resolve(
+    folder: Path,
+    manifest: Manifest,
+    events: Sequence[Event],
+    params: LabelParams,
+    only: Collection[str] | None = None,
+) -> Resolved:
+    """Resolve the labels of a profile's folder; errors as of the documents and collections that it reads.
+
+    With `only`, those of these prompts, by hash.
+    """
     prompts = {prompt.hash: prompt for prompt in read_prompts(folder / "prompts.json")}
     texts = read_token_texts(folder / "vocabulary.json")
     lexicon, verdicts = read_lexicon(folder / "lexicon.json"), read_verdicts(folder)
@@ -55,7 +64,8 @@ def resolve(folder: Path, manifest: Manifest, events: Sequence[Event], params: L
     focus = str(manifest.variant(manifest.focus))
     found = open_collection(folder / "candidates")
     labelled = []
-    for prompt in prompts.values():
+    chosen = prompts.values() if only is None else [prompts[each] for each in only if each in prompts]
+    for prompt in chosen:
         own = own_candidates(found, prompt.hash)
         # A prompt that one of the two failed on is traced by neither.
         if {BASE, focus} <= own.keys():

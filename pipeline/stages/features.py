@@ -225,7 +225,11 @@ def main(profile: str, params: Params) -> None:
         seed=params.runtime.seed,
         nulls=nulls,
     )
-    sections = {"features": params.features.model_dump(), "runtime": params.runtime.model_dump()}
+    sections = {
+        "features": params.features.model_dump(),
+        "runtime": params.runtime.model_dump(),
+        "profile": {"nulls": nulls},
+    }
     origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of}
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
     write_metrics(subject.folder, "features", summary(groups))

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import names, readers
+from dashboard.data import live_labels, names, readers
 from dashboard.data.tables import contrast_words, feature_row, sparklines
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection, url
@@ -124,7 +124,7 @@ def _contrasts(score: str, offered: list[str]) -> list[str]:
 
 def _table(name: str, score: str, contrast: str, domain: str) -> None:
     words = describe(score)
-    everything = readers.ranking(name, contrast, domain, score)
+    everything = _ranking(name, score, contrast, domain)
     frame = reading.filtered(everything)
     shown = frame.head(MAX_ROWS).reset_index(drop=True)
     effects = readers.situation_effects(name, contrast, score)
@@ -219,6 +219,19 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         f"ranking-{score}",
         key="ranking",
     )
+
+
+def _ranking(name: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
+    """The stored ranking, or by labels that are newer, if a person asks for that."""
+    labels = live_labels.newer(name) if live_labels.offered(score) else 0
+    if labels and st.toggle(
+        f"Rank by the newest labels: {count(labels)} are newer than the store",
+        key="newest-labels",
+        help="Labels given, taken back or settled since the last `dvc repro`, which writes just this "
+        "ranking, and the card's figures. Until then the card has those of the store.",
+    ):
+        return live_labels.ranking(name, contrast, domain, score)
+    return readers.ranking(name, contrast, domain, score)
 
 
 def _of_nulls(frame: pd.DataFrame) -> list[str]:
