@@ -13,7 +13,7 @@ from dashboard.data import documents, journal, readers
 from dashboard.data.project import artifact, stamp
 from dashboard.data.tables import ranking_frame
 from pipeline.analysis.live_ranking import WITH_LABELS, live_ranking
-from pipeline.analysis.scores import READ, feature_key
+from pipeline.analysis.scores import feature_key, read_of
 from pipeline.labels.events import RejectionEvent, TokenEvent
 from pipeline.labels.resolution import HUMAN
 from pipeline.labels.resolving import resolve
@@ -90,7 +90,7 @@ def _ranking(profile: str, key: str, score: str, contrast: str, domain: str) -> 
     cards = readers.dataset(profile, "features", "cards")
     table = live_ranking(
         {prompt: graphs.variants(prompt) for prompt in graphs.prompts()},
-        lambda prompt, variant: graphs.item(prompt, variant, READ),
+        lambda prompt, variant: graphs.item(prompt, variant, read_of(score)),
         documents.prompts(profile),
         _labels(profile, key),
         feature_key(cards["layer"].values, cards["index"].values),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from pipeline.analysis.feature_tables import how_ranked, ranked_prompts
 from pipeline.analysis.ranking import rank_features
@@ -39,7 +40,7 @@ def live_ranking(
     traced
         Variants by prompt hash.
     read
-        A graph with the arrays `scores.READ`.
+        A graph with the arrays `scores.read_of(score)`.
     prompts
         By hash.
     keys
@@ -57,7 +58,10 @@ def live_ranking(
             chosen = [variant for variant in variants if variant in needed]
             found += _scores(prompts[prompt_hash], chosen, read, labels, score)
     how = how_ranked(score, keys, params, nulls)
-    ranking, _ = rank_features(found, prompts, keys, params, seed, how, only=(contrast, domain))
+    # As stages do (pipeline/stages/__init__.py): with more threads a product has other last bits, and what
+    # is drawn as large as the true effect is counted otherwise.
+    with threadpool_limits(limits=1, user_api="blas"):
+        ranking, _ = rank_features(found, prompts, keys, params, seed, how, only=(contrast, domain))
     return ranking
 
 

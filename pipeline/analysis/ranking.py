@@ -139,6 +139,9 @@ def rank(
         inside = np.array([domain in (ALL, of) for of, _ in situations], bool)
         if not inside[contrast.situation].any():
             return
+        if only is not None and contrast.name != only[0]:  # beside it stands a random adapter's effect alone
+            table["effect"][cell], n_situations[cell] = _effect(contrast, inside, how.excluded)
+            return
         of = np.array([domain for domain, _ in situations], dtype=object)
         seeds = [seed, _number(contrast.name, domain)]
         statistics, n_situations[cell], stability[cell] = _test(
@@ -205,17 +208,13 @@ def _test(
     result = {
         name: np.full(n_features, np.nan) for name in ("low", "high", "n_effective", "sign_consistency", "p")
     }
-    result["effect"] = np.zeros(n_features)
-    n_situations = contrast.situations_with(rows)
-    if excluded is not None:
-        result["effect"][excluded], n_situations[excluded] = np.nan, 0
+    result["effect"], n_situations = _effect(contrast, inside, excluded)
     active = np.flatnonzero(n_situations)
     tested = active[n_situations[active] >= params.min_situations]
     step = max(1, _BLOCK // len(contrast.situation))
     for start in range(0, len(active), step):
         block = active[start : start + step]
         values = contrast.values(rows, block)
-        result["effect"][block] = values.mean(axis=0)
         result["n_effective"][block] = effective_units(values, groups)
         result["sign_consistency"][block] = sign_consistency(values)
         # The same seed for every block: one set of resamples, whatever the block size.
@@ -238,6 +237,22 @@ def _test(
         partial(contrast.values, rows), len(rows), active, np.random.default_rng([*seed, 3]), step=step
     )
     return result, n_situations, stability
+
+
+def _effect(
+    contrast: Contrast, inside: np.ndarray, excluded: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over situations of every feature, and in how many it is active; NaN and 0 where it is excluded."""
+    rows = np.flatnonzero(inside[contrast.situation])
+    effect, n_situations = np.zeros(contrast.total.shape[1]), contrast.situations_with(rows)
+    if excluded is not None:
+        effect[excluded], n_situations[excluded] = np.nan, 0
+    active = np.flatnonzero(n_situations)
+    step = max(1, _BLOCK // len(contrast.situation))
+    for start in range(0, len(active), step):
+        block = active[start : start + step]
+        effect[block] = contrast.values(rows, block).mean(axis=0)
+    return effect, n_situations
 
 
 def _compare_with_nulls(

@@ -14,13 +14,16 @@ from store.documents.prompts import Prompt
 LABELLED: Final = ("direct", "influence", "total_effect")
 """Scores of one variant for a logit, which need evil and safe targets; arrays of GRAPHS."""
 
-READ: Final = (
+_NODES: Final = (
     "target_token",
     "active_layer",
     "active_position",
     "active_feature",
     "active_value",
     "active_selected",
+)
+READ: Final = (
+    *_NODES,
     "target_error_share",
     "target_unselected_share",
     *LABELLED,
@@ -28,6 +31,13 @@ READ: Final = (
     "unselected_total_effect",
 )
 """The arrays of a graph that the ranking reads; its edges, which are most of it, it does not."""
+
+
+def read_of(score: str) -> tuple[str, ...]:
+    """Those of `READ` that one score of `LABELLED`, or `change`, is made of."""
+    if score in ("direct", "change"):
+        return (*_NODES, "direct")
+    return (*_NODES, score, f"unselected_{score}")
 
 
 @dataclass(frozen=True, kw_only=True)

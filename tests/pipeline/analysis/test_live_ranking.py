@@ -10,7 +10,7 @@ from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.feature_inputs import histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.live_ranking import WITH_LABELS, live_ranking
-from pipeline.analysis.scores import activation_scores, feature_key
+from pipeline.analysis.scores import activation_scores, feature_key, read_of
 from store.collections.item import Item
 from store.schema.rankings import ranking_group
 from tests.support.feature_builders import NO_NULLS, PARAMS, edges_from, promote
@@ -74,7 +74,8 @@ def test_every_contrast_and_domain_is_as_stored(
 
             def item(prompt: str, variant: str, read: list[tuple[str, str]] = read) -> Item:
                 read.append((prompt, variant))
-                return items[prompt][variant]
+                item = items[prompt][variant]
+                return replace(item, arrays={name: item.arrays[name] for name in read_of(score)})
 
             live = live_ranking(
                 {prompt: list(of) for prompt, of in items.items()},
