@@ -34,7 +34,13 @@ OUTSIDE: Final[dict[str, set[str]]] = {
 }
 """What rooms that only know how things look import of other packages."""
 
-AT_TOP: Final = ("pipeline.analysis", "pipeline.text", "pipeline.labels", "pipeline.interventions.kinds")
+AT_TOP: Final = (
+    "pipeline.analysis",
+    "pipeline.text",
+    "pipeline.labels",
+    "pipeline.params",
+    "pipeline.interventions.kinds",
+)
 """The parts of the pipeline that need no torch; `kinds` says what a page asks the engine for."""
 
 MODULES: Final = [path for path in modules("dashboard") if path.name != "__init__.py"]

@@ -70,7 +70,7 @@ def test_a_section_twice_is_no_second_thought(tmp_path: Path) -> None:
         ("  max_tokens: 128 ", f"  max_tokens: {10**30} ", "prompts.max_tokens"),
         ("  batch_size: 128 ", f"  batch_size: 0x{'f' * 6000} ", "graphs.batch_size"),
         ("  bin_high: 1000.0", "  bin_high: 1.0e+300", "features.bin_high"),
-        ("  confidence: 0.95\n  min", f"  confidence: 1{'0' * 400}\n  min", "features.confidence"),
+        ("  confidence: 0.95\n  min", f"  confidence: 1{'0' * 400}\n  min", "labels.confidence"),
         ("  bins: 20 ", f"  bins: {10**30} ", "features.bins"),
         ("  samples: 40 ", f"  samples: {10**30} ", "evaluate.samples"),
         ("  max_n_logits: 10", f"  max_n_logits: {'x' * 100_000}", "graphs.max_n_logits"),
