@@ -9,13 +9,17 @@ from pipeline.judging import __main__ as program
 from pipeline.judging.cases import make_cases
 from pipeline.judging.examples import EXAMPLES, chosen, read_examples
 from pipeline.judging.renewal import NO_REASON, renewed
+from pipeline.labels.candidates import candidates_of, own_candidates
 from pipeline.labels.heads import PeoplesLabels
 from pipeline.labels.labelled_prompt import labelled_prompt
 from pipeline.labels.tables import label_groups
 from pipeline.text.lexicon import TokenLabel
+from store.collections.reader import open_collection
+from store.datasets.groups import write_dataset
 from store.documents.verdicts import TokenVerdict, Verdict
+from store.schema.labels import LABELS
 from tests.support import demo
-from tests.support.demo.labels import LABEL_PARAMS
+from tests.support.demo.labels import LABEL_PARAMS, groups_of
 
 PROMPTS = demo.make_prompts()[:4]
 EVIL, SAFE, OTHER = (demo.ID[word] for word in (demo.EVIL[0], demo.SAFE[0], demo.SAFE[1]))
@@ -78,3 +82,27 @@ def test_the_program_writes_nothing_where_nobody_labelled(
         program.main()
     assert not EXAMPLES.exists()
     assert read_examples() == ()
+
+
+def test_the_program_freezes_what_people_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = demo.build(tmp_path)
+    prompts = demo.make_prompts()
+    found = open_collection(folder / "candidates")
+    own = {prompt.hash: own_candidates(found, prompt.hash) for prompt in prompts}
+    labels: dict[str, dict[int, TokenLabel]] = {
+        prompt.hash: dict.fromkeys(candidates_of(own[prompt.hash]), "safe") for prompt in prompts[:2]
+    }
+    people = PeoplesLabels(labels={"Ada": labels}, rejections={})
+    resolved = [
+        labelled_prompt(prompt, own[prompt.hash], "general@1.0", {"domains": {}}, {}, people, LABEL_PARAMS)
+        for prompt in prompts
+    ]
+    groups = groups_of(resolved, prompts, ["lexicon", "human:Ada"])
+    write_dataset(folder / LABELS.kind, LABELS, groups, provenance={})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["judging", "examples", "--profile", "demo"])
+    program.main()
+    assert {example.prompt for example in read_examples()} == {prompt.text for prompt in prompts[:2]}
+    assert "2 prompts" in capsys.readouterr().out
