@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.params.section import Name, Section
+from pipeline.params.section import Name, Section, Size
 
 _LONGEST: Final = 255
 """Bytes of a file's name, on every file system that we know."""
@@ -38,6 +38,10 @@ class Profile(Section):
     texts: Place | None = None
     local: Place
     judges: list[str] = Field(default_factory=list)
+    questions: list[Place] = Field(default_factory=list)
+    answers: list[Place] = Field(default_factory=list)
+    max_answer_tokens: Size | None = None
+    answer_judges: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
@@ -49,8 +53,9 @@ class Profile(Section):
                     f"nulls: '{name}' must be one of its adapters, and not the focus; they are "
                     f"{sorted(self.adapters)}"
                 )
-        if len(set(self.judges)) < len(self.judges):
-            raise ValueError("judges: a judge is named twice; name it once")
+        for key, named in (("judges", self.judges), ("answer_judges", self.answer_judges)):
+            if len(set(named)) < len(named):
+                raise ValueError(f"{key}: a judge is named twice; name it once")
         if "base" in self.adapters:
             raise ValueError("an adapter cannot be named 'base', which means the model itself")
         return self

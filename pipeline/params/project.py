@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pipeline.params.answers import AnswerParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.features import FeatureParams
@@ -11,6 +12,7 @@ from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
 from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelParams
+from pipeline.params.misalignment import MisalignmentParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
@@ -33,18 +35,21 @@ class Params(TrainingParams):
     features: FeatureParams
     validation: ValidationParams
     evaluate: EvaluateParams
+    answers: AnswerParams
+    misalignment: MisalignmentParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _judges_are_there(self) -> "Params":
         for name, profile in self.profiles.items():
-            for judge in profile.judges:
-                if judge not in self.judges:
-                    raise ValueError(
-                        f"profiles.{name}.judges names '{judge}', but the judges are "
-                        f"{', '.join(sorted(self.judges)) or 'none'}"
-                    )
+            for key, named in (("judges", profile.judges), ("answer_judges", profile.answer_judges)):
+                for judge in named:
+                    if judge not in self.judges:
+                        raise ValueError(
+                            f"profiles.{name}.{key} names '{judge}', but the judges are "
+                            f"{', '.join(sorted(self.judges)) or 'none'}"
+                        )
         return self
 
     @model_validator(mode="after")

@@ -8,13 +8,18 @@ from typing import Final
 
 from store.schema.activations import ACTIVATIONS
 from store.schema.adapters import ADAPTERS
+from store.schema.answer_features import ANSWER_FEATURES
+from store.schema.answer_scores import ANSWER_SCORES
+from store.schema.answers import ANSWERS
 from store.schema.candidates import CANDIDATES
 from store.schema.dose import DOSE
 from store.schema.features import FEATURES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
+from store.schema.misalignment import MISALIGNMENT
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
+from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.samples import SAMPLES
 from store.schema.validation import VALIDATION
 
@@ -29,6 +34,11 @@ COLLECTIONS: Final = {
         SAMPLE_OUTCOMES,
         ADAPTERS,
         DOSE,
+        ANSWERS,
+        ANSWER_FEATURES,
     )
 }
-DATASETS: Final = {schema.kind: schema for schema in (LABELS, FEATURES, RATES, VALIDATION)}
+DATASETS: Final = {
+    schema.kind: schema
+    for schema in (LABELS, FEATURES, RATES, VALIDATION, ANSWER_SCORES, MISALIGNMENT, RESPONSE_FEATURES)
+}

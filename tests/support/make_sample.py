@@ -12,7 +12,8 @@ import numpy as np
 
 from store.collections.item import Item
 from store.collections.writer import write_collection
-from store.schema.graphs import GRAPHS
+from store.schema.answer_features import ANSWER_FEATURES
+from store.schema.answers import ANSWERS
 from store.schema.specs import FORMAT_VERSION, CollectionSchema
 from tests.support.places import ROOT
 from tests.support.random_items import make_item
@@ -20,7 +21,7 @@ from tests.support.random_items import make_item
 DATA: Final = ROOT / "tests" / "store" / "data"
 PROMPTS: Final = ("0123456789ab", "0fedcba98765")
 """Of one partition, to keep the sample small."""
-CHANGED: Final = (GRAPHS,)
+CHANGED: Final = (ANSWERS, ANSWER_FEATURES)
 """What this version has of its own; samples of the others are in the versions before."""
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 
