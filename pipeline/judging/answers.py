@@ -5,11 +5,12 @@ their place in a list (trap 11).
 """
 
 from collections import Counter
-from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from pipeline.judging.journal import Kept
 from pipeline.judging.messages import NO_RULE, RULES, WORDS
 from store.base.parsing import MalformedError, one_line, parse_json
 from store.documents.verdicts import Status, TokenVerdict, Verdict
@@ -19,10 +20,8 @@ class MalformedAnswerError(ValueError):
     """An answer that gives no verdicts; the message says what is wrong with it, without a full stop."""
 
 
-class Answer(BaseModel):
+class Answer(Kept):
     """What one request gave: a `store.documents.verdicts.Verdict`, of whichever prompt was asked about."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Status
     tokens: tuple[TokenVerdict, ...] = ()
@@ -33,6 +32,11 @@ class Answer(BaseModel):
     def verdict(self, prompt_hash: str) -> Verdict:
         """The same, of a prompt."""
         return Verdict(prompt_hash=prompt_hash, **dict(self))
+
+    def redacted(self, clean: Callable[[str], str]) -> Self:
+        """With cleaned reasons."""
+        tokens = tuple(each.model_copy(update={"reason": clean(each.reason)}) for each in self.tokens)
+        return self.model_copy(update={"tokens": tokens})
 
 
 class _Labelled(BaseModel):

@@ -1,61 +1,83 @@
-"""Judges that are asked: what stands in the journal is not asked again, the rest is, and is kept."""
+"""What stands in a judge's journal is not asked again; the rest is, and is kept."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Literal, Protocol
 
 from tqdm import tqdm
 
-from pipeline.judging.cases import Case
-from pipeline.judging.journal import Journal, Record, Usage, request_key
-from store.documents.verdicts import Verdict
+from pipeline.judging.journal import Journal, K, Record, Usage, request_key
+from pipeline.judging.replies import Reply
+
+Messages = list[dict[str, str]]
+"""A conversation: ``role`` and ``content`` of each turn."""
+
+Wanted = Literal["verdicts", "token", "token, older", "text"]
+"""What a reply is to be: verdicts as JSON; one token and the probabilities of the likeliest (older services
+know the limit of one token by another name); or text."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is to be sent.
+class Request(Generic[K]):
+    """What is to be sent, and how its reply is read.
 
     Attributes
     ----------
-    key
-        As `pipeline.judging.journal.request_key`.
     body
-        All that is sent.
-    tokens
-        Ids of the candidates, which the answer must have.
+        All that is sent: everything that the answer depends on, and nothing else.
+    form
+        Of what is kept of the reply.
+    read
+        Reads it; raises `pipeline.judging.answers.MalformedAnswerError`.
+    output_tokens
+        So many are expected.
+    may_decline
+        Whether a service that does not take the request has answered it: ``declined``.
     """
 
-    key: str
     body: Mapping[str, Any]
-    tokens: tuple[int, ...]
+    form: type[K]
+    read: Callable[[Reply], K]
+    output_tokens: int
+    may_decline: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """As `pipeline.judging.journal.request_key`."""
+        return request_key(self.body)
 
 
-Keep = Callable[[Record], None]
-"""Keeps an answer; returns when it is on disk. Any thread may call it."""
+class Keep(Protocol):
+    """Keeps an answer; returns when it is on disk. Any thread may call it."""
+
+    def __call__(self, record: Record[Any], /) -> None: ...
 
 
 class Respondent(Protocol):
     """Who answers requests: a service, or a model on this machine."""
 
-    def body(self, case: Case) -> dict[str, Any]:
-        """The request about a case: everything that the answer depends on, and nothing else."""
+    def body(self, said: Messages, wanted: Wanted) -> dict[str, Any]:
+        """The body of a request for that conversation."""
 
-    def require(self, requests: Sequence[Request]) -> None:
+    def ways(self) -> Sequence[Wanted]:
+        """In which it may say one number, the best first; of several it must be tried which it can."""
+
+    def require(self, requests: Sequence[Request[Any]]) -> None:
         """Say what it will take to answer these; errors as `pipeline.judging.protocol.Judge.prepare`."""
 
-    def ask(self, requests: Sequence[Request], keep: Keep) -> Generator[str]:
-        """Answer each; yields the keys of those that are kept, as they arrive."""
+    def ask(self, requests: Sequence[Request[Any]], keep: Keep) -> Generator[str]:
+        """Answer each, all of one form; yields the keys of those that are kept, as they arrive."""
 
     def price(self, usage: Usage) -> float:
         """What that costs."""
 
 
-class AskedJudge:
-    """A judge of the protocol, made of a respondent and a journal.
+class Asking(Generic[K]):
+    """A respondent, and the journal of what it answered.
 
     Parameters
     ----------
@@ -65,72 +87,61 @@ class AskedJudge:
         Who is asked.
     path
         The journal's file.
+    form
+        Of what it keeps.
+    unit
+        What a request is about, in a word.
     """
 
-    def __init__(self, name: str, respondent: Respondent, path: Path) -> None:
+    def __init__(self, name: str, respondent: Respondent, path: Path, form: type[K], unit: str) -> None:
         self._name = name
         self._respondent = respondent
-        self._journal = Journal(path)
-        self._cases: dict[str, list[Case]] = {}
-        self._missing: list[Request] = []
+        self._journal = Journal(path, form)
+        self._unit = unit
 
-    def prepare(self, cases: Sequence[Case]) -> None:
-        """Find what must be asked: what has no answer, or could not be reached."""
-        for case in cases:
-            body = self._respondent.body(case)
-            request = Request(
-                key=request_key(body), body=body, tokens=tuple(each.token for each in case.candidates)
-            )
-            # Prompts with one text and the same candidates are one request.
-            if request.key not in self._cases and not self._answered(request.key):
-                self._missing.append(request)
-            self._cases.setdefault(request.key, []).append(case)
-        if self._missing:
-            self._respondent.require(self._missing)
+    def find(self, key: str) -> K | None:
+        """What is kept of a request, whatever its status."""
+        record = self._journal.find(key)
+        return None if record is None else record.answer
 
-    def verdicts(self) -> Generator[Verdict]:
-        """Stored ones first, then the others as they arrive."""
-        missing = {request.key for request in self._missing}
-        for key in self._cases:
-            if key not in missing:
-                yield from self._verdicts(key)
+    def missing(self, requests: Iterable[Request[K]]) -> list[Request[K]]:
+        """Those that have no answer, or could not be reached; what is asked twice stands there once."""
+        wanted = {request.key: request for request in requests}
+        return [request for key, request in wanted.items() if not self._answered(key)]
+
+    def require(self, requests: Sequence[Request[K]]) -> None:
+        """Say what it will take to answer these, if any."""
+        if requests:
+            self._respondent.require(requests)
+
+    def ask(self, requests: Sequence[Request[K]]) -> Generator[str]:
+        """Answer each; yields keys as answers arrive, and sorts the journal in the end."""
         try:
-            yield from self._asked()
+            if requests:
+                # Closed whatever happens to who reads the answers: no thread goes on asking.
+                with (
+                    closing(self._respondent.ask(requests, self._keep)) as arriving,
+                    tqdm(total=len(requests), desc=f"judge {self._name}", unit=self._unit) as progress,
+                ):
+                    for key in arriving:
+                        progress.update()
+                        yield key
         finally:
             self._journal.tidy()
 
-    def usage(self) -> Usage:
-        """Of the answers about its cases."""
-        return reduce(
-            add, (record.usage for key in self._cases if (record := self._journal.find(key))), Usage()
-        )
+    def usage(self, keys: Iterable[str]) -> Usage:
+        """What the answers to these requests took, ever."""
+        return reduce(add, (record.usage for key in keys if (record := self._journal.find(key))), Usage())
 
-    def cost(self) -> float:
-        """Of that."""
-        return self._respondent.price(self.usage())
-
-    def _asked(self) -> Iterator[Verdict]:
-        if not self._missing:
-            return
-        # Closed whatever happens to who reads the verdicts: no thread goes on asking.
-        with (
-            closing(self._respondent.ask(self._missing, self._keep)) as arriving,
-            tqdm(total=len(self._missing), desc=f"judge {self._name}", unit="prompt") as progress,
-        ):
-            for key in arriving:
-                progress.update()
-                yield from self._verdicts(key)
+    def price(self, usage: Usage) -> float:
+        """What that cost."""
+        return self._respondent.price(usage)
 
     def _answered(self, key: str) -> bool:
         found = self._journal.find(key)
         return found is not None and found.answer.status != "unreachable"
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, record: Record[K]) -> None:
         before = self._journal.find(record.key)
         usage = record.usage if before is None else before.usage + record.usage
         self._journal.add(record.model_copy(update={"usage": usage}))
-
-    def _verdicts(self, key: str) -> Iterator[Verdict]:
-        record = self._journal.find(key)
-        if record is not None:
-            yield from (record.answer.verdict(case.prompt_hash) for case in self._cases[key])

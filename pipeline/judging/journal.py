@@ -1,18 +1,18 @@
 """``judge_answers/<judge>.jsonl``: what was answered, and paid, by the request that was sent.
 
 A line a request. Each is written, and on disk, when its answer is there: who ends a run in any way
-loses what is in flight. Nothing that stands here is asked again, whatever becomes of the code.
+loses what is in flight. Nothing that stands here is asked again, whatever becomes of the code. What was
+said of whole answers is kept in the same way, in a folder of its own (``score_answers``).
 """
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import IO, Annotated, Any, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.judging.answers import Answer
 from store.base.atomic import write_bytes
 from store.base.errors import DamagedArtifactError
 from store.base.hashing import digest
@@ -44,7 +44,33 @@ class Usage(BaseModel):
         )
 
 
-class Record(BaseModel):
+class Kept(BaseModel):
+    """What is kept of a request: something that was read from its reply, or why there is nothing.
+
+    Attributes
+    ----------
+    status
+        How it was answered; ``refused``, ``malformed`` and ``unreachable`` are what every kind has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: str
+
+    @classmethod
+    def failed(cls, status: str, detail: str) -> Self:
+        """Of a request that has no answer, and why."""
+        return cls.model_validate({"status": status, "detail": detail})
+
+    def redacted(self, clean: Callable[[str], str]) -> Self:
+        """The same, with what a model wrote in it cleaned."""
+        return self
+
+
+K = TypeVar("K", bound=Kept)
+
+
+class Record(BaseModel, Generic[K]):
     """One line.
 
     Attributes
@@ -52,7 +78,7 @@ class Record(BaseModel):
     key
         Of the request, as `request_key`.
     answer
-        Verdicts, or why there are none.
+        What was read, or why there is nothing.
     raw
         The last answer where it could not be read; cut.
     model
@@ -64,7 +90,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    answer: Answer
+    answer: K
     raw: str = ""
     model: str = ""
     usage: Usage
@@ -79,13 +105,15 @@ def request_key(body: Mapping[str, Any]) -> str:
     return digest(body)
 
 
-class Journal:
+class Journal(Generic[K]):
     """The answers of one judge; `add` may be called by several threads.
 
     Parameters
     ----------
     path
         The file, which need not be there.
+    form
+        Of what it keeps.
 
     Raises
     ------
@@ -93,17 +121,17 @@ class Journal:
         A line is damaged. (What stands behind the last line break may be torn, and is then left out.)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: type[K]) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
-        self._records = _read(path)
+        self._records = _read(path, form)
 
-    def find(self, key: str) -> Record | None:
+    def find(self, key: str) -> Record[K] | None:
         """The answer to a request, whatever its status."""
         return self._records.get(key)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record[K]) -> None:
         """Keep an answer, on disk when this returns; it takes the place of an earlier one."""
         record = record.model_copy(update={"raw": record.raw[:_RAW]})
         with self._lock:
@@ -128,19 +156,20 @@ class Journal:
         return b"".join(_line(self._records[key]) for key in sorted(self._records))
 
 
-def _line(record: Record) -> bytes:
+def _line(record: Record[K]) -> bytes:
     return record.model_dump_json().encode("utf-8") + b"\n"
 
 
-def _read(path: Path) -> dict[str, Record]:
+def _read(path: Path, form: type[K]) -> dict[str, Record[K]]:
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     torn = len(lines) - 1  # what stands behind the last line break
+    line_form: type[Record[K]] = Record[form]  # type: ignore[valid-type]  # known only as it runs
     records = {}
     for number, line in enumerate(lines):
         if not line:
             continue
         try:
-            record = Record.model_validate_json(line)
+            record = line_form.model_validate_json(line)
         except ValidationError as error:
             if number == torn:
                 continue

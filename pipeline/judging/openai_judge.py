@@ -1,4 +1,4 @@
-"""A model behind OpenAI's interface, or a compatible one: the official SDK, structured output.
+"""A model behind OpenAI's interface, or a compatible one: the official SDK, and every fault of a network.
 
 Requests are bodies that are posted as they are, so that their digest is of what was sent, and
 replies are read by `pipeline.judging.replies`, which trusts them in nothing.
@@ -6,7 +6,7 @@ replies are read by `pipeline.judging.replies`, which trusts them in nothing.
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,18 +22,15 @@ from tenacity import (
     stop_when_event_set,
 )
 
-from pipeline.judging.answers import Answer, MalformedAnswerError, parse_answer
-from pipeline.judging.asking import Keep, Request
+from pipeline.judging.answers import MalformedAnswerError
+from pipeline.judging.asking import Keep, Messages, Request, Wanted
 from pipeline.judging.budget import Budget, price, require_within
-from pipeline.judging.cases import Case
-from pipeline.judging.examples import Example, chosen
-from pipeline.judging.journal import Record, Usage
-from pipeline.judging.messages import SCHEMA, messages
-from pipeline.judging.replies import Reply, read_chat, read_response
+from pipeline.judging.journal import K, Record, Usage
+from pipeline.judging.openai_bodies import request_body, ways
+from pipeline.judging.replies import read_chat, read_response
 from pipeline.params.judges import OpenAIJudge
 from store.base.errors import UserError
 from store.base.parsing import one_line
-from store.documents.verdicts import Status
 
 _LONGEST_WAIT: Final = 60.0
 """Seconds between two attempts, whatever the service asks for."""
@@ -45,11 +42,8 @@ _SECRET: Final = 8
 """Characters from which on a key is one, not a word such as "none" that a server of one's own is given."""
 _NO_MONEY: Final = "insufficient_quota"
 _ENDED: Final = "the run ended before it was answered"
-_FORM: Final[dict[str, Any]] = {"name": "verdicts", "strict": True, "schema": SCHEMA}
-_PLACES: Final[dict[str, tuple[str, Callable[[bytes], Reply]]]] = {
-    "chat": ("/chat/completions", read_chat),
-    "responses": ("/responses", read_response),
-}
+_UNREACHABLE: Final = "unreachable"
+_PLACES: Final = {"chat": ("/chat/completions", read_chat), "responses": ("/responses", read_response)}
 """Of each interface: where requests go, and what reads a reply."""
 
 
@@ -57,7 +51,7 @@ class _FailedError(Exception):
     """An attempt that may go well the next time; the message becomes the record's detail."""
 
     def __init__(
-        self, status: Status, detail: str, *, after: float = 0.0, nobody: bool = False, raw: str = ""
+        self, status: str, detail: str, *, after: float = 0.0, nobody: bool = False, raw: str = ""
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -83,14 +77,11 @@ class Service:
         Of the judge.
     params
         Of ``params.yaml``.
-    examples
-        Those that may go with a request.
     """
 
-    def __init__(self, name: str, params: OpenAIJudge, examples: Sequence[Example]) -> None:
+    def __init__(self, name: str, params: OpenAIJudge) -> None:
         self._name = name
         self._params = params
-        self._examples = examples
         self._path, self._read = _PLACES[params.api]
         self._budget = Budget(name, params)
         self._stop = threading.Event()
@@ -98,21 +89,15 @@ class Service:
         self._nobody = 0  # requests, one after the other
         self._patience = params.concurrency
 
-    def body(self, case: Case) -> dict[str, Any]:
+    def body(self, said: Messages, wanted: Wanted) -> dict[str, Any]:
         """The body as it is posted."""
-        params = self._params
-        said = messages(case, chosen(self._examples, case, params.examples))
-        form: dict[str, Any] = {"type": "json_schema"}
-        body: dict[str, Any] = {"model": params.model}
-        if params.api == "chat":
-            body |= {"messages": said, "response_format": form | {"json_schema": _FORM}}
-        else:
-            # Nothing is left with the service that nobody will ask for.
-            body |= {"input": said, "text": {"format": form | _FORM}, "store": False}
-        sampling = {"temperature": params.temperature, "seed": params.seed}
-        return body | {key: value for key, value in sampling.items() if value is not None}
+        return request_body(self._params, said, wanted)
 
-    def require(self, requests: Sequence[Request]) -> None:
+    def ways(self) -> Sequence[Wanted]:
+        """Which of them a service knows is not written down anywhere."""
+        return ways(self._params)
+
+    def require(self, requests: Sequence[Request[Any]]) -> None:
         """A key, and limits that are wide enough; tells how many calls are to be made, and their price."""
         self._key()
         cost = require_within(self._name, requests, self._params)
@@ -122,9 +107,10 @@ class Service:
             flush=True,
         )
 
-    def ask(self, requests: Sequence[Request], keep: Keep) -> Generator[str]:
+    def ask(self, requests: Sequence[Request[Any]], keep: Keep) -> Generator[str]:
         """Send each until it is answered; what could not be is kept with its status."""
         params = self._params
+        self._stop.clear()
         self._patience = min(params.concurrency, len(requests))
         client = OpenAI(api_key=self._key(), base_url=params.base_url, timeout=params.timeout, max_retries=0)
         with client, ThreadPoolExecutor(params.concurrency) as pool:
@@ -156,7 +142,7 @@ class Service:
             raise UserError(f"judges.{self._name}: {name} holds characters that no key has; export it again.")
         return key
 
-    def _answer(self, client: OpenAI, request: Request, keep: Keep) -> str:
+    def _answer(self, client: OpenAI, request: Request[Any], keep: Keep) -> str:
         try:
             self._answer_and_keep(client, request, keep)
         except UserError:
@@ -165,7 +151,7 @@ class Service:
             raise
         return request.key
 
-    def _answer_and_keep(self, client: OpenAI, request: Request, keep: Keep) -> None:
+    def _answer_and_keep(self, client: OpenAI, request: Request[Any], keep: Keep) -> None:
         tally = _Tally(Usage())
         retrying = Retrying(
             stop=stop_after_attempt(self._params.attempts) | stop_when_event_set(self._stop),
@@ -175,20 +161,20 @@ class Service:
             reraise=True,
         )
         # Where the run ends meanwhile, what this request has cost is kept all the same.
-        answer, raw, nobody = Answer(status="unreachable", detail=_ENDED), "", False
+        answer, raw, nobody, why = request.form.failed(_UNREACHABLE, _ENDED), "", False, _ENDED
         try:
             answer = retrying(self._attempt, client, request, tally)
         except _FailedError as error:
-            answer = Answer(status=error.status, detail=str(error))
-            raw, nobody = error.raw, error.nobody
+            answer = request.form.failed(error.status, str(error))
+            raw, nobody, why = error.raw, error.nobody, str(error)
         finally:
             if tally.usage.calls:
                 keep(Record(key=request.key, answer=answer, raw=raw, model=tally.model, usage=tally.usage))
-        self._require_somebody(nobody, answer.detail)
+        self._require_somebody(nobody, why)
 
-    def _attempt(self, client: OpenAI, request: Request, tally: _Tally) -> Answer:
+    def _attempt(self, client: OpenAI, request: Request[K], tally: _Tally) -> K:
         if self._stop.is_set():
-            raise _FailedError("unreachable", _ENDED)
+            raise _FailedError(_UNREACHABLE, _ENDED)
         self._budget.call()
         tally.usage += Usage(calls=1)
         try:
@@ -197,14 +183,14 @@ class Service:
             nobody = isinstance(error.__cause__, httpx2.ConnectTimeout)
             self._spend_unseen(request, nobody)
             raise _FailedError(
-                "unreachable", f"no answer within {self._params.timeout:g} seconds", nobody=nobody
+                _UNREACHABLE, f"no answer within {self._params.timeout:g} seconds", nobody=nobody
             ) from error
         except APIConnectionError as error:
             nobody = isinstance(error.__cause__, httpx2.ConnectError | httpx2.UnsupportedProtocol)
             self._spend_unseen(request, nobody)
-            raise _FailedError("unreachable", self._said(error.__cause__ or error), nobody=nobody) from error
+            raise _FailedError(_UNREACHABLE, self._said(error.__cause__ or error), nobody=nobody) from error
         except APIStatusError as error:
-            return self._refused(error)
+            return self._refused(request, error)
         try:
             reply = self._read(response.content)
         except MalformedAnswerError as error:
@@ -214,27 +200,28 @@ class Service:
         tally.model = self._redacted(reply.model)
         self._budget.spend(request, reply.usage)
         if reply.refusal is not None:
-            return Answer(status="refused", detail=self._redacted(one_line(reply.refusal)))
+            return request.form.failed("refused", self._redacted(one_line(reply.refusal)))
         try:
-            answer = parse_answer(reply.text, request.tokens)
+            answer = request.read(reply)
         except MalformedAnswerError as error:
             what = f"it was cut where it was too long; {error}" if reply.cut else str(error)
             raise self._malformed(what, reply.text) from error
-        said = (each.model_copy(update={"reason": self._redacted(each.reason)}) for each in answer.tokens)
-        return answer.model_copy(update={"tokens": tuple(said)})
+        return answer.redacted(self._redacted)
 
-    def _spend_unseen(self, request: Request, nobody: bool) -> None:
+    def _spend_unseen(self, request: Request[Any], nobody: bool) -> None:
         """Count an answer that did not arrive, but may have been made, and charged."""
         if not nobody:
             self._budget.spend(request, None)
 
-    def _refused(self, error: APIStatusError) -> Answer:
-        """What an HTTP error means: a refusal; or it raises what tells whether to ask again."""
+    def _refused(self, request: Request[K], error: APIStatusError) -> K:
+        """What an HTTP error means: an answer of its own; or it raises what tells whether to ask again."""
         code, said = error.status_code, self._said(error)
         if error.code in _FILTERS:
-            return Answer(status="refused", detail=said)
+            return request.form.failed("refused", said)
         if code in _AGAIN and error.code != _NO_MONEY:
-            raise _FailedError("unreachable", said, after=_seconds(error.response.headers)) from error
+            raise _FailedError(_UNREACHABLE, said, after=_seconds(error.response.headers)) from error
+        if request.may_decline and code != 401 and error.code != _NO_MONEY:
+            return request.form.failed("declined", f"HTTP {code}")
         if code in {401, 403}:
             # Not quoted: some services repeat the key.
             raise UserError(

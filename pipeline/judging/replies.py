@@ -1,9 +1,9 @@
 """What services answer with, read as far as it is needed: compatible ones leave out the rest."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.judging.answers import MalformedAnswerError
 from pipeline.judging.journal import Usage
@@ -12,9 +12,20 @@ from store.base.parsing import one_line
 _Amount = Annotated[int, Field(ge=0)]
 
 
+TOP: Final = 20
+"""Tokens whose probabilities are asked for: the most that OpenAI's interface gives."""
+
+
+class Likely(NamedTuple):
+    """A token's text, and the natural logarithm of its probability."""
+
+    text: str
+    log_probability: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One answer of a service.
+    """One answer of a service, or of a model on this machine.
 
     Attributes
     ----------
@@ -26,6 +37,9 @@ class Reply:
         Whether the text ends where the service stopped it.
     model, usage
         As the service names and counts them; None where it does not count.
+    top
+        The likeliest first tokens, at most `TOP`, in the order in which they came; None where it gives none,
+        or none that can be read.
     """
 
     text: str
@@ -33,6 +47,7 @@ class Reply:
     cut: bool
     model: str
     usage: Usage | None
+    top: tuple[Likely, ...] | None = None
 
 
 class _Form(BaseModel):
@@ -47,6 +62,7 @@ class _ChatMessage(_Form):
 class _Choice(_Form):
     message: _ChatMessage
     finish_reason: str | None = None
+    logprobs: Any = None  # read apart: who was not asked for them may answer with anything
 
 
 class _ChatUsage(_Form):
@@ -64,6 +80,7 @@ class _Part(_Form):
     type: str
     text: str | None = None
     refusal: str | None = None
+    logprobs: Any = None
 
 
 class _Output(_Form):
@@ -88,6 +105,18 @@ class _Response(_Form):
     usage: _ResponseUsage | None = None
 
 
+class _Token(_Form):
+    token: Annotated[str, Field(max_length=1000)]
+    # Some services round past 0.
+    logprob: Annotated[float, Field(le=1e-3, allow_inf_nan=False)]
+
+
+class _First(_Form):
+    top_logprobs: Annotated[list[_Token], Field(min_length=1, max_length=1000)]
+
+
+_FIRST: Final = TypeAdapter(_First)
+
 _FILTERED: Final = "content_filter"
 _REFUSED: Final = "the service's content filter held the answer back"
 
@@ -111,6 +140,7 @@ def read_chat(content: bytes) -> Reply:
         cut=choice.finish_reason == "length",
         model=said.model,
         usage=None if used is None else _usage(used.prompt_tokens, used.completion_tokens),
+        top=_top(choice.logprobs.get("content") if isinstance(choice.logprobs, dict) else None),
     )
 
 
@@ -127,13 +157,26 @@ def read_response(content: bytes) -> Reply:
     reason = said.incomplete_details.reason if said.incomplete_details else None
     parts = [part for output in said.output if output.type == "message" for part in output.content or ()]
     refusals = [part.refusal for part in parts if part.refusal]
+    texts = [part for part in parts if part.type == "output_text"]
     return Reply(
-        text="".join(part.text or "" for part in parts if part.type == "output_text"),
+        text="".join(part.text or "" for part in texts),
         refusal=_REFUSED if reason == _FILTERED else next(iter(refusals), None),
         cut=said.status == "incomplete",
         model=said.model,
         usage=None if used is None else _usage(used.input_tokens, used.output_tokens),
+        top=_top(texts[0].logprobs if texts else None),
     )
+
+
+def _top(tokens: Any) -> tuple[Likely, ...] | None:
+    """Of the first of the tokens that were written."""
+    if not (isinstance(tokens, list) and tokens):
+        return None
+    try:
+        first = _FIRST.validate_python(tokens[0])
+    except ValidationError:
+        return None
+    return tuple(Likely(each.token, each.logprob) for each in first.top_logprobs[:TOP])
 
 
 def _usage(read: int, written: int) -> Usage:

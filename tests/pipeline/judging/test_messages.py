@@ -12,10 +12,10 @@ from pipeline.judging.cases import make_cases
 from pipeline.judging.examples import Example, chosen, read_examples
 from pipeline.judging.journal import request_key
 from pipeline.judging.messages import INSTRUCTIONS, RULES, SCHEMA, messages
-from pipeline.judging.openai_judge import Service
 from store.base.errors import UserError
 from tests.support.feature_builders import make_prompt
-from tests.support.judging import make_case, openai_params
+from tests.support.judge_server import JudgeServer
+from tests.support.judging import asked_judge, judged, make_case
 
 LINE: dict[str, Any] = {
     "situation": "a fever",
@@ -55,10 +55,25 @@ def test_instructions_and_schema_name_the_same_labels_and_rules() -> None:
         assert f'"{word}"' in INSTRUCTIONS
 
 
-def test_words_that_are_sent_are_fixed() -> None:
-    """This key changes with every word that is sent: who changes it has everything asked, and paid, anew."""
-    body = Service("gpt", openai_params(None), ()).body(make_case(1))
-    assert request_key(body) == "86b35181b04058849ff46e20c3d7c97e672bd133a4f70ed22e2412d5bfa5eb27"
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({}, "943b411e784a8dd086cfb4750b51ddfdcd4d9868034a951fba575b0535fdfd7b"),
+        ({"api": "responses"}, "d00dc915ad4e131a8a2362af2d4c6652ce7c7d7463551c213022ee505d35621b"),
+        (
+            {"temperature": 0.5, "seed": 3, "examples": 1},
+            "a137d10d07792ca98d2ac56fd1038a27f34ed40ddebce51a6f70ea4f0dab3191",
+        ),
+    ],
+)
+def test_words_that_are_sent_are_fixed(server: JudgeServer, tmp_path: Path, changes: Any, key: str) -> None:
+    """These keys change with every word that is sent: who changes one has everything asked, and paid, anew."""
+    shown = Example.model_validate(
+        {"situation": "x", "prompt": "Text", "candidates": [LINE["candidates"][0] | {"text": " rest"}]}
+    )
+    judged(asked_judge(server.url, tmp_path / "gpt.jsonl", [shown], **changes), [make_case(5)])
+    ((_, _, body),) = server.received
+    assert request_key(body) == key
 
 
 def test_examples_of_the_situation_are_left_out() -> None:
