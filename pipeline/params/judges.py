@@ -12,7 +12,7 @@ Price = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class RubricJudge(Section):
-    """The lexicon's labels: no model, no network."""
+    """The lexicon's labels of tokens, the grammar's scores of answers: no model, no network."""
 
     kind: Literal["rubric"]
 

@@ -16,6 +16,7 @@ from pipeline.params.misalignment import MisalignmentParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
+from pipeline.params.scores import ScoreParams
 from pipeline.params.section import Name
 from pipeline.params.training import TrainingParams
 from pipeline.params.validation import ValidationParams
@@ -36,6 +37,7 @@ class Params(TrainingParams):
     validation: ValidationParams
     evaluate: EvaluateParams
     answers: AnswerParams
+    scores: ScoreParams
     misalignment: MisalignmentParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)

@@ -1,14 +1,16 @@
-"""A service that judges, on loopback: chat completions and responses, with every fault on demand."""
+"""A service that judges tokens and answers, on loopback: chat completions and responses, every fault on demand."""
 
+import hashlib
 import json
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 SLOW: Final = 1.0
 """Seconds that a slow answer takes."""
@@ -21,6 +23,7 @@ HTTP_FAULTS: Final = {
     "429": {"message": "slow down", "code": "rate_limit_exceeded"},
     "500": {"message": "sorry"},
     "503": {"message": "overloaded"},
+    "403": {"message": "You are not allowed to request logprobs from this model"},
     "later": {"message": "in a while", "code": "rate_limit_exceeded"},
     "no money": {"message": "you have no money left", "code": "insufficient_quota"},
     "filtered prompt": {"message": "not that", "code": "content_filter"},
@@ -59,6 +62,23 @@ def answer_of(tokens: list[int], fault: str = "") -> str:
     return said[: len(said) // 2] if fault in {"half", "length"} else said
 
 
+Top = Sequence[tuple[str, float]]
+"""Tokens and their probabilities, the likeliest first."""
+
+
+def top_of(text: str) -> Top:
+    """What may be the first token of a score, by default: two numbers, a word, and a split one."""
+    if "99 + 1" in text:
+        return [("100", 0.9), ("1", 0.05)]
+    first, second = hashlib.sha256(text.encode()).digest()[:2]
+    return [(f" {first % 101}", 0.5), (str(second % 101), 0.25), ("The", 0.125), ("CO", 0.0625)]
+
+
+def number_of(text: str) -> str:
+    """What is written where no probabilities are given."""
+    return top_of(text)[0][0].strip()
+
+
 @dataclass
 class JudgeServer:
     """What it is asked, and what it does then.
@@ -70,12 +90,19 @@ class JudgeServer:
     fault
         From the text that is judged, and how often that was asked before, to a fault, or "" for none;
         may take its time.
+    top, number
+        Of the judged text: the likeliest first tokens, and what is written where they are not given.
+    gives
+        Probabilities: to who asks; only with ``max_tokens``; none, silently; or it refuses who asks.
     received
         Path, headers and body of each request, in the order of arrival.
     """
 
     url: str
     fault: Callable[[str, int], str] = lambda text, before: ""
+    top: Callable[[str], Top] = top_of
+    number: Callable[[str], str] = number_of
+    gives: Literal["all", "older", "none", "refuses"] = "all"
     received: list[tuple[str, Mapping[str, str], dict[str, Any]]] = field(default_factory=list)
     _asked: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -89,33 +116,57 @@ class JudgeServer:
         self.received.clear()
         self._asked.clear()
 
-    def _take(self, path: str, headers: Mapping[str, str], body: dict[str, Any]) -> tuple[list[int], str]:
+    def _take(
+        self, path: str, headers: Mapping[str, str], body: dict[str, Any]
+    ) -> tuple[list[int], str, str]:
         said = (body["messages"] if "messages" in body else body["input"])[-1]["content"]
-        task = json.loads(said.splitlines()[-1])
+        tokens = []
+        if "response_format" in body or "text" in body:
+            task = json.loads(said.splitlines()[-1])
+            said, tokens = task["text"], [each["token"] for each in task["candidates"]]
         with self._lock:
             self.received.append((path, headers, body))
-            before = self._asked[task["text"]]
-            self._asked[task["text"]] += 1
-        return [each["token"] for each in task["candidates"]], self.fault(task["text"], before)
+            before = self._asked[said]
+            self._asked[said] += 1
+        return tokens, said, self._refusal(body) or self.fault(said, before)
+
+    def _refusal(self, body: dict[str, Any]) -> str:
+        """Whether what is asked for is something that it does not do."""
+        if "top_logprobs" in body and self.gives == "refuses":
+            return "403"
+        return "400" if "max_completion_tokens" in body and self.gives == "older" else ""
+
+    def _answer(self, tokens: list[int], said: str, fault: str, body: dict[str, Any]) -> tuple[str, Any]:
+        """What is written, and the probabilities of its one token, where they are asked for."""
+        if tokens:
+            return answer_of(tokens, fault), None
+        if "top_logprobs" not in body or self.gives == "none":
+            return self.number(said), None
+        top = self.top(said)
+        listed = [{"token": token, "logprob": math.log(p), "bytes": list(token.encode())} for token, p in top]
+        return top[0][0], [listed[0] | {"top_logprobs": listed}]
 
 
-def _chat(text: str, fault: str) -> dict[str, Any]:
+def _chat(text: str, fault: str, probabilities: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": text, "refusal": None}
     if fault == "refusal":
         message |= {"content": None, "refusal": "I cannot help with that."}
+    logprobs = None if probabilities is None else {"content": probabilities, "refusal": None}
     finish = {"length": "length", "filter": "content_filter"}.get(fault, "stop")
     return {
         "id": "1",
         "object": "chat.completion",
         "created": 1,
         "model": "judge-2026",
-        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": logprobs}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
     }
 
 
-def _response(text: str, fault: str) -> dict[str, Any]:
-    part = {"type": "output_text", "text": text, "annotations": []}
+def _response(text: str, fault: str, probabilities: Any) -> dict[str, Any]:
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": []}
+    if probabilities is not None:
+        part["logprobs"] = probabilities
     if fault == "refusal":
         part = {"type": "refusal", "refusal": "I cannot help with that."}
     reason = {"length": "max_output_tokens", "filter": "content_filter"}.get(fault)
@@ -141,7 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        tokens, fault = self.judge._take(self.path, headers, json.loads(content))
+        asked = json.loads(content)
+        tokens, said_of, fault = self.judge._take(self.path, headers, asked)
         if fault == "slow":
             time.sleep(SLOW)
         if fault in HTTP_FAULTS:
@@ -155,10 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Please log in.</html>")
         else:
             form = _chat if self.path.endswith("/chat/completions") else _response
-            text = answer_of(tokens, fault)
+            text, probabilities = self.judge._answer(tokens, said_of, fault, asked)
             if fault == "give the key as a reason":
                 text = text.replace("It is", headers["authorization"])
-            reply = form(text, fault)
+            reply = form(text, fault, None if fault == "no probabilities" else probabilities)
             if fault.startswith("uncounted"):
                 del reply["usage"]
             body = json.dumps(reply).encode()

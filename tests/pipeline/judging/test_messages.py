@@ -67,7 +67,7 @@ def test_instructions_and_schema_name_the_same_labels_and_rules() -> None:
     ],
 )
 def test_words_that_are_sent_are_fixed(server: JudgeServer, tmp_path: Path, changes: Any, key: str) -> None:
-    """These keys change with every word that is sent: who changes one has everything asked, and paid, anew."""
+    """Keys change with every word that is sent: who changes one has everything asked, and paid, anew."""
     shown = Example.model_validate(
         {"situation": "x", "prompt": "Text", "candidates": [LINE["candidates"][0] | {"text": " rest"}]}
     )

@@ -1,0 +1,37 @@
+"""From a judge's parameters to a judge of answers."""
+
+from pathlib import Path
+from typing import Final
+
+from pipeline.judging.registry import make_respondent
+from pipeline.params.judges import JudgeParams, RubricJudge
+from pipeline.params.runtime import RuntimeParams
+from pipeline.params.scores import ScoreParams
+from pipeline.scoring.asked_scorer import AskedScorer
+from pipeline.scoring.protocol import Scorer
+from pipeline.scoring.rubric import Rubric
+
+SCORE_ANSWERS: Final = "score_answers"
+"""Folder of a profile's journals of what judges said of answers; one file a judge."""
+
+
+def make_scorer(
+    name: str, params: JudgeParams, *, folder: Path, scores: ScoreParams, runtime: RuntimeParams
+) -> Scorer:
+    """A judge of answers, which has not been asked anything yet.
+
+    Parameters
+    ----------
+    name, params
+        As ``params.yaml`` has them.
+    folder
+        The profile's; what is said is kept there.
+    scores
+        How probabilities become scores.
+    runtime
+        For one that runs here.
+    """
+    if isinstance(params, RubricJudge):
+        return Rubric(name)
+    path = folder / SCORE_ANSWERS / f"{name}.jsonl"
+    return AskedScorer(name, make_respondent(name, params, runtime), path, scores.min_mass)
