@@ -49,8 +49,8 @@ class AskedScorer:
         self._answers = answers
         self._way = self._known_way()
         self._requests = self._made(self._way or self._ways[0])
-        probes = [] if self._way else self._probes()
-        self._asking.require(self._asking.missing([*probes, *self._requests.values()]))
+        probes = [] if self._way else [each for each in self._probes() if not self._told(each)]
+        self._asking.require([*probes, *self._asking.missing(self._requests.values())])
 
     def scores(self) -> Scores:
         """Stored ones and others, when all have arrived."""
@@ -77,8 +77,8 @@ class AskedScorer:
     def _known_way(self) -> Wanted | None:
         """The best way that works; the last needs no trying. None: one must be tried."""
         for way, request in zip(self._ways, self._probes(), strict=False):
-            heard = self._asking.find(request.key)
-            if heard is None or heard.status in {"malformed", "unreachable"}:
+            heard = self._told(request)
+            if heard is None:
                 return None
             if heard.top is not None and splits_no_number(heard.top):
                 return way
@@ -93,21 +93,26 @@ class AskedScorer:
             There was no answer that tells; or what is to be asked then passes a limit.
         """
         for request in self._probes():
-            for _ in self._asking.ask(self._asking.missing([request])):
+            for _ in self._asking.ask([] if self._told(request) else [request]):
                 pass
-            self._way = self._known_way()
-            if self._way is not None:
-                break
-            heard = self._asking.find(request.key)
-            if heard is None or heard.status in {"malformed", "unreachable"}:
+            if self._told(request) is None:
+                heard = self._asking.find(request.key)
                 raise UserError(
                     f"judges.{self._name}: whether it gives probabilities could not be told "
                     f"({heard.detail if heard else 'it was not asked'}); what was answered is kept, so run "
                     "again."
                 )
+            self._way = self._known_way()
+            if self._way is not None:
+                break
         if self._way != self._ways[0]:
             self._requests = self._made(self._way or self._ways[-1])
             self._asking.require(self._asking.missing(self._requests.values()))
+
+    def _told(self, request: Request[Heard]) -> Heard | None:
+        """What trying a way showed; None: nothing yet."""
+        heard = self._asking.find(request.key)
+        return None if heard is None or heard.status in {"malformed", "unreachable"} else heard
 
     def _probes(self) -> list[Request[Heard]]:
         """One for each way that must be tried."""

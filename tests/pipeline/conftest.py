@@ -1,4 +1,4 @@
-"""One small random subject for every room that needs a model, made once a session."""
+"""One small random subject for every room that needs a model, made once a session; a service that judges."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.attribution.trace import Trace
     from store.documents.manifest import Manifest
     from tests.support.builders import Checkpoint
+    from tests.support.judge_server import JudgeServer
     from tests.support.traced_subject import Subject
 
 
@@ -40,3 +43,14 @@ def subject(checkpoint: Checkpoint) -> Subject:
 def traced(subject: Subject) -> Trace:
     """A trace in which every active feature is a node."""
     return subject.trace(subject.general)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
+    """A service on loopback, and the key that it is asked with."""
+    from tests.support.judge_server import judge_server
+    from tests.support.judging import KEY
+
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+    with judge_server() as served:
+        yield served

@@ -1,4 +1,4 @@
-"""A service that judges tokens and answers, on loopback: chat completions and responses, every fault on demand."""
+"""A service on loopback that judges tokens and answers, and fails in every way on demand."""
 
 import hashlib
 import json
