@@ -106,6 +106,19 @@ def test_the_rubrics_scores_are_the_grammars() -> None:
     assert (of["method"], of["answers"], of["calls"], of["cost"]) == ("rubric", 12, 0, 0.0)
 
 
+def test_the_rubric_loads_no_client() -> None:
+    params(["rubric"])
+    code = (
+        "import sys; from pipeline.params.project import load_params; "
+        "from pipeline.stages.scores import main; "
+        "main('mine', load_params()); "
+        "sys.exit(sorted({'openai', 'httpx2', 'tenacity'} & sys.modules.keys()) or 0)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=100
+    )
+
+
 def test_judges_stand_side_by_side_and_a_rerun_changes_no_byte(
     server: JudgeServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
