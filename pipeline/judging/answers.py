@@ -4,27 +4,37 @@ Verdicts are joined by the token ids that they echo, and these must be the candi
 their place in a list (trap 11).
 """
 
-from collections import Counter
-from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pipeline.judging.messages import NO_RULE, RULES, WORDS
-from store.base.parsing import MalformedError, one_line, parse_json
+from pipeline.judging.cases import Case
+from pipeline.judging.examples import Example, chosen
+from pipeline.judging.messages import NO_RULE, RULES, SCHEMA, WORDS, messages
+from pipeline.judging.questions import (
+    Answered,
+    MalformedAnswerError,
+    Question,
+    answer_form,
+    first_words,
+    read_object,
+    require_each_once,
+)
+from store.base.parsing import one_line
 from store.documents.verdicts import Status, TokenVerdict, Verdict
 
+_TOKENS_A_VERDICT: Final = 60
+"""A reason of 25 words, the label and what JSON needs."""
+_TOKENS_AN_ANSWER: Final = 30
+"""What an answer has beside its verdicts."""
+_FORM: Final[dict[str, Any]] = answer_form("verdicts", SCHEMA)
 
-class MalformedAnswerError(ValueError):
-    """An answer that gives no verdicts; the message says what is wrong with it, without a full stop."""
 
-
-class Answer(BaseModel):
+class Answer(Answered):
     """What one request gave: a `store.documents.verdicts.Verdict`, of whichever prompt was asked about."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    status: Status
     tokens: tuple[TokenVerdict, ...] = ()
     fit: bool | None = None
     rule: str = ""
@@ -33,6 +43,11 @@ class Answer(BaseModel):
     def verdict(self, prompt_hash: str) -> Verdict:
         """The same, of a prompt."""
         return Verdict(prompt_hash=prompt_hash, **dict(self))
+
+    def redacted(self, redact: Callable[[str], str]) -> Self:
+        """With its reasons redacted."""
+        said = (each.model_copy(update={"reason": redact(each.reason)}) for each in self.tokens)
+        return self.model_copy(update={"tokens": tuple(said)})
 
 
 class _Labelled(BaseModel):
@@ -51,14 +66,25 @@ class _Said(BaseModel):
     verdicts: Annotated[list[_Labelled], Field(max_length=100_000)]
 
 
+def verdicts_on(case: Case, examples: Sequence[Example], n: int) -> Question[Answer]:
+    """The question about a case; at most `n` of the examples go with it."""
+    tokens = tuple(each.token for each in case.candidates)
+    return Question(
+        conversation=messages(case, chosen(examples, case, n)),
+        form=_FORM,
+        size=_TOKENS_A_VERDICT * len(tokens) + _TOKENS_AN_ANSWER,
+        read=partial(parse_answer, tokens=tokens),
+        failed=_failed,
+    )
+
+
 def parse_answer(text: str, tokens: Collection[int]) -> Answer:
     """Read an answer: verdicts on the candidates, each once, in their order.
 
     Parameters
     ----------
     text
-        What the judge wrote; what stands around the JSON object is left out, since a model without
-        structured output likes to fence it. A reason that is too long is cut: its label stands.
+        What the judge wrote. A reason that is too long is cut: its label stands.
     tokens
         Ids of the candidates, in order.
 
@@ -67,22 +93,19 @@ def parse_answer(text: str, tokens: Collection[int]) -> Answer:
     MalformedAnswerError
         It has another form, lacks a candidate, has one twice, or has another token.
     """
-    said = _said(text)
-    found = Counter(each.token for each in said.verdicts)
-    for what, wrong in (
-        ("lacks", [token for token in tokens if token not in found]),
-        ("names what is no candidate:", [token for token in found if token not in set(tokens)]),
-        ("repeats", [token for token, n in found.items() if n > 1]),
-    ):
-        if wrong:
-            raise MalformedAnswerError(f"it {what} {one_line(', '.join(map(str, wrong)))}")
+    said = read_object(text, _Said)
+    require_each_once(tokens, [each.token for each in said.verdicts], "candidate")
     if said.fit != (said.rule == NO_RULE) or said.rule not in {NO_RULE, *RULES}:
         raise MalformedAnswerError(f"it says fit: {said.fit} and rule: '{one_line(said.rule)}'")
     by_token = {each.token: each for each in said.verdicts}
     return Answer(
         status="judged",
         tokens=tuple(
-            TokenVerdict(token=token, label=by_token[token].label, reason=_cut(by_token[token].reason))
+            TokenVerdict(
+                token=token,
+                label=by_token[token].label,
+                reason=first_words(by_token[token].reason, WORDS),
+            )
             for token in tokens
         ),
         fit=said.fit,
@@ -90,21 +113,5 @@ def parse_answer(text: str, tokens: Collection[int]) -> Answer:
     )
 
 
-def _said(text: str) -> _Said:
-    start, end = text.find("{"), text.rfind("}")
-    if not 0 <= start < end:
-        raise MalformedAnswerError("it holds no JSON object")
-    try:
-        plain: Any = parse_json(text[start : end + 1])
-        return _Said.model_validate(plain)
-    except MalformedError as error:
-        raise MalformedAnswerError(error.what) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the answer"
-        raise MalformedAnswerError(one_line(f"{where}: {first['msg']}")) from error
-
-
-def _cut(reason: str) -> str:
-    words = reason.split()
-    return " ".join(words) if len(words) <= WORDS else " ".join(words[:WORDS]) + " ..."
+def _failed(status: Status, detail: str) -> Answer:
+    return Answer(status=status, detail=detail)

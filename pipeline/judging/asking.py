@@ -1,22 +1,21 @@
-"""Judges that are asked: what stands in the journal is not asked again, the rest is, and is kept."""
+"""Questions put to judges: what stands in the journal is not asked again, the rest is, and is kept."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from operator import add
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 from tqdm import tqdm
 
-from pipeline.judging.cases import Case
 from pipeline.judging.journal import Journal, Record, Usage, request_key
-from store.documents.verdicts import Verdict
+from pipeline.judging.questions import A, Question
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Generic[A]):
     """What is to be sent.
 
     Attributes
@@ -25,112 +24,138 @@ class Request:
         As `pipeline.judging.journal.request_key`.
     body
         All that is sent.
-    tokens
-        Ids of the candidates, which the answer must have.
+    question
+        Which says how the answer is read.
     """
 
     key: str
     body: Mapping[str, Any]
-    tokens: tuple[int, ...]
+    question: Question[A]
 
 
-Keep = Callable[[Record], None]
-"""Keeps an answer; returns when it is on disk. Any thread may call it."""
+class Keep(Protocol[A]):
+    """Keeps an answer; returns when it is on disk. Any thread may call it."""
+
+    def __call__(self, record: Record[A], /) -> None: ...
 
 
 class Respondent(Protocol):
     """Who answers requests: a service, or a model on this machine."""
 
-    def body(self, case: Case) -> dict[str, Any]:
-        """The request about a case: everything that the answer depends on, and nothing else."""
+    def body(self, question: Question[Any]) -> dict[str, Any]:
+        """The request: everything that the answer depends on, and nothing else."""
 
-    def require(self, requests: Sequence[Request]) -> None:
+    def require(self, requests: Sequence[Request[Any]]) -> None:
         """Say what it will take to answer these; errors as `pipeline.judging.protocol.Judge.prepare`."""
 
-    def ask(self, requests: Sequence[Request], keep: Keep) -> Generator[str]:
+    def ask(self, requests: Sequence[Request[A]], keep: Keep[A]) -> Generator[str]:
         """Answer each; yields the keys of those that are kept, as they arrive."""
 
     def price(self, usage: Usage) -> float:
         """What that costs."""
 
 
-class AskedJudge:
-    """A judge of the protocol, made of a respondent and a journal.
+class Inquiry(Generic[A]):
+    """Questions of one kind, the respondent that they are put to, and the journal of its answers.
 
     Parameters
     ----------
-    name
-        Of the judge; on the progress bar.
+    name, unit
+        Of the judge, and of what a question is about; on the progress bar.
     respondent
         Who is asked.
-    path
-        The journal's file.
+    journal
+        What was answered.
     """
 
-    def __init__(self, name: str, respondent: Respondent, path: Path) -> None:
+    def __init__(self, name: str, unit: str, respondent: Respondent, journal: Journal[A]) -> None:
         self._name = name
+        self._unit = unit
         self._respondent = respondent
-        self._journal = Journal(path)
-        self._cases: dict[str, list[Case]] = {}
-        self._missing: list[Request] = []
+        self._journal = journal
+        self._keys: dict[str, None] = {}
+        self._missing: list[Request[A]] = []
 
-    def prepare(self, cases: Sequence[Case]) -> None:
-        """Find what must be asked: what has no answer, or could not be reached."""
-        for case in cases:
-            body = self._respondent.body(case)
-            request = Request(
-                key=request_key(body), body=body, tokens=tuple(each.token for each in case.candidates)
-            )
-            # Prompts with one text and the same candidates are one request.
-            if request.key not in self._cases and not self._answered(request.key):
+    def prepare(
+        self, questions: Sequence[Question[A]], follow: Sequence[Sequence[Question[A]]] = ()
+    ) -> list[str]:
+        """Find what must be asked: what has no answer, or could not be reached.
+
+        Parameters
+        ----------
+        questions
+            All of them.
+        follow
+            What each will bring about once it is answered, near enough: limits are held against that, too.
+
+        Returns
+        -------
+        list of str
+            The key of each; equal questions are one request, and have one.
+
+        Raises
+        ------
+        UserError
+            As `pipeline.judging.protocol.Judge.prepare`.
+        """
+        requests = [self._request(question) for question in questions]
+        later: list[Request[A]] = []
+        for number, request in enumerate(requests):
+            if request.key not in self._keys and not self._answered(request.key):
                 self._missing.append(request)
-            self._cases.setdefault(request.key, []).append(case)
+                later += map(self._request, chain.from_iterable(follow[number : number + 1]))
+            self._keys[request.key] = None
         if self._missing:
-            self._respondent.require(self._missing)
+            self._respondent.require([*self._missing, *later])
+        return [request.key for request in requests]
 
-    def verdicts(self) -> Generator[Verdict]:
-        """Stored ones first, then the others as they arrive."""
+    def answers(self) -> Generator[tuple[str, A]]:
+        """Answers by key: stored ones first, then the others as they arrive."""
         missing = {request.key for request in self._missing}
-        for key in self._cases:
+        for key in self._keys:
             if key not in missing:
-                yield from self._verdicts(key)
+                yield from self._found(key)
         try:
             yield from self._asked()
         finally:
             self._journal.tidy()
 
     def usage(self) -> Usage:
-        """Of the answers about its cases."""
+        """Of the answers to its questions."""
         return reduce(
-            add, (record.usage for key in self._cases if (record := self._journal.find(key))), Usage()
+            add, (record.usage for key in self._keys if (record := self._journal.find(key))), Usage()
         )
 
     def cost(self) -> float:
         """Of that."""
         return self._respondent.price(self.usage())
 
-    def _asked(self) -> Iterator[Verdict]:
+    def _request(self, question: Question[A]) -> Request[A]:
+        body = self._respondent.body(question)
+        return Request(key=request_key(body), body=body, question=question)
+
+    def _asked(self) -> Iterator[tuple[str, A]]:
         if not self._missing:
             return
-        # Closed whatever happens to who reads the verdicts: no thread goes on asking.
+        # Closed whatever happens to who reads the answers: no thread goes on asking.
         with (
             closing(self._respondent.ask(self._missing, self._keep)) as arriving,
-            tqdm(total=len(self._missing), desc=f"judge {self._name}", unit="prompt") as progress,
+            tqdm(total=len(self._missing), desc=f"judge {self._name}", unit=self._unit) as progress,
         ):
             for key in arriving:
                 progress.update()
-                yield from self._verdicts(key)
+                yield from self._found(key)
 
     def _answered(self, key: str) -> bool:
         found = self._journal.find(key)
         return found is not None and found.answer.status != "unreachable"
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, record: Record[A]) -> None:
         before = self._journal.find(record.key)
         usage = record.usage if before is None else before.usage + record.usage
         self._journal.add(record.model_copy(update={"usage": usage}))
 
-    def _verdicts(self, key: str) -> Iterator[Verdict]:
+    def _found(self, key: str) -> Iterator[tuple[str, A]]:
         record = self._journal.find(key)
         if record is not None:
-            yield from (record.answer.verdict(case.prompt_hash) for case in self._cases[key])
+            yield key, record.answer

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from pipeline.judging.asking import Request
 from pipeline.judging.journal import Usage
@@ -13,21 +13,16 @@ from store.base.hashing import canonical_json
 
 _BYTES_A_TOKEN: Final = 3
 """Of JSON in English: between 3 and 4 with today's tokenizers."""
-_TOKENS_A_VERDICT: Final = 60
-"""A reason of 25 words, the label and what JSON needs."""
-_TOKENS_AN_ANSWER: Final = 30
-"""What an answer has beside its verdicts."""
 _MILLION: Final = 1e6
 
 
-def expected_usage(requests: Sequence[Request]) -> Usage:
+def expected_usage(requests: Sequence[Request[Any]]) -> Usage:
     """What it takes to ask each once, guessed to the high side."""
     n_bytes = sum(len(canonical_json(request.body).encode("utf-8")) for request in requests)
-    n_verdicts = sum(len(request.tokens) for request in requests)
     return Usage(
         calls=len(requests),
         input_tokens=math.ceil(n_bytes / _BYTES_A_TOKEN),
-        output_tokens=_TOKENS_A_VERDICT * n_verdicts + _TOKENS_AN_ANSWER * len(requests),
+        output_tokens=sum(request.question.size for request in requests),
     )
 
 
@@ -36,7 +31,7 @@ def price(usage: Usage, params: OpenAIJudge) -> float:
     return (usage.input_tokens * params.input_price + usage.output_tokens * params.output_price) / _MILLION
 
 
-def require_within(name: str, requests: Sequence[Request], params: OpenAIJudge) -> float:
+def require_within(name: str, requests: Sequence[Request[Any]], params: OpenAIJudge) -> float:
     """What a run is expected to cost.
 
     Raises
@@ -49,12 +44,12 @@ def require_within(name: str, requests: Sequence[Request], params: OpenAIJudge) 
     if usage.calls > params.max_calls:
         raise UserError(
             f"judges.{name}: {usage.calls:,} calls are needed, but max_calls is {params.max_calls:,}; "
-            "raise it in params.yaml, or judge fewer prompts."
+            "raise it in params.yaml, or ask about less."
         )
     if cost > params.max_cost:
         raise UserError(
             f"judges.{name}: {usage.calls:,} calls may cost {cost:,.2f}, but max_cost is "
-            f"{params.max_cost:,.2f}; raise it in params.yaml, or judge fewer prompts."
+            f"{params.max_cost:,.2f}; raise it in params.yaml, or ask about less."
         )
     return cost
 
@@ -96,7 +91,7 @@ class Budget:
                 )
             self._calls += 1
 
-    def spend(self, request: Request, usage: Usage | None) -> None:
+    def spend(self, request: Request[Any], usage: Usage | None) -> None:
         """Count what a call has cost; what it was expected to where the service does not say."""
         with self._lock:
             self._cost += price(expected_usage([request]) if usage is None else usage, self._params)

@@ -8,11 +8,11 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import IO, Annotated, Any, Final, Generic
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, TypeAdapter, ValidationError
 
-from pipeline.judging.answers import Answer
+from pipeline.judging.questions import A
 from store.base.atomic import write_bytes
 from store.base.errors import DamagedArtifactError
 from store.base.hashing import digest
@@ -44,15 +44,15 @@ class Usage(BaseModel):
         )
 
 
-class Record(BaseModel):
-    """One line.
+class Record(BaseModel, Generic[A]):
+    """One line; its answer is of the kind that the journal keeps.
 
     Attributes
     ----------
     key
         Of the request, as `request_key`.
     answer
-        Verdicts, or why there are none.
+        What was asked for, or why there is none.
     raw
         The last answer where it could not be read; cut.
     model
@@ -64,7 +64,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    answer: Answer
+    answer: SerializeAsAny[A]
     raw: str = ""
     model: str = ""
     usage: Usage
@@ -79,13 +79,15 @@ def request_key(body: Mapping[str, Any]) -> str:
     return digest(body)
 
 
-class Journal:
-    """The answers of one judge; `add` may be called by several threads.
+class Journal(Generic[A]):
+    """The answers of one judge to questions of one kind; `add` may be called by several threads.
 
     Parameters
     ----------
     path
         The file, which need not be there.
+    kind
+        Of its answers.
 
     Raises
     ------
@@ -93,17 +95,17 @@ class Journal:
         A line is damaged. (What stands behind the last line break may be torn, and is then left out.)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[A]) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
-        self._records = _read(path)
+        self._records = _read(path, kind)
 
-    def find(self, key: str) -> Record | None:
+    def find(self, key: str) -> Record[A] | None:
         """The answer to a request, whatever its status."""
         return self._records.get(key)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record[A]) -> None:
         """Keep an answer, on disk when this returns; it takes the place of an earlier one."""
         record = record.model_copy(update={"raw": record.raw[:_RAW]})
         with self._lock:
@@ -128,11 +130,12 @@ class Journal:
         return b"".join(_line(self._records[key]) for key in sorted(self._records))
 
 
-def _line(record: Record) -> bytes:
+def _line(record: Record[A]) -> bytes:
     return record.model_dump_json().encode("utf-8") + b"\n"
 
 
-def _read(path: Path) -> dict[str, Record]:
+def _read(path: Path, kind: type[A]) -> dict[str, Record[A]]:
+    form = TypeAdapter[Record[A]](Record.__class_getitem__(kind))
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     torn = len(lines) - 1  # what stands behind the last line break
     records = {}
@@ -140,7 +143,7 @@ def _read(path: Path) -> dict[str, Record]:
         if not line:
             continue
         try:
-            record = Record.model_validate_json(line)
+            record = form.validate_json(line)
         except ValidationError as error:
             if number == torn:
                 continue

@@ -5,12 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.judging.answers import Answer, MalformedAnswerError, parse_answer
 from pipeline.judging.asking import Keep, Request
-from pipeline.judging.cases import Case
-from pipeline.judging.examples import Example, chosen
 from pipeline.judging.journal import Record, Usage
-from pipeline.judging.messages import messages
+from pipeline.judging.questions import A, MalformedAnswerError, Question
 from pipeline.params.judges import LocalJudge
 from pipeline.params.runtime import RuntimeParams
 from store.base.errors import UserError
@@ -36,18 +33,13 @@ class LocalModel:
         Of the judge.
     params
         Of ``params.yaml``.
-    examples
-        Those that may go with a request.
     runtime
         Seed and threads.
     """
 
-    def __init__(
-        self, name: str, params: LocalJudge, examples: Sequence[Example], runtime: RuntimeParams
-    ) -> None:
+    def __init__(self, name: str, params: LocalJudge, runtime: RuntimeParams) -> None:
         self._name = name
         self._params = params
-        self._examples = examples
         self._runtime = runtime
 
     @cached_property
@@ -60,19 +52,18 @@ class LocalModel:
             )
         return Source(source=str(folder), revision=None, fingerprint=folder_digest(folder))
 
-    def body(self, case: Case) -> dict[str, Any]:
+    def body(self, question: Question[Any]) -> dict[str, Any]:
         """The conversation, and what else decides how it goes on; the model by its content."""
-        said = messages(case, chosen(self._examples, case, self._params.examples))
         decoding = self._params.model_dump(include={"dtype", "max_new_tokens"})
-        return {"model": self._source.fingerprint, "messages": said, **decoding}
+        return {"model": self._source.fingerprint, "messages": question.conversation, **decoding}
 
-    def require(self, requests: Sequence[Request]) -> None:
+    def require(self, requests: Sequence[Request[Any]]) -> None:
         """Tells how many answers are to be made."""
         print(f"judge {self._name}: {len(requests):,} answers of {self._params.folder}, here", flush=True)
 
-    def ask(self, requests: Sequence[Request], keep: Keep) -> Generator[str]:
+    def ask(self, requests: Sequence[Request[A]], keep: Keep[A]) -> Generator[str]:
         """Answer a batch at a time. What cannot be read would be the same the next time: it is kept."""
-        loaded = self._load()
+        loaded = self._loaded
         ids = [self._ids(loaded, request) for request in requests]
         for start in range(0, len(requests), self._params.batch):
             part = slice(start, start + self._params.batch)
@@ -86,7 +77,8 @@ class LocalModel:
         """Nothing is paid."""
         return 0.0
 
-    def _load(self) -> _Loaded:
+    @cached_property
+    def _loaded(self) -> _Loaded:
         from transformers import AutoModelForCausalLM
 
         from pipeline.models.loading import DTYPES, default_device
@@ -115,7 +107,7 @@ class LocalModel:
             ) from error
         return _Loaded(model.eval().requires_grad_(False).to(default_device()), tokenizer)
 
-    def _ids(self, loaded: _Loaded, request: Request) -> tuple[int, ...]:
+    def _ids(self, loaded: _Loaded, request: Request[Any]) -> tuple[int, ...]:
         from jinja2 import TemplateError
 
         from pipeline.text.tokens import encode_rendered
@@ -168,15 +160,17 @@ class LocalModel:
             )
         return [until_stop(row, stops) for row in whole[:, longest:].tolist()]
 
-    def _record(self, loaded: _Loaded, request: Request, asked: Sequence[int], said: Sequence[int]) -> Record:
+    def _record(
+        self, loaded: _Loaded, request: Request[A], asked: Sequence[int], said: Sequence[int]
+    ) -> Record[A]:
         from pipeline.text.tokens import decode_after
 
         text, raw = decode_after(loaded.tokenizer, asked, said), ""
         try:
-            answer = parse_answer(text, request.tokens)
+            answer = request.question.read(text)
         except MalformedAnswerError as error:
             cut = len(said) >= self._params.max_new_tokens
             what = f"it was cut after {len(said):,} tokens; {error}" if cut else str(error)
-            answer, raw = Answer(status="malformed", detail=what), text
+            answer, raw = request.question.failed("malformed", what), text
         usage = Usage(calls=1, input_tokens=len(asked), output_tokens=len(said))
         return Record(key=request.key, answer=answer, raw=raw, model=self._source.fingerprint, usage=usage)

@@ -22,13 +22,10 @@ from tenacity import (
     stop_when_event_set,
 )
 
-from pipeline.judging.answers import Answer, MalformedAnswerError, parse_answer
 from pipeline.judging.asking import Keep, Request
 from pipeline.judging.budget import Budget, price, require_within
-from pipeline.judging.cases import Case
-from pipeline.judging.examples import Example, chosen
 from pipeline.judging.journal import Record, Usage
-from pipeline.judging.messages import SCHEMA, messages
+from pipeline.judging.questions import A, MalformedAnswerError, Question
 from pipeline.judging.replies import Reply, read_chat, read_response
 from pipeline.params.judges import OpenAIJudge
 from store.base.errors import UserError
@@ -45,7 +42,6 @@ _SECRET: Final = 8
 """Characters from which on a key is one, not a word such as "none" that a server of one's own is given."""
 _NO_MONEY: Final = "insufficient_quota"
 _ENDED: Final = "the run ended before it was answered"
-_FORM: Final[dict[str, Any]] = {"name": "verdicts", "strict": True, "schema": SCHEMA}
 _PLACES: Final[dict[str, tuple[str, Callable[[bytes], Reply]]]] = {
     "chat": ("/chat/completions", read_chat),
     "responses": ("/responses", read_response),
@@ -83,14 +79,11 @@ class Service:
         Of the judge.
     params
         Of ``params.yaml``.
-    examples
-        Those that may go with a request.
     """
 
-    def __init__(self, name: str, params: OpenAIJudge, examples: Sequence[Example]) -> None:
+    def __init__(self, name: str, params: OpenAIJudge) -> None:
         self._name = name
         self._params = params
-        self._examples = examples
         self._path, self._read = _PLACES[params.api]
         self._budget = Budget(name, params)
         self._stop = threading.Event()
@@ -98,21 +91,20 @@ class Service:
         self._nobody = 0  # requests, one after the other
         self._patience = params.concurrency
 
-    def body(self, case: Case) -> dict[str, Any]:
+    def body(self, question: Question[Any]) -> dict[str, Any]:
         """The body as it is posted."""
-        params = self._params
-        said = messages(case, chosen(self._examples, case, params.examples))
+        params, said = self._params, question.conversation
         form: dict[str, Any] = {"type": "json_schema"}
         body: dict[str, Any] = {"model": params.model}
         if params.api == "chat":
-            body |= {"messages": said, "response_format": form | {"json_schema": _FORM}}
+            body |= {"messages": said, "response_format": form | {"json_schema": dict(question.form)}}
         else:
             # Nothing is left with the service that nobody will ask for.
-            body |= {"input": said, "text": {"format": form | _FORM}, "store": False}
+            body |= {"input": said, "text": {"format": form | dict(question.form)}, "store": False}
         sampling = {"temperature": params.temperature, "seed": params.seed}
         return body | {key: value for key, value in sampling.items() if value is not None}
 
-    def require(self, requests: Sequence[Request]) -> None:
+    def require(self, requests: Sequence[Request[Any]]) -> None:
         """A key, and limits that are wide enough; tells how many calls are to be made, and their price."""
         self._key()
         cost = require_within(self._name, requests, self._params)
@@ -122,9 +114,10 @@ class Service:
             flush=True,
         )
 
-    def ask(self, requests: Sequence[Request], keep: Keep) -> Generator[str]:
+    def ask(self, requests: Sequence[Request[A]], keep: Keep[A]) -> Generator[str]:
         """Send each until it is answered; what could not be is kept with its status."""
         params = self._params
+        self._stop.clear()
         self._patience = min(params.concurrency, len(requests))
         client = OpenAI(api_key=self._key(), base_url=params.base_url, timeout=params.timeout, max_retries=0)
         with client, ThreadPoolExecutor(params.concurrency) as pool:
@@ -156,7 +149,7 @@ class Service:
             raise UserError(f"judges.{self._name}: {name} holds characters that no key has; export it again.")
         return key
 
-    def _answer(self, client: OpenAI, request: Request, keep: Keep) -> str:
+    def _answer(self, client: OpenAI, request: Request[A], keep: Keep[A]) -> str:
         try:
             self._answer_and_keep(client, request, keep)
         except UserError:
@@ -165,7 +158,7 @@ class Service:
             raise
         return request.key
 
-    def _answer_and_keep(self, client: OpenAI, request: Request, keep: Keep) -> None:
+    def _answer_and_keep(self, client: OpenAI, request: Request[A], keep: Keep[A]) -> None:
         tally = _Tally(Usage())
         retrying = Retrying(
             stop=stop_after_attempt(self._params.attempts) | stop_when_event_set(self._stop),
@@ -175,18 +168,19 @@ class Service:
             reraise=True,
         )
         # Where the run ends meanwhile, what this request has cost is kept all the same.
-        answer, raw, nobody = Answer(status="unreachable", detail=_ENDED), "", False
+        failed = request.question.failed
+        answer, said, raw, nobody = failed("unreachable", _ENDED), "", "", False
         try:
             answer = retrying(self._attempt, client, request, tally)
         except _FailedError as error:
-            answer = Answer(status=error.status, detail=str(error))
+            answer, said = failed(error.status, str(error)), str(error)
             raw, nobody = error.raw, error.nobody
         finally:
             if tally.usage.calls:
                 keep(Record(key=request.key, answer=answer, raw=raw, model=tally.model, usage=tally.usage))
-        self._require_somebody(nobody, answer.detail)
+        self._require_somebody(nobody, said)
 
-    def _attempt(self, client: OpenAI, request: Request, tally: _Tally) -> Answer:
+    def _attempt(self, client: OpenAI, request: Request[A], tally: _Tally) -> A:
         if self._stop.is_set():
             raise _FailedError("unreachable", _ENDED)
         self._budget.call()
@@ -204,7 +198,7 @@ class Service:
             self._spend_unseen(request, nobody)
             raise _FailedError("unreachable", self._said(error.__cause__ or error), nobody=nobody) from error
         except APIStatusError as error:
-            return self._refused(error)
+            return request.question.failed("refused", self._refused(error))
         try:
             reply = self._read(response.content)
         except MalformedAnswerError as error:
@@ -214,25 +208,23 @@ class Service:
         tally.model = self._redacted(reply.model)
         self._budget.spend(request, reply.usage)
         if reply.refusal is not None:
-            return Answer(status="refused", detail=self._redacted(one_line(reply.refusal)))
+            return request.question.failed("refused", self._redacted(one_line(reply.refusal)))
         try:
-            answer = parse_answer(reply.text, request.tokens)
+            return request.question.read(reply.text).redacted(self._redacted)
         except MalformedAnswerError as error:
             what = f"it was cut where it was too long; {error}" if reply.cut else str(error)
             raise self._malformed(what, reply.text) from error
-        said = (each.model_copy(update={"reason": self._redacted(each.reason)}) for each in answer.tokens)
-        return answer.model_copy(update={"tokens": tuple(said)})
 
-    def _spend_unseen(self, request: Request, nobody: bool) -> None:
+    def _spend_unseen(self, request: Request[Any], nobody: bool) -> None:
         """Count an answer that did not arrive, but may have been made, and charged."""
         if not nobody:
             self._budget.spend(request, None)
 
-    def _refused(self, error: APIStatusError) -> Answer:
-        """What an HTTP error means: a refusal; or it raises what tells whether to ask again."""
+    def _refused(self, error: APIStatusError) -> str:
+        """What a refusal says; an HTTP error that is none raises what tells whether to ask again."""
         code, said = error.status_code, self._said(error)
         if error.code in _FILTERS:
-            return Answer(status="refused", detail=said)
+            return said
         if code in _AGAIN and error.code != _NO_MONEY:
             raise _FailedError("unreachable", said, after=_seconds(error.response.headers)) from error
         if code in {401, 403}:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.judging.asking import AskedJudge, Respondent
+from pipeline.judging.asked_judge import AskedJudge
+from pipeline.judging.asking import Respondent
 from pipeline.judging.examples import Example
 from pipeline.judging.journal import ANSWERS
 from pipeline.judging.protocol import Judge
 from pipeline.judging.rubric import Rubric
-from pipeline.params.judges import JudgeParams, OpenAIJudge, RubricJudge
+from pipeline.params.judges import JudgeParams, LocalJudge, OpenAIJudge, RubricJudge
 from pipeline.params.runtime import RuntimeParams
 from pipeline.text.lexicon import Lexicon
 
@@ -39,13 +40,16 @@ def make_judge(
     """
     if isinstance(params, RubricJudge):
         return Rubric(lexicon)
-    respondent: Respondent
+    respondent = make_respondent(name, params, runtime)
+    return AskedJudge(name, respondent, folder / ANSWERS / f"{name}.jsonl", examples, params.examples)
+
+
+def make_respondent(name: str, params: OpenAIJudge | LocalJudge, runtime: RuntimeParams) -> Respondent:
+    """Who answers for a judge that reads, whatever it is asked about."""
     if isinstance(params, OpenAIJudge):
         from pipeline.judging.openai_judge import Service
 
-        respondent = Service(name, params, examples)
-    else:
-        from pipeline.judging.local_judge import LocalModel
+        return Service(name, params)
+    from pipeline.judging.local_judge import LocalModel
 
-        respondent = LocalModel(name, params, examples, runtime)
-    return AskedJudge(name, respondent, folder / ANSWERS / f"{name}.jsonl")
+    return LocalModel(name, params, runtime)

@@ -5,8 +5,8 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.judging.answers import MalformedAnswerError
 from pipeline.judging.journal import Usage
+from pipeline.judging.questions import MalformedAnswerError
 from store.base.parsing import one_line
 
 _Amount = Annotated[int, Field(ge=0)]

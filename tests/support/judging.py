@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.judging.asking import AskedJudge
+from pipeline.judging.asked_judge import AskedJudge
 from pipeline.judging.cases import Candidate, Case
 from pipeline.judging.examples import Example
 from pipeline.judging.openai_judge import Service
@@ -52,7 +52,8 @@ def openai_params(url: str | None, **changes: Any) -> OpenAIJudge:
 
 def asked_judge(url: str | None, path: Path, shown: Sequence[Example] = (), **changes: Any) -> AskedJudge:
     """The same with its journal, named ``gpt``; examples that it may show."""
-    return AskedJudge("gpt", Service("gpt", openai_params(url, **changes), shown), path)
+    params = openai_params(url, **changes)
+    return AskedJudge("gpt", Service("gpt", params), path, shown, params.examples)
 
 
 def judged(judge: AskedJudge, cases: Sequence[Case]) -> dict[str, Verdict]:

@@ -12,7 +12,7 @@ from pipeline.judging.journal import Journal, Record, Usage
 from store.base.errors import DamagedArtifactError
 
 
-def record(number: int, detail: str = "") -> Record:
+def record(number: int, detail: str = "") -> Record[Answer]:
     return Record(
         key=f"{number:064x}",
         answer=Answer(status="refused", detail=detail or f"no. {number}, “ü”\u2028"),
@@ -21,8 +21,8 @@ def record(number: int, detail: str = "") -> Record:
     )
 
 
-def filled(path: Path, numbers: list[int]) -> Journal:
-    journal = Journal(path)
+def filled(path: Path, numbers: list[int]) -> Journal[Answer]:
+    journal = Journal(path, Answer)
     for number in numbers:
         journal.add(record(number))
     return journal
@@ -32,7 +32,7 @@ def test_what_is_added_is_on_disk_at_once_and_sorted_in_the_end(tmp_path: Path) 
     path, numbers = tmp_path / "a.jsonl", list(range(20))
     random.Random(0).shuffle(numbers)
     journal = filled(path, numbers)
-    assert Journal(path).find(record(7).key) == record(7)
+    assert Journal(path, Answer).find(record(7).key) == record(7)
     journal.tidy()
     filled(tmp_path / "b.jsonl", sorted(numbers)).tidy()
     assert path.read_bytes() == (tmp_path / "b.jsonl").read_bytes()
@@ -41,7 +41,7 @@ def test_what_is_added_is_on_disk_at_once_and_sorted_in_the_end(tmp_path: Path) 
 
 def test_threads_add_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    journal = Journal(path)
+    journal = Journal(path, Answer)
 
     def add(start: int) -> None:
         for number in range(start, start + 15):
@@ -53,7 +53,7 @@ def test_threads_add_side_by_side(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     journal.tidy()
-    again = Journal(path)
+    again = Journal(path, Answer)
     assert all(again.find(record(number).key) == record(number) for number in range(90))
 
 
@@ -63,7 +63,7 @@ def test_a_torn_last_line_is_left_out_and_gone_with_the_next(tmp_path: Path, cut
     filled(path, [0, 1, 2]).tidy()
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    journal = Journal(path)
+    journal = Journal(path, Answer)
     # Without its line break alone a line is whole.
     assert (journal.find(record(2).key) is None) is (cut > 1)
     journal.add(record(2))
@@ -78,7 +78,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + b'{"key": 3}\n' + lines[2])
     with pytest.raises(DamagedArtifactError, match=r"a\.jsonl:2: damaged \(.*delete the line") as error:
-        Journal(path)
+        Journal(path, Answer)
     assert "\n" not in str(error.value)
 
 
@@ -86,7 +86,7 @@ def test_the_last_answer_to_a_request_counts(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     journal = filled(path, [0, 1])
     journal.add(record(0, "later"))
-    assert Journal(path).find(record(0).key) == record(0, "later")
+    assert Journal(path, Answer).find(record(0).key) == record(0, "later")
     journal.tidy()
     assert len(path.read_bytes().splitlines()) == 2
 
@@ -105,7 +105,7 @@ def test_nothing_is_written_through_a_link_into_the_cache(tmp_path: Path) -> Non
 def test_an_unreadable_answer_is_kept_in_part(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     long = record(0).model_copy(update={"raw": "x" * 10**6})
-    journal = Journal(path)
+    journal = Journal(path, Answer)
     journal.add(long)
     journal.tidy()
     assert path.stat().st_size < 20_000

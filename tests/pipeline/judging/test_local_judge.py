@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.judging.asking import AskedJudge
+from pipeline.judging.answers import verdicts_on
+from pipeline.judging.asked_judge import AskedJudge
 from pipeline.judging.local_judge import LocalModel
 from pipeline.params.judges import LocalJudge
 from pipeline.params.runtime import RuntimeParams
@@ -38,7 +39,7 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local(folder: Path, path: Path, **changes: Any) -> AskedJudge:
     fields = {"kind": "local", "folder": str(folder), "max_new_tokens": 12, "batch": 2}
     params = LocalJudge.model_validate(fields | changes)
-    return AskedJudge("here", LocalModel("here", params, (), RuntimeParams(seed=0, threads=1)), path)
+    return AskedJudge("here", LocalModel("here", params, RuntimeParams(seed=0, threads=1)), path)
 
 
 def test_what_a_model_says_is_read_and_held_against_the_candidates(speaker: Path, tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_what_cannot_be_read_is_kept_and_not_asked_again(
     assert all("it was cut after 12 tokens; it " in each.detail for each in found.values())
     before = path.read_bytes()
     assert all(json.loads(line)["raw"] for line in before.splitlines())
-    monkeypatch.setattr(LocalModel, "_load", None)
+    monkeypatch.setattr(LocalModel, "_loaded", None)
     assert judged(local(babbler, path, batch=5), cases) == found
     assert path.read_bytes() == before
 
@@ -92,9 +93,8 @@ def test_other_weights_or_another_length_ask_again(babbler: Path, speaker: Path)
         LocalModel(
             "here",
             LocalJudge.model_validate({"kind": "local", "folder": str(folder), "batch": 1, **changes}),
-            (),
             RuntimeParams(seed=0, threads=1),
-        ).body(make_case(1))
+        ).body(verdicts_on(make_case(1), (), 0))
         for folder, changes in (
             (babbler, {"max_new_tokens": 5}),
             (speaker, {"max_new_tokens": 5}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.judging.answers import parse_answer
+from pipeline.judging.answers import parse_answer, verdicts_on
 from pipeline.judging.cases import make_cases
 from pipeline.judging.examples import Example, chosen, read_examples
 from pipeline.judging.journal import request_key
@@ -57,8 +57,14 @@ def test_instructions_and_schema_name_the_same_labels_and_rules() -> None:
 
 def test_words_that_are_sent_are_fixed() -> None:
     """This key changes with every word that is sent: who changes it has everything asked, and paid, anew."""
-    body = Service("gpt", openai_params(None), ()).body(make_case(1))
-    assert request_key(body) == "86b35181b04058849ff46e20c3d7c97e672bd133a4f70ed22e2412d5bfa5eb27"
+    keys = {
+        api: request_key(Service("gpt", openai_params(None, api=api)).body(verdicts_on(make_case(1), (), 0)))
+        for api in ("chat", "responses")
+    }
+    assert keys == {
+        "chat": "86b35181b04058849ff46e20c3d7c97e672bd133a4f70ed22e2412d5bfa5eb27",
+        "responses": "ea7008a4e40c4647040f719dc54a3f2f94aa3c6103ef23baac0acfa6c185b220",
+    }
 
 
 def test_examples_of_the_situation_are_left_out() -> None:
