@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, Generic
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from pipeline.judging.questions import A
 from store.base.atomic import write_bytes
@@ -135,7 +135,8 @@ def _line(record: Record[A]) -> bytes:
 
 
 def _read(path: Path, kind: type[A]) -> dict[str, Record[A]]:
-    form = TypeAdapter[Record[A]](Record.__class_getitem__(kind))
+    generic: Any = Record
+    form: type[Record[A]] = generic[kind]
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     torn = len(lines) - 1  # what stands behind the last line break
     records = {}
@@ -143,7 +144,7 @@ def _read(path: Path, kind: type[A]) -> dict[str, Record[A]]:
         if not line:
             continue
         try:
-            record = form.validate_json(line)
+            record = form.model_validate_json(line)
         except ValidationError as error:
             if number == torn:
                 continue

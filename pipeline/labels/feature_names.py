@@ -1,10 +1,11 @@
-"""Names of features: a person's, or what a feature promotes."""
+"""Names of features: a person's, a judge's, or what a feature promotes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.labels.events import Event, FeatureEvent, stamp
 from pipeline.labels.heads import heads
+from pipeline.labels.judged_names import JudgedName
 
 Feature = tuple[int, int]
 """Layer and index."""
@@ -47,6 +48,23 @@ def promoted_name(texts: Iterable[str]) -> str:
             words.setdefault(word.casefold(), word)
     chosen = list(words.values())[:PROMOTED]
     return f"→ {', '.join(chosen)}" if chosen else ""
+
+
+def feature_names(
+    people: Mapping[Feature, str], judged: Mapping[Feature, JudgedName], promoted: Mapping[Feature, str]
+) -> dict[Feature, str]:
+    """What features are called, wherever they stand: by a person, else by a judge, else by what they promote.
+
+    Parameters
+    ----------
+    people
+        Of `given_names`.
+    judged
+        Of `pipeline.labels.judged_names.judged_names`.
+    promoted
+        Of `promoted_name`.
+    """
+    return {**promoted, **{feature: judge.name for feature, judge in judged.items()}, **people}
 
 
 def naming(

@@ -11,6 +11,7 @@ from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
 from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelParams
+from pipeline.params.names import NameParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
@@ -31,6 +32,7 @@ class Params(TrainingParams):
     graphs: GraphParams
     dose: DoseParams
     features: FeatureParams
+    names: NameParams
     validation: ValidationParams
     evaluate: EvaluateParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
@@ -39,12 +41,13 @@ class Params(TrainingParams):
     @model_validator(mode="after")
     def _judges_are_there(self) -> "Params":
         for name, profile in self.profiles.items():
-            for judge in profile.judges:
-                if judge not in self.judges:
-                    raise ValueError(
-                        f"profiles.{name}.judges names '{judge}', but the judges are "
-                        f"{', '.join(sorted(self.judges)) or 'none'}"
-                    )
+            for where, judges in profile.judging().items():
+                for judge in judges:
+                    if judge not in self.judges:
+                        raise ValueError(
+                            f"profiles.{name}.{where} names '{judge}', but the judges are "
+                            f"{', '.join(sorted(self.judges)) or 'none'}"
+                        )
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from store.schema.dose import DOSE
 from store.schema.features import FEATURES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
+from store.schema.names import NAMES
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
@@ -31,4 +32,4 @@ COLLECTIONS: Final = {
         DOSE,
     )
 }
-DATASETS: Final = {schema.kind: schema for schema in (LABELS, FEATURES, RATES, VALIDATION)}
+DATASETS: Final = {schema.kind: schema for schema in (LABELS, FEATURES, NAMES, RATES, VALIDATION)}
