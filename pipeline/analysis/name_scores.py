@@ -58,14 +58,14 @@ def name_score(fires: Sequence[bool], said: Sequence[bool], confidence: float) -
     return NameScore(balanced_accuracy=right / len(truth), low=low, high=high)
 
 
-def beats_control(low: float, shuffled: float) -> bool:
+def beats_control(low: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
     """Whether a name says something of its feature, by the lower end of its score's interval.
 
     It must lie above what another feature's name reaches on the same contexts, and above chance, which few
     contexts may leave that below. Of names that say nothing, at most one in forty does at a confidence of
     0.95. NaN: no.
     """
-    return bool(low > CHANCE and low > shuffled)
+    return (low > CHANCE) & (low > shuffled)
 
 
 def other_names(names: Sequence[str], seed: int) -> list[int]:

@@ -49,9 +49,8 @@ def judged_names(names: "xr.Dataset") -> dict[tuple[int, int], JudgedName]:
         The group of the NAMES dataset.
     """
     table = {name: names[name].values for name in names.variables}
-    holds = (table["status"] == NAME_STATUSES.index("scored")) & np.vectorize(beats_control, [bool])(
-        table["low"], table["shuffled_accuracy"]
-    )
+    scored = table["status"] == NAME_STATUSES.index("scored")
+    holds = scored & beats_control(table["low"], table["shuffled_accuracy"])
     accuracy = np.where(holds, table["balanced_accuracy"], -np.inf)
     found = {}
     for row in np.flatnonzero(holds.any(axis=0)).tolist():

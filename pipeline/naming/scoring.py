@@ -113,7 +113,11 @@ def summary(found: Sequence[Named], namer: Namer) -> dict[str, Any]:
     return {
         "features": len(found),
         **{name: status[name] for name in NAME_STATUSES},
-        "above_control": sum(beats_control(each.score.low, each.shuffled) for each in scored),
+        "above_control": int(
+            beats_control(
+                np.array([each.score.low for each in scored]), np.array([each.shuffled for each in scored])
+            ).sum()
+        ),
         "balanced_accuracy": _mean([each.score.balanced_accuracy for each in scored]),
         "shuffled_accuracy": _mean([each.shuffled for each in scored]),
         **namer.usage().model_dump(),

@@ -26,8 +26,8 @@ NAMES: Final = DatasetSchema(
                 _OF_NAME,
                 "float64",
                 "share",
-                "right of who is told the name, and asked of the other half and of as many contexts where the "
-                "feature is silent whether it fires; NaN: not scored",
+                "right of who is told the name, and asked of the other half and of as many contexts where "
+                "the feature is silent whether it fires; NaN: not scored",
             ),
             "low": array(
                 _OF_NAME, "float64", "share", "exact interval over contexts, lower; NaN: not scored"
