@@ -84,12 +84,12 @@ def parse_name(text: str) -> NamingAnswer:
     Raises
     ------
     MalformedAnswerError
-        It has another form, or says nothing that can be shown.
+        It has another form, or a name that cannot be shown.
     """
     name = first_words(read_object(text, _Name).name, WORDS)
-    if not name or not name.isprintable():
+    if not name or not name.isprintable() or len(name) > _LONGEST:
         raise MalformedAnswerError(f"its name is '{one_line(name)}', which cannot be shown")
-    return NamingAnswer(status="judged", name=name[:_LONGEST])
+    return NamingAnswer(status="judged", name=name)
 
 
 def parse_fires(text: str, n: int) -> NamingAnswer:

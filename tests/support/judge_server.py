@@ -53,7 +53,32 @@ def answer_of(tokens: list[int], fault: str = "") -> str:
     elif fault == "type":
         verdicts[0]["token"] = str(tokens[0])
     # Not in the order of the candidates: ids tell which is which.
-    said = json.dumps({"fit": True, "rule": "none", "verdicts": verdicts[::-1]})
+    return _told({"fit": True, "rule": "none", "verdicts": verdicts[::-1]}, fault)
+
+
+def name_answer(task: Mapping[str, Any], fault: str = "") -> str:
+    """What the model writes of a feature: its name is the first token on which it fires."""
+    if "promotes" in task:
+        token = next(each[0] for each in task["contexts"][0] if isinstance(each, list))
+        return _told({"name": 7} if fault == "type" else {"name": f"the word{token}"}, fault)
+    said = [
+        {"context": each["context"], "active": task["name"] == f"the word{each['token']}"}
+        for each in task["contexts"]
+    ]
+    if fault == "missing":
+        said.pop()
+    return _told({"contexts": said[::-1]}, fault)
+
+
+def asked_about(task: Mapping[str, Any]) -> str:
+    """What a task is about, in a word: a prompt's text, or a feature's name or first context."""
+    if "text" in task:
+        return str(task["text"])
+    return f"name {task['name']}" if "name" in task else f"contexts {json.dumps(task['contexts'][0])}"
+
+
+def _told(answer: Mapping[str, Any], fault: str) -> str:
+    said = json.dumps(answer)
     if fault.endswith("prose"):
         return "I would say that all of them are fine."
     return said[: len(said) // 2] if fault in {"half", "length"} else said
@@ -68,8 +93,8 @@ class JudgeServer:
     url
         Its ``base_url``.
     fault
-        From the text that is judged, and how often that was asked before, to a fault, or "" for none;
-        may take its time.
+        From what is asked about, and how often that was asked before, to a fault, or "" for none; may take
+        its time.
     received
         Path, headers and body of each request, in the order of arrival.
     """
@@ -89,14 +114,16 @@ class JudgeServer:
         self.received.clear()
         self._asked.clear()
 
-    def _take(self, path: str, headers: Mapping[str, str], body: dict[str, Any]) -> tuple[list[int], str]:
+    def _take(
+        self, path: str, headers: Mapping[str, str], body: dict[str, Any]
+    ) -> tuple[dict[str, Any], str]:
         said = (body["messages"] if "messages" in body else body["input"])[-1]["content"]
         task = json.loads(said.splitlines()[-1])
         with self._lock:
             self.received.append((path, headers, body))
-            before = self._asked[task["text"]]
-            self._asked[task["text"]] += 1
-        return [each["token"] for each in task["candidates"]], self.fault(task["text"], before)
+            before = self._asked[asked_about(task)]
+            self._asked[asked_about(task)] += 1
+        return task, self.fault(asked_about(task), before)
 
 
 def _chat(text: str, fault: str) -> dict[str, Any]:
@@ -141,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        tokens, fault = self.judge._take(self.path, headers, json.loads(content))
+        task, fault = self.judge._take(self.path, headers, json.loads(content))
         if fault == "slow":
             time.sleep(SLOW)
         if fault in HTTP_FAULTS:
@@ -155,9 +182,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Please log in.</html>")
         else:
             form = _chat if self.path.endswith("/chat/completions") else _response
-            text = answer_of(tokens, fault)
+            text = (
+                answer_of([each["token"] for each in task["candidates"]], fault)
+                if "candidates" in task
+                else name_answer(task, fault)
+            )
             if fault == "give the key as a reason":
-                text = text.replace("It is", headers["authorization"])
+                text = text.replace("It is", headers["authorization"]).replace(
+                    "the word", headers["authorization"]
+                )
             reply = form(text, fault)
             if fault.startswith("uncounted"):
                 del reply["usage"]
