@@ -166,21 +166,16 @@ def test_a_label_is_the_name_that_the_dashboard_shows(
     rows = list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True))
     labels = FeatureCards(features, demo.WORDS).labels()
     assert len(labels) == cards.sizes["feature"]
-    texts = [demo.WORDS[token] for token in cards["promoted_token"].values[1]]
-    assert labels[rows[1]] == promoted_name(texts)
+    promoted = [
+        promoted_name(demo.WORDS[token] for token in tokens) for tokens in cards["promoted_token"].values[:4]
+    ]
+    assert [labels[row] for row in rows[:4]] == promoted
     # A judge's name goes before, where it holds; a person's before that.
     monkeypatch.chdir(viewer_root)
     judged = StoredGraphs(PROFILE).judged_names()
-    labels = FeatureCards(
-        features, demo.WORDS, {rows[3]: "quick money", (0, 999_999): "gone"}, judged
-    ).labels()
-    assert [labels[row] for row in rows[:4]] == [
-        "reader 0",
-        promoted_name(texts),
-        labels[rows[2]],
-        "quick money",
-    ]
-    assert labels[rows[2]].startswith("→ ")
+    people = {rows[3]: "quick money", (0, 999_999): "gone"}
+    labels = FeatureCards(features, demo.WORDS, people, judged).labels()
+    assert [labels[row] for row in rows[:4]] == [promoted[0], "reader 1", promoted[2], "quick money"]
     assert (0, 999_999) not in labels
 
 

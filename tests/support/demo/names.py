@@ -14,7 +14,7 @@ RIGHT = {"rubric": 9, "reader": 10}
 
 def holds(judge: str, row: int) -> bool:
     """Whether a judge's name of the feature in a row is above its control."""
-    return row % {"rubric": 3, "reader": 6}[judge] == 0
+    return row % {"rubric": 3, "reader": 6}[judge] == 1
 
 
 def names_groups(cards: xr.Dataset, *, confidence: float = 0.95) -> dict[str, xr.Dataset]:
