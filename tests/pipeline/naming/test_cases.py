@@ -71,6 +71,12 @@ def test_the_draw_is_of_seed_and_feature() -> None:
     assert one.held_out != other.held_out
 
 
+def test_without_held_out_text_nothing_is_shown() -> None:
+    planted = plant(2, on_a_token=True)
+    bare = type(planted)(**{**vars(planted), "contexts": planted.contexts.isel(variant=[])})
+    assert [(case.shown, case.held_out) for case in bare.cases()] == [((), ()), ((), ())]
+
+
 def test_without_prompts_fewer_are_asked_of() -> None:
     planted = plant(2, on_a_token=True)
     bare = type(planted)(**{**vars(planted), "prompts": (), "activations": ()})

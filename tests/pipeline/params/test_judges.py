@@ -60,10 +60,11 @@ def test_the_examples_of_params_yaml_are_valid(tmp_path: Path) -> None:
 
 def test_a_profile_without_judges_names_none(tmp_path: Path) -> None:
     content = yaml.safe_load(TEXT)
-    del content["profiles"]["organism"]["judges"], content["judges"]
+    profile = content["profiles"]["organism"]
+    del profile["judges"], profile["name_judges"], content["judges"]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    assert load_params(path).profile("organism").judges == []
+    assert load_params(path).profile("organism").judging() == {"judges": [], "name_judges": []}
 
 
 BAD: dict[str, tuple[dict[str, object], list[str], str]] = {
