@@ -1,18 +1,19 @@
-"""Names of features, wherever one stands: a person's, or what it promotes."""
+"""Names of features, wherever one stands: a person's, a judge's that holds, or what it promotes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
-import xarray as xr
 
 from dashboard.data import documents, journal
 from dashboard.data.project import artifact, fresh
 from dashboard.style.text import named
-from pipeline.labels.feature_names import Feature, given_names, promoted_name
+from pipeline.labels.feature_names import Feature, feature_names, given_names, promoted_names
+from pipeline.labels.judged_names import JudgedName, judged_names
 from store.base.errors import StoreError, UserError
 from store.datasets.groups import open_dataset
-from store.documents.token_texts import token_text
+from store.schema.features import FEATURES
+from store.schema.names import NAMES
 
 
 def given(transcoders: str) -> dict[Feature, str]:
@@ -28,30 +29,39 @@ def given(transcoders: str) -> dict[Feature, str]:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _promoted(path: str, key: str, _words: Sequence[str]) -> dict[Feature, str]:
-    cards: xr.Dataset = open_dataset(Path(path), "cards")
-    rows = zip(
-        cards["layer"].values.tolist(),
-        cards["index"].values.tolist(),
-        cards["promoted_token"].values.tolist(),
-        strict=True,
-    )
-    return {
-        (layer, index): promoted_name(token_text(_words, token) for token in tokens if token >= 0)
-        for layer, index, tokens in rows
-    }
+    return promoted_names(open_dataset(Path(path), "cards"), _words)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _judged(path: str, key: str) -> dict[Feature, JudgedName]:
+    return judged_names(open_dataset(Path(path), "names"))
+
+
+def judged(profile: str) -> Mapping[Feature, JudgedName]:
+    """Names that judges gave and that hold; none before stage `names` has run, or where it cannot be read."""
+    try:
+        return fresh(artifact(profile, NAMES.kind), _judged)
+    except StoreError:
+        return {}
 
 
 def of_features(profile: str) -> Mapping[Feature, str]:
     """A name of every feature that has one, by layer and index; none before stage `features` has run."""
     try:
         words = documents.vocabulary(profile)
-        promoted = fresh(artifact(profile, "features"), lambda path, key: _promoted(path, key, words))
+        promoted = fresh(artifact(profile, FEATURES.kind), lambda path, key: _promoted(path, key, words))
         people = given(documents.models(profile).transcoders.fingerprint)
     except StoreError:
         return {}
-    return {**promoted, **people} if people else promoted
+    return feature_names(people, judged(profile), promoted)
 
 
 def of_feature(profile: str, feature: Feature) -> str:
     """Layer and index of a feature with its name."""
     return named(of_features(profile), feature)
+
+
+def called(profile: str, text: str) -> set[Feature]:
+    """Features whose name holds a text, in whichever case."""
+    wanted = text.casefold()
+    return {feature for feature, name in of_features(profile).items() if wanted in name.casefold()}

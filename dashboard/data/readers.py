@@ -192,8 +192,8 @@ def provenance(profile: str, name: str) -> dict[str, Any]:
 
 
 def level(profile: str, name: str) -> str:
-    """The intervals of ``rates`` or ``features`` in words: ``95% interval``."""
-    stage = {"rates": "evaluate", "features": "features"}[name]
+    """The intervals of ``rates``, ``features`` or ``names`` in words: ``95% interval``."""
+    stage = {"rates": "evaluate"}.get(name, name)
     return level_words(provenance(profile, name), stage)
 
 

@@ -6,7 +6,7 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
@@ -155,6 +155,19 @@ def wilson_interval(successes: float, n: float, confidence: float) -> tuple[floa
     low = 0.0 if rate == 0 else max(0.0, centre - half)
     high = 1.0 if rate == 1 else min(1.0, centre + half)
     return float(low), float(high)
+
+
+def exact_interval(successes: int, n: int, confidence: float) -> tuple[float, float]:
+    """Exact interval of a proportion (Clopper & Pearson 1934); NaN where n is 0.
+
+    However few the trials, no end is passed by more than half of what `confidence` leaves.
+    """
+    if n <= 0:
+        return np.nan, np.nan
+    lower, upper = _tails(confidence)
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, lower))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, upper))
+    return low, high
 
 
 def clustered_rate_interval(

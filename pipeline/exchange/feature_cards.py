@@ -7,15 +7,15 @@ counts log-spaced ones, and what is between cannot be known.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from pipeline.analysis.viewer_json import cantor
+from pipeline.labels.feature_names import Feature, feature_names, promoted_names
+from pipeline.labels.judged_names import JudgedName
 from store.datasets.groups import open_dataset
 from store.documents.token_texts import token_text
-
-LABEL_TOKENS: Final = 3
 
 
 class FeatureCards:
@@ -27,8 +27,8 @@ class FeatureCards:
         The artifact.
     vocabulary
         Text of every token id.
-    given
-        Names that people gave, by (layer, feature).
+    people, judged
+        Names that people and judges gave, by (layer, feature).
 
     Raises
     ------
@@ -37,26 +37,26 @@ class FeatureCards:
     """
 
     def __init__(
-        self, path: Path, vocabulary: Sequence[str], given: Mapping[tuple[int, int], str] | None = None
+        self,
+        path: Path,
+        vocabulary: Sequence[str],
+        people: Mapping[Feature, str] | None = None,
+        judged: Mapping[Feature, JudgedName] | None = None,
     ) -> None:
         self._cards = open_dataset(path, "cards")
         self._contexts = open_dataset(path, "contexts")
         self._vocabulary = vocabulary
-        self._given = given or {}
+        self._people = people or {}
+        self._judged = judged or {}
         self._rows = _rows_of(self._cards)
 
-    def labels(self) -> dict[tuple[int, int], str]:
-        """By (layer, feature): a person's name, else ``promotes`` and what its decoder favours most."""
-        promoted = self._cards["promoted_token"].values[:, :LABEL_TOKENS]
-        words = {
-            feature: "promotes " + ", ".join(text.strip() for text in self._texts(promoted[row]))
-            for feature, row in self._rows.items()
-        }
-        return words | {feature: name for feature, name in self._given.items() if feature in words}
+    def labels(self) -> dict[Feature, str]:
+        """What the features on the cards are called, as on the dashboard."""
+        promoted = promoted_names(self._cards, self._vocabulary)
+        names = feature_names(self._people, self._judged, promoted)
+        return {feature: names[feature] for feature in promoted}
 
-    def cards(
-        self, variant: str, features: Iterable[tuple[int, int]]
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
+    def cards(self, variant: str, features: Iterable[Feature]) -> Iterator[tuple[int, dict[str, Any]]]:
         """The viewer's number of each feature, and its card as seen from one variant.
 
         Features that the artifact does not know (of imported graphs, say) get an empty one.
@@ -125,7 +125,7 @@ class FeatureCards:
         return [token_text(self._vocabulary, token) for token in tokens.tolist()]
 
 
-def _rows_of(table: Any) -> dict[tuple[int, int], int]:
+def _rows_of(table: Any) -> dict[Feature, int]:
     pairs = zip(table["layer"].values.tolist(), table["index"].values.tolist(), strict=True)
     return {pair: row for row, pair in enumerate(pairs)}
 

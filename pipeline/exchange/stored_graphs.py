@@ -8,16 +8,19 @@ import numpy as np
 
 from pipeline.labels.feature_names import given_names
 from pipeline.labels.journal import read_events
+from pipeline.labels.judged_names import JudgedName, judged_names
 from pipeline.params.project import Params
 from pipeline.run.stage import artifacts
 from store.base.errors import ArtifactMissingError, NotInStoreError, UserError
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
+from store.datasets.groups import open_dataset
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts
 from store.documents.split_characters import replaced
 from store.documents.token_texts import read_token_texts, token_text
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
+from store.schema.names import NAMES
 
 IMPORTED: Final = "imported"
 """Folder below a profile's artifacts: collections of graphs that came from elsewhere."""
@@ -69,6 +72,13 @@ class StoredGraphs:
     def given_names(self) -> dict[tuple[int, int], str]:
         """Names that people gave features, by (layer, feature)."""
         return given_names(read_events(), self.manifest.transcoders.fingerprint)
+
+    def judged_names(self) -> dict[tuple[int, int], JudgedName]:
+        """Names that judges gave features and that hold; none before the stage `names` has run."""
+        try:
+            return judged_names(open_dataset(self.folder / NAMES.kind, "names"))
+        except ArtifactMissingError:
+            return {}
 
     def variant(self, text: str) -> str:
         """A variant's full name: ``general`` is ``general@1.0``, unless it was imported as such."""

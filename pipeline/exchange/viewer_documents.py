@@ -65,7 +65,9 @@ def export_json(
 def feature_cards(stored: StoredGraphs) -> FeatureCards | None:
     """What the profile knows of features; None before the stage `features` has run."""
     try:
-        return FeatureCards(stored.folder / "features", stored.vocabulary, stored.given_names())
+        return FeatureCards(
+            stored.folder / "features", stored.vocabulary, stored.given_names(), stored.judged_names()
+        )
     except ArtifactMissingError:
         return None
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.judging.answers import Answer, parse_answer
-from pipeline.judging.asking import Asking, Request, Respondent
+from pipeline.judging.asking import Asking, JsonForm, Request, Respondent
 from pipeline.judging.cases import Case
 from pipeline.judging.examples import Example, chosen
 from pipeline.judging.journal import Usage
-from pipeline.judging.messages import messages
+from pipeline.judging.messages import SCHEMA, messages
 from pipeline.judging.replies import Reply
 from store.documents.verdicts import Verdict
 
+_FORM: Final = JsonForm("verdicts", SCHEMA)
 _TOKENS_A_VERDICT: Final = 60
 """A reason of 25 words, the label and what JSON needs."""
 _TOKENS_AN_ANSWER: Final = 30
@@ -84,7 +85,7 @@ class AskedJudge:
         said = messages(case, chosen(self._examples, case, self._shown))
         tokens = tuple(each.token for each in case.candidates)
         return Request(
-            body=self._respondent.body(said, "verdicts"),
+            body=self._respondent.body(said, _FORM),
             form=Answer,
             read=partial(_read, tokens=tokens),
             output_tokens=_TOKENS_A_VERDICT * len(tokens) + _TOKENS_AN_ANSWER,

@@ -16,8 +16,17 @@ from pipeline.judging.replies import Reply
 Messages = list[dict[str, str]]
 """A conversation: ``role`` and ``content`` of each turn."""
 
-Wanted = Literal["verdicts", "token", "token, older", "text"]
-"""What a reply is to be: verdicts as JSON; one token and the probabilities of the likeliest (older services
+
+@dataclass(frozen=True)
+class JsonForm:
+    """The form of a reply that is one JSON object: its name, and its schema as structured output takes it."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+Wanted = JsonForm | Literal["token", "token, older", "text"]
+"""What a reply is to be: a JSON object; one token and the probabilities of the likeliest (older services
 know the limit of one token by another name); or text."""
 
 

@@ -5,9 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pipeline.judging.answers import MalformedAnswerError
 from pipeline.judging.asking import Keep, Messages, Request, Wanted
 from pipeline.judging.journal import Record, Usage
+from pipeline.judging.reading import MalformedAnswerError
 from pipeline.judging.replies import TOP, Likely, Reply
 from pipeline.params.judges import LocalJudge
 from pipeline.params.runtime import RuntimeParams

@@ -22,11 +22,11 @@ from tenacity import (
     stop_when_event_set,
 )
 
-from pipeline.judging.answers import MalformedAnswerError
 from pipeline.judging.asking import Keep, Messages, Request, Wanted
 from pipeline.judging.budget import Budget, price, require_within
 from pipeline.judging.journal import K, Record, Usage
 from pipeline.judging.openai_bodies import request_body, ways
+from pipeline.judging.reading import MalformedAnswerError
 from pipeline.judging.replies import read_chat, read_response
 from pipeline.params.judges import OpenAIJudge
 from store.base.errors import UserError

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pipeline.judging.answers import MalformedAnswerError
 from pipeline.judging.journal import Usage
+from pipeline.judging.reading import MalformedAnswerError
 from store.base.parsing import one_line
 
 _Amount = Annotated[int, Field(ge=0)]

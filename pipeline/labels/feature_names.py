@@ -1,10 +1,15 @@
-"""Names of features: a person's, or what a feature promotes."""
+"""Names of features: a person's, a judge's, or what a feature promotes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.labels.events import Event, FeatureEvent, stamp
 from pipeline.labels.heads import heads
+from pipeline.labels.judged_names import JudgedName
+from store.documents.token_texts import token_text
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Feature = tuple[int, int]
 """Layer and index."""
@@ -47,6 +52,37 @@ def promoted_name(texts: Iterable[str]) -> str:
             words.setdefault(word.casefold(), word)
     chosen = list(words.values())[:PROMOTED]
     return f"→ {', '.join(chosen)}" if chosen else ""
+
+
+def promoted_names(cards: "xr.Dataset", texts: Sequence[str]) -> dict[Feature, str]:
+    """Names of the features on the cards of a FEATURES dataset, by what they promote; texts by token id."""
+    rows = zip(
+        cards["layer"].values.tolist(),
+        cards["index"].values.tolist(),
+        cards["promoted_token"].values.tolist(),
+        strict=True,
+    )
+    return {
+        (layer, index): promoted_name(token_text(texts, token) for token in tokens if token >= 0)
+        for layer, index, tokens in rows
+    }
+
+
+def feature_names(
+    people: Mapping[Feature, str], judged: Mapping[Feature, JudgedName], promoted: Mapping[Feature, str]
+) -> dict[Feature, str]:
+    """What features are called, wherever they stand: by a person, else by a judge, else by what they promote.
+
+    Parameters
+    ----------
+    people
+        Of `given_names`.
+    judged
+        Of `pipeline.labels.judged_names.judged_names`.
+    promoted
+        Of `promoted_name`.
+    """
+    return {**promoted, **{feature: judge.name for feature, judge in judged.items()}, **people}
 
 
 def naming(

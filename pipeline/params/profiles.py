@@ -42,6 +42,7 @@ class Profile(Section):
     answers: list[Place] = Field(default_factory=list)
     max_answer_tokens: Size | None = None
     answer_judges: list[str] = Field(default_factory=list)
+    name_judges: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
@@ -53,12 +54,20 @@ class Profile(Section):
                     f"nulls: '{name}' must be one of its adapters, and not the focus; they are "
                     f"{sorted(self.adapters)}"
                 )
-        for key, named in (("judges", self.judges), ("answer_judges", self.answer_judges)):
-            if len(set(named)) < len(named):
-                raise ValueError(f"{key}: a judge is named twice; name it once")
+        for where, judges in self.judging().items():
+            if len(set(judges)) < len(judges):
+                raise ValueError(f"{where}: a judge is named twice; name it once")
         if "base" in self.adapters:
             raise ValueError("an adapter cannot be named 'base', which means the model itself")
         return self
+
+    def judging(self) -> dict[str, list[str]]:
+        """Names of judges by the parameter that lists them."""
+        return {
+            "judges": self.judges,
+            "name_judges": self.name_judges,
+            "answer_judges": self.answer_judges,
+        }
 
     def sources(self) -> dict[str, str]:
         """Every source by the parameter that names it."""

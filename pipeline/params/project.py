@@ -13,6 +13,7 @@ from pipeline.params.graphs import GraphParams
 from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelParams
 from pipeline.params.misalignment import MisalignmentParams
+from pipeline.params.names import NameParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
@@ -34,6 +35,7 @@ class Params(TrainingParams):
     graphs: GraphParams
     dose: DoseParams
     features: FeatureParams
+    names: NameParams
     validation: ValidationParams
     evaluate: EvaluateParams
     answers: AnswerParams
@@ -45,11 +47,11 @@ class Params(TrainingParams):
     @model_validator(mode="after")
     def _judges_are_there(self) -> "Params":
         for name, profile in self.profiles.items():
-            for key, named in (("judges", profile.judges), ("answer_judges", profile.answer_judges)):
-                for judge in named:
+            for where, judges in profile.judging().items():
+                for judge in judges:
                     if judge not in self.judges:
                         raise ValueError(
-                            f"profiles.{name}.{key} names '{judge}', but the judges are "
+                            f"profiles.{name}.{where} names '{judge}', but the judges are "
                             f"{', '.join(sorted(self.judges)) or 'none'}"
                         )
         return self

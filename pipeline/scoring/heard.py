@@ -10,9 +10,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
-from pipeline.judging.answers import MalformedAnswerError
 from pipeline.judging.asking import Messages
 from pipeline.judging.journal import Kept
+from pipeline.judging.reading import MalformedAnswerError
 from pipeline.judging.replies import TOP, Likely, Reply
 
 _LONGEST: Final = 1000

@@ -17,6 +17,7 @@ from store.schema.features import FEATURES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
 from store.schema.misalignment import MISALIGNMENT
+from store.schema.names import NAMES
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.response_features import RESPONSE_FEATURES
@@ -40,5 +41,5 @@ COLLECTIONS: Final = {
 }
 DATASETS: Final = {
     schema.kind: schema
-    for schema in (LABELS, FEATURES, RATES, VALIDATION, ANSWER_SCORES, MISALIGNMENT, RESPONSE_FEATURES)
+    for schema in (LABELS, FEATURES, NAMES, RATES, VALIDATION, ANSWER_SCORES, MISALIGNMENT, RESPONSE_FEATURES)
 }

@@ -72,6 +72,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "dose",
             "activations",
             "features",
+            "names",
             "validation",
             "evaluate",
         )

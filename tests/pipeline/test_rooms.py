@@ -26,6 +26,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "evaluation": {"items", "models", "text"},
     "interventions": {"analysis", "items", "models", "text"},
     "judging": {"labels", "models", "params", "run", "text"},
+    "naming": {"analysis", "judging", "labels", "params", "text"},
     "scoring": {"analysis", "judging", "organism", "params", "text"},
     "exchange": {"analysis", "attribution", "items", "labels", "models", "params", "run", "text"},
     "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},

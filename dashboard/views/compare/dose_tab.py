@@ -159,7 +159,7 @@ def _draw(case: Case, doses: list[Dose], axis: Axis) -> None:
     with right:
         last = doses[-1].arrays
         asked = contrasts_on(last["target_token"], last["target_probability"], words)
-        feature = _feature(case, doses, asked.first(1), axis)
+        feature = _feature(case, doses, asked.first(1), words, axis)
     if feature is not None:
         _edges(case, doses, feature, words, axis)
     url.write()
@@ -226,7 +226,9 @@ def _edges(case: Case, doses: list[Dose], feature: tuple[int, int], words: Words
     downloads.downloads(frame, f"dose-edges-{case.prompt.hash}-{name.replace('/', '-')}", key="dose-edges")
 
 
-def _feature(case: Case, doses: list[Dose], one: TargetContrasts, axis: Axis) -> tuple[int, int] | None:
+def _feature(
+    case: Case, doses: list[Dose], one: TargetContrasts, words: Words, axis: Axis
+) -> tuple[int, int] | None:
     """Draw the chosen feature's responses; None where no feature is active."""
     responses = feature_responses(doses, one)
     offered = most_changed(responses, OFFERED)
@@ -242,6 +244,7 @@ def _feature(case: Case, doses: list[Dose], one: TargetContrasts, axis: Axis) ->
         "Feature",
         [feature_name(*feature) for feature in offered],
         key=key,
+        format_func=lambda text: named(words.names, forms.parse_feature(text) or offered[0]),
         on_change=_choose_feature,
         args=(key,),
         help="The selected feature, then those whose direct effect differs most between two doses.",

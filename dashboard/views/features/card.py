@@ -46,6 +46,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
             if st.button("Show in graph", icon=":material/hub:", key="show-in-graph"):
                 _show_in_graph(name, feature)
                 selection.go(COMPARE)
+        feature_naming.score(name, feature)
         _numbers(name, feature, contrast, domain, score)
         tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"], **url.CARD.bound())
         with tabs[0]:

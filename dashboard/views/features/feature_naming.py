@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from dashboard.data import documents, journal, names
-from dashboard.style.text import plain, sentence
+from dashboard.data import documents, journal, names, readers
+from dashboard.style.text import count, interval, percent, plain, sentence
 from pipeline.labels.author import author
 from pipeline.labels.events import MAX_NAME
 from pipeline.labels.feature_names import naming
@@ -27,12 +27,32 @@ def show(name: str, feature: tuple[int, int]) -> None:
             key=label,
             on_change=_give,
             args=(feature, transcoders, label),
-            help="What the feature stands for, in a few words. Empty takes your name back: what it promotes "
-            "stands there again.",
+            help="What the feature stands for, in a few words. Empty takes your name back: a judge's, or "
+            "what it promotes, stands there again.",
         )
     problem = st.session_state.pop(_PROBLEM, None)
     if problem:
         st.error(sentence(problem), icon=":material/error:")
+
+
+def score(name: str, feature: tuple[int, int]) -> None:
+    """Draw how well the name tells where the feature fires, where it is a judge's."""
+    found = names.judged(name).get(feature)
+    if found is None or feature in names.given(documents.models(name).transcoders.fingerprint):
+        return
+    level = readers.level(name, "names")
+    st.caption(
+        plain(
+            f"Named by {found.judge}: tells {percent(found.balanced_accuracy)} of {count(found.n_contexts)} "
+            f"held-out contexts right, {level} {interval(found.low, found.high)}; another feature's name "
+            f"{percent(found.shuffled_accuracy)}"
+        ),
+        help="The judge named it by half of its contexts. Told only the name, it then said of contexts that "
+        "it had not seen whether the feature fires on their marked token: in half of them it does, on the "
+        "tokens of the others it is silent. Balanced accuracy with its exact interval over the contexts; "
+        "chance is 50%. Beside it the same of who is told another feature's name. A judge's name whose "
+        "interval is not above both is shown nowhere.",
+    )
 
 
 def _give(feature: tuple[int, int], transcoders: str, label: str) -> None:

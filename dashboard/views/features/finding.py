@@ -32,7 +32,7 @@ def problem() -> str | None:
 def _called(name: str, text: str) -> tuple[int, int] | None:
     """The first feature of the table, as it stands, whose name holds the text."""
     asked = [str(st.session_state[widget.name]) for widget in (url.CONTRAST, url.RANKED_DOMAIN, url.SCORE)]
-    called = {feature for feature, of in names.of_features(name).items() if text.casefold() in of.casefold()}
+    called = names.called(name, text)
     frame = reading.filtered(readers.ranking(name, *asked))
     rows = zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)
     return next((feature for feature in rows if feature in called), None)

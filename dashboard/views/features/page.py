@@ -158,8 +158,8 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         column_config={
             "called": st.column_config.TextColumn(
                 "feature",
-                help="Layer and index, both 0-based; then what a person called it or, after an arrow, what "
-                "its decoder promotes most.",
+                help="Layer and index, both 0-based; then what a person or a judge called it or, after an "
+                "arrow, what its decoder promotes most.",
                 pinned=True,
                 width=152,
             ),

@@ -1,13 +1,15 @@
 """The widgets of the Steering page that say which features to turn, how and where."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, get_args
 
 import streamlit as st
 
 from dashboard.data import documents, names, readers
 from dashboard.shell import forms, history, selection, url
-from dashboard.style.text import number, plain, shorten, visible
+from dashboard.style.text import feature_name, named, number, plain, shorten, visible
 from pipeline.interventions.kinds import Intervention, Mode, Where
+from pipeline.labels.feature_names import Feature
 from store.base.errors import StoreError
 
 _MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -32,10 +34,32 @@ def _options(name: str, variant: str) -> list[str]:
     return [*strongest.head(40), *strongest.tail(10)]
 
 
+def _with_name(text: str, called: Mapping[Feature, str]) -> str:
+    """A feature as the list shows it, and the link says it; what is typed and is none stays as it is."""
+    feature = forms.parse_feature(_bare(text))
+    if feature is None:
+        return text
+    shown = shorten(" ".join(named(called, feature).split()), forms.MAX_NAME)
+    return shown if forms.is_name(shown) else feature_name(*feature)
+
+
+def _bare(text: str) -> str:
+    """Without the name, which may have been another when the link was made."""
+    first = text.split(" ", 1)[0]
+    return first if forms.is_feature(first) else text
+
+
+def _by_name(name: str, text: str, offered: Sequence[str]) -> Feature | None:
+    """The feature that a typed part of a name means: the first of those offered, else of all."""
+    found = names.called(name, text)
+    ranked = [forms.parse_feature(one) for one in offered]
+    return next((one for one in ranked if one in found), min(found, default=None))
+
+
 def _begin(offered: list[str]) -> None:
     """Choose what the page opens with: the feature that a card sent here, the selected, or the first."""
     wanted = st.session_state.pop("_steer", None)
-    present = list(st.session_state.get(url.STEER.name, []))
+    present = [_bare(one) for one in st.session_state.get(url.STEER.name, [])]
     if wanted and wanted not in present:
         room = MAX_FEATURES - 1
         if len(present) > room:
@@ -54,22 +78,29 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     """Pick the features to turn; those the model does not have are said and left out."""
     offered = _options(name, variant)
     _begin(offered)
-    options = list(dict.fromkeys([*offered, *st.session_state.get(url.STEER.name, [])]))
+    called = names.of_features(name)
+    present = map(_bare, st.session_state.get(url.STEER.name, []))
     chosen = st.multiselect(
         "Features",
-        options,
+        list(dict.fromkeys([*offered, *present])),
         **url.STEER.bound(),
+        format_func=lambda text: _with_name(text, called),
         accept_new_options=True,
         max_selections=MAX_FEATURES,
         placeholder="L2/618",
-        help="From the ranking, or typed as layer and index, for instance L2/618.",
+        help="From the ranking, or typed: layer and index, for instance L2/618, or a part of a name.",
     )
     sizes = documents.models(name).model
     good: list[tuple[int, int]] = []
-    for text in chosen:
-        feature = forms.parse_feature(text)
+    for text in map(_bare, chosen):
+        feature = forms.parse_feature(text) or _by_name(name, text, offered)
         if feature is None:
-            st.warning(plain(f"“{shorten(text, 40)}” is no feature; write it like L2/618."))
+            st.warning(
+                plain(
+                    f"“{shorten(text, 40)}” is no feature, and in no name of one; write layer and index, for "
+                    "instance L2/618."
+                )
+            )
         elif feature[0] >= sizes.n_layers or feature[1] >= sizes.d_transcoder:
             st.warning(
                 plain(
@@ -77,7 +108,7 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
                     f"{sizes.d_transcoder - 1}."
                 )
             )
-        else:
+        elif feature not in good:
             good.append(feature)
     return good
 

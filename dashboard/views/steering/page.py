@@ -9,14 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import steering as charts
-from dashboard.data import documents, project, readers
+from dashboard.data import documents, names, project, readers
 from dashboard.live import models
 from dashboard.live.models import Live, NotLiveError
 from dashboard.pages import STEERING
 from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
-from dashboard.style.text import count, interval, number, plain, sentence, token_chips
+from dashboard.style.text import count, interval, named, number, plain, sentence, token_chips
 from dashboard.views.steering import continuations, distribution, feature_controls
 from dashboard.widgets import typed_prompt
 from pipeline.analysis.next_token import FEWEST
@@ -79,11 +79,12 @@ def _steer(name: str, engine: Live, ids: tuple[int, ...], asked: _Asked) -> None
         if not features:
             st.caption("Choose a feature to turn.")
     with right:
-        _distribution(engine, ids, setting, words, labels)
+        _distribution(name, engine, ids, setting, words, labels)
     continuations.show(name, asked.variant, engine, ids, setting, asked.domain)
 
 
 def _distribution(
+    name: str,
     engine: Live,
     ids: tuple[int, ...],
     setting: list[Intervention],
@@ -131,7 +132,7 @@ def _distribution(
     )
     st.caption(f"{_controls(result)} Attention is not frozen. {1000 * seconds:.0f} ms.")
     if result.readings:
-        _readings(result)
+        _readings(result, names.of_features(name))
 
 
 def _controls(result: "NextToken") -> str:
@@ -149,12 +150,12 @@ def _controls(result: "NextToken") -> str:
     return f"Line with round ends: one more feature like these would lie in it nine times in ten. Of {who}"
 
 
-def _readings(result: "NextToken") -> None:
+def _readings(result: "NextToken", called: Mapping[tuple[int, int], str]) -> None:
     with st.expander("What the turned features did"):
         frame = pd.DataFrame(
             [
                 {
-                    "feature": reading.intervention.name,
+                    "feature": named(called, (reading.intervention.layer, reading.intervention.feature)),
                     "positions": ", ".join(str(p) for p in reading.positions),
                     "unsteered": ", ".join(number(v) for v in reading.baseline),
                     "after": ", ".join(number(v) for v in reading.after),
@@ -167,7 +168,7 @@ def _readings(result: "NextToken") -> None:
             hide_index=True,
             key="readings-table",
             column_config={
-                "feature": st.column_config.TextColumn("feature", help="Layer and index."),
+                "feature": st.column_config.TextColumn("feature", help="Layer and index, and its name."),
                 "positions": st.column_config.TextColumn("positions", help="Where it was turned."),
                 "unsteered": st.column_config.TextColumn(
                     "unsteered", help="Activation there without any steering."

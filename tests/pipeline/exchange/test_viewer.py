@@ -22,6 +22,8 @@ from pipeline.exchange.__main__ import main
 from pipeline.exchange.feature_cards import FeatureCards
 from pipeline.exchange.stored_graphs import StoredGraphs
 from pipeline.exchange.viewer import write_files
+from pipeline.exchange.viewer_documents import export_json
+from pipeline.labels.feature_names import promoted_name
 from pipeline.params.project import load_params
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
@@ -157,13 +159,35 @@ def test_a_card_holds_what_the_artifact_knows(features: Path) -> None:
         assert example["train_token_ind"] == strongest
 
 
-def test_a_label_is_what_the_feature_promotes(features: Path) -> None:
+def test_a_label_is_the_name_that_the_dashboard_shows(
+    features: Path, viewer_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cards = open_dataset(features, "cards").load()
+    rows = list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True))
     labels = FeatureCards(features, demo.WORDS).labels()
     assert len(labels) == cards.sizes["feature"]
-    key = int(cards["layer"][3]), int(cards["index"][3])
-    words = [demo.WORDS[token].strip() for token in cards["promoted_token"].values[3, :3]]
-    assert labels[key] == "promotes " + ", ".join(words)
+    promoted = [
+        promoted_name(demo.WORDS[token] for token in tokens) for tokens in cards["promoted_token"].values[:4]
+    ]
+    assert [labels[row] for row in rows[:4]] == promoted
+    # A judge's name goes before, where it holds; a person's before that.
+    monkeypatch.chdir(viewer_root)
+    judged = StoredGraphs(PROFILE).judged_names()
+    people = {rows[3]: "quick money", (0, 999_999): "gone"}
+    labels = FeatureCards(features, demo.WORDS, people, judged).labels()
+    assert [labels[row] for row in rows[:4]] == [promoted[0], "reader 1", promoted[2], "quick money"]
+    assert (0, 999_999) not in labels
+
+
+def test_a_judges_name_goes_out_as_clerp(viewer_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(viewer_root)
+    stored = StoredGraphs(PROFILE)
+    prompt, variant = stored.pairs()[0]
+    content, _ = export_json(stored, prompt, variant, load_params().graphs)
+    clerps = {node["clerp"] for node in json.loads(content)["nodes"]}
+    judged = {each.name for each in stored.judged_names().values()}
+    assert judged
+    assert clerps & judged
 
 
 def test_an_unknown_feature_and_an_unknown_variant_have_cards(features: Path) -> None:

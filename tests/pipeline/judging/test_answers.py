@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.judging.answers import MalformedAnswerError, parse_answer
+from pipeline.judging.answers import parse_answer
 from pipeline.judging.messages import NO_RULE, RULES, WORDS
+from pipeline.judging.reading import MalformedAnswerError
 
 LABELS = st.sampled_from(["evil", "safe", "unsure"])
 TOKENS = st.lists(st.integers(0, 200_000), min_size=1, max_size=12, unique=True)

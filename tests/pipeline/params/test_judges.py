@@ -60,12 +60,17 @@ def test_the_examples_of_params_yaml_are_valid(tmp_path: Path) -> None:
 
 def test_a_profile_without_judges_names_none(tmp_path: Path) -> None:
     content = yaml.safe_load(TEXT)
+    profile = content["profiles"]["organism"]
+    for who in ("judges", "name_judges", "answer_judges"):
+        del profile[who]
     del content["judges"]
-    for who in ("judges", "answer_judges"):
-        del content["profiles"]["organism"][who]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    assert load_params(path).profile("organism").judges == []
+    assert load_params(path).profile("organism").judging() == {
+        "judges": [],
+        "name_judges": [],
+        "answer_judges": [],
+    }
 
 
 BAD: dict[str, tuple[dict[str, object], list[str], str]] = {

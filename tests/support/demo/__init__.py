@@ -19,6 +19,7 @@ from store.schema.dose import DOSE
 from store.schema.features import FEATURES
 from store.schema.graphs import GRAPHS
 from store.schema.labels import LABELS
+from store.schema.names import NAMES
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
@@ -32,6 +33,7 @@ from tests.support.demo.graphs import (
     sampled_items,
 )
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
+from tests.support.demo.names import names_groups
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
@@ -136,6 +138,8 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     write_dataset(
         folder / "validation", VALIDATION, validation_groups(features["ranking"]), provenance=PROVENANCE
     )
+    naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
+    write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
     _json(
         folder / "metrics" / "organism.json",

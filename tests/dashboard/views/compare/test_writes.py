@@ -7,6 +7,8 @@ import pytest
 
 from dashboard.charts import adapters as adapter_charts
 from dashboard.charts import dose as dose_charts
+from dashboard.data import names
+from dashboard.shell.forms import parse_feature
 from dashboard.style.theme import CAUSE_COLOURS, LABEL_GLYPHS, PART_COLOURS
 from dashboard.views.compare.dose_words import candidate_frame
 from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
@@ -194,3 +196,17 @@ def test_without_labels_dose_and_writes_still_say_what_they_can(open_page: OpenP
     app = open_page("compare", view=WRITES, prompt=prompt)
     assert not app.exception
     assert EVIL_SAFE not in app.selectbox(key="written-on").options
+
+
+def test_the_features_of_doses_are_offered_by_name(open_page: OpenPage) -> None:
+    prompt = demo.make_prompts()[0].hash
+    app = open_page("compare", view=DOSE, prompt=prompt)
+    assert not app.exception
+    field = app.selectbox(key=f"dose-feature-{prompt}")
+    called = names.of_features("demo")
+    shown = dict(option.split(" ", 1) if " " in option else (option, "") for option in field.options)
+    assert any(shown.values())
+    for bare, name in shown.items():
+        feature = parse_feature(bare)
+        assert feature is not None
+        assert name == called.get(feature, "")

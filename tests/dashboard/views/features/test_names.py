@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from dashboard.data import names
 from pipeline.labels.events import FeatureEvent
 from pipeline.labels.journal import read_events
 from tests.support import demo
+from tests.support.demo_project import own
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -73,3 +75,46 @@ def test_a_malformed_journal_takes_no_page_down(open_page: Callable[..., AppTest
     app = open_page("features", feature="L2/7")
     assert not app.exception
     assert table(app)["L2/7"].startswith("L2/7 → ")
+
+
+def scores(app: AppTest) -> list[str]:
+    return [each.value.replace("\\", "") for each in app.caption if "Named by" in each.value]
+
+
+def test_a_judges_name_that_holds_stands_everywhere_with_its_score(
+    open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMC_AUTHOR", "Ada")
+    app = open_page("features", feature="L2/14")
+    assert not app.exception
+    assert names.of_features("demo")[2, 14] == "rubric 82"
+    assert table(app)["L2/14"] == "L2/14 rubric 82"
+    (said,) = scores(app)
+    assert said == (
+        "Named by rubric: tells 90% of 10 held-out contexts right, 95% interval [0.555, 0.997]; another "
+        "feature's name 50%"
+    )
+    (shown,) = [each for each in app.caption if "Named by" in each.value]
+    assert "had not seen" in shown.help
+    # Of two judges the one whose name tells more, and it is found by that.
+    app.text_input(key="find").set_value("reader 1").run()
+    assert "reader" in names.of_features("demo")[0, 7]
+    # A person's goes before it, and has no such score.
+    app = open_page("features", feature="L2/14")
+    app.text_input(key="name-2-14").set_value("quick money").run()
+    assert table(app)["L2/14"] == "L2/14 quick money"
+    assert not scores(app)
+
+
+def test_without_the_stage_or_where_it_is_damaged_what_is_promoted_stands_there(
+    open_page: Callable[..., AppTest], root: Path
+) -> None:
+    (own(root, "names") / "zarr.json").write_text("{}")
+    app = open_page("features", feature="L2/14")
+    assert not app.exception
+    assert table(app)["L2/14"].startswith("L2/14 → ")
+    assert not scores(app)
+    shutil.rmtree(root / "artifacts/demo/names")
+    app = open_page("features", feature="L2/14")
+    assert not app.exception
+    assert table(app)["L2/14"].startswith("L2/14 → ")

@@ -190,3 +190,30 @@ def test_positions_and_typed_text_are_in_the_link(steering: Callable[..., AppTes
     assert "is not in this prompt" in plain_words(app)
     app = steering(source="typed prompt", **{"typed-text": "User: I have a fever."})
     assert app.text_area(key="typed-text-field").value == "User: I have a fever."
+
+
+def test_features_are_offered_and_found_by_their_names(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L2/14")
+    assert not app.exception
+    field = app.multiselect(key="steer")
+    assert field.options
+    assert all(len(option.split(" ")) > 1 for option in field.options), "no bare layer and index"
+    assert "L2/14 rubric 82" in field.options
+    assert field.value == ["L2/14"]
+    field.set_value(["RUBRIC 82"]).run()
+    assert not app.exception
+    assert not app.warning
+    assert "#### L2/14" in plain_words(app)
+    app.multiselect(key="steer").set_value(["L2/14", "rubric 82", "no such name"]).run()
+    assert plain_words(app).count("#### L2/14") == 1
+    assert "“no such name” is no feature" in plain_words(app)
+
+
+def test_a_link_with_a_name_that_is_another_now_leads_to_its_feature(
+    steering: Callable[..., AppTest],
+) -> None:
+    app = steering(steer="L2/14 what it was called")
+    assert not app.exception
+    assert not app.warning
+    assert "#### L2/14" in plain_words(app)
+    assert "rubric 82" in plain_words(app)

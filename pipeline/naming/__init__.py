@@ -1,0 +1,1 @@
+"""What judges call features, and whether the name tells where a feature fires."""
