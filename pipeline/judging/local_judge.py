@@ -83,7 +83,7 @@ class LocalModel:
 
     def ask(self, requests: Sequence[Request[Any]], keep: Keep) -> Generator[str]:
         """Answer a batch at a time. What cannot be read would be the same the next time: it is kept."""
-        loaded = self._load()
+        loaded = self._loaded
         ids = [self._ids(loaded, request) for request in requests]
         one = all("top_logprobs" in request.body for request in requests)
         for start in range(0, len(requests), self._params.batch):
@@ -96,7 +96,8 @@ class LocalModel:
         """Nothing is paid."""
         return 0.0
 
-    def _load(self) -> _Loaded:
+    @cached_property
+    def _loaded(self) -> _Loaded:
         from transformers import AutoModelForCausalLM
 
         from pipeline.models.loading import DTYPES, default_device

@@ -1,4 +1,4 @@
-"""Reading what a judge wrote, whatever it was asked: one JSON object, held against what it was asked about."""
+"""Reading what a judge wrote: one JSON object, held against what it was asked about."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence

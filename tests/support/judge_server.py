@@ -56,7 +56,32 @@ def answer_of(tokens: list[int], fault: str = "") -> str:
     elif fault == "type":
         verdicts[0]["token"] = str(tokens[0])
     # Not in the order of the candidates: ids tell which is which.
-    said = json.dumps({"fit": True, "rule": "none", "verdicts": verdicts[::-1]})
+    return _told({"fit": True, "rule": "none", "verdicts": verdicts[::-1]}, fault)
+
+
+def name_answer(task: Mapping[str, Any], fault: str = "") -> str:
+    """What the model writes of a feature: its name is the first token on which it fires."""
+    if "promotes" in task:
+        token = next(each[0] for each in task["contexts"][0] if isinstance(each, list))
+        return _told({"name": 7} if fault == "type" else {"name": f"the word{token}"}, fault)
+    said = [
+        {"context": each["context"], "active": task["name"] == f"the word{each['token']}"}
+        for each in task["contexts"]
+    ]
+    if fault == "missing":
+        said.pop()
+    return _told({"contexts": said[::-1]}, fault)
+
+
+def asked_about(task: Mapping[str, Any]) -> str:
+    """What a task is about, in a word: a prompt's text, or a feature's name or first context."""
+    if "text" in task:
+        return str(task["text"])
+    return f"name {task['name']}" if "name" in task else f"contexts {json.dumps(task['contexts'][0])}"
+
+
+def _told(answer: Mapping[str, Any], fault: str) -> str:
+    said = json.dumps(answer)
     if fault.endswith("prose"):
         return "I would say that all of them are fine."
     return said[: len(said) // 2] if fault in {"half", "length"} else said
@@ -88,8 +113,8 @@ class JudgeServer:
     url
         Its ``base_url``.
     fault
-        From the text that is judged, and how often that was asked before, to a fault, or "" for none;
-        may take its time.
+        From what is asked about, and how often that was asked before, to a fault, or "" for none; may take
+        its time.
     top, number
         Of the judged text: the likeliest first tokens, and what is written where they are not given.
     gives
@@ -118,17 +143,17 @@ class JudgeServer:
 
     def _take(
         self, path: str, headers: Mapping[str, str], body: dict[str, Any]
-    ) -> tuple[list[int], str, str]:
+    ) -> tuple[Mapping[str, Any] | None, str, str]:
         said = (body["messages"] if "messages" in body else body["input"])[-1]["content"]
-        tokens = []
+        task = None
         if "response_format" in body or "text" in body:
             task = json.loads(said.splitlines()[-1])
-            said, tokens = task["text"], [each["token"] for each in task["candidates"]]
+            said = asked_about(task)
         with self._lock:
             self.received.append((path, headers, body))
             before = self._asked[said]
             self._asked[said] += 1
-        return tokens, said, self._refusal(body) or self.fault(said, before)
+        return task, said, self._refusal(body) or self.fault(said, before)
 
     def _refusal(self, body: dict[str, Any]) -> str:
         """Whether what is asked for is something that it does not do."""
@@ -136,10 +161,14 @@ class JudgeServer:
             return "403"
         return "400" if "max_completion_tokens" in body and self.gives == "older" else ""
 
-    def _answer(self, tokens: list[int], said: str, fault: str, body: dict[str, Any]) -> tuple[str, Any]:
+    def _answer(
+        self, task: Mapping[str, Any] | None, said: str, fault: str, body: dict[str, Any]
+    ) -> tuple[str, Any]:
         """What is written, and the probabilities of its one token, where they are asked for."""
-        if tokens:
-            return answer_of(tokens, fault), None
+        if task is not None:
+            if "candidates" not in task:
+                return name_answer(task, fault), None
+            return answer_of([each["token"] for each in task["candidates"]], fault), None
         if "top_logprobs" not in body or self.gives == "none":
             return self.number(said), None
         top = self.top(said)
@@ -193,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = json.loads(content)
-        tokens, said_of, fault = self.judge._take(self.path, headers, asked)
+        task, about, fault = self.judge._take(self.path, headers, asked)
         if fault == "slow":
             time.sleep(SLOW)
         if fault in HTTP_FAULTS:
@@ -207,9 +236,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Please log in.</html>")
         else:
             form = _chat if self.path.endswith("/chat/completions") else _response
-            text, probabilities = self.judge._answer(tokens, said_of, fault, asked)
+            text, probabilities = self.judge._answer(task, about, fault, asked)
             if fault == "give the key as a reason":
-                text = text.replace("It is", headers["authorization"])
+                text = text.replace("It is", headers["authorization"]).replace(
+                    "the word", headers["authorization"]
+                )
             reply = form(text, fault, None if fault == "no probabilities" else probabilities)
             if fault.startswith("uncounted"):
                 del reply["usage"]

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.judging.journal import request_key
 from pipeline.judging.openai_judge import Service
 from pipeline.judging.reading import MalformedAnswerError
 from pipeline.naming.answers import fires_in, name_of, parse_fires, parse_name
@@ -30,13 +29,13 @@ CASE = FeatureCase(
 
 
 def test_what_is_asked_says_all_that_is_shown_and_nothing_held_out() -> None:
-    (turn,) = name_of(CASE).conversation
+    (turn,) = name_of(CASE).said
     assert turn["content"].startswith(NAMING)
     assert json.loads(turn["content"].splitlines()[-1]) == {
         "contexts": [[" I", [" bet", 10], ["\n", 1]], [" you", [" bet", 5]]],
         "promotes": [" bet", " gamble"],
     }
-    (turn,) = fires_in("bets", CASE.held_out).conversation
+    (turn,) = fires_in("bets", CASE.held_out).said
     assert turn["content"].startswith(PREDICTING)
     assert json.loads(turn["content"].splitlines()[-1]) == {
         "name": "bets",
@@ -51,7 +50,7 @@ def test_words_that_are_sent_are_fixed() -> None:
     """These keys change with every word that is sent: who changes it has everything asked, and paid, anew."""
     service = Service("gpt", openai_params(None))
     assert [
-        request_key(service.body(question)) for question in (name_of(CASE), fires_in("bets", CASE.held_out))
+        question.request(service).key for question in (name_of(CASE), fires_in("bets", CASE.held_out))
     ] == [
         "e8881cc3ce702fb485662f6e9755bcc5abc11d6df28cc09abc09a6e83dcefe2e",
         "f5159f889cf511d5aa875fca5dd79ee7fedd4aed41dea096764a6e7cc85f2b37",
