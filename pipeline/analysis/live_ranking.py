@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from pipeline.analysis.feature_tables import how_ranked, ranked_prompts
+from pipeline.analysis.feature_tables import how_ranked, of_harm, ranked_prompts
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, change_scores, labelled_score
 from pipeline.params.features import FeatureParams
@@ -99,7 +99,8 @@ def live_ranking(
     # As stages do (pipeline/stages/__init__.py): with more threads a product has other last bits, and what
     # is drawn as large as the true effect is counted otherwise.
     with threadpool_limits(limits=1, user_api="blas"):
-        ranking, _ = rank_features(found, prompts, keys, params, seed, how, only=(contrast, domain))
+        asked = {prompt.hash: prompt for prompt in of_harm(prompts.values(), params)}
+        ranking, _ = rank_features(found, asked, keys, params, seed, how, only=(contrast, domain))
     return ranking
 
 

@@ -39,7 +39,7 @@ class World:
     Attributes
     ----------
     graphs
-        One a prompt.
+        One a prompt and variant, prompt by prompt.
     targets
         By prompt hash: token ids, counted from 0.
     truth
@@ -59,11 +59,8 @@ class World:
 
     def ranking(self, labels: TokenLabels, params: FeatureParams, seed: int = 0) -> xr.Dataset:
         """The table by `direct`, of `CONTRAST` over all domains; a row is a feature, in order."""
-        scores = [
-            labelled_score(item, prompt, labels, "direct")
-            for item, prompt in zip(self.graphs, self.prompts, strict=True)
-        ]
         by_hash = {prompt.hash: prompt for prompt in self.prompts}
+        scores = [labelled_score(item, by_hash[item.prompt_hash], labels, "direct") for item in self.graphs]
         keys = np.unique(np.concatenate([score.keys for score in scores]))
         how = how_ranked("direct", keys, params, ())
         table, _ = rank_features(scores, by_hash, keys, params, seed, how, only=(CONTRAST, ALL))
@@ -71,7 +68,13 @@ class World:
 
 
 def make_world(
-    of_token: np.ndarray, rng: np.random.Generator, *, prompts: int, targets: int, noise: float
+    of_token: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    prompts: int,
+    targets: int,
+    noise: float,
+    variants: Sequence[str] = (ADAPTED,),
 ) -> World:
     """Prompts, each its own situation, whose targets are drawn whatever their labels.
 
@@ -90,12 +93,13 @@ def make_world(
     graphs = [
         make_graph(
             prompt,
-            ADAPTED,
+            variant,
             nodes,
             of_token[tokens] + noise * rng.normal(size=(targets, n_features)),
             tuple(tokens.tolist()),
         )
         for prompt, tokens in zip(made, chosen, strict=True)
+        for variant in variants
     ]
     return World(
         prompts=made,

@@ -12,13 +12,10 @@ from pipeline.analysis.scores import PromptScores, labelled_score
 from pipeline.labels.events import RejectionEvent, TokenEvent, stamp
 from pipeline.labels.journal import append
 from store.collections.item import Item
-from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.documents.token_texts import tokenizer_fingerprint
-from store.schema.features import FEATURES
 from tests.support import demo
 from tests.support.app import OpenPage
-from tests.support.demo_project import own
-from tests.support.feature_builders import PARAMS
+from tests.support.demo_project import features_made_with
 
 CONTRAST = "evil-safe|general@1.0"
 PROMPT = demo.make_prompts()[0]
@@ -28,13 +25,7 @@ PROMPT = demo.make_prompts()[0]
 def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose features say what they were made with, as the stage writes it."""
     monkeypatch.setenv("EMC_AUTHOR", "Ada")
-    folder = root / "artifacts/demo/features"
-    groups = {name: open_dataset(folder, name).load() for name in FEATURES.groups}
-    few = PARAMS.model_copy(update={"permutations": 100, "labellings": 100, "bootstrap": 50})
-    made = {"features": few.model_dump(), "runtime": {"seed": 0, "threads": 1}, "profile": {"nulls": []}}
-    origin = read_provenance(folder) | {"parameters": made}
-    own(root, "features")
-    write_dataset(folder, FEATURES, groups, provenance=origin)
+    features_made_with(root)
     return root
 
 
