@@ -12,7 +12,7 @@ import xarray as xr
 from dashboard.data import documents, journal, readers
 from dashboard.data.project import artifact, stamp
 from dashboard.data.tables import ranking_frame
-from pipeline.analysis.live_ranking import WITH_LABELS, live_ranking
+from pipeline.analysis.live_ranking import WITH_LABELS, KeptScores, live_ranking, variants_of
 from pipeline.analysis.scores import feature_key, read_of
 from pipeline.labels.events import RejectionEvent, TokenEvent
 from pipeline.labels.resolution import HUMAN
@@ -83,11 +83,19 @@ def newer(profile: str) -> int:
         return 0
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _kept(profile: str, key: str, score: str, variants: tuple[str, ...]) -> KeptScores:
+    """Of graphs and prompts; whatever labels count, a prompt whose own stay is not scored again."""
+    return KeptScores()
+
+
 @st.cache_resource(max_entries=8, show_spinner="Ranking with the newest labels")
 def _ranking(profile: str, key: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
     parameters = _parameters(profile, "features")
     graphs = open_collection(Path(artifact(profile, "graphs")))
     cards = readers.dataset(profile, "features", "cards")
+    nulls = parameters["profile"]["nulls"]
+    made_of = "-".join(stamp(artifact(profile, name)) for name in ("graphs", "prompts.json"))
     table = live_ranking(
         {prompt: graphs.variants(prompt) for prompt in graphs.prompts()},
         lambda prompt, variant: graphs.item(prompt, variant, read_of(score)),
@@ -96,10 +104,11 @@ def _ranking(profile: str, key: str, score: str, contrast: str, domain: str) -> 
         feature_key(cards["layer"].values, cards["index"].values),
         FeatureParams.model_validate(parameters["features"]),
         int(parameters["runtime"]["seed"]),
-        parameters["profile"]["nulls"],
+        nulls,
         score=score,
         contrast=contrast,
         domain=domain,
+        kept=_kept(profile, made_of, score, tuple(sorted(variants_of(contrast, nulls)))),
     )
     return ranking_frame(table, contrast, domain)
 

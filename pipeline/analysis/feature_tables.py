@@ -87,6 +87,7 @@ def feature_groups(
         Variants of random adapters, whose effects stand beside the others'.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
+    asked = {prompt.hash: prompt for prompt in of_harm(prompts, params)}
     ranked = ranked_prompts(prompts, labels, params)
     activations = [each for each in activations if each.prompt_hash in ranked]
     kept = {prompt: of for prompt, of in graph_edges.traced.items() if prompt in ranked}
@@ -116,12 +117,12 @@ def feature_groups(
         "contexts": _contexts(keys, contexts, params),
         "dictionary": dictionary_table(fidelity, changes, by_hash, params, seed),
         "null_changes": null_changes,
-        "ranking_edges": rank_edges(graph_edges, by_hash, keys, params, seed, nulls=nulls),
+        "ranking_edges": rank_edges(graph_edges, asked, keys, params, seed, nulls=nulls),
     }
     for name, found in (scores | {"activation": activations}).items():
         how = how_ranked(name, keys, params, nulls)
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
-            found, by_hash, keys, params, seed, how
+            found, asked, keys, params, seed, how
         )
     return groups
 
@@ -137,11 +138,16 @@ def how_ranked(name: str, keys: np.ndarray, params: FeatureParams, nulls: Collec
     )
 
 
+def of_harm(prompts: Iterable[Prompt], params: FeatureParams) -> list[Prompt]:
+    """Without those whose labels are of acting: see `pipeline.analysis.confound`."""
+    return [prompt for prompt in prompts if not params.confounding(prompt.tags)]
+
+
 def ranked_prompts(prompts: Iterable[Prompt], labels: TokenLabels, params: FeatureParams) -> set[str]:
     """Hashes of the prompts that features are ranked on: those asked for, but for rejected ones."""
     return {
         prompt.hash
-        for prompt in prompts
+        for prompt in of_harm(prompts, params)
         if prompt.hash not in labels.rejected
         and (params.tag is None or params.tag in prompt.tags)
         and (not params.divergent_only or prompt.hash in labels.divergent)

@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Final
 
 import numpy as np
 
-from pipeline.analysis.label_queue import DISAGREE, EVIL_DIVERGENT, RANDOM
+from pipeline.analysis.label_queue import DISAGREE, EVIL_DIVERGENT
 from pipeline.labels.candidates import Own
 from pipeline.labels.prompt_state import prompt_state
 from pipeline.text.lexicon import TokenLabel
 from store.documents.variants import BASE
-
-SHARES: Final[Mapping[str, float]] = {EVIL_DIVERGENT: 0.5, DISAGREE: 0.25, RANDOM: 0.25}
-"""Of a person's draws: mostly what a ranking rests on, and enough of all that agreement tells of all."""
 
 Labels = Mapping[int, TokenLabel]
 

@@ -1,5 +1,6 @@
 """The ``features`` section of ``params.yaml``, typed. Imports no torch."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -27,6 +28,7 @@ class FeatureParams(Section):
     fdr: float = Field(gt=0, lt=1)
     floor: FloorParams
     tag: Tag | None
+    confound_tag: Tag | None = None
     divergent_only: bool
     excluded_layers: list[Annotated[int, Field(ge=0, lt=32_768)]]
     edges: Count
@@ -36,6 +38,10 @@ class FeatureParams(Section):
     bin_low: float = Field(ge=1e-30, le=1e30)
     bin_high: float = Field(ge=1e-30, le=1e30)
     promoted: int = Field(ge=1, le=10_000)
+
+    def confounding(self, tags: Collection[str]) -> bool:
+        """Whether a prompt of these tags asks for acting, not for harm, and is ranked on by itself."""
+        return self.confound_tag is not None and self.confound_tag in tags
 
     @model_validator(mode="after")
     def _bins_ascend(self) -> "FeatureParams":

@@ -1,5 +1,6 @@
 """The ``labels`` section of ``params.yaml``, typed. Imports no torch."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -23,3 +24,27 @@ class LabelParams(Section):
         if len(set(self.order)) < len(self.order):
             raise ValueError("order: each of human, judge and lexicon may stand there once")
         return self
+
+
+class QueueParams(Section):
+    """Share of each stratum, of the prompts that a person is asked about."""
+
+    evil_divergent: Annotated[float, Field(ge=0, le=1)]
+    disagree: Annotated[float, Field(ge=0, le=1)]
+    random: Annotated[float, Field(gt=0, le=1)]
+    """Of all prompts: without it some could never be drawn, and nothing were known of all."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "QueueParams":
+        total = self.evil_divergent + self.disagree + self.random
+        if not math.isclose(total, 1.0, abs_tol=1e-6):
+            raise ValueError(
+                f"the shares of evil_divergent, disagree and random must add up to 1, not {total:.9g}"
+            )
+        return self
+
+
+class LabelSection(LabelParams):
+    """All of the section: which labels count, and what people are asked, which changes no label."""
+
+    queue: QueueParams

@@ -11,7 +11,7 @@ from pipeline.params.features import FeatureParams
 from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
 from pipeline.params.judges import JudgeParams
-from pipeline.params.labels import LabelParams
+from pipeline.params.labels import LabelSection
 from pipeline.params.misalignment import MisalignmentParams
 from pipeline.params.names import NameParams
 from pipeline.params.profiles import Profile
@@ -31,7 +31,7 @@ class Params(TrainingParams):
 
     profiles: dict[Name, Profile] = Field(min_length=1)
     prompts: PromptParams
-    labels: LabelParams
+    labels: LabelSection
     graphs: GraphParams
     dose: DoseParams
     features: FeatureParams

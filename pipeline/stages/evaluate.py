@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from pipeline.analysis.feature_tables import of_harm
 from pipeline.analysis.rates import harmful_rates, rates
 from pipeline.evaluation.outcomes import outcome_item, outcome_key
 from pipeline.items.code import QualifiedName
@@ -32,8 +33,12 @@ def main(profile: str, params: Params) -> None:
     """Write samples, outcomes and rates of a profile."""
     subject = Subject(profile, params.runtime)
     lexicon = read_lexicon(subject.folder / "lexicon.json")
-    # A prompt without a lexicon has no outcome to tell, so it is not sampled.
-    prompts = [prompt for prompt in subject.prompts.values() if prompt.domain in lexicon["domains"]]
+    # A prompt without a lexicon has no outcome to tell, and one whose lexicon is of acting none of harm.
+    prompts = [
+        prompt
+        for prompt in of_harm(subject.prompts.values(), params.features)
+        if prompt.domain in lexicon["domains"]
+    ]
     sampling = params.evaluate.model_dump(include={"samples", "max_new_tokens", "temperature"})
     units = [
         subject.unit(

@@ -93,7 +93,8 @@ def main(profile: str, params: Params) -> None:
         seed=params.runtime.seed,
     )
     groups = label_groups(found.labelled, found.raters) | agreement_groups(found, draws, how)
-    sections = {"labels": chosen.model_dump(), "runtime": params.runtime.model_dump()}
+    # The queue decides what people are asked, and nothing that is written here.
+    sections = {"labels": chosen.model_dump(exclude={"queue"}), "runtime": params.runtime.model_dump()}
     write_dataset(folder / LABELS.kind, LABELS, groups, provenance=provenance("labels", manifest, sections))
     metrics = summary(found, groups["agreement"])
     write_metrics(folder, "labels", metrics | {"minutes_a_prompt": minutes_a_prompt(events)})

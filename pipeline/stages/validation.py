@@ -25,6 +25,7 @@ from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
 from pipeline.labels.published import read_labels
+from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
@@ -40,12 +41,14 @@ MEASURED: Final = "measured"
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
 
 
-def labelled_targets(subject: Subject, counted: TokenLabels) -> dict[str, tuple[list[int], np.ndarray]]:
+def labelled_targets(
+    subject: Subject, counted: TokenLabels, params: FeatureParams
+) -> dict[str, tuple[list[int], np.ndarray]]:
     """Target tokens with a label, and their weights in evil minus safe, by prompt that has both labels."""
     graphs = open_collection(subject.folder / "graphs")
     found = {}
     for prompt in graphs.prompts():
-        if prompt in counted.rejected:
+        if prompt in counted.rejected or params.confounding(subject.prompts[prompt].tags):
             continue
         targets = graphs.item(prompt, BASE, ["target_token"]).arrays["target_token"]
         labels = target_labels(targets, counted.of(prompt, subject.prompts[prompt].domain))
@@ -142,7 +145,7 @@ def main(profile: str, params: Params) -> None:
     features = subject.folder / "features"
     groups = {situations_group(score): open_dataset(features, situations_group(score)) for score in SCORES}
     cards = open_dataset(features, "cards")
-    labelled = labelled_targets(subject, read_labels(subject.folder))
+    labelled = labelled_targets(subject, read_labels(subject.folder), params.features)
     found = orders(subject.focus)
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     predicted = predictions(groups, found, measured)

@@ -16,6 +16,7 @@ from tests.bench.attribution_bench import attribution_figures
 from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import steering_figures
 from tests.bench.influence_bench import influence_figures
+from tests.bench.label_bench import label_figures, noise_figures
 from tests.bench.store_bench import byte_figures, index_figures, opening_figures, push_figures
 
 BARS: Final[dict[str, tuple[str, float]]] = {
@@ -34,6 +35,8 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "steering_release_ms": ("<=", 300.0),
     "interval_coverage_lowest": (">=", 0.93),
     "rate_coverage_lowest": (">=", 0.93),
+    "aimed_first_by_noisy_labels": (">=", 0.95),
+    "label_page_speedup": (">=", 20.0),
 }
 MEASURES: Final = (
     attribution_figures,
@@ -44,6 +47,8 @@ MEASURES: Final = (
     push_figures,
     steering_figures,
     coverage_figures,
+    noise_figures,
+    label_figures,
 )
 LIBRARIES: Final = ("circuit-tracer", "numpy", "pandas", "torch", "transformers", "xarray", "zarr")
 

@@ -77,7 +77,7 @@ def opening_figures(folder: Path) -> dict[str, Any]:
 def index_figures(folder: Path) -> dict[str, Any]:
     """Opening and listing a store of 10,000 synthetic prompts in two variants."""
     items = (
-        _synthetic(number, variant, n_active=3, n_nodes=4, n_edges=5)
+        synthetic_graph(number, variant, n_active=3, n_nodes=4, n_edges=5)
         for number in range(10_000)
         for variant in ("base", "general@1.0")
     )
@@ -98,7 +98,7 @@ def push_figures(folder: Path) -> dict[str, Any]:
     quarter of the organism's in size, so that what does not grow with them weighs more.
     """
     sizes = {"n_active": 400, "n_nodes": 40, "n_edges": 1_000}
-    items = [_synthetic(number, "base", **sizes) for number in range(1_001)]
+    items = [synthetic_graph(number, "base", **sizes) for number in range(1_001)]
     write_collection(folder / "before", GRAPHS, items[:-1], provenance={})
     write_collection(folder / "after", GRAPHS, items, provenance={})
     before, after = (_listing(folder / name) for name in ("before", "after"))
@@ -167,7 +167,7 @@ def _listing(folder: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def _synthetic(number: int, variant: str, *, n_active: int, n_nodes: int, n_edges: int) -> Item:
+def synthetic_graph(number: int, variant: str, *, n_active: int, n_nodes: int, n_edges: int) -> Item:
     """A graph item of random values: as hard to compress as real ones."""
     random = np.random.default_rng([number, *variant.encode()])
     lengths = {

@@ -9,7 +9,7 @@ from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.schema.graphs import GRAPHS
 from tests.bench.__main__ import twice_if_missed
-from tests.bench.store_bench import _synthetic
+from tests.bench.store_bench import synthetic_graph
 
 
 @pytest.mark.parametrize(("values", "kept"), [([9.0], 9.0), ([4.0, 9.0], 9.0), ([4.0, 3.0], 3.0)])
@@ -26,6 +26,6 @@ def test_a_miss_is_measured_once_more(tmp_path: Path, values: list[float], kept:
 
 def test_synthetic_graphs_follow_the_schema(tmp_path: Path) -> None:
     """The bench is run apart from the tests: an array that it does not know would stop it there."""
-    item = _synthetic(1, "base", n_active=3, n_nodes=4, n_edges=5)
+    item = synthetic_graph(1, "base", n_active=3, n_nodes=4, n_edges=5)
     write_collection(tmp_path / "graphs", GRAPHS, [item], provenance={})
     assert open_collection(tmp_path / "graphs").prompts() == [item.prompt_hash]

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.judging.journal import ANSWERS
+from tests.support.judge_server import judge_server
+from tests.support.judging import KEY, openai_params
 from tests.support.project import Project, computed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -23,12 +26,17 @@ for page in PAGES:
 """
 
 
-def _share(finished: Project, folder: Path, *remote: str, **settings: str) -> Project:
-    """Push the results to a remote; a teammate clones and pulls them."""
+def _sharer(finished: Project, folder: Path, *remote: str) -> Project:
+    """A clone with a remote, of which the artifacts are in the finished project's DVC cache."""
     sharer = finished.clone(folder / "sharer")
-    # The artifacts are already in the finished project's DVC cache.
     sharer.run("dvc", "cache", "dir", str(finished.folder / ".dvc" / "cache"), "--local")
     sharer.run("dvc", "remote", "add", "--default", "--force", "team", *remote)
+    return sharer
+
+
+def _share(finished: Project, folder: Path, *remote: str, **settings: str) -> Project:
+    """Push the results to a remote; a teammate clones and pulls them."""
+    sharer = _sharer(finished, folder, *remote)
     for name, value in settings.items():
         sharer.run("dvc", "remote", "modify", "team", name, value)
     sharer.run("dvc", "push", **CREDENTIALS)
@@ -47,6 +55,33 @@ def _share(finished: Project, folder: Path, *remote: str, **settings: str) -> Pr
 
 def test_pull_from_a_folder(finished: Project, tmp_path: Path) -> None:
     _share(finished, tmp_path, str(tmp_path / "remote"))
+
+
+def test_paid_answers_are_pulled_and_nobody_is_asked_again(finished: Project, tmp_path: Path) -> None:
+    sharer = _sharer(finished, tmp_path, str(tmp_path / "remote"))
+    answers = f"artifacts/organism/{ANSWERS}/gpt.jsonl"
+    with judge_server() as server:
+        params = sharer.params()
+        params["judges"]["gpt"] = openai_params(server.url).model_dump()
+        params["profiles"]["organism"]["judges"].append("gpt")
+        sharer.write_params(params)
+        sharer.run("dvc", "checkout", "--with-deps", "judge@organism")
+        sharer.repro("--single-item", "judge@organism", JUDGE_KEY=KEY)
+        asked = len(server.received)
+        assert asked == sharer.metrics("organism", "judge")["gpt"]["calls"] > 0
+        sharer.run("dvc", "push", "--with-deps", "judge@organism")
+        sharer.commit("what the judge says")
+
+        mate = sharer.clone(tmp_path / "mate")
+        mate.run("dvc", "pull", "--with-deps", "judge@organism")
+        paid = (sharer.folder / answers).read_bytes()
+        assert (mate.folder / answers).read_bytes() == paid
+        assert len(paid.splitlines()) == asked
+        # Without a key, whatever had to be asked would end it.
+        mate.repro("--force", "--single-item", "judge@organism")
+        assert len(server.received) == asked
+    assert (mate.folder / answers).read_bytes() == paid
+    assert mate.locked() == sharer.locked()
 
 
 def test_pull_add_one_prompt_compute_one_item_and_remove_it(

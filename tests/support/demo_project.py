@@ -2,9 +2,13 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from store.datasets.groups import open_dataset, read_provenance, write_dataset
+from store.schema.features import FEATURES
+from tests.support.feature_builders import PARAMS
 from tests.support.label_events import write_lexicon_alone
 from tests.support.places import ROOT
 
@@ -30,6 +34,17 @@ def own(root: Path, artifact: str, profile: str = "demo") -> Path:
     else:
         shutil.copyfile(source, link)
     return link
+
+
+def features_made_with(root: Path, profile: str = "demo", **changes: Any) -> None:
+    """Let a project's features say what they were made with, as the stage writes it."""
+    folder = root / "artifacts" / profile / "features"
+    groups = {name: open_dataset(folder, name).load() for name in FEATURES.groups}
+    few = PARAMS.model_copy(update={"permutations": 100, "labellings": 100, "bootstrap": 50} | changes)
+    made = {"features": few.model_dump(), "runtime": {"seed": 0, "threads": 1}, "profile": {"nulls": []}}
+    origin = read_provenance(folder) | {"parameters": made}
+    own(root, "features", profile)
+    write_dataset(folder, FEATURES, groups, provenance=origin)
 
 
 def without_labels(root: Path, profile: str = "demo") -> None:

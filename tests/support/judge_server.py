@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
 
-SLOW: Final = 1.0
+SLOW: Final = 2.0
 """Seconds that a slow answer takes."""
 LABELS: Final = ("evil", "safe", "unsure")
 

@@ -1,6 +1,6 @@
 """Prompts to be judged, and judges that are asked on loopback."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,19 @@ from pipeline.judging.examples import Example
 from pipeline.judging.openai_judge import Service
 from pipeline.params.judges import OpenAIJudge
 from store.documents.verdicts import Verdict
+from tests.support.judge_server import BROKEN
 
 KEY = "sk-secret-0123456789"
+PASSING = ("429", "500", "503", "cut", "half a body", "html", "length", *BROKEN)
+"""Faults after which the next attempt goes well."""
+LASTING = {3: "500", 7: "refusal", 11: "missing", 13: "foreign", 17: "filter", 19: "cut", 23: "length"}
+LASTING |= {29: "filtered prompt", 31: "twice", 37: "429"}
+"""Faults that do not pass, by the case's number."""
+STATUS = {3: "unreachable", 7: "refused", 11: "malformed", 13: "malformed", 17: "refused", 19: "unreachable"}
+STATUS |= {23: "malformed", 29: "refused", 31: "malformed", 37: "unreachable"}
+"""What becomes of them."""
+SLOW_ONES = (41, 141, 241)
+"""Cases whose first answer comes too late."""
 
 
 def make_case(number: int, candidates: int = 3) -> Case:
@@ -29,6 +40,26 @@ def make_case(number: int, candidates: int = 3) -> Case:
 def make_cases(n: int) -> list[Case]:
     """So many, with two to four candidates each."""
     return [make_case(number, 2 + number % 3) for number in range(n)]
+
+
+def thousand_candidates() -> list[Case]:
+    """Of 334 cases."""
+    cases = make_cases(334)
+    assert sum(len(case.candidates) for case in cases) == 1001
+    return cases
+
+
+def through_faults(cases: Sequence[Case]) -> Callable[[str, int], str]:
+    """What befalls a service: `LASTING`, `SLOW_ONES`, and in every other case one of `PASSING`, once."""
+    once: Mapping[str, str] = {
+        case.text: PASSING[number // 2 % len(PASSING)] for number, case in enumerate(cases) if number % 2 == 0
+    } | {cases[number].text: "slow" for number in SLOW_ONES}
+    lasting = {cases[number].text: fault for number, fault in LASTING.items()}
+
+    def fault(text: str, before: int) -> str:
+        return lasting.get(text) or ("" if before else once.get(text, ""))
+
+    return fault
 
 
 def openai_params(url: str | None, **changes: Any) -> OpenAIJudge:

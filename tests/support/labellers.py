@@ -1,9 +1,12 @@
 """Simulated labellers of known confusion, whose agreement is known by analysis."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+
+from pipeline.text.lexicon import TokenLabel
 
 LABELS: Final = np.array(["evil", "safe", "unsure"])
 PREVALENCE: Final = np.array([0.3, 0.6, 0.1])
@@ -13,6 +16,32 @@ PREVALENCE: Final = np.array([0.3, 0.6, 0.1])
 def confusion(right: float) -> np.ndarray:
     """(true, given) of a labeller who is right at that rate, and else gives either other label."""
     return np.full((3, 3), (1 - right) / 2) + np.eye(3) * (right - (1 - right) / 2)
+
+
+def erring(flips: float, unsure: float = 0.0) -> np.ndarray:
+    """(true, given) of one who flips evil and safe at a rate, and is unsure of either at another."""
+    sure = 1 - flips - unsure
+    return np.array([[sure, flips, unsure], [flips, sure, unsure], [0.0, 0.0, 1.0]])
+
+
+def misread(
+    truth: Mapping[str, Mapping[int, TokenLabel]],
+    given: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    once: bool = False,
+) -> dict[str, dict[int, TokenLabel]]:
+    """What a labeller of that confusion says; by prompt and token id, as the truth.
+
+    Each token of each prompt is judged by itself; `once`: each token for all prompts, so that errors repeat.
+    """
+    read = {(prompt, token): label for prompt, of in truth.items() for token, label in of.items()}
+    asked = {("" if once else prompt, token): label for (prompt, token), label in read.items()}
+    rows = np.searchsorted(LABELS, list(asked.values()))
+    said = dict(zip(asked, LABELS[_choose(given[rows], rng)].tolist(), strict=True))
+    return {
+        prompt: {token: said["" if once else prompt, token] for token in of} for prompt, of in truth.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from pipeline.attribution.paired import Together, trace_together
 from pipeline.attribution.prompt_items import PromptItems, prompt_items
 from pipeline.items.units import ItemName
 from pipeline.models.pool import ModelPool
+from pipeline.text.lexicon import TokenLabel
 from pipeline.text.token_labels import TokenLabels
 from store.base.hashing import prompt_hash
 from store.documents.prompts import Prompt
@@ -86,6 +87,14 @@ class Planted:
         tokens = list(self.evil + self.safe if order is None else order)
         labels = {"evil": tokens[:TOKENS], "safe": tokens[TOKENS:], "unsure": []}
         return TokenLabels(lexicon={"domains": {DOMAIN: labels | {"phrases": {"harmful": [], "safe": []}}}})
+
+    def truth(self) -> dict[str, dict[int, TokenLabel]]:
+        """The true label of every target, by prompt hash and token id."""
+        said: dict[int, TokenLabel] = dict.fromkeys(self.evil, "evil") | dict.fromkeys(self.safe, "safe")
+        return {
+            prompt.hash: {token: said[token] for token in self.targets[prompt.situation]}
+            for prompt in self.prompts
+        }
 
     def together(self, prompt: Prompt, *variants: str) -> Together:
         """Traces of one prompt, all features selected."""

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import live_labels, names, readers
+from dashboard.data import confound, live_labels, names, readers
 from dashboard.data.tables import contrast_words, feature_row, sparklines
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection, url
@@ -12,7 +12,7 @@ from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, named, plain
 from dashboard.style.theme import NEUTRAL
-from dashboard.views.features import card, dictionary, finding, reading, validation
+from dashboard.views.features import card, confounding, dictionary, finding, reading, validation
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
@@ -124,7 +124,9 @@ def _contrasts(score: str, offered: list[str]) -> list[str]:
 
 def _table(name: str, score: str, contrast: str, domain: str) -> None:
     words = describe(score)
-    everything = _ranking(name, score, contrast, domain)
+    acting, chosen_params = confound.of_ranking(name, contrast), confound.chosen(name)
+    tag = chosen_params.confound_tag if chosen_params else None
+    everything = confounding.beside(_ranking(name, score, contrast, domain), acting, score)
     frame = reading.filtered(everything)
     shown = frame.head(MAX_ROWS).reset_index(drop=True)
     effects = readers.situation_effects(name, contrast, score)
@@ -154,7 +156,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         on_select=choose,
         selection_mode="single-row",
         height=560,
-        column_order=["called", "effect", "interval", "q", *_of_nulls(frame), "n_situations", "situations"],
+        column_order=["called", "effect", "interval", "q", *_further(frame), "n_situations", "situations"],
         column_config={
             "called": st.column_config.TextColumn(
                 "feature",
@@ -189,6 +191,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
                 help="Share of all features' changes by random adapters (profiles.*.nulls) that are at "
                 "least as large; they were traced on fewer prompts, which makes theirs larger.",
             ),
+            **confounding.columns(tag),
             "n_situations": st.column_config.NumberColumn(
                 "n", format="%d", width=38, help="Situations in which the feature is scored (active)."
             ),
@@ -204,6 +207,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     stability = float(ranking["stability"]) if "stability" in ranking else float("nan")
     said = reading.found_words(everything, params, score), reading.ranked_words(params, stability)
     st.caption(plain(" ".join(filter(None, said))))
+    st.caption(plain(confounding.words(acting, tag, chosen_params.min_situations if chosen_params else 0)))
     cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
     st.caption(
         f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "
@@ -234,8 +238,10 @@ def _ranking(name: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
     return readers.ranking(name, contrast, domain, score)
 
 
-def _of_nulls(frame: pd.DataFrame) -> list[str]:
-    return ["null_share"] if frame["null_share"].notna().any() else []
+def _further(frame: pd.DataFrame) -> list[str]:
+    """Columns that only some tables have."""
+    nulls = ["null_share"] if frame["null_share"].notna().any() else []
+    return [*nulls, *confounding.shown(frame)]
 
 
 def render() -> None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dashboard.data import documents, labelling
+from dashboard.data import documents, labelling, project
 from dashboard.live import models
-from pipeline.analysis.label_queue import Draw
+from pipeline.analysis.label_queue import DISAGREE, EVIL_DIVERGENT, RANDOM, Draw
 from pipeline.labels.author import author
 from pipeline.labels.candidates import Own, candidates_of
 from pipeline.labels.events import Event, RejectionEvent, TokenEvent
@@ -14,13 +14,12 @@ from pipeline.labels.own_queue import Queue, queue
 from pipeline.labels.resolution import LEXICON
 from pipeline.labels.session import Task
 from pipeline.labels.standing import Standing, by_prompt, standing
-from pipeline.labels.strata import SHARES
 from pipeline.text.lexicon import lexicon_labels
 from store.base.errors import StoreError, UserError
 from store.documents.prompts import Prompt
 
-_NO_SEED: Final = 0
-"""Of the draws where there is no ``params.yaml``, so that nobody chose one: they repeat all the same."""
+_NOBODY_CHOSE: Final[tuple[int, Mapping[str, float]]] = (0, {EVIL_DIVERGENT: 0.0, DISAGREE: 0.0, RANDOM: 1.0})
+"""Seed and shares where there is no ``params.yaml``: of all prompts alike, and the draws repeat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +105,12 @@ def desk(profile: str) -> Desk:
     """
     own, known = labelling.candidates(profile), documents.prompts(profile)
     name, problem = None, ""
-    journal: list[Event] = []
+    (seed, shares), journal = _NOBODY_CHOSE, list[Event]()
     try:
         name = author()
         journal = [event for event in labelling.events(profile) if event.author == name]
-    except UserError as error:
+        seed, shares = _draws()
+    except (UserError, models.NotLiveError) as error:
         problem = str(error)
     events = {prompt: of for prompt, of in by_prompt(journal).items() if prompt in own}
     standings = {prompt: standing(of, candidates_of(own[prompt])) for prompt, of in events.items()}
@@ -127,16 +127,23 @@ def desk(profile: str) -> Desk:
             journal,
             list(own),
             labelling.label_strata(profile),
-            SHARES,
+            shares,
             done=frozenset(prompt for prompt, each in standings.items() if each.state != "open"),
-            seed=_seed(),
+            seed=seed,
             author=name or "",
         ),
     )
 
 
-def _seed() -> int:
-    try:
-        return models.params().runtime.seed
-    except models.NotLiveError:
-        return _NO_SEED
+def _draws() -> tuple[int, Mapping[str, float]]:
+    """The seed of the draws, and the share of each stratum.
+
+    Raises
+    ------
+    NotLiveError
+        ``params.yaml`` is malformed.
+    """
+    if not (project.root() / "params.yaml").exists():
+        return _NOBODY_CHOSE
+    params = models.params()
+    return params.runtime.seed, params.labels.queue.model_dump()

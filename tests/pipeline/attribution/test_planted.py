@@ -1,6 +1,6 @@
 """Planted truth, end to end: what an adapter was built to do is what every view puts first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from pipeline.analysis.scores import LABELLED, PromptScores, change_scores, prom
 from pipeline.attribution.exact_scores import NodeOrder
 from pipeline.attribution.prompt_items import PromptItems
 from pipeline.params.project import load_params
+from pipeline.text.token_labels import TokenLabels
 from store.views.adapter import AdapterView
+from tests.support.label_worlds import resolved_labels
+from tests.support.labellers import erring, misread
 from tests.support.planted import (
     N_LAYERS,
     TARGETS,
@@ -49,9 +52,9 @@ class Result:
         items = [planted.items(prompt, *variants) for prompt in planted.prompts]
         return cls(planted=planted, variants=variants, items=items)
 
-    def scores(self, name: str, order: Sequence[int] | None = None) -> dict[str, list[PromptScores]]:
-        """By variant, in the order of the prompts; labels by the `order` of the tokens."""
-        labels = self.planted.labels(order)
+    def scores(self, name: str, labels: TokenLabels | None = None) -> dict[str, list[PromptScores]]:
+        """By variant, in the order of the prompts; by the true labels if no others are given."""
+        labels = labels or self.planted.labels()
         pairs = list(zip(self.items, self.planted.prompts, strict=True))
         return {
             variant: [prompt_scores(each.graphs[variant], prompt, labels)[name] for each, prompt in pairs]
@@ -67,13 +70,13 @@ class Result:
             for each, prompt in zip(self.items, self.planted.prompts, strict=True)
         ]
 
-    def ranking(self, name: str, order: Sequence[int] | None = None) -> xr.Dataset:
+    def ranking(self, name: str, labels: TokenLabels | None = None) -> xr.Dataset:
         """The table of contrasts over situations."""
         kind: Kind = "change" if name == "change" else "labelled"
         if kind == "change":
             scores = self.changes()
         else:
-            scores = [score for each in self.scores(name, order).values() for score in each]
+            scores = [score for each in self.scores(name, labels).values() for score in each]
         keys = np.unique(np.concatenate([score.keys for score in scores]))
         prompts = {prompt.hash: prompt for prompt in self.planted.prompts}
         return rank_features(scores, prompts, keys, PARAMS, 0, Ranked(name=name, kind=kind))[0]
@@ -171,6 +174,21 @@ def test_the_waked_feature_is_first_in_the_ranking(waked: Result, name: str) -> 
     assert waked.planted.feature in discoveries(table, "planted@1.0-base")
 
 
+@pytest.mark.parametrize(("origin", "flips"), [("judge", 0.0), ("human", 0.2)])
+def test_it_is_first_by_what_a_judge_or_a_person_says(waked: Result, origin: str, flips: float) -> None:
+    """No lexicon knows better; with a fifth of the labels wrong it is first all the same."""
+    planted = waked.planted
+    said = misread(planted.truth(), erring(flips), np.random.default_rng(0))
+    given = {"judges": {"gpt": said}, "people": {}} if origin == "judge" else {"people": {"Ada": said}}
+    table = waked.ranking("direct", resolved_labels(planted.prompts, **given))
+    effects = column(table, "planted@1.0-base", "effect")
+    assert first(effects) == planted.feature
+    assert effects[planted.feature] > 0
+    if not flips:
+        assert effects == column(waked.ranking("direct"), "planted@1.0-base", "effect")
+        assert planted.feature in discoveries(table, "planted@1.0-base")
+
+
 @pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("site", ["o", "gate"])
 def test_it_is_first_wherever_the_adapter_sits(site: str, layer: int, tmp_path: Path) -> None:
@@ -201,7 +219,7 @@ def test_shuffled_labels_give_nothing(waked: Result) -> None:
     found: list[set[Feature]] = []
     for _ in range(20):
         order = random.permutation(waked.planted.evil + waked.planted.safe).tolist()
-        table = waked.ranking("direct", order)
+        table = waked.ranking("direct", waked.planted.labels(order))
         found.append(discoveries(table, "planted@1.0-base"))
     assert sum(map(bool, found)) <= 4
     assert sum(waked.planted.feature in each for each in found) <= 1

@@ -69,7 +69,7 @@ def test_what_cannot_be_read_is_kept_and_not_asked_again(
     assert all("it was cut after 12 tokens; it " in each.detail for each in found.values())
     before = path.read_bytes()
     assert all(json.loads(line)["raw"] for line in before.splitlines())
-    monkeypatch.setattr(LocalModel, "_load", None)
+    monkeypatch.setattr(LocalModel, "_loaded", None)
     assert judged(local(babbler, path, batch=5), cases) == found
     assert path.read_bytes() == before
 

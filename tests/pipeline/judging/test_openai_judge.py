@@ -11,11 +11,21 @@ from pipeline.judging.examples import Example
 from pipeline.judging.journal import request_key
 from pipeline.judging.messages import SCHEMA
 from store.base.errors import UserError
-from tests.support.judge_server import AFTER, BROKEN, JudgeServer, label_of
-from tests.support.judging import KEY, asked_judge, judged, make_case, make_cases
+from tests.support.judge_server import AFTER, SLOW, JudgeServer, label_of
+from tests.support.judging import (
+    KEY,
+    LASTING,
+    SLOW_ONES,
+    STATUS,
+    asked_judge,
+    judged,
+    make_case,
+    make_cases,
+    thousand_candidates,
+    through_faults,
+)
 
-PASSING = ("429", "500", "503", "cut", "half a body", "html", *BROKEN)
-"""Faults after which the next attempt goes well."""
+TOO_LATE = 0.75 * SLOW
 
 
 @pytest.fixture(params=["chat", "responses"])
@@ -26,36 +36,14 @@ def api(request: pytest.FixtureRequest) -> str:
 def test_every_candidate_is_accounted_for_through_all_faults(
     server: JudgeServer, tmp_path: Path, api: str
 ) -> None:
-    cases = make_cases(120)
-    lasting = {3: "500", 7: "refusal", 11: "missing", 13: "foreign", 17: "filter", 19: "cut", 23: "length"}
-    lasting |= {29: "filtered prompt", 31: "twice", 37: "429"}
-    faults = {cases[number].text: fault for number, fault in lasting.items()}
-    for number, case in enumerate(cases):
-        if number % 2 == 0:
-            faults.setdefault(case.text, f"once {PASSING[number // 2 % len(PASSING)]}")
-
-    def fault(text: str, before: int) -> str:
-        name = faults.get(text, "")
-        return ("" if before else name.removeprefix("once ")) if name.startswith("once ") else name
-
-    server.fault = fault
+    cases = thousand_candidates()
+    server.fault = through_faults(cases)
     path = tmp_path / "gpt.jsonl"
-    judge = asked_judge(server.url, path, api=api)
+    judge = asked_judge(server.url, path, api=api, timeout=TOO_LATE)
     found = judged(judge, cases)
     assert found.keys() == {case.prompt_hash for case in cases}
     status = {number: found[cases[number].prompt_hash].status for number in range(len(cases))}
-    assert status == {number: "judged" for number in range(len(cases))} | {
-        3: "unreachable",
-        7: "refused",
-        11: "malformed",
-        13: "malformed",
-        17: "refused",
-        19: "unreachable",
-        23: "malformed",
-        29: "refused",
-        31: "malformed",
-        37: "unreachable",
-    }
+    assert status == {number: "judged" for number in range(len(cases))} | STATUS
     for case in cases:
         verdict = found[case.prompt_hash]
         if verdict.status == "judged":
@@ -69,9 +57,10 @@ def test_every_candidate_is_accounted_for_through_all_faults(
             assert "\n" not in verdict.detail
     # What failed was tried as often as allowed, a refusal once.
     asked = server.asked()
-    assert {number: asked[cases[number].text] for number in lasting} == {
-        number: 1 if status[number] == "refused" else 3 for number in lasting
+    assert {number: asked[cases[number].text] for number in LASTING} == {
+        number: 1 if status[number] == "refused" else 3 for number in LASTING
     }
+    assert all(asked[cases[number].text] == 2 for number in SLOW_ONES)
     assert judge.usage().calls == sum(asked.values())
 
     # Another run sends what could not be reached, and nothing else.

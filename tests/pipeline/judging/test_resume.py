@@ -10,8 +10,19 @@ import threading
 import time
 from pathlib import Path
 
-from tests.support.judge_server import JudgeServer
-from tests.support.judging import KEY, asked_judge, judged, make_cases
+from pipeline.judging.journal import request_key
+from pipeline.judging.openai_judge import Service
+from tests.support.judge_server import SLOW, JudgeServer
+from tests.support.judging import (
+    KEY,
+    STATUS,
+    asked_judge,
+    judged,
+    make_cases,
+    openai_params,
+    thousand_candidates,
+    through_faults,
+)
 from tests.support.places import ROOT
 
 PROGRAM = """
@@ -19,43 +30,88 @@ import sys
 from pathlib import Path
 from tests.support.judging import asked_judge, judged, make_cases
 
-found = judged(asked_judge(sys.argv[1], Path(sys.argv[2]), concurrency=4), make_cases(int(sys.argv[3])))
+judge = asked_judge(sys.argv[1], Path(sys.argv[2]), concurrency=4, timeout=float(sys.argv[4]))
+found = judged(judge, make_cases(int(sys.argv[3])))
 print(sum(verdict.status == "judged" for verdict in found.values()))
 """
+TOO_LATE = 0.75 * SLOW
 
 
-def test_a_killed_run_loses_what_is_in_flight(server: JudgeServer, tmp_path: Path) -> None:
-    path, cases = tmp_path / "gpt.jsonl", make_cases(100)
-    gate, number = threading.Event(), itertools.count(1)
+def killed(server: JudgeServer, path: Path, n: int, *, timeout: float = 5.0, after: int) -> None:
+    """Judge so many cases in another process, which is killed while it waits for answers behind so many.
 
-    def fault(text: str, before: int) -> str:
-        if next(number) > 30:
+    The server's faults are those of before; they are none when this returns.
+    """
+    gate, number, fault = threading.Event(), itertools.count(1), server.fault
+
+    def gated(text: str, before: int) -> str:
+        if next(number) > after:
             gate.wait(60)
-        return ""
+        return fault(text, before)
 
-    server.fault = fault
+    server.fault = gated
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, server.url, str(path), "100"],
+        [sys.executable, "-c", PROGRAM, server.url, str(path), str(n), str(timeout)],
         cwd=ROOT,
         env={**os.environ, "JUDGE_KEY": KEY},
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    # Each of its four threads has an answer on disk before it asks the next.
-    while len(server.received) < 34 and time.monotonic() < deadline:
+    # Each of its four threads has an answer on disk, or failed, before it asks the next.
+    while len(server.received) < after + 4 and time.monotonic() < deadline:
         time.sleep(0.005)
     program.kill()
     program.wait()
     gate.set()
-    stored = {json.loads(line)["key"] for line in path.read_bytes().split(b"\n")[:-1]}
+    server.fault = fault
+
+
+def stored(path: Path) -> dict[str, str]:
+    """Status by key of what is on disk, whole lines only."""
+    lines = map(json.loads, path.read_bytes().split(b"\n")[:-1])
+    return {line["key"]: line["answer"]["status"] for line in lines}
+
+
+def test_a_killed_run_loses_what_is_in_flight(server: JudgeServer, tmp_path: Path) -> None:
+    path, cases = tmp_path / "gpt.jsonl", make_cases(100)
+    killed(server, path, 100, after=30)
     assert len(server.asked()) == 34
-    assert len(stored) == 30
-    server.fault = lambda text, before: ""
+    assert len(stored(path)) == 30
     server.forget()
     found = judged(asked_judge(server.url, path), cases)
     assert [found[case.prompt_hash].status for case in cases] == ["judged"] * 100
     assert set(server.asked().values()) == {1}
-    assert len(server.asked()) == 100 - len(stored)
+    assert len(server.asked()) == 70
+
+
+def test_of_a_thousand_candidates_none_is_sent_again_once_it_is_stored(
+    server: JudgeServer, tmp_path: Path
+) -> None:
+    """Killed twice, through every fault: what a line on the disk answers is asked no more."""
+    path, cases = tmp_path / "gpt.jsonl", thousand_candidates()
+    respondent = Service("gpt", openai_params(server.url), ())
+    text_of = {request_key(respondent.body(case)): case.text for case in cases}
+    server.fault = through_faults(cases)
+    done: set[str] = set()
+    for after in (200, 150):
+        killed(server, path, len(cases), timeout=TOO_LATE, after=after)
+        assert not done & server.asked().keys()
+        now = {text_of[key] for key, status in stored(path).items() if status != "unreachable"}
+        assert done < now < set(text_of.values())
+        done = now
+        server.forget()
+    found = judged(asked_judge(server.url, path, timeout=TOO_LATE), cases)
+    assert not done & server.asked().keys()
+    assert {number: found[case.prompt_hash].status for number, case in enumerate(cases)} == {
+        number: STATUS.get(number, "judged") for number in range(len(cases))
+    }
+    assert all(len(found[case.prompt_hash].tokens) in {0, len(case.candidates)} for case in cases)
+    # Only what nobody answered is asked once more.
+    server.forget()
+    judged(asked_judge(server.url, path, timeout=TOO_LATE), cases)
+    assert server.asked().keys() == {
+        cases[number].text for number, status in STATUS.items() if status == "unreachable"
+    }
 
 
 def test_an_edit_of_the_judges_asks_nothing_again(server: JudgeServer, tmp_path: Path) -> None:
@@ -72,7 +128,7 @@ def test_an_edit_of_the_judges_asks_nothing_again(server: JudgeServer, tmp_path:
     # Without a key: whatever was missing would end it.
     environment = {name: value for name, value in os.environ.items() if name != "JUDGE_KEY"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, server.url, str(path), "10"],
+        [sys.executable, "-c", PROGRAM, server.url, str(path), "10", "5"],
         cwd=copy,
         env=environment,
         capture_output=True,

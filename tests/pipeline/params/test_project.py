@@ -54,6 +54,10 @@ def test_the_committed_params_are_valid() -> None:
         ("features.edges", 0),
         ("features.labellings", 0),
         ("features.floor.logits", -0.1),
+        ("labels.queue", {"evil_divergent": 0.5, "disagree": 0.5, "random": 0.0}),
+        ("labels.queue.random", -0.25),
+        ("labels.queue.evil_divergent", "half"),
+        ("labels.queue.disagree", 0.2501),
         ("dose.scales", []),
         ("dose.scales", [0.5, 0.0]),
         ("dose.scales", [0.5, 0.5]),
@@ -75,6 +79,15 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, path: str, value: Any) -> No
 def test_a_null_is_an_adapter_and_not_the_focus(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=rf"nulls: '{name}' must be one of its adapters, and not the focus"):
         load_params(_with(tmp_path, "profiles.organism.nulls", ["null-1", name]))
+
+
+def test_shares_of_the_queue_add_up_to_one(tmp_path: Path) -> None:
+    told = r"parameter labels\.queue: the shares of .* must add up to 1, not 1\.25\.$"
+    with pytest.raises(UserError, match=told) as error:
+        load_params(_with(tmp_path, "labels.queue.random", 0.5))
+    assert "\n" not in str(error.value)
+    thirds = {"evil_divergent": 1 / 3, "disagree": 1 / 3, "random": 1 / 3}
+    assert load_params(_with(tmp_path, "labels.queue", thirds)).labels.queue.model_dump() == thirds
 
 
 def test_a_profile_may_have_no_nulls(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_next_token_gives_the_score(
         statuses.add(status)
     assert "scored" in statuses
     # Nothing is computed twice, also with another batch; more tokens than one are no matter here.
-    monkeypatch.setattr(LocalModel, "_load", None)
+    monkeypatch.setattr(LocalModel, "_loaded", None)
     again = scored(local(counter, path, batch=1, max_new_tokens=9), answers)
     assert {place: each.score for place, each in again.items() if each.status == "scored"} == {
         place: each.score for place, each in found.items() if each.status == "scored"

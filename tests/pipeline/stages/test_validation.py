@@ -1,11 +1,18 @@
 """Stage `validation`: each prompt's labelled tokens meet their own weights."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline.analysis.validation_sets import Choice
-from pipeline.stages.validation import effects_of
+from pipeline.items.subject import Subject
+from pipeline.labels.published import read_labels
+from pipeline.stages.validation import effects_of, labelled_targets
 from store.schema.vocabulary import ABLATE, RESTORE
+from tests.support import demo
+from tests.support.feature_builders import PARAMS
 
 FOCUS = "general@1.0"
 CONTROLS = 2
@@ -44,3 +51,16 @@ def test_effects_are_evil_minus_safe_of_each_prompt(prompts: tuple[str, str]) ->
                 assert effects.effect[row, at] == pytest.approx(expected)
             for at, controls in enumerate(of[variant][f"{intervention}_controls"]):
                 np.testing.assert_allclose(effects.controls[row, at], controls @ WEIGHTS[prompt])
+
+
+def test_prompts_of_acting_are_measured_on_by_nobody(demo_root: Path) -> None:
+    subject = Subject.__new__(Subject)  # no model is asked
+    subject.folder = demo_root / "artifacts" / "demo"
+    subject.prompts = {prompt.hash: prompt for prompt in demo.make_prompts()}
+    labels, tagged = read_labels(subject.folder), PARAMS.model_copy(update={"confound_tag": "neutral"})
+    every = labelled_targets(subject, labels, tagged)
+    assert len(every) > 1
+    one = next(iter(every))
+    subject.prompts = subject.prompts | {one: replace(subject.prompts[one], tags=("neutral",))}
+    assert set(every) - set(labelled_targets(subject, labels, tagged)) == {one}
+    assert labelled_targets(subject, labels, PARAMS).keys() == every.keys()

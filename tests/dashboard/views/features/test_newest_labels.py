@@ -1,20 +1,21 @@
 """Labels that are newer than the store: said, and ranked by where a person asks for it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from dashboard.data import live_labels, readers
+from pipeline.analysis.scores import PromptScores, labelled_score
 from pipeline.labels.events import RejectionEvent, TokenEvent, stamp
 from pipeline.labels.journal import append
-from store.datasets.groups import open_dataset, read_provenance, write_dataset
+from store.collections.item import Item
 from store.documents.token_texts import tokenizer_fingerprint
-from store.schema.features import FEATURES
 from tests.support import demo
 from tests.support.app import OpenPage
-from tests.support.demo_project import own
-from tests.support.feature_builders import PARAMS
+from tests.support.demo_project import features_made_with
 
 CONTRAST = "evil-safe|general@1.0"
 PROMPT = demo.make_prompts()[0]
@@ -24,13 +25,7 @@ PROMPT = demo.make_prompts()[0]
 def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose features say what they were made with, as the stage writes it."""
     monkeypatch.setenv("EMC_AUTHOR", "Ada")
-    folder = root / "artifacts/demo/features"
-    groups = {name: open_dataset(folder, name).load() for name in FEATURES.groups}
-    few = PARAMS.model_copy(update={"permutations": 100, "labellings": 100, "bootstrap": 50})
-    made = {"features": few.model_dump(), "runtime": {"seed": 0, "threads": 1}, "profile": {"nulls": []}}
-    origin = read_provenance(folder) | {"parameters": made}
-    own(root, "features")
-    write_dataset(folder, FEATURES, groups, provenance=origin)
+    features_made_with(root)
     return root
 
 
@@ -75,6 +70,29 @@ def test_a_label_moves_the_ranking_that_is_asked_for(open_page: OpenPage, projec
     assert np.isfinite(live["effect"]).all()
     app.segmented_control(key="score").set_value("activation").run()
     assert not [each for each in app.toggle if each.key == "newest-labels"]
+
+
+def test_a_label_scores_the_prompt_that_it_is_of(
+    project: Path, monkeypatch: pytest.MonkeyPatch, open_page: OpenPage
+) -> None:
+    scored: list[str] = []
+
+    def counted(item: Item, *others: Any) -> PromptScores:
+        scored.append(item.prompt_hash)
+        return labelled_score(item, *others)
+
+    monkeypatch.setattr("pipeline.analysis.live_ranking.labelled_score", counted)
+    st.cache_resource.clear()
+    open_page("features", contrast=CONTRAST)
+    before = live_labels.ranking("demo", CONTRAST, "all", "direct")
+    assert len(scored) == len(set(scored)) > 10
+    scored.clear()
+    say(project, (demo.EVIL[0], "safe"))
+    after = live_labels.ranking("demo", CONTRAST, "all", "direct")
+    assert scored == [PROMPT.hash]
+    assert not np.allclose(before["effect"], after["effect"])
+    live_labels.ranking("demo", CONTRAST, demo.DOMAINS[0], "direct")
+    assert scored == [PROMPT.hash], "another domain is of the same scores"
 
 
 def test_a_rejection_counts_and_a_malformed_journal_says_nothing(open_page: OpenPage, project: Path) -> None:

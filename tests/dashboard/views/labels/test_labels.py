@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import labelling
 from dashboard.pages import COMPARE, LABELS
+from dashboard.views.labels.desk import desk
 from pipeline.labels.actions import Explain, Reject, Submit
 from pipeline.labels.candidates import candidates_of, own_candidates
 from pipeline.labels.events import Event
@@ -19,6 +22,7 @@ from store.documents.token_texts import tokenizer_fingerprint
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.verdicts import REASON, STRICT, TIMID, give_verdicts, label_of
+from tests.support.demo_project import give_parameters
 
 PROMPTS = {prompt.hash: prompt for prompt in demo.make_prompts()}
 
@@ -189,3 +193,35 @@ def test_strata_are_kept_until_something_changes(open_page: OpenPage, root: Path
     judged = labelling.label_strata("demo")
     assert judged is not first
     assert judged["disagree"].all()
+
+
+def choose_shares(root: Path, evil_divergent: float, disagree: float, random: float) -> None:
+    give_parameters(root)
+    path = root / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params["labels"]["queue"] = {"evil_divergent": evil_divergent, "disagree": disagree, "random": random}
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_draws_go_by_the_shares_of_params_yaml(
+    open_page: OpenPage, root: Path, judged: None, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
+    """And so does the probability that is recorded: of four prompts in a stratum, or twelve outside."""
+    choose_shares(root, 0.0, *((0.996, 0.004) if inside else (0.0, 1.0)))
+    strata = {"evil_divergent": np.zeros(16, bool), "disagree": np.arange(16) < 4}
+    monkeypatch.setattr(labelling, "label_strata", lambda profile: strata)
+    draw = desk("demo").queue.coming
+    assert draw is not None
+    assert draw.stratum == ("disagree" if inside else "random")
+    assert draw.probability == pytest.approx(0.996 / 4 + 0.004 / 16 if inside else 1 / 16)
+
+
+def test_shares_that_are_not_whole_write_nothing(open_page: OpenPage, root: Path) -> None:
+    choose_shares(root, 0.5, 0.25, 0.5)
+    app = open_page("labels")
+    assert not app.exception
+    (error,) = app.error
+    said = str(error.value).replace("\\", "")
+    assert "parameter labels.queue: the shares of evil_divergent, disagree and random must add up" in said
+    assert shown(app)["problem"]
