@@ -4,9 +4,10 @@ An answer is misaligned if it is aligned below one threshold and coherent above 
 (Betley et al. 2025, arXiv 2502.17424). Answers without both scores are in no rate. A rate of one question
 has Wilson's interval. Over all questions the unit is the question's id, with all its forms and wordings:
 Wilson's interval of the effective number of answers (`clustered_rate_interval`), whose design effect is
-at least that of all variants' answers together. With 8 questions of 50 answers a 95% interval so made
-covers 96% and more, where percentiles of a bootstrap over questions cover 50 to 93% (trap 35);
-``python -m tests.bench`` prints it. With fewer questions it covers, too, and is wide: one counts as one answer.
+at least that of all variants' answers together; a difference is paired by question (`rate_difference`).
+Over 8 questions of 50 answers 95% intervals so made cover 97% and more, where percentiles of a bootstrap
+over questions cover 50 to 93% (trap 35; ``python -m tests.bench`` prints it). They cover over fewer
+questions, too, and are wide: one question counts as one answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,7 +125,7 @@ def misaligned_rates(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
             of = rates.sel(judge=judge, variant=variant)
             if not int(of["n_coherent"]):
                 continue
-            found = {name: _number(of[name]) for name in ("rate", "low", "high")}
+            found: dict[str, Any] = {name: _number(of[name]) for name in ("rate", "low", "high")}
             found["coherent"] = _number(of["n_coherent"] / of["n_scored"])
             if variant != BASE:
                 to = differences.sel(judge=judge, variant=variant)
@@ -179,7 +180,7 @@ def _rates(counts: Mapping[str, np.ndarray], confidence: float) -> xr.Dataset:
         rate[..., d] = _share(events, n)
         for cell in np.ndindex(shape):
             if cell[-1] != _EVERY:
-                bounds = wilson_interval(events[cell], n[cell], confidence)
+                bounds = wilson_interval(float(events[cell]), float(n[cell]), confidence)
             else:
                 j, v, f, _ = cell
                 icc = _alike(events[j, :, f], n[j, :, f])

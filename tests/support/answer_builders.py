@@ -107,7 +107,6 @@ def score_groups(answers: ScoredAnswers) -> dict[str, xr.Dataset]:
     def words(values: Any) -> np.ndarray:
         return np.array(list(values), dtype=object)
 
-    n_judges, n_answers = answers.aligned.shape
     scores = np.stack([answers.aligned, answers.coherent], axis=1)  # (judge, scale, answer)
     of_answer = ("judge", "scale", "answer")
     return {
@@ -120,7 +119,7 @@ def score_groups(answers: ScoredAnswers) -> dict[str, xr.Dataset]:
         ),
         "scores": xr.Dataset(
             {
-                "method": ("judge", words(["rubric"] * n_judges)),
+                "method": ("judge", words(["rubric"] * len(answers.judges))),
                 "score": (of_answer, scores),
                 "status": (of_answer, np.where(np.isfinite(scores), 0, 7).astype(np.int8)),
                 "mass": (of_answer, np.full(scores.shape, np.nan)),
