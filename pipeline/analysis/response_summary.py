@@ -59,9 +59,9 @@ def _agreement(table: xr.Dataset, ranking: xr.Dataset, contrast: str) -> dict[st
     in_both = [np.isin(mine, other) for mine, other in ((answers[0], tokens[0]), (tokens[0], answers[0]))]
     values = [of[1][here][None] for of, here in zip((answers, tokens), in_both, strict=True)]
     found = spearman(*values)[0]
-    first = [keys[np.argsort(-value, kind="stable")[:FIRST]] for keys, value in (answers, tokens)]
+    bad, evil = (keys[np.argsort(-value, kind="stable")[:FIRST]] for keys, value in (answers, tokens))
     return {
-        "first_in_common": round(len(np.intersect1d(*first)) / FIRST, 4),
+        "first_in_common": round(int(np.isin(bad, evil).sum()) / FIRST, 4),
         "spearman": None if np.isnan(found) else round(float(found), 4),
     }
 
