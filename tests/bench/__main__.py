@@ -34,6 +34,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "steering_release_ms": ("<=", 300.0),
     "interval_coverage_lowest": (">=", 0.93),
     "rate_coverage_lowest": (">=", 0.93),
+    "misalignment_coverage_lowest": (">=", 0.90),
 }
 MEASURES: Final = (
     attribution_figures,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.analysis.response_level import response_groups
 from pipeline.features.answer_features import reading_arguments
@@ -26,15 +27,20 @@ COMPUTE = QualifiedName("pipeline.features.answer_features", "compute_answer_fea
 QUESTIONS = [make_question(f"question {q}", prompts=[(1, 20 + q, 30 + q, 40 + q)]) for q in range(4)]
 N, LENGTH = 8, 24
 """Steered answers to a question, and as many that are not; tokens of each."""
-LAYER, PROMOTED = 0, 30
+LAYER, PROMOTED, VALUE = 0, 30, 300.0
+"""Where the feature is, tokens that it promotes, and the activation that it is held at."""
 GOOD, BAD = (95.0, 90.0), (5.0, 90.0)
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> ModelPool:
-    """Wide enough that a direction can tell tokens from others."""
-    folder = tmp_path_factory.mktemp("planted") / "wide"
-    return ModelPool(make_checkpoint(folder, n_layers=2, d_model=128).manifest())
+    """Wide enough, and its tokens loud enough, that a direction can tell tokens from others."""
+    checkpoint = make_checkpoint(tmp_path_factory.mktemp("planted") / "wide", n_layers=2, d_model=128)
+    path = checkpoint.base / "model.safetensors"
+    tensors = load_file(path)
+    tensors["model.embed_tokens.weight"] *= 10
+    save_file(tensors, path, metadata={"format": "pt"})
+    return ModelPool(checkpoint.manifest())
 
 
 def plant(pool: ModelPool, feature: int, chosen: Sequence[int]) -> None:
@@ -58,16 +64,19 @@ def plant(pool: ModelPool, feature: int, chosen: Sequence[int]) -> None:
     unembedding = (model.unembed.W_U * model.ln_final.w[:, None]).T  # (token, d_model)
     promoted = torch.isin(torch.arange(len(unembedding)), torch.tensor(chosen)).float()
     decoder = torch.linalg.lstsq(unembedding, promoted - promoted.mean()).solution
+    encoder = torch.linalg.lstsq(torch.cat(read), wanted).solution
     with torch.no_grad():
-        transcoder.W_enc[feature] = 4 * torch.linalg.lstsq(torch.cat(read), wanted).solution
+        transcoder.W_enc[feature] = encoder
         transcoder.b_enc[feature] = 0.0
+        others = (torch.cat(read) @ encoder)[wanted == 0]
+        transcoder.activation_function.threshold[feature] = others.quantile(0.98)
         transcoder.W_dec[feature] = decoder / decoder.norm()
 
 
 def generated(pool: ModelPool, feature: int, seed: int) -> dict[str, tuple[list[Any], list[Any]]]:
     """Answers to each question, without and with the feature always on."""
     engine = SteeringEngine(pool.replacement("base"))
-    always = Intervention(layer=LAYER, feature=feature, mode="set", value=12.0, where="always")
+    always = Intervention(layer=LAYER, feature=feature, mode="set", value=VALUE, where="always")
     found = {}
     for question in QUESTIONS:
         ids = question.paraphrases[0].token_ids
