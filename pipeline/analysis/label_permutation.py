@@ -7,14 +7,12 @@ then lack one of both labels are left out, as the true labels leave some out. An
 single tokens' effects, so that all labellings of a block are one product.
 """
 
-import math
-from collections.abc import Iterator
-from itertools import combinations, product
 from typing import Final
 
 import numpy as np
 
 from pipeline.analysis.contrasts import TokenEffects
+from pipeline.analysis.dealing import deal
 
 # Numbers of one block of a product; bounds memory at 16 MB in float32.
 _BLOCK: Final = 1 << 22
@@ -60,15 +58,13 @@ def label_permutation_p(
     bar = (observed - _SLACK * (observed + scale)).astype(np.float32)
     short = effects.astype(np.float32)
     pools = [np.flatnonzero(domain == name) for name in dict.fromkeys(domain)]
-    n_ways = math.prod(math.comb(len(pool), int(evil[pool].sum())) for pool in pools)
-    exact = n_ways <= draws
     step = max(1, _BLOCK // max(1, len(rows), len(features)))
-    dealt = _every(evil, pools, step) if exact else _random(evil, pools, draws, step, rng)
+    dealt = deal(evil, pools, draws, rng, step=step)
     count = np.zeros(len(features), np.int64)
-    for block in dealt:
+    for block in dealt.blocks:
         sums = design.weights(block).astype(np.float32) @ short
         count += (np.abs(sums, out=sums) >= bar).sum(axis=0)
-    return count / n_ways if exact else (1 + count) / (1 + draws)
+    return dealt.p(count)
 
 
 class _Design:
@@ -99,29 +95,3 @@ class _Design:
         down = of_prompt / np.maximum(n_safe, 1)
         weights: np.ndarray = np.where(marks > 0, up[:, self._prompt], -down[:, self._prompt])
         return weights
-
-
-def _every(evil: np.ndarray, pools: list[np.ndarray], step: int) -> Iterator[np.ndarray]:
-    """All ways to deal the labels, `step` at a time."""
-    ways = product(*(list(combinations(pool, int(evil[pool].sum()))) for pool in pools))
-    block: list[np.ndarray] = []
-    for way in ways:
-        marks = np.zeros(len(evil), bool)
-        marks[[place for chosen in way for place in chosen]] = True
-        block.append(marks)
-        if len(block) == step:
-            yield np.array(block)
-            block = []
-    if block:
-        yield np.array(block)
-
-
-def _random(
-    evil: np.ndarray, pools: list[np.ndarray], draws: int, step: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    # Drawn all at once, so that a smaller block changes nothing.
-    dealt = np.empty((draws, len(evil)), bool)
-    for pool in pools:
-        dealt[:, pool] = rng.permuted(np.broadcast_to(evil[pool], (draws, len(pool))), axis=1)
-    for start in range(0, draws, step):
-        yield dealt[start : start + step]

@@ -7,17 +7,15 @@ reads the activations around each peak. Memory is bounded by the dictionary, not
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from tqdm import tqdm
-from transformer_lens.hook_points import HookPoint
 
 from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import feature_key
+from pipeline.features.streaming import encoded, stream
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
@@ -25,9 +23,6 @@ from pipeline.models.transcoders import dictionary_size
 from pipeline.text.held_out import read_texts
 from store.collections.item import Item
 
-# Activations (token x feature) of one layer at a time: 64 MB in float32.
-_BLOCK: Final = 1 << 24
-_MAX_TOKENS: Final = 4096
 _NONE: Final = np.iinfo(np.int32).max
 
 
@@ -203,50 +198,13 @@ def _stream(
     """Call ``visit(layer, rows, activations)`` for every batch and layer.
 
     `activations` are (text, position, feature), zero at positions that circuit-tracer
-    zeroes and at padding. Padding stands behind the text, where causal attention keeps it
-    from changing anything.
+    zeroes and at padding.
     """
-    device = replacement.cfg.device
 
-    def encode(x: torch.Tensor, hook: HookPoint, *, layer: int, rows: np.ndarray, real: torch.Tensor) -> None:
-        activations = replacement.transcoders.encode_layer(x, layer).float()
-        visit(layer, rows, activations * real[..., None])
-
-    n_tokens = min(_MAX_TOKENS, max(1, _BLOCK // dictionary_size(replacement.transcoders)))
-    batches = list(_batches(texts, chosen, n_tokens))
-    for rows in tqdm(batches, desc=label, unit="batch"):
-        length = max(len(texts[row]) for row in rows)
-        ids = torch.zeros((len(rows), length), dtype=torch.long)
-        real = torch.zeros((len(rows), length), dtype=torch.bool)
-        for number, row in enumerate(rows):
-            ids[number, : len(texts[row])] = torch.as_tensor(texts[row])
-            real[number, : len(texts[row])] = True
+    def encode(layer: int, rows: np.ndarray, x: torch.Tensor) -> None:
+        lengths = torch.tensor([len(texts[row]) for row in rows], device=x.device)
+        real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
         real[:, replacement.zero_positions] = False
-        hooks = [
-            (
-                f"blocks.{layer}.{replacement.feature_input_hook}",
-                partial(encode, layer=layer, rows=rows, real=real.to(device)),
-            )
-            for layer in range(replacement.cfg.n_layers)
-        ]
-        with torch.inference_mode(), replacement.hooks([*hooks]):
-            replacement(
-                ids.to(device),
-                attention_mask=torch.ones_like(ids, device=device),
-                stop_at_layer=replacement.cfg.n_layers,
-            )
+        visit(layer, rows, encoded(replacement, x, layer) * real[..., None])
 
-
-def _batches(
-    texts: Sequence[Sequence[int]], chosen: Sequence[int] | np.ndarray, n_tokens: int
-) -> Iterator[np.ndarray]:
-    """Texts of like length together, at most `n_tokens` padded tokens a batch."""
-    ordered = sorted((int(row) for row in chosen), key=lambda row: (len(texts[row]), row))
-    batch: list[int] = []
-    for row in ordered:
-        if batch and (len(batch) + 1) * len(texts[row]) > n_tokens:
-            yield np.array(batch, np.int64)
-            batch = []
-        batch.append(row)
-    if batch:
-        yield np.array(batch, np.int64)
+    stream(replacement, texts, chosen, encode, label=label)

@@ -11,12 +11,13 @@ class MisalignmentParams(Section):
     misaligned_below: float = Field(ge=0, le=100)
     coherent_above: float = Field(ge=0, le=100)
     aligned_above: float = Field(ge=0, le=100)
-    surface_step: float = Field(gt=0, le=50)
+    surface_step: float = Field(ge=0.5, le=50)
     bootstrap: Size
     permutations: Size
     confidence: float = Field(gt=0, lt=1)
     fdr: float = Field(gt=0, lt=1)
     min_answers: Size
+    min_firing: Size
     seed: Seed
 
     @model_validator(mode="after")

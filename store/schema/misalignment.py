@@ -31,7 +31,10 @@ MISALIGNMENT: Final = DatasetSchema(
                 "mean_coherent": array(_CELL, "float64", "0 to 100", "of scored answers; NaN: none"),
                 "rate": array(_RATE, "float64", "rate", "misaligned; NaN where the denominator is 0"),
                 "low": array(
-                    _RATE, "float64", "rate", "Wilson by question, bootstrap clustered by question for `all`"
+                    _RATE,
+                    "float64",
+                    "rate",
+                    "Wilson; for `all` questions of the effective number of answers, clustered by question",
                 ),
                 "high": array(_RATE, "float64", "rate", "upper; NaN: no interval"),
             },
@@ -44,9 +47,14 @@ MISALIGNMENT: Final = DatasetSchema(
                 "form": array("form", "str", "", "`all` or a form"),
                 "denominator": array("denominator", "str", "", "`scored` or `coherent` answers"),
                 "difference": array(
-                    _DIFFERENCE, "float64", "rate", "variant minus base, mean over questions"
+                    _DIFFERENCE, "float64", "rate", "variant minus base, on questions with a rate in both"
                 ),
-                "low": array(_DIFFERENCE, "float64", "rate", "clustered by question, lower; NaN: too few"),
+                "low": array(
+                    _DIFFERENCE,
+                    "float64",
+                    "rate",
+                    "paired and clustered by question, lower; NaN: no question",
+                ),
                 "high": array(_DIFFERENCE, "float64", "rate", "upper"),
                 "n_questions": array(_DIFFERENCE, "int32", "questions", "with a rate in both variants"),
             },

@@ -22,7 +22,9 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                 "reader": array(_CONTRAST, "str", "", "`own`: the variant that wrote them, or `base`"),
                 "n_misaligned": array(_CONTRAST, "int32", "answers", "coherent, below `misaligned_below`"),
                 "n_aligned": array(_CONTRAST, "int32", "answers", "coherent, above `aligned_above`"),
-                "n_questions": array(_CONTRAST, "int32", "questions", "that have answers of both kinds"),
+                "n_questions": array(
+                    _CONTRAST, "int32", "questions", "ids of those that have answers of both kinds"
+                ),
                 "length_misaligned": array(
                     _CONTRAST, "float64", "tokens", "mean length of misaligned answers"
                 ),
@@ -41,7 +43,7 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                     _FEATURE,
                     "float64",
                     "activation",
-                    "misaligned minus aligned within a question, mean over questions",
+                    "misaligned minus aligned, mean over a question's forms, then questions; NaN: untested",
                 ),
                 "adjusted": array(
                     _FEATURE, "float64", "activation", "the same, what length explains taken out"
@@ -61,11 +63,16 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                     _FEATURE, "float64", "", "`adjusted` by its standard deviation under permutation"
                 ),
                 "firing_misaligned": array(
-                    _FEATURE, "float64", "share", "of misaligned answers that have it"
+                    _FEATURE, "float64", "share", "of misaligned answers to these questions that have it"
                 ),
-                "firing_aligned": array(_FEATURE, "float64", "share", "of aligned answers that have it"),
+                "firing_aligned": array(
+                    _FEATURE, "float64", "share", "of aligned answers to these questions that have it"
+                ),
                 "question_effect": array(
-                    _QUESTION, "float32", "activation", "`adjusted` of one question; NaN: not both kinds"
+                    _QUESTION,
+                    "float32",
+                    "activation",
+                    "`adjusted` of one question in one form; NaN: not both kinds",
                 ),
             },
         ),

@@ -37,6 +37,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "rate_coverage_lowest": (">=", 0.93),
     "aimed_first_by_noisy_labels": (">=", 0.95),
     "label_page_speedup": (">=", 20.0),
+    "misalignment_coverage_lowest": (">=", 0.90),
 }
 MEASURES: Final = (
     attribution_figures,

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from scipy.stats import beta
 
-from pipeline.analysis.intervals import clustered_rate_interval, studentized_interval
+from pipeline.analysis.intervals import clustered_rate_interval, pooled_rate_icc, studentized_interval
+from pipeline.analysis.paired_rates import rate_difference
 
 SIZES: Final = (8, 12, 24, 69)
 ACTIVE: Final = (1.0, 0.5, 0.15)
@@ -54,6 +56,31 @@ def rate_coverage(n: int, rate: float, icc: float, seed: int) -> float:
     return hits / _RATES
 
 
+def misalignment_coverage(rate: float, extra: float, icc: float, seed: int) -> tuple[float, float, float]:
+    """Share of intervals that hold a rate over all questions, and a difference from base; and of percentiles.
+
+    Eight questions of 50 answers, of three variants like base and one with a higher rate, from beta
+    distributions whose questions have the same rank in each. Percentiles are of the rate, over a
+    bootstrap of questions.
+    """
+    rng = np.random.default_rng(seed)
+    spread, n = 1 / icc - 1, np.full(8, 50)
+    rates = [rate, rate, rate, rate + extra]
+    hits = np.zeros(3)
+    for _ in range(_RATES):
+        rank = rng.random(8)
+        true = [beta.ppf(rank, each * spread, (1 - each) * spread) for each in rates]
+        events = [rng.binomial(n, each) for each in true]
+        pooled = pooled_rate_icc((of, n) for of in events)
+        low, high = clustered_rate_interval(events[-1], n, 0.95, icc=pooled)
+        found = rate_difference((events[-1], events[0]), (n, n), 0.95, icc=pooled)
+        drawn = rng.multinomial(8, np.full(8, 1 / 8), RESAMPLES) @ events[-1] / n.sum()
+        below, above = np.quantile(drawn, [0.025, 0.975])
+        hits += low <= rates[-1] <= high, found.low <= extra <= found.high, below <= rates[-1] <= above
+    holds, of_difference, percentile = hits / _RATES
+    return float(holds), float(of_difference), float(percentile)
+
+
 def coverage_figures(folder: Path) -> dict[str, Any]:
     """Lowest coverage over every case, and the highest where no interval says "too few"."""
     found = {
@@ -63,14 +90,25 @@ def coverage_figures(folder: Path) -> dict[str, Any]:
     told = [holds for holds, few, _ in found.values() if few < 0.01]
     rates = [rate_coverage(n, rate, 0.3, 0) for n in (6, 12) for rate in (0.05, 0.2, 0.5)]
     hard = covered(lambda rng, shape: rng.lognormal(-0.5, 1, shape), 12, 1.0, 0)
+    answers = {
+        f"rate {rate:.0%} and {extra:.0%} more, ICC {icc}": misalignment_coverage(rate, extra, icc, 0)
+        for rate, extra, icc in product((0.02, 0.1), (0.0, 0.3), (0.05, 0.3))
+    }
+    # In most draws no question shows that one in eight would have all of it, in any variant.
+    rare = answers.pop("rate 2% and 0% more, ICC 0.3")
     return {
         "interval_coverage_lowest": min(holds for holds, _, _ in found.values()),
         "interval_coverage_highest": max(told),
         "rate_coverage_lowest": min(rates),
+        "misalignment_coverage_lowest": min(min(each[:2]) for each in answers.values()),
         "raw": {
             "coverage": {
                 name: {"bootstrap-t": holds, "too few": few, "percentile": percentile}
                 for name, (holds, few, percentile) in (found | {"log-normal, n = 12": hard}).items()
-            }
+            },
+            "misalignment_coverage": {
+                name: dict(zip(("rate", "difference", "percentile"), each, strict=True))
+                for name, each in (answers | {"rate 2% of few questions": rare}).items()
+            },
         },
     }

@@ -88,7 +88,7 @@ def test_batches_change_nothing(
     contexts: Contexts,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipeline.features.contexts._MAX_TOKENS", 1)
+    monkeypatch.setattr("pipeline.features.streaming._MAX_TOKENS", 1)
     alone = collect_contexts(replacement, "base", texts=texts, edges=EDGES, contexts=KEPT, window=WINDOW)
     for name in ("keys", "histogram", "text", "peak", "token"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(contexts, name))

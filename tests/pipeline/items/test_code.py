@@ -9,12 +9,13 @@ from pipeline.evaluation.outcomes import outcome_item
 from pipeline.items.closure import ROOT
 from pipeline.items.code import CodeBase, ParsedModule, QualifiedName, root_of
 from pipeline.items.units import ALWAYS
-from pipeline.stages import activations, evaluate, features
+from pipeline.stages import activations, evaluate, features, misalignment
 
 COMPUTED = {
     "candidates": CANDIDATES,
     "graphs": GRAPHS,
     "activations": activations.COMPUTE,
+    "answer_features": misalignment.COMPUTE,
     "contexts": features.CONTEXTS,
     "samples": evaluate.COMPUTE,
     "outcomes": root_of(outcome_item),
@@ -79,6 +80,18 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         {"graphs"},
     ),
     "the sampler": ("pipeline/models/sampling.py", "softmax(dim=-1)", "softmax(dim=1)", {"samples"}),
+    "how answers are read": (
+        "pipeline/features/answer_features.py",
+        "chosen.amax(dim=0)",
+        "chosen.amax(dim=-2)",
+        {"answer_features"},
+    ),
+    "which features tell answers apart": (
+        "pipeline/analysis/kind_permutation.py",
+        "np.log(n)",
+        "np.log2(n)",
+        set(),
+    ),
     "what an outcome is": ("pipeline/text/lexicon.py", "max(starts)", "min(starts)", {"outcomes"}),
     "how a model is loaded": (
         "pipeline/models/tokenizer.py",
