@@ -32,6 +32,7 @@ from tests.support.demo.graphs import (
     sampled_items,
 )
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
+from tests.support.demo.misalignment import write_misalignment
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
@@ -137,6 +138,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
         folder / "validation", VALIDATION, validation_groups(features["ranking"]), provenance=PROVENANCE
     )
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
+    write_misalignment(folder)
     _json(
         folder / "metrics" / "organism.json",
         {"facts": {"capitals": {"held_out": {"exact": 0.967}}}, "loss": 1.23},
