@@ -8,7 +8,7 @@ from dashboard.pages import Page
 from dashboard.shell import forms, url
 
 _ANEW: Final = "_chosen_anew"
-_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS)
+_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS, url.ANSWER)
 
 
 def get(parameter: url.Parameter) -> str | None:
@@ -44,6 +44,12 @@ def feature() -> tuple[int, int] | None:
 def choose_feature(layer: int, index: int) -> None:
     """Select a feature on every page."""
     choose(url.FEATURE, f"L{layer}/{index}")
+
+
+def answer() -> tuple[str, str, int] | None:
+    """The selected answer as (question hash, variant, place in its item)."""
+    value = get(url.ANSWER)
+    return forms.parse_answer(value) if value else None
 
 
 def pins() -> tuple[str, ...]:

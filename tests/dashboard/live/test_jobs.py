@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.live import tracing
+from dashboard.live import watching
 from dashboard.live.jobs import KEPT, UNWATCHED, Job, Jobs
 
 Progress = Callable[[str, float], None]
@@ -125,14 +125,14 @@ def test_a_wait_is_told_of_once_it_is_one(
     monkeypatch: pytest.MonkeyPatch, seconds: float, told: bool
 ) -> None:
     slot = _Slot()
-    monkeypatch.setattr(tracing.st, "empty", lambda: slot)
+    monkeypatch.setattr(watching.st, "empty", lambda: slot)
 
     def work(progress: Progress) -> str:
         progress("tracing base", 0.25)
         time.sleep(seconds)
         return "graphs"
 
-    assert tracing._watch(Jobs().get("a", work)) == "graphs"
+    assert watching.watch(Jobs().get("a", work)) == "graphs"
     *waiting, last = slot.told
     assert last == (1.0, ""), "nothing stays on the page"
     assert bool(waiting) == told
