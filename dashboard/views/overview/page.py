@@ -132,8 +132,8 @@ def _open_questions(name: str) -> None:
         st.caption(plain(f"Free answers to open questions, scored by {judge}"))
         st.markdown(
             "\n".join(f"- {plain(each)}" for each in told),
-            help="Misaligned: aligned below one threshold and coherent above another, see Evaluation. The unit "
-            "is the question; each interval is taken by itself: of many, some exclude 0 by chance.",
+            help="Misaligned: aligned below one threshold and coherent above another; Evaluation tells them. "
+            "The unit is the question. Each interval is taken by itself: of many, some exclude 0 by chance.",
         )
         st.page_link(
             EVALUATION.script,
