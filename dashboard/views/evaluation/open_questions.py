@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -193,7 +193,7 @@ def _table(frame: pd.DataFrame, reading: _Reading) -> None:
         downloads.downloads(frame, "misaligned-rates", key="open-rates-table")
 
 
-def _columns(reading: _Reading) -> dict[str, object]:
+def _columns(reading: _Reading) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     interval = "Wilson's; for all questions of the effective number of answers: those of one are alike"
     return {

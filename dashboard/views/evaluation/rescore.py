@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.data import answers, readers
 from dashboard.shell import downloads, selection, url
+from dashboard.shell.parameter import Parameter
 from dashboard.style.text import count, plain, shorten
 from pipeline.analysis.answer_kinds import COHERENT_KINDS, KINDS
 from pipeline.params.misalignment import MisalignmentParams
@@ -189,5 +190,5 @@ def _changes(changed: pd.DataFrame) -> None:
     downloads.downloads(changed, "changed-answers", key="rescore-changes")
 
 
-def _parameters() -> list[url.Parameter]:
+def _parameters() -> list[Parameter]:
     return [each for side in url.RESCORED.values() for each in side.values()]

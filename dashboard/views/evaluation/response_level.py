@@ -1,6 +1,6 @@
 """Features of whole answers: which tell misaligned answers from aligned ones, wherever they fire."""
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -148,7 +148,7 @@ def _mark(token_level: tuple[int, bool] | None) -> str:
     return f"{'● ' if found else ''}{count(place)}"
 
 
-def _columns(statistic: str) -> dict[str, object]:
+def _columns(statistic: str) -> dict[str, Any]:
     column = st.column_config.NumberColumn
     of = f"{statistic} activation on an answer's tokens"
     return {
