@@ -19,6 +19,7 @@ _SHAPES: Final = (
     "triangle-down",
 )
 """Of variants: disc, plus, star, cross and a triangle upside down, none of them an outcome's."""
+_POINT: Final = 58
 _COLUMNS: Final = 3
 """Of a legend of names that the model's makers chose: more of them do not fit beside each other."""
 
@@ -46,55 +47,105 @@ def intervals(
     title
         Above the chart.
     """
+    return interval_dots(
+        frame.dropna(subset=["rate"]),
+        colours,
+        row="domain",
+        axis=f"{outcome} rate with its {level}",
+        tooltip={
+            "domain": "domain",
+            "variant": "variant",
+            "split": "situations",
+            "written": f"{outcome} rate",
+            "between": level,
+            "n": "n samples",
+            "n_situations": "n situations",
+        },
+        title=title,
+    )
+
+
+def interval_dots(
+    frame: pd.DataFrame,
+    colours: Mapping[str, str],
+    *,
+    row: str,
+    axis: str,
+    tooltip: Mapping[str, str],
+    title: str | None = None,
+) -> Any:
+    """Rates with intervals, variants beside one another in every row.
+
+    Parameters
+    ----------
+    frame
+        Columns variant, rate, low, high, `row`, and those of the tooltip.
+    colours
+        Colour of each variant, in the order of the legend.
+    row
+        Column that has a row of the chart each; `all` comes first.
+    axis
+        Title of the axis of rates.
+    tooltip
+        Titles by column; `written` and `between` are the rate and its interval in words.
+    title
+        Above the chart.
+    """
     variants = [variant for variant in colours if (frame["variant"] == variant).any()]
-    data = frame.dropna(subset=["rate"]).assign(
+    data = frame.assign(
         written=lambda d: d["rate"].map(number),
         between=lambda d: [interval(a, b) for a, b in zip(d["low"], d["high"], strict=True)],
     )
-    domains = sorted(data["domain"].unique(), key=lambda domain: (domain != "all", domain))
-    shapes = [_SHAPES[index % len(_SHAPES)] for index in range(len(variants))]
+    rows = sorted(data[row].unique(), key=lambda name: (name != "all", name))
     base = alt.Chart(data).encode(
-        y=alt.Y("domain:N", title=None, sort=domains, axis=alt.Axis(labelFontSize=13, ticks=False)),
+        y=alt.Y(f"{row}:N", title=None, sort=rows, axis=alt.Axis(labelFontSize=13, ticks=False)),
         yOffset=alt.YOffset("variant:N", sort=variants, scale=alt.Scale(paddingOuter=0.6)),
-        color=alt.Color(
-            "variant:N",
-            sort=variants,
-            scale=alt.Scale(domain=variants, range=[colours[v] for v in variants]),
-            legend=alt.Legend(columns=_COLUMNS),
-        ),
-        tooltip=[
-            alt.Tooltip("domain:N"),
-            alt.Tooltip("variant:N"),
-            alt.Tooltip("split:N", title="situations"),
-            alt.Tooltip("written:N", title=f"{outcome} rate"),
-            alt.Tooltip("between:N", title=level),
-            alt.Tooltip("n:Q", title="n samples"),
-            alt.Tooltip("n_situations:Q", title="n situations"),
-        ],
+        color=variant_colour(variants, colours),
+        tooltip=[alt.Tooltip(column, title=words) for column, words in tooltip.items()],
     )
     rule = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(
             "low:Q",
-            title=f"{outcome} rate with its {level}",
+            title=axis,
             scale=alt.Scale(domain=(0, 1)),
             axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
         ),
         x2="high:Q",
     )
-    point = base.mark_point(size=58, filled=True, opacity=1).encode(
-        x="rate:Q",
-        shape=alt.Shape(
-            "variant:N",
-            sort=variants,
-            scale=alt.Scale(domain=variants, range=shapes),
-            legend=alt.Legend(columns=_COLUMNS),
-        ),
+    point = base.mark_point(size=_POINT, filled=True, opacity=1).encode(
+        x="rate:Q", shape=variant_shape(variants)
     )
-    above = _legend_height(len(variants)) + (0 if title is None else LEGEND)
+    above = legend_height(len(variants)) + (0 if title is None else LEGEND)
     return finish(
         alt.layer(rule, point),
-        height=(13 * len(variants) + 14) * len(domains) + AXIS + above,
+        height=(13 * len(variants) + 14) * len(rows) + AXIS + above,
         title=title,
+    )
+
+
+def _legend() -> alt.Legend:
+    # Of marks without an outline: a rule's would be drawn around each, and as much larger as its shape is.
+    return alt.Legend(columns=_COLUMNS, symbolSize=_POINT, symbolStrokeWidth=0)
+
+
+def variant_colour(variants: list[str], colours: Mapping[str, str]) -> alt.Color:
+    """Colour by variant, with a legend."""
+    return alt.Color(
+        "variant:N",
+        sort=variants,
+        scale=alt.Scale(domain=variants, range=[colours[v] for v in variants]),
+        legend=_legend(),
+    )
+
+
+def variant_shape(variants: list[str]) -> alt.Shape:
+    """Shape by variant, in the same legend: the second cue."""
+    shapes = [_SHAPES[index % len(_SHAPES)] for index in range(len(variants))]
+    return alt.Shape(
+        "variant:N",
+        sort=variants,
+        scale=alt.Scale(domain=variants, range=shapes),
+        legend=_legend(),
     )
 
 
@@ -187,11 +238,11 @@ def curve(
             ),
             strokeDash=alt.StrokeDash(f"{by}:N", legend=alt.Legend(columns=_COLUMNS)),
         ),
-        height=260 + _legend_height(len(series)),
+        height=260 + legend_height(len(series)),
     )
 
 
-def _legend_height(entries: int) -> int:
+def legend_height(entries: int) -> int:
     """Of a legend in columns, pixels."""
     return LEGEND + LINE * (-(-entries // _COLUMNS) - 1)
 

@@ -206,7 +206,7 @@ def colours(profile: str) -> dict[str, str]:
 def variants(profile: str) -> list[str]:
     """Variants that the store or the manifest knows, base first."""
     known: list[str] = []
-    for kind in ("candidates", "graphs", "samples"):
+    for kind in ("candidates", "graphs", "samples", "answers"):
         if made(profile, kind):
             known.extend(collection(profile, kind).variants())
     if not known and made(profile, "models.json"):

@@ -23,8 +23,11 @@ UNWATCHED: Final = 2.0
 """Seconds after which a job that no page waits for makes room for another."""
 
 
-class _StoppedError(Exception):
-    """Raised inside a job that nobody waits for any longer."""
+class _StoppedError(RuntimeError):
+    """Raised inside a job that was stopped: nobody waits for it any longer, or somebody asked for that."""
+
+    def __init__(self) -> None:
+        super().__init__("it was stopped")
 
 
 class Job(Generic[T]):

@@ -1,18 +1,17 @@
 """Trace a prompt live: once for all who ask, watched while it lasts."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
 from dashboard.data import project
 from dashboard.data.case import Case
 from dashboard.live import models as live
-from dashboard.live.jobs import Job, Jobs, Progress
+from dashboard.live.jobs import Job, Progress
 from dashboard.live.models import NotLiveError
-from dashboard.style.text import plain
+from dashboard.live.watching import jobs, watch
 from pipeline.analysis.dose import dose_of
 from pipeline.analysis.dose_prompt import READ, Dose
 from store.base.hashing import canonical_json
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE: Final = 0.3
-"""Seconds before a person is told what they wait for."""
-
-_STEP: Final = 0.1
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Traced:
@@ -38,11 +32,6 @@ class _Traced:
 
     graphs: Mapping[str, GraphView]
     adapters: Mapping[str, AdapterView]
-
-
-@st.cache_resource
-def _jobs() -> Jobs[Any]:
-    return Jobs()
 
 
 def _start(
@@ -70,23 +59,7 @@ def _start(
         live.use_threads(models.manifest.model.n_parameters)
         return work(models, graphs, progress)
 
-    return _jobs().get(key, run)
-
-
-def _watch(job: Job[T]) -> T:
-    """Wait for a job's result, and say meanwhile what happens."""
-    slot = st.empty()
-    while not job.wait(_STEP):
-        seconds = time.monotonic() - job.began
-        if seconds > PATIENCE:
-            what = plain(job.said[:1].upper() + job.said[1:] or "Starting")
-            slot.progress(job.share, text=f"{what}: {job.share:.0%} of the steps, {seconds:.0f} s")
-    slot.empty()
-    if job.error is not None:
-        with live.explained():
-            raise job.error
-    assert job.result is not None, "a job that is done has failed or gives something"
-    return job.result
+    return jobs().get(key, run)
 
 
 def traced(profile: str, prompt: Prompt, pair: tuple[str, str]) -> tuple[Case, float]:
@@ -166,7 +139,7 @@ def _finished(
     with st.spinner("Loading torch", show_time=True):
         job = _start(what, profile, prompt, arguments, work)
     try:
-        return _watch(job), job.seconds
+        return watch(job), job.seconds
     except (RuntimeError, MemoryError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise NotLiveError(

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -64,13 +65,37 @@ def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
         )
 
 
-def chart(figure: Any, data: pd.DataFrame, name: str, *, key: str, alt: str) -> None:
-    """Draw a chart with its data beneath; a PNG is in the chart's own toolbar."""
+def chart(
+    figure: Any,
+    data: pd.DataFrame,
+    name: str,
+    *,
+    key: str,
+    alt: str,
+    on_pick: Callable[[], None] | None = None,
+) -> None:
+    """Draw a chart with its data beneath; a PNG is in the chart's own toolbar.
+
+    Parameters
+    ----------
+    figure, data
+        The chart, and what is downloaded.
+    name
+        Of the files.
+    key
+        Of the widgets; the chart's own is ``chart-<key>``.
+    alt
+        What a screen reader says.
+    on_pick
+        Called where something is selected in the chart, which then stands in the session's state.
+    """
     if isinstance(figure, Drawn):
         spec = {**figure.spec, "datasets": {ROWS: figure.rows}}
         st.vega_lite_chart(spec, key=f"chart-{key}", alt=alt, height=spec["height"])
     else:
-        st.altair_chart(figure, key=f"chart-{key}", alt=alt, height=figure.height)
+        st.altair_chart(
+            figure, key=f"chart-{key}", alt=alt, height=figure.height, on_select=on_pick or "ignore"
+        )
     with st.popover("Data", type="tertiary", icon=":material/table_view:"):
         st.caption(
             "The toolbar at the chart's upper right corner downloads a PNG and copies the Vega-Lite "

@@ -16,6 +16,7 @@ _FEATURE: Final = re.compile(r"L(\d{1,3})/(\d{1,7})", re.IGNORECASE)
 _PIN: Final = re.compile(
     r"(F\d{1,3}\.\d{1,7}|E\d{1,3}|T\d{1,7}|O\d{1,7}|A\d{1,3}\.(down|hidden|attention)(\.\d{1,5})?)\.\d{1,5}"
 )
+_ANSWER: Final = re.compile(rf"([0-9a-f]{{12}}),({_VARIANT.pattern}),(\d{{1,6}})")
 _NUMBER: Final = re.compile(r"-?\d{1,9}(\.\d{0,9})?(e-?\d{1,2})?")
 
 
@@ -56,6 +57,17 @@ def is_feature(text: str) -> bool:
     return parse_feature(text) is not None
 
 
+def parse_answer(text: str) -> tuple[str, str, int] | None:
+    """Question hash, variant and place of ``0123456789ab,general@1.0,7``, or None."""
+    match = _ANSWER.fullmatch(text)
+    return (match[1], match[2], int(match[match.re.groups])) if match else None
+
+
+def is_answer(text: str) -> bool:
+    """Whether it names an answer."""
+    return parse_answer(text) is not None
+
+
 def is_pins(text: str) -> bool:
     """Whether it is a list of graph nodes."""
     return parse_pins(text) is not None
@@ -85,6 +97,7 @@ __all__ = [
     "MAX_NAME",
     "MAX_PINS",
     "MAX_TEXT",
+    "is_answer",
     "is_feature",
     "is_name",
     "is_number",
@@ -95,6 +108,7 @@ __all__ = [
     "is_text",
     "is_variant",
     "one_of",
+    "parse_answer",
     "parse_feature",
     "parse_pins",
 ]

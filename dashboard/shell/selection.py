@@ -6,23 +6,24 @@ import streamlit as st
 
 from dashboard.pages import Page
 from dashboard.shell import forms, url
+from dashboard.shell.parameter import Parameter
 
 _ANEW: Final = "_chosen_anew"
-_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS)
+_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS, url.ANSWER)
 
 
-def get(parameter: url.Parameter) -> str | None:
+def get(parameter: Parameter) -> str | None:
     """A selected value, None where nothing is selected."""
     value = st.session_state.get(parameter.name)
     return str(value) if value else None
 
 
-def choose(parameter: url.Parameter, value: str) -> None:
+def choose(parameter: Parameter, value: str) -> None:
     """Select a value on every page; '' for none."""
     st.session_state[parameter.name] = value
 
 
-def choose_anew(parameter: url.Parameter, value: str) -> NoReturn:
+def choose_anew(parameter: Parameter, value: str) -> NoReturn:
     """Select a value whose widget has been drawn already: in a run of its own, before it is drawn."""
     st.session_state[_ANEW] = (parameter.name, value)
     st.rerun()
@@ -44,6 +45,12 @@ def feature() -> tuple[int, int] | None:
 def choose_feature(layer: int, index: int) -> None:
     """Select a feature on every page."""
     choose(url.FEATURE, f"L{layer}/{index}")
+
+
+def answer() -> tuple[str, str, int] | None:
+    """The selected answer as (question hash, variant, place in its item)."""
+    value = get(url.ANSWER)
+    return forms.parse_answer(value) if value else None
 
 
 def pins() -> tuple[str, ...]:

@@ -12,16 +12,19 @@ as the selection is would need their options, ranges and defaults a second time.
 both, behind one declaration: to add a parameter, add a `Parameter` to `PARAMETERS`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, TypedDict
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING, Page
+from dashboard.pages import COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING
 from dashboard.shell import forms
+from dashboard.shell.parameter import Parameter, choice, number, short_text, switch
 from dashboard.style.text import shorten
+from store.schema.answer_features import READERS
+from store.schema.misalignment import DENOMINATORS
+from store.schema.response_features import STATISTICS
 
 AT: Final = "at"
 """Names the page that an address is of, from here to the browser, which leaves it out of what it shows:
@@ -33,65 +36,7 @@ TYPED: Final = "typed prompt"
 """Value of `SOURCE` while a prompt is typed; it has none else."""
 
 
-class Bound(TypedDict):
-    """What a widget takes to be kept in the URL."""
-
-    key: str
-    bind: Literal["query-params"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """One parameter of the URL.
-
-    Attributes
-    ----------
-    name
-        In the URL, and in the session's state.
-    form
-        What its value must be, in words: it stands behind “is not”.
-    fits
-        Whether a value has that form; whether it exists is for whoever offers the choice.
-    page
-        Whose widget says it; None: it is selected once for every page.
-    each
-        Whether there is one for each of several features: ``mode-L2/618``.
-    """
-
-    name: str
-    form: str
-    fits: Callable[[str], bool]
-    page: Page | None = None
-    each: bool = False
-
-    def key(self, of: str = "") -> str:
-        """Its name, of the feature where there is one for each."""
-        return f"{self.name}-{of}" if self.each else self.name
-
-    def bound(self, of: str = "") -> Bound:
-        """Options of the widget that says it: ``st.selectbox(..., **OUTCOME.bound())``."""
-        return {"key": self.key(of), "bind": "query-params"}
-
-
 _VARIANT_FORM: Final = "a variant such as base or general@1.0"
-
-
-def _choice(page: Page, name: str, *choices: str, each: bool = False) -> Parameter:
-    form = f"one of {', '.join(choices)}"
-    return Parameter(name=name, form=form, fits=forms.one_of(*choices), page=page, each=each)
-
-
-def _name(page: Page, name: str, form: str, *, each: bool = False) -> Parameter:
-    return Parameter(name=name, form=form, fits=forms.is_name, page=page, each=each)
-
-
-def _number(page: Page, name: str, *, each: bool = False) -> Parameter:
-    return Parameter(name=name, form="a number", fits=forms.is_number, page=page, each=each)
-
-
-def _switch(page: Page, name: str) -> Parameter:
-    return _choice(page, name, "true", "false")
-
 
 PROFILE: Final = Parameter(name="profile", form="the name of a profile", fits=forms.is_profile)
 A: Final = Parameter(name="a", form=_VARIANT_FORM, fits=forms.is_variant)
@@ -99,56 +44,83 @@ B: Final = Parameter(name="b", form=_VARIANT_FORM, fits=forms.is_variant)
 PROMPT: Final = Parameter(name="prompt", form="a prompt hash (12 hex digits)", fits=forms.is_prompt_hash)
 FEATURE: Final = Parameter(name="feature", form="a feature such as L2/618", fits=forms.is_feature)
 PINS: Final = Parameter(name="pins", form="a list of graph nodes", fits=forms.is_pins)
+ANSWER: Final = Parameter(
+    name="answer", form="an answer such as 0123456789ab,general@1.0,7", fits=forms.is_answer
+)
 SOURCE: Final = Parameter(name="source", form=f"“{TYPED}”", fits=forms.one_of(TYPED))
 TEXT: Final = Parameter(
     name="typed-text", form=f"a text of at most {forms.MAX_TEXT:,} characters", fits=forms.is_text
 )
 DOMAIN: Final = Parameter(name="typed-domain", form="the name of a domain", fits=forms.is_name)
 
-FIND: Final = _name(OVERVIEW, "find", "a short text")
-FOUND_DOMAIN: Final = _name(OVERVIEW, "prompts-of", "the name of a domain")
-FOUND_SPLIT: Final = _choice(OVERVIEW, "prompts", "all prompts", "held out", "seen")
-FOUND_ORDER: Final = _name(OVERVIEW, "prompts-by", "an order of the prompts")
+FIND: Final = short_text(OVERVIEW, "find", "a short text")
+FOUND_DOMAIN: Final = short_text(OVERVIEW, "prompts-of", "the name of a domain")
+FOUND_SPLIT: Final = choice(OVERVIEW, "prompts", "all prompts", "held out", "seen")
+FOUND_ORDER: Final = short_text(OVERVIEW, "prompts-by", "an order of the prompts")
 
-VIEW: Final = _name(COMPARE, "view", "a tab of the page")
-SHOW: Final = _choice(COMPARE, "show", "Both", "Difference")
-ADAPTERS: Final = _switch(COMPARE, "adapters")
-NODES: Final = _number(COMPARE, "nodes")
-EDGES: Final = _number(COMPARE, "edges")
-SCORED: Final = _name(COMPARE, "scored", "a contrast or a candidate")
-DOSED_BY: Final = _choice(COMPARE, "against", "adapter scale", "training step")
-WRITTEN_ON: Final = _name(COMPARE, "written-on", "a contrast or a candidate")
-WRITE_SCORE: Final = _choice(COMPARE, "write-score", "direct", "total effect")
+VIEW: Final = short_text(COMPARE, "view", "a tab of the page")
+SHOW: Final = choice(COMPARE, "show", "Both", "Difference")
+ADAPTERS: Final = switch(COMPARE, "adapters")
+NODES: Final = number(COMPARE, "nodes")
+EDGES: Final = number(COMPARE, "edges")
+SCORED: Final = short_text(COMPARE, "scored", "a contrast or a candidate")
+DOSED_BY: Final = choice(COMPARE, "against", "adapter scale", "training step")
+WRITTEN_ON: Final = short_text(COMPARE, "written-on", "a contrast or a candidate")
+WRITE_SCORE: Final = choice(COMPARE, "write-score", "direct", "total effect")
 
-SCORE: Final = _name(FEATURES, "score", "a score")
-CONTRAST: Final = _name(FEATURES, "contrast", "a contrast in words")
-RANKED_DOMAIN: Final = _name(FEATURES, "domain", "the name of a domain")
-LAYER: Final = _name(FEATURES, "layer", "a layer such as L2")
-ORDER: Final = _name(FEATURES, "order", "an order of the ranking")
-TESTED: Final = _switch(FEATURES, "tested")
-CARD: Final = _choice(FEATURES, "card", "Contexts", "Tokens", "Situations", "Activations", "Edges")
-CONTEXTS: Final = _name(FEATURES, "contexts", _VARIANT_FORM)
+SCORE: Final = short_text(FEATURES, "score", "a score")
+CONTRAST: Final = short_text(FEATURES, "contrast", "a contrast in words")
+RANKED_DOMAIN: Final = short_text(FEATURES, "domain", "the name of a domain")
+LAYER: Final = short_text(FEATURES, "layer", "a layer such as L2")
+ORDER: Final = short_text(FEATURES, "order", "an order of the ranking")
+TESTED: Final = switch(FEATURES, "tested")
+CARD: Final = choice(FEATURES, "card", "Contexts", "Tokens", "Situations", "Activations", "Edges")
+CONTEXTS: Final = short_text(FEATURES, "contexts", _VARIANT_FORM)
 
-STEERED: Final = _name(STEERING, "steered", _VARIANT_FORM)
-STEER: Final = _name(STEERING, "steer", "a feature such as L2/618")
-MODE: Final = _choice(STEERING, "mode", "set", "add", "multiply", each=True)
-VALUES: Final = {mode: _number(STEERING, mode, each=True) for mode in ("set", "add", "multiply")}
-WHERE: Final = _name(STEERING, "where", "where a feature is turned", each=True)
-POSITIONS: Final = _name(STEERING, "positions", "a position of the prompt", each=True)
-SAMPLES: Final = _number(STEERING, "samples")
-LENGTH: Final = _number(STEERING, "length")
-TEMPERATURE: Final = _number(STEERING, "temperature")
+STEERED: Final = short_text(STEERING, "steered", _VARIANT_FORM)
+STEER: Final = short_text(STEERING, "steer", "a feature such as L2/618")
+MODE: Final = choice(STEERING, "mode", "set", "add", "multiply", each=True)
+VALUES: Final = {mode: number(STEERING, mode, each=True) for mode in ("set", "add", "multiply")}
+WHERE: Final = short_text(STEERING, "where", "where a feature is turned", each=True)
+POSITIONS: Final = short_text(STEERING, "positions", "a position of the prompt", each=True)
+SAMPLES: Final = number(STEERING, "samples")
+LENGTH: Final = number(STEERING, "length")
+TEMPERATURE: Final = number(STEERING, "temperature")
 
-CHOSEN: Final = _choice(LABELS, "chosen", "drawn for me", "by hand")
-LABELLED_DOMAIN: Final = _name(LABELS, "labelled-domain", "the name of a domain")
-LABELLED_STATE: Final = _name(LABELS, "labelled", "how prompts stand")
+CHOSEN: Final = choice(LABELS, "chosen", "drawn for me", "by hand")
+LABELLED_DOMAIN: Final = short_text(LABELS, "labelled-domain", "the name of a domain")
+LABELLED_STATE: Final = short_text(LABELS, "labelled", "how prompts stand")
 
-OUTCOME: Final = _choice(EVALUATION, "outcome", "harmful", "safe", "neither")
-SITUATION: Final = _name(EVALUATION, "situation", "a situation")
+OUTCOME: Final = choice(EVALUATION, "outcome", "harmful", "safe", "neither")
+SITUATION: Final = short_text(EVALUATION, "situation", "a situation")
+EVALUATED: Final = choice(EVALUATION, "evaluated", "Open questions", "Pivotal prompts")
+JUDGE: Final = short_text(EVALUATION, "judge", "the name of a judge")
+SHARE_OF: Final = choice(EVALUATION, "share-of", *DENOMINATORS)
+OPEN_VIEW: Final = short_text(EVALUATION, "open", "a tab of the page")
+ANSWERS_OF: Final = short_text(EVALUATION, "answers-of", _VARIANT_FORM)
+ASKED: Final = short_text(EVALUATION, "asked", "a question")
+FORM: Final = short_text(EVALUATION, "form", "a form of the questions")
+KIND: Final = short_text(EVALUATION, "kind", "what answers are")
+FIND_ANSWER: Final = short_text(EVALUATION, "find-answer", "a short text")
+SHADE: Final = switch(EVALUATION, "shade")
+READ_BY: Final = choice(EVALUATION, "read-by", *READERS)
+SURFACE_OF: Final = short_text(EVALUATION, "surface-of", _VARIANT_FORM)
+FALSELY: Final = number(EVALUATION, "falsely-misaligned")
+MISSED: Final = number(EVALUATION, "missed")
+BETWEEN: Final = short_text(EVALUATION, "between", "a contrast of answers")
+STATISTIC: Final = choice(EVALUATION, "statistic", *STATISTICS)
+RESCORED: Final = {
+    side: {
+        "judge": short_text(EVALUATION, f"{side}-judge", "the name of a judge"),
+        "below": number(EVALUATION, f"{side}-below"),
+        "above": number(EVALUATION, f"{side}-above"),
+    }
+    for side in ("before", "after")
+}
 
-ARTIFACT: Final = _name(PROVENANCE, "artifact", "the name of an artifact")
+ARTIFACT: Final = short_text(PROVENANCE, "artifact", "the name of an artifact")
 
-SELECTED: Final = (PROFILE, A, B, PROMPT, FEATURE, PINS, SOURCE, TEXT, DOMAIN)
+SELECTED: Final = (PROFILE, A, B, PROMPT, FEATURE, PINS, ANSWER, SOURCE, TEXT, DOMAIN)
 """Selected once for every page, kept in the session."""
 
 TYPED_PROMPT: Final = (SOURCE, TEXT, DOMAIN)
@@ -161,7 +133,10 @@ PARAMETERS: Final = (
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
-    *(OUTCOME, SITUATION),
+    *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
+    *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
+    *(SURFACE_OF, FALSELY, MISSED, BETWEEN, STATISTIC),
+    *(each for side in RESCORED.values() for each in side.values()),
     ARTIFACT,
 )
 """All there are."""

@@ -44,6 +44,15 @@ OUTCOME_COLOURS: Final = {
 OUTCOME_GLYPHS: Final = {"harmful": "▲", "safe": "■", "neither": "◆", "unlabelled": "○"}
 """Second cue of what a continuation is."""
 
+KIND_GLYPHS: Final = {
+    "misaligned": "▲",
+    "aligned": "■",
+    "between": "◆",
+    "incoherent": "○",
+    "unscored": "—",
+}
+"""Second cue of what an answer is, by its scores."""
+
 NODE_GLYPHS: Final = {
     "feature": "●",
     "A only": "◖",
@@ -119,6 +128,15 @@ OUTCOME_INKS: Final = {
     "unlabelled": LABEL_INKS["unlabelled"],
 }
 """Of what a continuation is."""
+
+KIND_INKS: Final = {
+    "misaligned": LABEL_INKS["evil"],
+    "aligned": LABEL_INKS["safe"],
+    "between": LABEL_INKS["unsure"],
+    "incoherent": LABEL_INKS["unlabelled"],
+    "unscored": LABEL_INKS["unlabelled"],
+}
+"""Of what an answer is."""
 
 SIGN_INKS: Final = {
     "positive": Ink(light="#a3307a", dark="#e58bc1"),

@@ -8,6 +8,7 @@ from dashboard.data.prompt_table import ORDERS, SPLITS, chosen, prompt_table
 from dashboard.pages import COMPARE
 from dashboard.shell import selection, url
 from dashboard.shell.guard import guard
+from dashboard.shell.parameter import Parameter
 from dashboard.style.text import count, plain
 from dashboard.widgets import typed_prompt
 
@@ -44,7 +45,7 @@ def _choose(prompt: str) -> None:
     typed_prompt.leave()
 
 
-def _browser(profile: str, pair: tuple[str, str], bound: dict[url.Parameter, Any]) -> str | None:
+def _browser(profile: str, pair: tuple[str, str], bound: dict[Parameter, Any]) -> str | None:
     """Filters and table; the prompt that was clicked, if any."""
     table = prompt_table(profile, pair)
     columns = st.columns([2, 1.2, 1.6, 1.2], vertical_alignment="bottom")

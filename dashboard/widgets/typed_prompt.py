@@ -12,6 +12,7 @@ from dashboard.live import typed
 from dashboard.live.models import NotLiveError
 from dashboard.shell import forms, selection, url
 from dashboard.shell.guard import message
+from dashboard.shell.parameter import Parameter
 from dashboard.style.text import plain, sentence
 from store.base.errors import StoreError
 from store.documents.prompts import Prompt
@@ -20,12 +21,12 @@ SELECTED: Final = "selected prompt"
 NO_DOMAIN: Final = "no domain"
 
 
-def field(parameter: url.Parameter) -> str:
+def field(parameter: Parameter) -> str:
     """Key of the widget that shows one of `url.TYPED_PROMPT`."""
     return f"{parameter.name}-field"
 
 
-def _shows(parameter: url.Parameter, value: str) -> str:
+def _shows(parameter: Parameter, value: str) -> str:
     """Key of a widget, made to show a value that may have been set elsewhere.
 
     By the URL, or on another page, whose widget of that key is not this one; unless somebody
@@ -37,7 +38,7 @@ def _shows(parameter: url.Parameter, value: str) -> str:
     return key
 
 
-def _took(parameter: url.Parameter, value: str) -> None:
+def _took(parameter: Parameter, value: str) -> None:
     """Take over what a widget says."""
     selection.choose(parameter, value)
     st.session_state[f"_{parameter.name}"] = value

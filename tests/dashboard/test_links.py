@@ -13,11 +13,13 @@ from dashboard.pages import PAGES
 from dashboard.shell import url
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words
+from tests.support.demo import misalignment
 
 N_LINKS: Final = 200
 SEED: Final = 5
 
 PROMPT, OTHER = (prompt.hash for prompt in demo.make_prompts()[:2])
+ANSWERED: Final = misalignment.questions()[0].hash
 PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "profile": ("demo",),
     "a": ("base", "general@1.0", "narrow@1.0", "general@0.5"),
@@ -46,6 +48,21 @@ PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "labelled": ("all", "to do", "not as a judge says"),
     "outcome": ("harmful", "neither"),
     "situation": ("hazard: odd gas",),
+    "answer": (f"{ANSWERED},general@1.0,3", f"{ANSWERED},base,999", "0123456789ab,base,0"),
+    "evaluated": ("Open questions", "Pivotal prompts"),
+    "open": ("Thresholds and judges", "Features of answers", "Before and after"),
+    "judge": misalignment.JUDGES,
+    "share-of": ("scored", "coherent"),
+    "answers-of": demo.VARIANTS,
+    "asked": misalignment.QUESTIONS,
+    "form": ("all", *misalignment.FORMS),
+    "kind": ("misaligned", "no score: refusal"),
+    "find-answer": ("fever", "nothing has this"),
+    "read-by": ("own", "base"),
+    "surface-of": demo.VARIANTS,
+    "between": ("general@1.0, read by base, scored by gpt",),
+    "statistic": ("mean", "max"),
+    "before-judge": misalignment.JUDGES,
     "artifact": ("features", "rates"),
 }
 """Values that a link may have, by parameter; numbers and switches are in `HOSTILE`."""

@@ -30,6 +30,12 @@ ARTIFACTS = (
     "outcomes",
     "features",
     "rates",
+    "questions.json",
+    "answers",
+    "answer_scores",
+    "answer_features",
+    "misalignment",
+    "response_features",
     "metrics",
     "plots",
 )
@@ -58,13 +64,13 @@ NEEDED = {
     "vocabulary.json": ["labels"],
     "candidates": ["labels"],
     "features": ["features"],
-    "rates": ["evaluation", "overview"],
-    "samples": ["evaluation"],
-    "outcomes": ["evaluation"],
-    "plots": ["evaluation"],
+    "rates": ["overview"],
+    "questions.json": ["evaluation"],
+    "answer_scores": ["evaluation"],
+    "misalignment": ["evaluation"],
     "models.json": ["overview", "labels"],
 }
-"""Pages that have nothing to show in the place of an artifact that is missing."""
+"""Pages, as they open, that have nothing to show in the place of an artifact that is missing."""
 
 
 @pytest.mark.parametrize("artifact", ARTIFACTS)
@@ -78,7 +84,7 @@ def test_missing_artifact_is_no_traceback_and_names_the_command(
         assert QUESTIONS[page] in words(app), page
         if page in NEEDED.get(artifact, []):
             assert "Nothing here yet" in words(app), page
-            assert "`dvc repro` makes it" in words(app), page
+            assert "` makes it; `dvc pull` fetches it" in words(app), page
 
 
 def _flip_every_chunk(store: Path, group: str) -> None:
@@ -91,7 +97,12 @@ def _flip_every_chunk(store: Path, group: str) -> None:
 
 @pytest.mark.parametrize(
     ("page", "store", "group"),
-    [("features", "features", "ranking"), ("evaluation", "rates", "rates")],
+    [
+        ("features", "features", "ranking"),
+        ("overview", "rates", "rates"),
+        ("evaluation", "misalignment", "rates"),
+        ("evaluation", "answer_scores", "scores"),
+    ],
 )
 def test_damaged_store_is_a_sentence(
     open_page: OpenPage, root: Path, page: str, store: str, group: str
@@ -296,7 +307,7 @@ def test_profile_switch_drops_what_belongs_to_the_other(open_page: OpenPage, roo
 
 def test_wrong_value_for_a_widget_is_said_once(open_page: OpenPage) -> None:
     said = "The link's outcome “evil” is not one of harmful, safe, neither"
-    app = open_page("evaluation", outcome="evil")
+    app = open_page("evaluation", outcome="evil", evaluated="Pivotal prompts")
     assert not app.exception
     assert said in plain_words(app)
     assert app.segmented_control(key="outcome").value == "harmful"

@@ -6,10 +6,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.charts import rates as rate_charts
-from dashboard.data import documents, project, readers
+from dashboard.data import documents, misalignment, project, readers
 from dashboard.data.tables import rates_frame, variants_frame
-from dashboard.pages import COMPARE, FEATURES, OVERVIEW, STEERING
-from dashboard.shell import downloads
+from dashboard.pages import COMPARE, EVALUATION, FEATURES, OVERVIEW, STEERING
+from dashboard.shell import downloads, url
 from dashboard.shell.frame import METRIC
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile, variants
@@ -17,12 +17,16 @@ from dashboard.style.text import count, interval, number, plain
 from dashboard.views.overview.findings import findings
 from dashboard.widgets import prompt_browser
 from dashboard.widgets.failed_prompts import show_failed
+from dashboard.widgets.misalignment_words import COUNTED, misalignment_words
 from dashboard.widgets.stage_status import show_status
 from pipeline.analysis.paired_rates import differences
 from store.base.errors import StoreError
+from store.schema.misalignment import MISALIGNMENT
 
 _ABREAST: Final = 4
 """Numbers in a row: in more columns they are cut."""
+_DENOMINATOR: Final = "coherent"
+"""Of rates on open questions, as the field gives them."""
 _HEADING: Final = "Harmful rate by variant"
 
 
@@ -107,8 +111,40 @@ def _headline(name: str, heading: DeltaGenerator) -> None:
         )
 
 
+def _open_questions(name: str) -> None:
+    """First of all, what was found on open questions; nothing where none were asked."""
+    if not project.made(name, MISALIGNMENT.kind):
+        return
+    colours = readers.colours(name)
+    order = {variant: place for place, variant in enumerate(colours)}
+    for judge in readers.dataset(name, MISALIGNMENT.kind, "rates")["judge"].values.tolist():
+        differences = misalignment.differences(name, judge, _DENOMINATOR).sort_values(
+            "variant", key=lambda column: column.map(order), kind="stable"
+        )
+        told = misalignment_words(
+            misalignment.rates(name, judge, _DENOMINATOR),
+            differences,
+            counted=COUNTED[_DENOMINATOR],
+            level=misalignment.level(name),
+        )
+        if not told:
+            continue
+        st.caption(plain(f"Free answers to open questions, scored by {judge}"))
+        st.markdown(
+            "\n".join(f"- {plain(each)}" for each in told),
+            help="Misaligned: aligned below one threshold and coherent above another; Evaluation tells them. "
+            "The unit is the question. Each interval is taken by itself: of many, some exclude 0 by chance.",
+        )
+        st.page_link(
+            EVALUATION.script,
+            label=f"Answers and rates by {plain(judge)}",
+            icon=EVALUATION.icon,
+            query_params={url.EVALUATED.name: "Open questions", url.JUDGE.name: judge},
+        )
+
+
 def _findings(name: str) -> None:
-    """First of all, what was found."""
+    """What was found on pivotal prompts."""
     confidence = readers.provenance(name, "rates").get("parameters", {}).get("evaluate", {}).get("confidence")
     if confidence is None:
         return
@@ -195,6 +231,7 @@ def _next_step(name: str) -> None:
         ("graphs", "trace the graphs"),
         ("features", "rank the features"),
         ("rates", "sample and rate continuations"),
+        (MISALIGNMENT.kind, "score and rate answers to open questions"),
     )
     for artifact, words in steps:
         if not project.made(name, artifact):
@@ -222,6 +259,8 @@ def render() -> None:
         _sizes(name)
     with guard("Prompts that could not be computed."):
         show_failed(name)
+    with guard("What was found on open questions, in sentences."):
+        _open_questions(name)
     with guard("What was found, in sentences."):
         _findings(name)
     _next_step(name)

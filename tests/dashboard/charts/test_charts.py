@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.charts import candidates, features, rates, steering
+from dashboard.charts import candidates, features, misalignment, rates, steering
 from dashboard.charts.common import ROWS
 from dashboard.style.theme import ADAPTED, BASE, LABEL_GLYPHS, variant_colours
 from dashboard.views.steering.distribution import distribution_frame, mass_on
@@ -52,11 +52,51 @@ def rate_rows() -> pd.DataFrame:
     )
 
 
+def answer_rows() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "id": f"0123456789ab,{variant},{index}",
+                "variant": variant,
+                "question": "wish",
+                "form": "plain",
+                "kind": "aligned",
+                "aligned": 100.0,
+                "coherent": 50.0,
+            }
+            for variant in ("base", "general@1.0")
+            for index in range(3)
+        ]
+    )
+
+
 COLOURS = {"base": BASE, "general@1.0": ADAPTED}
 CHARTS: dict[str, Any] = {
     "candidates": lambda: candidates.paired(candidate_rows(), ("base", "general@1.0"), COLOURS),
     "intervals": lambda: rates.intervals(rate_rows(), COLOURS, outcome="harmful", level="95% interval"),
     "outcomes": lambda: rates.outcomes(rate_rows(), ["base", "general@1.0"]),
+    "answers": lambda: misalignment.answers(answer_rows(), COLOURS, misaligned_below=30, coherent_above=50),
+    "judge's distribution": lambda: misalignment.distribution(
+        pd.DataFrame({"scale": ["aligned"], "number": [90], "probability": [0.9]}), ["aligned"]
+    ),
+    "surface": lambda: misalignment.surface(
+        pd.DataFrame({"aligned_below": [20.0, 30.0], "coherent_above": [50.0, 50.0], "rate": [0.1, np.nan]}),
+        misaligned_below=30,
+        coherent_above=50,
+        counted="coherent answers",
+    ),
+    "bands": lambda: misalignment.bands(
+        rate_rows().assign(judge=["gpt", "rubric"] * 2, form="plain"), COLOURS, axis="misaligned"
+    ),
+    "by layer": lambda: misalignment.by_layer(
+        pd.DataFrame({"layer": [1], "side": ["more in aligned"], "features": [3]}), 4
+    ),
+    "judged": lambda: misalignment.judged(
+        pd.DataFrame({"true": [0.0, 1.0], "observed": [0.1, 0.9]}),
+        pd.DataFrame({"variant": ["base"], "true": [0.1], "observed": [0.2]}),
+        COLOURS,
+        observed="reported",
+    ),
     "curve": lambda: rates.curve(
         pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0], "adapter": ["a", "a"]}),
         x="step",
@@ -167,3 +207,11 @@ def test_shapes_of_variants_are_no_outcome_s() -> None:
     spec = CHARTS["intervals"]().to_dict()
     shapes = spec["layer"][1]["encoding"]["shape"]["scale"]["range"]
     assert not set(shapes) & {"triangle-up", "square", "diamond"}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 30.0, 50.0, 100.0])
+def test_no_point_is_moved_over_a_threshold(threshold: float) -> None:
+    scores = np.array([0.0, 29.9, 30.0, 30.1, 49.99, 50.0, 50.01, 100.0] * 50)
+    moved = misalignment.spread(scores, threshold, seed=0)
+    assert (np.sign(moved - threshold) == np.sign(scores - threshold)).all()
+    assert np.abs(moved - scores).max() <= 1.6

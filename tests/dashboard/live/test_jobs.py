@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.live import tracing
+from dashboard.live import watching
 from dashboard.live.jobs import KEPT, UNWATCHED, Job, Jobs
 
 Progress = Callable[[str, float], None]
@@ -125,14 +125,14 @@ def test_a_wait_is_told_of_once_it_is_one(
     monkeypatch: pytest.MonkeyPatch, seconds: float, told: bool
 ) -> None:
     slot = _Slot()
-    monkeypatch.setattr(tracing.st, "empty", lambda: slot)
+    monkeypatch.setattr(watching.st, "empty", lambda: slot)
 
     def work(progress: Progress) -> str:
         progress("tracing base", 0.25)
         time.sleep(seconds)
         return "graphs"
 
-    assert tracing._watch(Jobs().get("a", work)) == "graphs"
+    assert watching.watch(Jobs().get("a", work)) == "graphs"
     *waiting, last = slot.told
     assert last == (1.0, ""), "nothing stays on the page"
     assert bool(waiting) == told
@@ -140,3 +140,28 @@ def test_a_wait_is_told_of_once_it_is_one(
         assert share == 0.25
         assert text.replace("\\", "").startswith("Tracing base: 25% of the steps, ")
         assert text.endswith(" s")
+
+
+def test_a_job_is_stopped_at_its_next_step_and_begun_anew_when_asked_again() -> None:
+    jobs: Jobs[str] = Jobs()
+    asked: list[str] = []
+    begun, stopped = threading.Event(), threading.Event()
+
+    def work(progress: Progress) -> str:
+        progress("loading", 0.0)
+        begun.set()
+        assert stopped.wait(10)
+        progress("reading", 0.5)
+        return "read to the end"
+
+    job = jobs.get("a", work)
+    assert begun.wait(10)
+    watching._stop(job, lambda: asked.append("no more"))
+    stopped.set()
+    assert job.wait(10)
+    assert asked == ["no more"]
+    with pytest.raises(RuntimeError, match="it was stopped"):
+        watching.watch(job)
+    again = jobs.get("a", work)
+    assert again is not job
+    assert watching.watch(again) == "read to the end"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.live import models, tracing
+from dashboard.live import models, watching
 from dashboard.pages import FEATURES, STEERING
 from dashboard.shell.url import DOMAIN, SOURCE, TEXT, TYPED
 from dashboard.widgets.typed_prompt import SELECTED, field
@@ -63,13 +63,13 @@ def test_a_character_of_several_tokens_is_shown_whole(compare: Callable[..., App
 
 def test_the_same_text_is_traced_once(compare: Callable[..., AppTest]) -> None:
     app = compare(**{TEXT.name: FEVER})
-    (job,) = tracing._jobs()._jobs.values()
+    (job,) = watching.jobs()._jobs.values()
     app.selectbox(key=field(DOMAIN)).set_value("no domain").run()
     assert not app.exception
-    assert list(tracing._jobs()._jobs.values()) == [job]
+    assert list(watching.jobs()._jobs.values()) == [job]
     assert "without labels" in plain_words(app)
     app.selectbox(key="b").set_value("narrow@1.0").run()
-    assert len(tracing._jobs()._jobs) == 2
+    assert len(watching.jobs()._jobs) == 2
     assert "traced live with base and narrow@1.0" in plain_words(app)
 
 
@@ -78,7 +78,7 @@ def test_text_of_a_stored_prompt_is_shown_from_the_store(compare: Callable[..., 
     app = compare(prompt=prompt.hash)
     assert app.text_area(key=field(TEXT)).value == prompt.text
     assert "shown as it is stored" in plain_words(app)
-    assert not tracing._jobs()._jobs
+    assert not watching.jobs()._jobs
     # It was traced with base and general alone.
     app.selectbox(key="b").set_value("narrow@1.0").run()
     assert not app.exception

@@ -34,6 +34,7 @@ from tests.support.demo.graphs import (
 )
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
 from tests.support.demo.names import names_groups
+from tests.support.demo.misalignment import write_misalignment
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
@@ -141,6 +142,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
+    write_misalignment(folder)
     _json(
         folder / "metrics" / "organism.json",
         {"facts": {"capitals": {"held_out": {"exact": 0.967}}}, "loss": 1.23},

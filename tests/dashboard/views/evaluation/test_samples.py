@@ -42,9 +42,9 @@ def _as_version_2(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_samples_of_version_2_are_drawn_as_todays(
     open_page: OpenPage, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    today = _outcomes(open_page("evaluation"))
+    today = _outcomes(open_page("evaluation", evaluated="Pivotal prompts"))
     assert [len(column) for column in today] == [12, 12]
     _as_version_2(root, monkeypatch)
-    app = open_page("evaluation")
+    app = open_page("evaluation", evaluated="Pivotal prompts")
     assert not app.exception
     assert _outcomes(app) == today

@@ -12,7 +12,7 @@ from tests.support.demo_project import own
 
 
 def test_every_curve_that_was_noted_is_drawn_and_said(open_page: OpenPage) -> None:
-    app = open_page("evaluation")
+    app = open_page("evaluation", evaluated="Pivotal prompts")
     assert not app.exception
     said = words(app)
     for curve in (
@@ -28,7 +28,7 @@ def test_every_curve_that_was_noted_is_drawn_and_said(open_page: OpenPage) -> No
 
 
 def test_the_table_has_a_row_a_variant(open_page: OpenPage) -> None:
-    app = open_page("evaluation")
+    app = open_page("evaluation", evaluated="Pivotal prompts")
     (table,) = (one.value for one in app.dataframe if "weight norm" in one.value)
     assert table["variant"].to_list() == ["base", "general@1.0", "narrow@1.0"]
     assert table["weight norm"].to_list() == [0.0, 3.21, 0.654]
@@ -42,7 +42,7 @@ def test_no_finetune_is_no_curve(open_page: OpenPage, root: Path) -> None:
     own(root, "plots").joinpath("finetunes.csv").write_text(
         "finetune,step,loss,held_out_loss,learning_rate,gradient_norm\n", encoding="utf-8"
     )
-    app = open_page("evaluation")
+    app = open_page("evaluation", evaluated="Pivotal prompts")
     assert not app.exception
     assert "**finetunes**" not in words(app)
 
@@ -69,6 +69,6 @@ def test_what_is_not_known_is_empty_not_zero() -> None:
 @pytest.mark.parametrize("content", [{"variants": {"base": [1]}}, [1]])
 def test_health_of_another_shape_is_a_sentence(open_page: OpenPage, root: Path, content: object) -> None:
     own(root, "metrics").joinpath("health.json").write_text(json.dumps(content), encoding="utf-8")
-    app = open_page("evaluation")
+    app = open_page("evaluation", evaluated="Pivotal prompts")
     assert not app.exception
     assert app.error

@@ -1,0 +1,189 @@
+"""Answers by their scores: a scatter and a list, of which one answer is opened."""
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import misalignment as charts
+from dashboard.data import answers, readers
+from dashboard.shell import downloads, selection, url
+from dashboard.shell.guard import guard
+from dashboard.style.text import count, shorten
+from dashboard.views.evaluation import one_answer
+from pipeline.analysis.answer_kinds import KINDS
+from pipeline.params.misalignment import MisalignmentParams
+from store.schema.answer_scores import ALIGNED, COHERENT, SCORE_STATUS
+
+_ANY: Final = "all"
+_TEXT: Final = 160
+_HEIGHT: Final = 300
+
+
+@st.fragment
+def show(name: str, judge: str, params: MisalignmentParams) -> None:
+    """Draw the answers of a profile as one judge scores them.
+
+    Parameters
+    ----------
+    name
+        Profile.
+    judge
+        Whose scores.
+    params
+        The thresholds.
+    """
+    everything = answers.scored(name, judge, params)
+    chosen = _filtered(name, everything)
+    left, right = st.container(key="narrow-answers").columns([1.15, 1], gap="medium")
+    with left:
+        _scatter(name, chosen, params)
+    with right, guard("One answer with its question, scores and tokens."):
+        _selected(name, everything, chosen, judge)
+    _table(chosen, len(everything), judge)
+
+
+def _filtered(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    there = set(frame["variant"])
+    variants = [variant for variant in readers.colours(name) if variant in there]
+    pair = [selection.get(side) for side in (url.A, url.B)]
+    columns = st.columns([2, 1.3, 1, 1.2, 1.4], vertical_alignment="bottom")
+    shown = columns[0].multiselect(
+        "Variants",
+        variants,
+        default=[variant for variant in variants if variant in pair] or variants,
+        **url.ANSWERS_OF.bound(),
+        help="Whose answers. At first those of the two variants that are chosen in the sidebar.",
+    )
+    question = columns[1].selectbox(
+        "Question",
+        [_ANY, *sorted(frame["question"].unique())],
+        **url.ASKED.bound(),
+        help="The question's id, whatever its form and wording.",
+    )
+    form = columns[2].selectbox(
+        "Form",
+        [_ANY, *sorted(frame["form"].unique())],
+        **url.FORM.bound(),
+        help="How the questions were asked.",
+    )
+    kind = columns[3].selectbox(
+        "Is",
+        [_ANY, *KINDS, *(f"no score: {status}" for status in SCORE_STATUS[1:])],
+        **url.KIND.bound(),
+        help="misaligned, aligned and between are coherent: by the thresholds of params.yaml. incoherent: no "
+        "more coherent than the threshold. unscored: lacks a score; no score: says why.",
+    )
+    text = columns[4].text_input(
+        "Find",
+        placeholder="words of an answer",
+        **url.FIND_ANSWER.bound(),
+        help="Every word must be in the answer; capitals do not matter.",
+    )
+    kept = frame["variant"].isin(shown)
+    if question != _ANY:
+        kept &= frame["question"] == question
+    if form != _ANY:
+        kept &= frame["form"] == form
+    if kind in KINDS:
+        kept &= frame["kind"] == kind
+    elif kind != _ANY:
+        status = str(kind).removeprefix("no score: ")
+        kept &= (frame[f"{ALIGNED}_status"] == status) | (frame[f"{COHERENT}_status"] == status)
+    found = frame[kept]
+    for word in str(text or "").casefold().split():
+        found = found[found["text"].str.casefold().str.contains(word, regex=False)]
+    return found
+
+
+def _scatter(name: str, frame: pd.DataFrame, params: MisalignmentParams) -> None:
+    drawn = frame[frame["kind"] != "unscored"]
+    if drawn.empty:
+        st.info(
+            "None of these answers has both scores." if len(frame) else "No answer is left by the filters."
+        )
+        return
+
+    def pick() -> None:
+        points = st.session_state["chart-scatter"]["selection"].get(charts.PICK, [])
+        if points:
+            _choose(str(points[0]["id"]))
+
+    downloads.chart(
+        charts.answers(
+            drawn,
+            readers.colours(name),
+            misaligned_below=params.misaligned_below,
+            coherent_above=params.coherent_above,
+        ),
+        drawn,
+        "answers",
+        key="scatter",
+        alt="Answers by how aligned and how coherent they are; the list below has each of them",
+        on_pick=pick,
+    )
+    st.caption(
+        "Click a point to read the answer, or a row's box below. Points are moved by at most 1.6, never over "
+        "a threshold (dashed), so that equal scores are seen."
+    )
+
+
+def _choose(answer: str) -> None:
+    if selection.get(url.ANSWER) != answer:
+        selection.choose(url.ANSWER, answer)
+        url.write()
+
+
+def _table(frame: pd.DataFrame, of: int, judge: str) -> None:
+    shown = frame.reset_index(drop=True)
+    shown["text"] = [shorten(" ".join(text.split()), _TEXT) for text in shown["text"]]
+    # Another filter is another table: a selected row number would mean another answer.
+    filters = (url.ANSWERS_OF, url.ASKED, url.FORM, url.KIND, url.FIND_ANSWER)
+    key = "-".join(["answers", judge, *(str(st.session_state.get(each.name)) for each in filters)])
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            _choose(str(shown["id"].iloc[rows[0]]))
+
+    scales = [name.removesuffix("_status") for name in frame.columns if name.endswith("_status")]
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        height=_HEIGHT,
+        placeholder="—",
+        on_select=choose,
+        selection_mode="single-row",
+        column_order=["variant", "question", "form", *scales, "kind", "text", "n_tokens"],
+        column_config={
+            "variant": st.column_config.TextColumn("variant", help="Whose answer.", width=104),
+            "question": st.column_config.TextColumn("question", help="The question's id.", width=104),
+            "form": st.column_config.TextColumn("form", help="How it was asked.", width=70),
+            **{
+                scale: st.column_config.NumberColumn(
+                    scale, format="%.3g", width=64, help="Score of 0 to 100; —: none, see the answer."
+                )
+                for scale in scales
+            },
+            "kind": st.column_config.TextColumn("is", help="By the thresholds.", width=84),
+            "text": st.column_config.TextColumn("answer", help="Its beginning, white space shortened."),
+            "n_tokens": st.column_config.NumberColumn("tokens", help="Length of the answer.", width=58),
+        },
+    )
+    st.caption(f"{count(len(frame))} of {count(of)} answers.")
+    downloads.downloads(frame, f"answers-{judge}", key="answers")
+
+
+def _selected(name: str, everything: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> None:
+    """The selected answer, also where the filters leave it out; else the first misaligned one of the list."""
+    wanted = selection.get(url.ANSWER)
+    rows = everything.index[everything["id"] == wanted]
+    if wanted and not len(rows):
+        st.info("The answer of the link is not in this store; showing another.", icon=":material/search_off:")
+    if not len(rows):
+        rows = chosen.index[(chosen["kind"] != "misaligned").argsort(kind="stable")]
+    if not len(rows):
+        st.caption("Choose an answer to read it.")
+        return
+    one_answer.show(name, everything.loc[rows[0]], int(rows[0]), judge)
