@@ -64,7 +64,8 @@ class LocalModel:
         """The conversation, and what else decides how it goes on; the model by its content."""
         said = messages(case, chosen(self._examples, case, self._params.examples))
         decoding = self._params.model_dump(include={"dtype", "max_new_tokens"})
-        return {"model": self._source.fingerprint, "messages": said, **decoding}
+        chat = {"chat": self._params.chat} if self._params.chat else {}
+        return {"model": self._source.fingerprint, "messages": said, **decoding, **chat}
 
     def require(self, requests: Sequence[Request]) -> None:
         """Tells how many answers are to be made."""
@@ -116,15 +117,14 @@ class LocalModel:
         return _Loaded(model.eval().requires_grad_(False).to(default_device()), tokenizer)
 
     def _ids(self, loaded: _Loaded, request: Request) -> tuple[int, ...]:
-        from jinja2 import TemplateError
-
+        from pipeline.text.chats import REFUSALS, render_chat
         from pipeline.text.tokens import encode_rendered
 
         try:
-            text: Any = loaded.tokenizer.apply_chat_template(
-                request.body["messages"], tokenize=False, return_dict=False, add_generation_prompt=True
-            )
-        except (TemplateError, ValueError, TypeError, LookupError) as error:
+            text = render_chat(loaded.tokenizer, request.body["messages"], self._params.chat, opened=True)
+        except UserError as error:
+            raise UserError(f"judges.{self._name}: {error}.") from error
+        except REFUSALS as error:
             raise UserError(
                 f"judges.{self._name}: the chat template in {self._source.source} refuses a conversation "
                 f"({one_line(error)}); name another model."

@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils._validators import validate_repo_id
 from requests import ConnectionError as NoConnectionError
 from requests import HTTPError, RequestException, Timeout
 
@@ -223,13 +223,13 @@ def _sentence(reference: Reference, role: str, file: str, error: BaseException) 
     what, repository = f"The {role} {reference}", reference.repository
     if isinstance(error, OfflineModeIsEnabled | LocalEntryNotFoundError):
         return UnreachableError(
-            f"{what} is not in the hub's cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids to fetch "
-            "it; unset that and run once with a network."
+            f"{what} is neither a folder here nor in the hub's cache {constants.HF_HUB_CACHE}, and "
+            "HF_HUB_OFFLINE forbids to fetch it; unset that and run once with a network, or correct the name."
         )
     if isinstance(error, NoConnectionError | Timeout):
         return UnreachableError(
-            f"{what} is not in the hub's cache, and {constants.ENDPOINT} cannot be reached; check the "
-            "network (and HTTPS_PROXY, where there is a proxy) and run again."
+            f"{what} is neither a folder here nor in the hub's cache, and {constants.ENDPOINT} cannot be "
+            "reached; check the network (and HTTPS_PROXY, where there is a proxy) and run again."
         )
     if isinstance(error, GatedRepoError):
         return UserError(

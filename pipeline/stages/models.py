@@ -77,7 +77,7 @@ def main(name: str, params: Params) -> None:
     )
     variants = [manifest.variant(name) for name in ("base", *sorted(manifest.adapters))]
     ids = encode_text(load_tokenizer(manifest), HEALTH_TEXT)
-    report = check_health(manifest, variants, ids)
+    report = check_health(manifest, variants, ids, profile.aliases)
     write_manifest(folder / "models.json", manifest)
     write_metrics(folder, "health", report)
 

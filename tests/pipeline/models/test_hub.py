@@ -1,11 +1,8 @@
 """References to the hub: pinned, fetched once, offline, and what goes wrong in a sentence each."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +19,9 @@ from pipeline.models.files import folder_of, pinned
 from pipeline.models.hub import Reference, UnreachableError, commit_of, fetched_file, fetched_folder
 from pipeline.models.loading import load_replacement, load_transcoders
 from pipeline.models.tokenizer import load_tokenizer
+from pipeline.params.project import Params
+from pipeline.run.stage import run_stage
+from pipeline.stages import models
 from store.base.errors import UserError
 from store.documents.manifest import read_manifest, write_manifest
 from store.documents.variants import Variant
@@ -343,20 +343,16 @@ def test_a_cache_that_cannot_be_written(hub: HubServer, tmp_path: Path) -> None:
     assert "cannot be kept in the hub's cache" in message
 
 
-def test_a_stage_ends_with_a_sentence(hub: HubServer, tmp_path: Path) -> None:
-    # The whole program: exit code 1, one sentence, no traceback, nothing on the other side.
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["profiles"]["organism"] |= {"model": "nobody/nothing", "local": "here", "prompts": ["here"]}
-    params["profiles"]["organism"] |= {"lexicon": None, "texts": None, "questions": []}
+def test_a_stage_ends_with_a_sentence(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["profiles"]["organism"] |= {"model": "nobody/nothing", "local": "here", "prompts": ["here"]}
+    content["profiles"]["organism"] |= {"lexicon": None, "texts": None, "questions": []}
     (tmp_path / "here").mkdir()
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
-    environment |= {"HF_HUB_OFFLINE": "0", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.stages.models", "organism"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("Error: The model nobody/nothing is neither a folder here nor a hub repository")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["models", "organism"])
+    with pytest.raises(SystemExit) as ended:
+        run_stage(models.main, Params)
+    # A text is written to stderr, and the exit code is 1.
+    assert str(ended.value).startswith("Error: The model nobody/nothing is neither a folder here nor a hub")
