@@ -121,8 +121,9 @@ def _check_declared_base(manifest: Manifest, variant: Variant, aliases: Collecti
     if not same:
         raise UserError(
             f"The adapter '{variant.name}' ({folder}) was made for {one_line(declared)}, but the model of "
-            f"profile '{manifest.profile}' is {actual}; use that model (Instruct and base models differ), or, "
-            f"if both are the same weights, add that name to profiles.{manifest.profile}.aliases in params.yaml."
+            f"profile '{manifest.profile}' is {actual}; use that model (Instruct and base models differ), or "
+            "add the name that the adapter says, if both are the same weights, to "
+            f"profiles.{manifest.profile}.aliases in params.yaml."
         )
     return declared
 

@@ -192,9 +192,8 @@ def _rendered(
     """The whole conversation as the template writes it, and where the assistant speaks."""
     template = tokenizer.get_chat_template()
     if _MARK.search(template):
-        return _marked(
-            template, messages, {**tokenizer.special_tokens_map, **template_arguments(template, chat)}
-        )
+        read = {**tokenizer.special_tokens_map, **template_arguments(template, chat)}
+        return _marked(template, messages, read)
     whole = render_chat(tokenizer, messages, chat)
     spans: list[Span] = []
     for said, run in groupby(range(len(messages)), key=lambda at: messages[at]["role"] == _ASSISTANT):
