@@ -1,5 +1,6 @@
 """References to the hub: pinned, fetched once, offline, and what goes wrong in a sentence each."""
 
+import io
 import json
 import re
 import shutil
@@ -8,11 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from huggingface_hub import constants
 from huggingface_hub.utils import reset_sessions
+from safetensors.numpy import load_file
 
 from pipeline.models import hub as client
 from pipeline.models.files import folder_of, pinned
@@ -210,6 +213,7 @@ def test_a_folder_here_may_name_files_on_the_hub(
         hub.files("some/set", str(hub.commit("some/set", "main")))["config.yaml"]
     )
     manifest = checkpoint.manifest(transcoders=str(folder))
+    assert models.commits(manifest) == {"some/layers@main": hub.commit("some/layers", "main")}
     assert manifest.transcoders.revision is None
     assert manifest.transcoders.repositories == {"some/layers@main": hub.commit("some/layers", "main")}
     text = (folder / "config.yaml").read_text()
@@ -220,6 +224,25 @@ def test_a_folder_here_may_name_files_on_the_hub(
         (folder / "config.yaml").write_text(re.sub(r"hf://\S+", wrong, text))
         with pytest.raises(UserError, match=r"is no address of a file on the hub; write `hf://owner/name"):
             checkpoint.manifest(transcoders=str(folder))
+
+
+def test_gemma_scope_lists_arrays_of_another_repository(hub: HubServer, checkpoint: Checkpoint) -> None:
+    config = yaml.safe_load((checkpoint.transcoders / "config.yaml").read_text())
+    config["transcoders"] = [f"hf://google/scope/layer_{i}/params.npz?revision=v1" for i in range(3)]
+    hub.upload("mntss/gemma-scope-transcoders", {"config.yaml": yaml.safe_dump(config).encode()})
+    arrays = {}
+    for layer in range(3):
+        stored = load_file(checkpoint.transcoders / f"layer_{layer}.safetensors")
+        threshold = stored.pop("activation_function.threshold")
+        written = io.BytesIO()
+        np.savez(written, **(stored | {"W_enc": stored["W_enc"].T, "threshold": threshold}))
+        arrays[f"layer_{layer}/params.npz"] = written.getvalue()
+    commit = hub.upload("google/scope", arrays, branch="v1")
+    manifest = checkpoint.manifest(transcoders="mntss/gemma-scope-transcoders")
+    assert manifest.transcoders.repositories == {"google/scope@v1": commit}
+    found, expected = load_transcoders(manifest), load_transcoders(checkpoint.manifest())
+    x = torch.randn(3, 5, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(found.encode(x), expected.encode(x))
 
 
 def test_manifests_of_the_version_before_are_read(checkpoint: Checkpoint, tmp_path: Path) -> None:
