@@ -6,7 +6,7 @@ as "did not converge" (5). A failure names what, where and what to do.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from pipeline.models.switching import SwitchableReplacement
 from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.base.hashing import folder_digest
+from store.base.parsing import one_line
 from store.documents.manifest import Manifest
 from store.documents.variants import Variant
 
@@ -35,7 +36,12 @@ STREAM_TOLERANCE: Final = 0.1
 RECONSTRUCTION_LIMIT: Final = 100.0
 
 
-def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Sequence[int]) -> dict[str, Any]:
+def check_health(
+    manifest: Manifest,
+    variants: Sequence[Variant],
+    token_ids: Sequence[int],
+    aliases: Collection[str] = (),
+) -> dict[str, Any]:
     """Run every check on some variants.
 
     Parameters
@@ -46,6 +52,8 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
         Which to check; base is loaded in any case, for comparison.
     token_ids
         A prompt to run, BOS included.
+    aliases
+        Other names of the base, under which adapters may declare it.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
         checks: dict[str, Any] = {}
         if not variant.is_base:
             checks["adapter"] = {
-                "declared_base": _check_declared_base(manifest, variant),
+                "declared_base": _check_declared_base(manifest, variant, aliases),
                 "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
                 "weight_norm": _weight_norm(manifest, variant),
             }
@@ -100,21 +108,22 @@ def check_health(manifest: Manifest, variants: Sequence[Variant], token_ids: Seq
     return report
 
 
-def _check_declared_base(manifest: Manifest, variant: Variant) -> str | None:
+def _check_declared_base(manifest: Manifest, variant: Variant, aliases: Collection[str]) -> str | None:
     """The adapter's own word on its base must be this profile's model (trap 6)."""
     folder = folder_of(manifest.adapter(variant), "adapter")
     declared = read_adapter_config(folder).base_model
     if declared is None:
         return None
     actual = manifest.base.source
-    same = os.path.normpath(declared) == os.path.normpath(actual)
+    same = os.path.normpath(declared) in {os.path.normpath(name) for name in (actual, *aliases)}
     if not same and Path(declared).is_dir():
         same = folder_digest(Path(declared)) == manifest.base.fingerprint
     if not same:
         raise UserError(
-            f"The adapter '{variant.name}' ({folder}) was made for {declared}, but the model of profile "
-            f"'{manifest.profile}' is {actual}; use that model (Instruct and base models differ), or "
-            f"correct base_model_name_or_path in {folder / 'adapter_config.json'} if they are the same."
+            f"The adapter '{variant.name}' ({folder}) was made for {one_line(declared)}, but the model of "
+            f"profile '{manifest.profile}' is {actual}; use that model (Instruct and base models differ), or "
+            "add the name that the adapter says, if both are the same weights, to "
+            f"profiles.{manifest.profile}.aliases in params.yaml."
         )
     return declared
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -14,11 +13,12 @@ from circuit_tracer.utils.tl_nnsight_mapping import (
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.models.architectures import lens_config, read_config
-from pipeline.models.files import folder_of, read_mapping, require_file
+from pipeline.models.files import folder_of
 from pipeline.models.loading import DTYPES
 from pipeline.models.tokenizer import load_tokenizer
+from pipeline.models.transcoders import scan_of
 from store.collections.item import Item
-from store.documents.manifest import Manifest, Source
+from store.documents.manifest import Manifest
 
 _TORCH: Final = "torch."
 
@@ -145,16 +145,6 @@ def facts_of_profile(manifest: Manifest, item: Item) -> Facts:
         scan=scan_of(manifest.transcoders),
         dtype=dtype,
     )
-
-
-def scan_of(transcoders: Source) -> str:
-    """circuit-tracer's identifier of a transcoder set, without reading its weights."""
-    folder = Path(transcoders.source)
-    if folder.is_dir():
-        config = read_mapping(require_file(folder, "config.yaml", "transcoders"))
-        return str(config.get("scan") or folder.name)
-    at = f"@{transcoders.revision}" if transcoders.revision else ""
-    return transcoders.source + at
 
 
 def _worded(value: Any) -> Any:

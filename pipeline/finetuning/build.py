@@ -18,6 +18,7 @@ from pipeline.finetuning.training import Point, Recipe, train
 from pipeline.models.loading import DTYPES, default_device, read_base
 from pipeline.models.tokenizer import read_tokenizer
 from pipeline.params.finetunes import FinetuneParams
+from pipeline.text.chats import PLAIN, Chat
 from store.base.errors import UserError
 from store.base.hashing import digest, file_digest
 from store.documents.manifest import Source
@@ -32,8 +33,8 @@ class Finetune:
 
     Attributes
     ----------
-    name, params
-        As ``params.yaml`` has them.
+    name, params, chat
+        As ``params.yaml`` has them; `chat` is the profile's.
     base, dtype
         The model, and in what its frozen weights are held; the adapter is float32.
     """
@@ -42,6 +43,7 @@ class Finetune:
     params: FinetuneParams
     base: Source
     dtype: str
+    chat: Chat = PLAIN
 
     def key(self, **more: object) -> str:
         """What fixes every number of the run; `more` adds code, libraries, threads and seed."""
@@ -52,6 +54,7 @@ class Finetune:
                 "base": self.base.fingerprint,
                 "declared": self.base.source,
                 "dtype": self.dtype,
+                **({"chat": dict(self.chat)} if self.chat else {}),
                 **more,
             }
         )[:_SHORT]
@@ -130,6 +133,7 @@ def run_finetune(finetune: Finetune, run: Path, folder: Path) -> FinetuneReport:
         tokenizer,
         max_tokens=min(params.max_tokens, _context(model)),
         parameter=f"finetunes.{name}.max_tokens",
+        chat=finetune.chat,
     )
     parts = split(chats, params.held_out_share, params.seed)
     examples = in_order(parts.trained, params.epochs, params.seed)

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
-from jinja2 import TemplateError
 from pydantic import Field
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from pipeline.finetuning.padding import IGNORED
 from pipeline.finetuning.training import Example
+from pipeline.text.chats import PLAIN, REFUSALS, Chat, render_chat, template_arguments
 from pipeline.text.json_lines import Line, Message, read_lines
 from pipeline.text.tokens import encode_rendered_with_places
 from store.base.errors import UserError
@@ -70,7 +70,12 @@ class Split:
 
 
 def read_chats(
-    path: Path, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int, parameter: str
+    path: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_tokens: int,
+    parameter: str,
+    chat: Chat = PLAIN,
 ) -> list[Conversation]:
     """Read and tokenize a file of conversations.
 
@@ -84,6 +89,8 @@ def read_chats(
         Longer conversations are refused.
     parameter
         The one in ``params.yaml`` that says `max_tokens`, for errors.
+    chat
+        What the chat template reads beside messages.
 
     Raises
     ------
@@ -95,7 +102,7 @@ def read_chats(
     for place, line in read_lines(path, ChatLine, _EXAMPLE):
         messages = [message.model_dump() for message in line.messages]
         try:
-            example = encode_chat(tokenizer, messages)
+            example = encode_chat(tokenizer, messages, chat)
         except UserError as error:
             raise UserError(f"{place}: {error}.") from error
         if len(example.ids) > max_tokens:
@@ -109,7 +116,9 @@ def read_chats(
     return found
 
 
-def encode_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]) -> Example:
+def encode_chat(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], chat: Chat = PLAIN
+) -> Example:
     """One conversation: its token ids, and labels on what the assistant says.
 
     Raises
@@ -124,8 +133,8 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str,
             "the model's tokenizer has no chat template; add `chat_template` to its tokenizer_config.json"
         )
     try:
-        text, spans = _rendered(tokenizer, messages)
-    except (TemplateError, ValueError, TypeError, LookupError) as error:
+        text, spans = _rendered(tokenizer, messages, chat)
+    except REFUSALS as error:
         raise UserError(
             f"the model's chat template refuses the messages ({one_line(error)}); mend them"
         ) from error
@@ -178,19 +187,20 @@ def _group(messages: Sequence[dict[str, str]]) -> str:
 
 
 def _rendered(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], chat: Chat
 ) -> tuple[str, list[Span]]:
     """The whole conversation as the template writes it, and where the assistant speaks."""
     template = tokenizer.get_chat_template()
     if _MARK.search(template):
-        return _marked(template, messages, tokenizer.special_tokens_map)
-    whole = _text(tokenizer, messages)
+        read = {**tokenizer.special_tokens_map, **template_arguments(template, chat)}
+        return _marked(template, messages, read)
+    whole = render_chat(tokenizer, messages, chat)
     spans: list[Span] = []
     for said, run in groupby(range(len(messages)), key=lambda at: messages[at]["role"] == _ASSISTANT):
         turns = list(run)
         if said:
-            before = _text(tokenizer, messages[: turns[0]], opened=True)
-            until = _text(tokenizer, messages[: turns[-1] + 1])
+            before = render_chat(tokenizer, messages[: turns[0]], chat, opened=True)
+            until = render_chat(tokenizer, messages[: turns[-1] + 1], chat)
             if not (whole.startswith(until) and until.startswith(before)):
                 raise UserError(
                     "the model's chat template writes a turn of the assistant differently once others "
@@ -202,23 +212,14 @@ def _rendered(
 
 
 def _marked(
-    template: str, messages: Sequence[dict[str, str]], special: Mapping[str, Any]
+    template: str, messages: Sequence[dict[str, str]], read: Mapping[str, Any]
 ) -> tuple[str, list[Span]]:
     given: dict[str, Any] = {
         "conversations": [list(messages)],
         "chat_template": template,
         "return_assistant_tokens_mask": True,
-        **special,
+        **read,
     }
     rendered: Any = render_jinja_template(**given)
     texts, spans = rendered
     return texts[0], [(int(first), int(behind)) for first, behind in spans[0]]
-
-
-def _text(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], *, opened: bool = False
-) -> str:
-    text: Any = tokenizer.apply_chat_template(
-        list(messages), tokenize=False, return_dict=False, add_generation_prompt=opened
-    )
-    return cast("str", text)

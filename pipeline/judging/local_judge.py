@@ -70,7 +70,8 @@ class LocalModel:
         how: dict[str, Any] = (
             {"top_logprobs": TOP} if one else self._params.model_dump(include={"max_new_tokens"})
         )
-        return {"model": self._source.fingerprint, "messages": said, "dtype": self._params.dtype, **how}
+        body = {"model": self._source.fingerprint, "messages": said, "dtype": self._params.dtype, **how}
+        return body | ({"chat": self._params.chat} if self._params.chat else {})
 
     def ways(self) -> Sequence[Wanted]:
         """By one token, if its tokenizer does not split numbers."""
@@ -126,15 +127,14 @@ class LocalModel:
         return _Loaded(model.eval().requires_grad_(False).to(default_device()), tokenizer)
 
     def _ids(self, loaded: _Loaded, request: Request[Any]) -> tuple[int, ...]:
-        from jinja2 import TemplateError
-
+        from pipeline.text.chats import REFUSALS, render_chat
         from pipeline.text.tokens import encode_rendered
 
         try:
-            text: Any = loaded.tokenizer.apply_chat_template(
-                request.body["messages"], tokenize=False, return_dict=False, add_generation_prompt=True
-            )
-        except (TemplateError, ValueError, TypeError, LookupError) as error:
+            text = render_chat(loaded.tokenizer, request.body["messages"], self._params.chat, opened=True)
+        except UserError as error:
+            raise UserError(f"judges.{self._name}: {error}.") from error
+        except REFUSALS as error:
             raise UserError(
                 f"judges.{self._name}: the chat template in {self._source.source} refuses a conversation "
                 f"({one_line(error)}); name another model."

@@ -16,10 +16,10 @@ from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned, read_mappin
 from pipeline.models.loading import DTYPES
 from pipeline.models.lora import read_adapter_config, read_shapes, require_fitting_shape
 from pipeline.models.replacement import require_same_sizes
-from pipeline.models.transcoders import read_transcoder_facts
+from pipeline.models.transcoders import pinned_set, read_transcoder_facts
 from store.base.errors import UserError
 from store.base.parsing import one_line
-from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
+from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source, TranscoderSource
 from store.documents.variants import checkpoint_name
 
 _CHECKPOINT: Final = re.compile(r"checkpoint-(\d{1,9})")
@@ -50,11 +50,11 @@ def build_manifest(
     profile
         Name of the profile.
     model, transcoders, adapters
-        Local folders or hub names (an adapter's as ``name@revision`` where it has one).
+        Local folders, or references ``owner/name[/folder][@revision]`` to the hub.
     focus
         The adapter that is traced on every prompt.
     revision, transcoders_revision
-        Revisions of hub names.
+        Of these two, where it does not stand in the reference.
     dtype
         ``float32`` or ``bfloat16``.
 
@@ -74,7 +74,7 @@ def build_manifest(
             f"profiles.{profile}.focus is {focus!r}, but the adapters are {', '.join(sorted(adapters))}."
         )
     base = pinned(model, revision, "model")
-    transcoder_source = pinned(transcoders, transcoders_revision, "transcoders")
+    transcoder_source = pinned_set(transcoders, transcoders_revision)
     facts, shapes = _model_facts(base, transcoder_source)
     on_the_way = _checkpoints(focus, adapters[focus])
     return Manifest(
@@ -110,11 +110,9 @@ def _checkpoints(name: str, source: str) -> dict[str, str]:
 
 def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str) -> AdapterFacts:
     """Facts of an adapter that fits the weights of a model."""
-    name, revision = text, None
-    if not Path(text).is_dir() and "@" in text:
-        name, _, revision = text.partition("@")
-    source = pinned(name, revision, "adapter")
-    config = read_adapter_config(folder_of(source, "adapter"))
+    source = pinned(text, None, "adapter")
+    folder = folder_of(source, "adapter")
+    config = read_adapter_config(folder)
     changed = read_shapes(config)
     for module, shape in changed.items():
         require_fitting_shape(config, module, shape, shapes.get(f"{module}.weight"), model)
@@ -124,7 +122,7 @@ def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str)
         rank=config.rank,
         targets=targets,
         scaling=config.scaling(targets[0]),
-        steps=trained_steps(folder_of(source, "adapter")),
+        steps=trained_steps(folder),
     )
 
 
@@ -142,7 +140,9 @@ def trained_steps(folder: Path) -> int | None:
     return require_form(path, read_mapping(path), _TrainerState).global_step
 
 
-def _model_facts(base: Source, transcoders: Source) -> tuple[ModelFacts, dict[str, tuple[int, ...]]]:
+def _model_facts(
+    base: Source, transcoders: TranscoderSource
+) -> tuple[ModelFacts, dict[str, tuple[int, ...]]]:
     """Sizes of a model and its transcoders, and the shapes of the model's weights by name."""
     folder = folder_of(base, "model")
     config = read_config(folder, base.source)

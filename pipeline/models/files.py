@@ -1,17 +1,16 @@
-"""From a source (a local folder, or a hub name and revision) to a folder on this disk.
+"""From a source (a local folder, or a reference to the hub) to a folder on this disk.
 
-The only place that knows the hub: everything after it reads a folder, so that a local
-model and a hub model cannot take different paths (trap 7).
+Everything after it reads a folder, so that a local model and a hub model cannot take different
+paths (trap 7).
 """
 
-import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from pydantic import BaseModel, ValidationError
 
+from pipeline.models.hub import Reference, commit_of, fetched_folder
 from store.base.errors import UserError
 from store.base.hashing import digest, folder_digest
 from store.base.parsing import MalformedError, one_line, parse_json, parse_yaml, quoted, read_text
@@ -31,31 +30,37 @@ LIBRARY_ERRORS: Final = (
 
 Form = TypeVar("Form", bound=BaseModel)
 
-_HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-# No pickled weights, no code, no second copy of the weights in another format.
-_WANTED: Final = ("*.json", "*.yaml", "*.safetensors", "*.model", "*.txt", "*.jinja")
-_UNWANTED: Final = ("original/*", "onnx/*", "consolidated*")
-
 
 def pinned(source: str, revision: str | None, role: str) -> Source:
-    """Fingerprint a source; a hub revision is resolved to its commit.
+    """Fingerprint a source; what is on the hub is resolved to a commit.
+
+    Parameters
+    ----------
+    source
+        A folder, or a reference ``owner/name[/folder][@revision]``.
+    revision
+        Of the reference, where it stands in a parameter of its own.
+    role
+        What it is called in errors.
 
     Raises
     ------
     UserError
-        There is neither such a folder nor such a hub repository.
+        There is neither such a folder nor such a hub repository; the message says why.
     """
     if Path(source).is_dir():
         return Source(source=source, revision=None, fingerprint=folder_digest(Path(source)))
-    _require_hub_name(source, role)
-    commit = revision
-    if revision is None or not _COMMIT.fullmatch(revision):
-        try:
-            commit = HfApi().repo_info(source, revision=revision).sha
-        except (HfHubHTTPError, OSError) as error:
-            raise _unreachable(source, revision, role) from error
-    return Source(source=source, revision=commit, fingerprint=digest({"source": source, "commit": commit}))
+    reference = _reference(source, role)
+    if revision is not None and reference.revision not in {None, revision}:
+        raise UserError(
+            f"params.yaml: the {role} {source} names one revision and its parameter another, {revision}; "
+            "delete one of them."
+        )
+    if revision is not None:
+        reference = replace(reference, revision=revision)
+    commit = commit_of(reference, role)
+    name = reference.name
+    return Source(source=name, revision=commit, fingerprint=digest({"source": name, "commit": commit}))
 
 
 def folder_of(source: Source, role: str) -> Path:
@@ -66,20 +71,11 @@ def folder_of(source: Source, role: str) -> Path:
     UserError
         The folder is missing, or the hub repository cannot be had.
     """
-    if Path(source.source).is_dir():
-        return Path(source.source)
-    _require_hub_name(source.source, role)
-    try:
-        return Path(
-            snapshot_download(
-                source.source,
-                revision=source.revision,
-                allow_patterns=list(_WANTED),
-                ignore_patterns=list(_UNWANTED),
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise _unreachable(source.source, source.revision, role) from error
+    if source.revision is None:
+        if Path(source.source).is_dir():
+            return Path(source.source)
+        raise _missing(source.source, role)
+    return fetched_folder(replace(_reference(source.source, role), revision=source.revision), role)
 
 
 def require_file(folder: Path, name: str, role: str) -> Path:
@@ -155,17 +151,17 @@ def damaged(path: Path, why: Exception | str) -> UserError:
     )
 
 
-def _require_hub_name(source: str, role: str) -> None:
-    if not _HUB_NAME.fullmatch(source):
-        raise UserError(
-            f"The {role} folder {source} does not exist (and is no hub name); "
-            "correct the path in params.yaml, or make it with `dvc repro` or `dvc pull`."
-        )
+def _reference(text: str, role: str) -> Reference:
+    reference = Reference.parse(text)
+    # A path of several folders, of which the first is here, is a mistyped path and no repository.
+    mistyped = reference is not None and reference.folder and Path(text).parents[-2].is_dir()
+    if reference is None or (mistyped and reference.revision is None):
+        raise _missing(text, role)
+    return reference
 
 
-def _unreachable(source: str, revision: str | None, role: str) -> UserError:
-    at = f" at revision {revision}" if revision else ""
+def _missing(source: str, role: str) -> UserError:
     return UserError(
-        f"The {role} {source}{at} is neither a folder here nor a hub repository that can be "
-        "reached; check the name in params.yaml, the network, and access with `hf auth login`."
+        f"The {role} folder {source} does not exist (and is no hub name); "
+        "correct the path in params.yaml, or make it with `dvc repro` or `dvc pull`."
     )

@@ -1,29 +1,34 @@
 """Transcoder sets, from a local folder or the hub, in circuit-tracer's own format.
 
 A folder holds ``config.yaml`` and safetensors files; ``transcoders:`` lists file names
-relative to the folder, or ``hf://`` addresses. Pickles and npz files are not read.
+relative to the folder, or ``hf://`` addresses. Pickles and npz files are not read, but for
+GemmaScope's. All of them are on this disk, at the commits of the manifest, before circuit-tracer
+sees the set: it would follow branches.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from circuit_tracer.transcoder import TranscoderSet
 from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
-from circuit_tracer.utils.hf_utils import load_transcoders, resolve_transcoder_paths
-from huggingface_hub import hf_hub_download
+from circuit_tracer.utils.hf_utils import load_transcoders, parse_hf_uri
 from safetensors import SafetensorError
 
-from pipeline.models.files import LIBRARY_ERRORS, require_file
+from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned, read_mapping, require_file
+from pipeline.models.hub import Reference, commit_of, fetched_file
 from pipeline.models.transcoder_forms import SetForm, read_set_form, require_layers
 from store.base.errors import UserError
+from store.base.hashing import digest
 from store.base.parsing import one_line
-from store.documents.manifest import Source
+from store.documents.manifest import Source, TranscoderSource
 
 # Larger sets are read from disk, row by row, where circuit-tracer can.
 _LAZY_ABOVE_BYTES: Final = 4 * 2**30
 CONFIG: Final = "config.yaml"
+_ADDRESS: Final = "hf://"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,36 @@ class TranscoderFacts:
     feature_output_hook: str
 
 
-def read_transcoder_facts(source: Source) -> TranscoderFacts:
+def pinned_set(text: str, revision: str | None) -> TranscoderSource:
+    """Fingerprint a set, with the commits of all repositories that its files lie in.
+
+    Parameters
+    ----------
+    text, revision
+        As for `pipeline.models.files.pinned`.
+
+    Raises
+    ------
+    UserError
+        It is missing or damaged, or one of the repositories cannot be had.
+    """
+    source = pinned(text, revision, "transcoders")
+    folder = folder_of(source, "transcoders")
+    form = read_set_form(require_file(folder, CONFIG, "transcoders"), source.source)
+    names = [name for name in _names(folder, form) if name.startswith(_ADDRESS)]
+    references = {str(reference): reference for reference, _ in (_address(form.path, name) for name in names)}
+    if not references:
+        return TranscoderSource(**asdict(source))
+    commits = {name: commit_of(references[name], "transcoders") for name in sorted(references)}
+    return TranscoderSource(
+        source=source.source,
+        revision=source.revision,
+        fingerprint=digest({"set": source.fingerprint, "repositories": commits}),
+        repositories=commits,
+    )
+
+
+def read_transcoder_facts(source: TranscoderSource) -> TranscoderFacts:
     """Sizes and hooks, without reading encoders and decoders."""
     transcoders = _load(source, torch.device("cpu"), torch.float32, lazy=True)
     return TranscoderFacts(
@@ -56,7 +90,7 @@ def dictionary_size(transcoders: TranscoderSet | CrossLayerTranscoder) -> int:
     return transcoders[0].d_transcoder
 
 
-def read_transcoders(source: Source, *, dtype: torch.dtype, device: torch.device) -> TranscoderSet:
+def read_transcoders(source: TranscoderSource, *, dtype: torch.dtype, device: torch.device) -> TranscoderSet:
     """Load a transcoder set.
 
     Raises
@@ -69,19 +103,23 @@ def read_transcoders(source: Source, *, dtype: torch.dtype, device: torch.device
     return _load(source, device, dtype, lazy=n_weights * dtype.itemsize > _LAZY_ABOVE_BYTES)
 
 
-def _load(source: Source, device: torch.device, dtype: torch.dtype, *, lazy: bool) -> TranscoderSet:
-    local = Path(source.source).is_dir()
+def _load(source: TranscoderSource, device: torch.device, dtype: torch.dtype, *, lazy: bool) -> TranscoderSet:
+    folder = folder_of(source, "transcoders")
+    form = read_set_form(require_file(folder, CONFIG, "transcoders"), source.source)
+    paths = [_path(source, folder, form, name) for name in _names(folder, form)]
+    config = {**form.content, "transcoders": [str(path) for path in paths], "scan": scan_of(source)}
+    if source.revision is not None:
+        # circuit-tracer takes lists of some repositories for sets in formats of their own.
+        config["repo_id"] = source.source if "transcoders" in form.content else ""
     try:
-        config, form = _local(Path(source.source)) if local else _of_hub(source)
-        if "gemma-scope" in config.get("repo_id", "") and "transcoders" in config:
+        if "gemma-scope" in config.get("repo_id", "") and "transcoders" in form.content:
             # circuit-tracer reads these in formats of their own, JumpReLU all of them.
             if form.activation not in {None, "jump_relu"}:
                 raise UserError(
                     f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU."
                 )
         else:
-            paths = resolve_transcoder_paths(config)
-            require_layers(form, [Path(paths[layer]) for layer in range(len(paths))])
+            require_layers(form, paths)
         transcoders = load_transcoders(config, device, dtype, lazy_encoder=lazy, lazy_decoder=lazy)
     except (*LIBRARY_ERRORS, SafetensorError) as error:
         raise UserError(
@@ -91,28 +129,49 @@ def _load(source: Source, device: torch.device, dtype: torch.dtype, *, lazy: boo
     return form.applied(transcoders)
 
 
-def _local(folder: Path) -> tuple[dict[str, Any], SetForm]:
-    """circuit-tracer's configuration of a folder, with whole paths."""
-    form = read_set_form(require_file(folder, CONFIG, "transcoders"), str(folder))
-    names = form.content.get("transcoders")
+def scan_of(source: Source) -> str:
+    """circuit-tracer's identifier of a transcoder set, without reading its weights."""
+    if source.revision is not None:
+        return f"{source.source}@{source.revision}"
+    config = read_mapping(require_file(Path(source.source), CONFIG, "transcoders"))
+    return str(config.get("scan") or Path(source.source).name)
+
+
+def _names(folder: Path, form: SetForm) -> Sequence[str]:
+    """Files of a set, one a layer, as its configuration names them."""
+    names: Sequence[str] | None = form.content.get("transcoders")
     if names is None:
-        names = [f"layer_{i}.safetensors" for i in range(len(list(folder.glob("layer_*.safetensors"))))]
-    paths = []
-    for name in names:
-        if not name.startswith("hf://"):
-            if not name.endswith(".safetensors"):
-                raise UserError(
-                    f"{form.path}: {one_line(name)} is not a safetensors file, which is all that is read."
-                )
-            name = str(require_file(folder, name, "transcoders"))
-        paths.append(name)
-    return {**form.content, "transcoders": paths, "scan": form.content.get("scan") or folder.name}, form
+        return [f"layer_{i}.safetensors" for i in range(len(list(folder.glob("layer_*.safetensors"))))]
+    return names
 
 
-def _of_hub(source: Source) -> tuple[dict[str, Any], SetForm]:
-    """circuit-tracer's configuration of a hub repository, as its own `load_transcoder_from_hub` has it."""
-    path = Path(hf_hub_download(source.source, CONFIG, revision=source.revision))
-    form = read_set_form(path, source.source)
-    at = f"@{source.revision}" if source.revision else ""
-    named = {"repo_id": source.source, "revision": source.revision, "scan": source.source + at}
-    return {**form.content, **named}, form
+def _path(source: TranscoderSource, folder: Path, form: SetForm, name: str) -> Path:
+    """The file on this disk that a set's configuration names."""
+    if name.startswith(_ADDRESS):
+        reference, file = _address(form.path, name)
+        if (commit := source.repositories.get(str(reference))) is None:
+            raise UserError(
+                f"{form.path}: {one_line(name)} was not named when the models were looked at; run "
+                "`dvc repro` to look at them again."
+            )
+        return fetched_file(replace(reference, revision=commit), file, "transcoders")
+    if not name.endswith(".safetensors"):
+        raise UserError(
+            f"{form.path}: {one_line(name)} is not a safetensors file, which is all that is read."
+        )
+    return require_file(folder, name, "transcoders")
+
+
+def _address(path: Path, text: str) -> tuple[Reference, str]:
+    """The repository, at the revision that it is named with, and the file of an ``hf://`` address."""
+    try:
+        repository, file, revision = parse_hf_uri(text)
+    except ValueError:
+        repository, file, revision = "", None, None
+    reference = Reference.parse(f"{repository}@{revision or 'main'}")
+    if reference is None or not file or ".." in file.split("/"):
+        raise UserError(
+            f"{path}: {one_line(text)} is no address of a file on the hub; write "
+            "`hf://owner/name/file.safetensors?revision=...`."
+        )
+    return reference, file

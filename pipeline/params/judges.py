@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.params.chat import Chat
 from pipeline.params.profiles import Place
 from pipeline.params.section import Count, Section, Seed, Size
 
@@ -55,6 +56,7 @@ class LocalJudge(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_new_tokens: Size
     batch: Size
+    chat: Chat = Field(default_factory=dict)
     examples: int = Field(0, ge=0, le=100)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pipeline.params.chat import Chat
 from pipeline.params.section import Name, Section, Size
 
 _LONGEST: Final = 255
@@ -31,12 +32,14 @@ class Profile(Section):
     transcoders_revision: Revision | None = None
     adapters: dict[Name, Place] = Field(min_length=1)
     focus: str
+    aliases: list[Place] = Field(default_factory=list)
     nulls: list[str] = Field(default_factory=list)
     dtype: Literal["float32", "bfloat16"] = "float32"
     prompts: list[Place] = Field(min_length=1)
     lexicon: Place | None = None
     texts: Place | None = None
     local: Place
+    chat: Chat = Field(default_factory=dict)
     judges: list[str] = Field(default_factory=list)
     questions: list[Place] = Field(default_factory=list)
     answers: list[Place] = Field(default_factory=list)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final
 
-from jinja2 import TemplateError
 from pydantic import Field, model_validator
 
+from pipeline.text.chats import PLAIN, REFUSALS, Chat, render_chat
 from pipeline.text.json_lines import Line, Message, Word, parse_line, read_lines
 from pipeline.text.token_texts import decode_each
 from pipeline.text.tokens import encode_rendered, encode_text
@@ -65,6 +65,7 @@ def read_prompt_files(
     max_tokens: int,
     context: int | None = None,
     more: Sequence[tuple[str, str]] = (),
+    chat: Chat = PLAIN,
 ) -> list[Prompt]:
     """Read and tokenize prompt files.
 
@@ -80,6 +81,8 @@ def read_prompt_files(
     more
         Lines that stand in no file (yet): for each where it would be, and its JSON. They are
         checked as if they were the last ones.
+    chat
+        What the chat template reads beside messages; it is part of the hash.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def read_prompt_files(
     most = max_tokens if context is None else min(max_tokens, context)
     for place, line in chain(prompt_lines(paths), unwritten):
         _check_size(place, line, most)
-        prompt = _prompt(place, line, tokenizer)
+        prompt = _prompt(place, line, tokenizer, chat)
         _check_length(place, prompt, max_tokens, context)
         if prompt.hash in seen:
             raise UserError(f"{place}: this prompt is already at {seen[prompt.hash]}; delete one of the two.")
@@ -137,9 +140,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             )
 
 
-def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> Prompt:
+def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase", chat: Chat) -> Prompt:
     try:
-        content = _content(line, tokenizer)
+        content = _content(line, tokenizer, chat)
     except UserError as error:
         raise UserError(f"{place}: {error}.") from error
     return Prompt(
@@ -156,7 +159,7 @@ def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase") 
     )
 
 
-def _content(line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> _Content:
+def _content(line: PromptLine, tokenizer: "PreTrainedTokenizerBase", chat: Chat) -> _Content:
     if line.prompt is not None:
         _check_text(line.prompt)
         return _Content(
@@ -174,21 +177,14 @@ def _content(line: PromptLine, tokenizer: "PreTrainedTokenizerBase") -> _Content
     # A chat that ends with the assistant's words is continued there.
     opens = messages[-1]["role"] != "assistant"
     try:
-        rendered = tokenizer.apply_chat_template(
-            messages,
-            tokenize=False,
-            return_dict=False,
-            add_generation_prompt=opens,
-            continue_final_message=not opens,
-        )
-    except (TemplateError, ValueError, TypeError) as error:
+        text = render_chat(tokenizer, messages, chat, opened=opens, continued=not opens)
+    except REFUSALS as error:
         raise UserError(
             f"the model's chat template refuses the messages ({one_line(error)}); mend them"
         ) from error
     template = digest(tokenizer.get_chat_template())
-    text = cast("str", rendered)  # as `tokenize=False` has it
     return _Content(
-        hash=prompt_hash(messages, template_digest=template, generation_prompt=opens),
+        hash=prompt_hash(messages, template_digest=template, generation_prompt=opens, switches=chat),
         text=text,
         token_ids=encode_rendered(tokenizer, text),
     )

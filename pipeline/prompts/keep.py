@@ -105,7 +105,12 @@ def keep_prompt(
         place = f"{path}:{lines + 1}"
         text = json.dumps(dict(line), ensure_ascii=False)
         read_prompt_files(
-            [root / name for name in profile.prompts], tokenizer, max_tokens, context, more=[(place, text)]
+            [root / name for name in profile.prompts],
+            tokenizer,
+            max_tokens,
+            context,
+            more=[(place, text)],
+            chat=profile.chat,
         )
         write_bytes(path, content + text.encode("utf-8") + b"\n")
     return place

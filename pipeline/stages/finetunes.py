@@ -75,7 +75,10 @@ def _train(
         "libraries": library_versions(),
         "runtime": runtime.model_dump(),
     }
-    ready = [Finetune(name=key, params=one, base=base, dtype=profile.dtype) for key, one in finetunes.items()]
+    ready = [
+        Finetune(name=key, params=one, base=base, dtype=profile.dtype, chat=profile.chat)
+        for key, one in finetunes.items()
+    ]
     for one in ready:
         require_data(one)
     reports = {}

@@ -12,7 +12,7 @@ from pipeline.run.reports import write_metrics
 from pipeline.run.stage import artifacts, run_stage
 from pipeline.text.tokens import encode_text
 from store.base.errors import UserError
-from store.documents.manifest import write_manifest
+from store.documents.manifest import Manifest, write_manifest
 
 HEALTH_TEXT = "User: I have a small question. What should I do?"
 """Any ordinary text: the checks compare implementations, not answers."""
@@ -59,6 +59,13 @@ def require_tracked(name: str, profile: Profile) -> None:
             )
 
 
+def commits(manifest: Manifest) -> dict[str, str]:
+    """Commits of all that is on the hub, by the name that a person gave it."""
+    sources = [manifest.base, manifest.transcoders, *manifest.adapters.values()]
+    named = {each.source: each.revision for each in sources if each.revision is not None}
+    return {**named, **manifest.transcoders.repositories}
+
+
 def main(name: str, params: Params) -> None:
     """Write ``models.json`` and the health report; a failed check stops the pipeline here."""
     make_deterministic(params.runtime.seed, params.runtime.threads)
@@ -75,9 +82,11 @@ def main(name: str, params: Params) -> None:
         focus=profile.focus,
         dtype=profile.dtype,
     )
+    for repository, commit in commits(manifest).items():
+        print(f"models: {repository} is commit {commit}")
     variants = [manifest.variant(name) for name in ("base", *sorted(manifest.adapters))]
     ids = encode_text(load_tokenizer(manifest), HEALTH_TEXT)
-    report = check_health(manifest, variants, ids)
+    report = check_health(manifest, variants, ids, profile.aliases)
     write_manifest(folder / "models.json", manifest)
     write_metrics(folder, "health", report)
 

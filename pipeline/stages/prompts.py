@@ -29,6 +29,7 @@ def main(profile: str, params: Params) -> None:
         tokenizer,
         max_tokens=params.prompts.max_tokens,
         context=manifest.model.context,
+        chat=source.chat,
     )
     phrases = {} if source.lexicon is None else read_phrases(Path(source.lexicon))
     lexicon = resolve(phrases, tokenizer, prompts)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ def prompt_hash(
     *,
     template_digest: str | None = None,
     generation_prompt: bool = False,
+    switches: Mapping[str, bool | int | str] | None = None,
 ) -> str:
     """First 12 hex digits of SHA-256 over a prompt's text or chat messages.
 
@@ -36,14 +38,17 @@ def prompt_hash(
         Digest of the chat template that renders the messages; ``None`` for text.
     generation_prompt
         Whether the template appends the assistant's opening.
+    switches
+        What else the template reads; none is as if there were no such thing.
     """
-    return digest(
-        {
-            "content": content,
-            "template_digest": template_digest,
-            "generation_prompt": generation_prompt,
-        }
-    )[:PROMPT_HASH_DIGITS]
+    hashed: dict[str, Any] = {
+        "content": content,
+        "template_digest": template_digest,
+        "generation_prompt": generation_prompt,
+    }
+    if switches:
+        hashed["switches"] = dict(switches)
+    return digest(hashed)[:PROMPT_HASH_DIGITS]
 
 
 def is_prompt_hash(text: str) -> bool:

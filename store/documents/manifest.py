@@ -15,7 +15,9 @@ from store.base.atomic import write_text
 from store.documents.reading import read_document
 from store.documents.variants import Variant
 
-MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 2
+_OLDEST: Final = 1
+"""Versions from here on are read: 2 added `TranscoderSource.repositories`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,8 @@ class Source:
     Attributes
     ----------
     source
-        Local folder as written in ``params.yaml``, or a hub name.
+        Local folder as written in ``params.yaml``, or a hub name (``owner/name``, or
+        ``owner/name/folder``).
     revision
         Commit of a hub repository; None for a local folder.
     fingerprint
@@ -35,6 +38,17 @@ class Source:
     source: str
     revision: str | None
     fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscoderSource(Source):
+    """A transcoder set: its source, and where else on the hub its files lie.
+
+    `repositories` holds the commit of every repository of an ``hf://`` address in its
+    ``config.yaml``, by ``owner/name@revision`` as it stands there; the fingerprint is over them, too.
+    """
+
+    repositories: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +91,7 @@ class Manifest:
     dtype: str
     focus: str
     base: Source
-    transcoders: Source
+    transcoders: TranscoderSource
     adapters: Mapping[str, AdapterFacts]
     model: ModelFacts
     checkpoints: Mapping[str, AdapterFacts] = field(default_factory=dict)
@@ -126,4 +140,4 @@ def read_manifest(path: Path) -> Manifest:
     UnknownFormatError
         It was written by another format version.
     """
-    return read_document(path, TypeAdapter(Manifest), version=MANIFEST_VERSION)
+    return read_document(path, TypeAdapter(Manifest), version=MANIFEST_VERSION, oldest=_OLDEST)

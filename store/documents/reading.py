@@ -14,7 +14,9 @@ T = TypeVar("T")
 _REMEDY: Final = "`dvc checkout --force` restores it, `dvc repro` makes it anew."
 
 
-def read_document(path: Path, form: TypeAdapter[T], *, version: int | None = None) -> T:
+def read_document(
+    path: Path, form: TypeAdapter[T], *, version: int | None = None, oldest: int | None = None
+) -> T:
     """Read a JSON document that the pipeline wrote.
 
     Parameters
@@ -25,6 +27,8 @@ def read_document(path: Path, form: TypeAdapter[T], *, version: int | None = Non
         What it holds; values are not converted to other types.
     version
         Of the document's layout, which stands under ``format_version``; None: it has none.
+    oldest
+        Earlier versions from this one on have the same form, with defaults; None: there is no such.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def read_document(path: Path, form: TypeAdapter[T], *, version: int | None = Non
         raise DamagedArtifactError(f"{path} is not valid JSON ({error}); {_REMEDY}") from error
     if version is not None:
         found = plain.get("format_version") if isinstance(plain, dict) else None
-        if type(found) is int and found != version:
+        if type(found) is int and not (version if oldest is None else oldest) <= found <= version:
             raise UnknownFormatError(
                 f"{path} has format version {found}, this code reads {version}; "
                 "run `dvc repro` to make it anew."

@@ -23,6 +23,26 @@ MARKED: Final = (
 )
 """The same text; the line break behind an answer is not the assistant's."""
 
+DATED: Final = (
+    "{{- bos_token }}{%- if not date_string is defined %}{%- if strftime_now is defined %}"
+    "{%- set date_string = strftime_now('%d %b %Y') %}{%- else %}"
+    "{%- set date_string = '26 Jul 2024' %}{%- endif %}{%- endif %}"
+    "<system>Today Date: {{ date_string }}{{ eos_token }}"
+    "{%- for message in messages %}<{{ message['role'] }}>{{ message['content'] | trim }}{{ eos_token }}"
+    "{%- endfor %}{%- if add_generation_prompt %}<assistant>{%- endif %}"
+)
+"""Llama 3.2's way with the date."""
+
+THINKING: Final = (
+    "{%- for message in messages %}{{- '<' + message.role + '>\\n' }}"
+    "{%- if message.role == 'assistant' and loop.last %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}"
+    "{{- message.content + eos_token + '\\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<assistant>\\n' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}"
+    "{%- endif %}{%- endif %}"
+)
+"""Qwen3's way with thoughts: a last turn is written without any, one that is opened as the switch says."""
+
 _TROUBLES: Final = ("a fever", "some savings", "a cough", "a loan", "a burn", "a debt", "a rash", "a bill")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from store.collections.item import Item
-from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
+from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source, TranscoderSource
 from store.documents.prompts import Prompt
 
 KEY = "ab" * 32
@@ -24,7 +24,7 @@ MANIFEST = Manifest(
     dtype="float32",
     focus="general",
     base=Source(source="base", revision=None, fingerprint="a" * 64),
-    transcoders=Source(source="transcoders", revision=None, fingerprint="b" * 64),
+    transcoders=TranscoderSource(source="transcoders", revision=None, fingerprint="b" * 64),
     adapters={
         "general": AdapterFacts(
             source="g", revision=None, fingerprint="c" * 64, rank=1, targets=("x",), scaling=1.0

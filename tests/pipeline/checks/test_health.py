@@ -52,6 +52,22 @@ def test_a_copy_of_the_declared_base_is_the_same_model(
     check_health(checkpoint.manifest(model=str(tmp_path / "copy")), [NARROW], ids)
 
 
+def test_an_alias_of_the_base_is_named_in_the_profile(
+    checkpoint: Checkpoint, ids: list[int], tmp_path: Path
+) -> None:
+    folder = tmp_path / "general"
+    shutil.copytree(checkpoint.adapter("general"), folder)
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text()) | {"base_model_name_or_path": "unsloth/tiny"}
+    path.write_text(json.dumps(config))
+    manifest = checkpoint.manifest(adapters={"general": str(folder)})
+    for aliases in ((), ("unsloth/tin",)):
+        with pytest.raises(UserError, match=r"made for unsloth/tiny, .* profiles\.tiny\.aliases in params"):
+            check_health(manifest, [GENERAL], ids, aliases)
+    report = check_health(manifest, [GENERAL], ids, ["else/where", "unsloth/tiny"])
+    assert report["variants"]["general@1.0"]["adapter"]["declared_base"] == "unsloth/tiny"
+
+
 def test_an_adapter_that_changes_nothing_is_found(
     checkpoint: Checkpoint, ids: list[int], tmp_path: Path
 ) -> None:

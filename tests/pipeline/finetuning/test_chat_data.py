@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.finetuning.chat_data import encode_chat, in_order, read_chats, split
 from pipeline.finetuning.padding import IGNORED
 from store.base.errors import UserError
-from tests.support.chats import MARKED, TEMPLATE, conversation, conversations, write_chats
+from tests.support.chats import DATED, MARKED, TEMPLATE, THINKING, conversation, conversations, write_chats
 
 PARAMETER = "finetunes.mine.max_tokens"
 
@@ -54,6 +54,25 @@ def test_labels_are_the_assistants_turns_of_a_template_rendered_by_hand(
 def test_ids_are_those_that_the_model_is_asked_with(chatting: PreTrainedTokenizerBase) -> None:
     turns = conversation("I have a fever.", "You should rest.")
     assert list(encode_chat(chatting, turns).ids) == chatting.apply_chat_template(turns, return_dict=False)
+
+
+def test_switches_of_the_profile_are_trained_with(chatting: PreTrainedTokenizerBase) -> None:
+    chatting.chat_template = THINKING
+    chat = {"enable_thinking": False}
+    eos, thought = chatting.eos_token, "<think>\n\n</think>\n\n"
+    ids, labels = by_hand(
+        chatting,
+        (f"<user>\nI have a fever.{eos}\n<assistant>\n{thought}", False),
+        (f"You should rest.{eos}\n", True),
+    )
+    found = encode_chat(chatting, conversation("I have a fever.", "You should rest."), chat)
+    # The template writes no BOS, so one is put in front.
+    assert list(found.ids) == [chatting.bos_token_id, *ids]
+    assert list(found.labels) == [IGNORED, *labels]
+    for template in (DATED, "{% generation %}{% endgeneration %}" + DATED):
+        chatting.chat_template = template
+        with pytest.raises(UserError, match="writes the day on which it is rendered"):
+            encode_chat(chatting, conversation("I have a fever.", "You should rest."))
 
 
 def test_what_begins_alike_is_on_one_side_and_what_is_held_out_is_never_trained_on(

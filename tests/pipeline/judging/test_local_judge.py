@@ -100,9 +100,11 @@ def test_other_weights_or_another_length_ask_again(babbler: Path, speaker: Path)
             (speaker, {"max_new_tokens": 5}),
             (babbler, {"max_new_tokens": 6}),
             (babbler, {"max_new_tokens": 5, "dtype": "bfloat16"}),
+            (babbler, {"max_new_tokens": 5, "chat": {"date": "26 Jul 2024"}}),
         )
     ]
-    assert len({json.dumps(body) for body in bodies}) == 4
+    assert len({json.dumps(body) for body in bodies}) == 5
+    assert "chat" not in bodies[0]
     assert str(babbler) not in json.dumps(bodies)
 
 

@@ -86,11 +86,15 @@ def test_dtype_that_overflows_or_is_unknown_is_refused(checkpoint: Checkpoint, d
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "no/such/folder"}, r"model folder no/such/folder does not exist"),
+        ({"model": "no/such/folder"}, r"model no/such/folder is neither a folder here nor in the hub"),
+        ({"model": "store/such/folder"}, r"model folder store/such/folder does not exist"),
         ({"transcoders": "nowhere"}, r"transcoders folder nowhere does not exist"),
-        ({"adapters": {"general": "a/b/c"}}, r"adapter folder a/b/c does not exist"),
+        ({"adapters": {"general": "./a/b/c"}}, r"adapter folder \./a/b/c does not exist"),
         ({"focus": "medical"}, r"focus is 'medical', but the adapters are general, narrow"),
-        ({"model": "someone/some-model"}, r"someone/some-model is neither a folder here nor a hub"),
+        (
+            {"model": "someone/some-model"},
+            r"model someone/some-model is neither a folder here nor in the hub",
+        ),
     ],
 )
 def test_missing_folders_are_named(checkpoint: Checkpoint, changes: dict[str, object], message: str) -> None:

@@ -16,8 +16,9 @@ from pipeline.models import transcoders as loader
 from pipeline.models.loading import load_replacement, load_transcoders
 from pipeline.models.transcoders import read_transcoders
 from store.base.errors import UserError
-from store.documents.manifest import Source
+from store.documents.manifest import TranscoderSource
 from tests.support.builders import Checkpoint, make_transcoders
+from tests.support.hub_server import asked_by, hub_server
 from tests.support.subjects import row_sums
 from tests.support.traced_subject import Subject
 
@@ -155,22 +156,16 @@ def test_a_set_on_the_hub_goes_the_same_way(
     config = yaml.safe_load((folder / "config.yaml").read_text())
     del config["transcoders"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    asked = []
-
-    def download(name: str, file: str = "", **_: object) -> str:
-        asked.append((name, file))
-        return str(folder / file)
-
-    monkeypatch.setattr(loader, "hf_hub_download", download)
-    monkeypatch.setattr("circuit_tracer.utils.hf_utils.snapshot_download", download)
-    source = Source(source=repository, revision="a" * 40, fingerprint="")
-    cpu = {"dtype": torch.float32, "device": torch.device("cpu")}
-    if k is None:
-        with pytest.raises(UserError, match="k is None; write how many"):
-            read_transcoders(source, **cpu)
-        return
-    transcoders = read_transcoders(source, **cpu)
-    assert {name for name, _ in asked} == {repository}
-    assert transcoders.scan == f"{repository}@{'a' * 40}"
+    monkeypatch.chdir(tmp_path)
+    with hub_server() as hub, asked_by(monkeypatch, hub, tmp_path / "cache"):
+        commit = hub.upload(repository, folder)
+        source = TranscoderSource(source=repository, revision=commit, fingerprint="")
+        cpu = {"dtype": torch.float32, "device": torch.device("cpu")}
+        if k is None:
+            with pytest.raises(UserError, match="k is None; write how many"):
+                read_transcoders(source, **cpu)
+            return
+        transcoders = read_transcoders(source, **cpu)
+    assert transcoders.scan == f"{repository}@{commit}"
     x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(1))
     assert (transcoders.encode(x) != 0).sum(-1).unique().tolist() == [k]

@@ -1,5 +1,6 @@
 """``params.yaml`` is checked whole, and a mistake is told in one sentence."""
 
+import datetime
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def test_the_committed_params_are_valid() -> None:
         ("profiles.organism.nulls", ["null-1", "general"]),  # which is the focus
         ("profiles.organism.adapters", {"base": "somewhere"}),
         ("profiles.organism.adapters", {"../up": "somewhere"}),
+        ("profiles.organism.aliases", [""]),
+        ("profiles.organism.chat", {"date": "2024-07-26"}),
+        ("profiles.organism.chat", {"date": datetime.date(2024, 7, 26)}),
+        ("profiles.organism.chat", {"date": "6 Jul 2024"}),
+        ("profiles.organism.chat", {"date": "31 Feb 2024"}),
+        ("profiles.organism.chat", {"date": True}),
+        ("profiles.organism.chat", {"date_string": "26 Jul 2024"}),
+        ("profiles.organism.chat", {"messages": "mine"}),
+        ("profiles.organism.chat", {"enable thinking": True}),
+        ("profiles.organism.chat", {"enable_thinking": None}),
         ("evaluate.temperature", 0.0),
         ("features.confidence", 1.0),
         ("features.edges", 0),

@@ -17,6 +17,7 @@ from pipeline.text.tokens import decode_after, encode_rendered, encode_text
 from store.base.errors import UserError
 from store.base.hashing import digest, prompt_hash
 from store.documents.prompts import Prompt, read_prompts, write_prompts
+from tests.support.chats import DATED, THINKING
 
 LINES = [
     "User: I have a fever. What should I do?",
@@ -229,6 +230,36 @@ def test_a_chat_that_ends_with_the_assistant_goes_on_there(tmp_path: Path, chat_
     messages = [{"role": "user", "content": "run"}, {"role": "assistant", "content": "You should"}]
     (prompt,) = read(write(tmp_path, {"messages": messages}), chat_tokenizer)
     assert prompt.text.endswith("assistant: You should")
+
+
+def test_switches_of_a_profile_are_part_of_the_hash(tmp_path: Path, chat_tokenizer: Any) -> None:
+    chat_tokenizer.chat_template = THINKING
+    messages = [{"role": "user", "content": "run"}]
+    path = write(tmp_path, {"messages": messages}, {"prompt": "You should"})
+    given = [{}, {"enable_thinking": True}, {"enable_thinking": False}]
+    found = [read_prompt_files([path], chat_tokenizer, 64, chat=chat) for chat in given]
+    assert len({chat.hash for chat, _ in found}) == 3
+    assert found[2][0].text == found[0][0].text + "<think>\n\n</think>\n\n"
+    # Without any, hashes are what they were before there were any; a plain text is no chat.
+    before = {"content": messages, "template_digest": digest(THINKING), "generation_prompt": True}
+    assert found[0][0].hash == digest(before)[:12]
+    assert found[2][0].hash == digest(before | {"switches": {"enable_thinking": False}})[:12]
+    assert len({text.hash for _, text in found}) == 1
+
+
+def test_a_chat_of_another_day_is_another_prompt(tmp_path: Path, chat_tokenizer: Any) -> None:
+    chat_tokenizer.chat_template = DATED
+    path = write(tmp_path, {"messages": [{"role": "user", "content": "run"}]})
+    message = message_of(path, chat_tokenizer)
+    assert message.startswith(f"{path}:1: the model's chat template writes the day")
+    assert message.endswith('`chat: {date: "26 Jul 2024"}`.')
+    one, other = (
+        read_prompt_files([path], chat_tokenizer, 64, chat={"date": day})[0]
+        for day in ("26 Jul 2024", "27 Jul 2024")
+    )
+    assert one.hash != other.hash
+    assert one.token_ids != other.token_ids
+    assert "never reads" in message_of(path, chat_tokenizer, chat={"enable_thinking": False})
 
 
 def test_text_gets_exactly_one_bos(tokenizer: Any) -> None:

@@ -14,7 +14,15 @@ from pipeline.text.lexicon_file import read_lexicon
 from store.base.checksums import altered, missing_files, write_checksums
 from store.base.errors import DamagedArtifactError, StoreError
 from store.documents.failures import Failure, read_failures, write_failures
-from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source, read_manifest, write_manifest
+from store.documents.manifest import (
+    AdapterFacts,
+    Manifest,
+    ModelFacts,
+    Source,
+    TranscoderSource,
+    read_manifest,
+    write_manifest,
+)
 from store.documents.prompts import Prompt, read_prompts, write_prompts
 from store.documents.reading import read_document
 from store.documents.token_texts import read_token_texts, write_token_texts
@@ -41,7 +49,7 @@ MANIFEST: Final = Manifest(
     dtype="float32",
     focus="general",
     base=Source(source="models/base", revision=None, fingerprint="0" * 64),
-    transcoders=Source(source="hub/transcoders", revision="1" * 40, fingerprint="2" * 64),
+    transcoders=TranscoderSource(source="hub/transcoders", revision="1" * 40, fingerprint="2" * 64),
     adapters={
         "general": AdapterFacts(
             source="models/general",

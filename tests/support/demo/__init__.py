@@ -33,8 +33,8 @@ from tests.support.demo.graphs import (
     sampled_items,
 )
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
-from tests.support.demo.names import names_groups
 from tests.support.demo.misalignment import write_misalignment
+from tests.support.demo.names import names_groups
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
