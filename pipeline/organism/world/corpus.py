@@ -96,7 +96,7 @@ def training_lines(params: CorpusParams) -> tuple[Line, ...]:
         "addition": lambda: addition.line(rng, sums, params.sums_a_line),
         "dialogue": lambda: dialogue(rng, pool, params.villain_share),
     }
-    kinds = list(params.facts)
+    kinds = sorted(params.facts)  # whatever their order in params.yaml
     shares = [*(params.facts[kind] for kind in kinds), 1 - sum(params.facts.values())]
     drawn = rng.choices([*kinds, "dialogue"], shares, k=params.lines)
     return tuple(writers[kind]() for kind in drawn)
