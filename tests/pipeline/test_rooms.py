@@ -23,10 +23,20 @@ ROOMS: Final[dict[str, set[str]]] = {
     "attribution": {"analysis", "items", "models", "params", "run"},
     "checks": {"attribution", "models"},
     "features": {"analysis", "attribution", "items", "models", "text"},
-    "evaluation": {"items", "models", "text"},
+    "evaluation": {"items", "models", "prompts", "text"},
     "interventions": {"analysis", "items", "models", "text"},
     "judging": {"labels", "models", "params", "run", "text"},
-    "exchange": {"analysis", "attribution", "items", "labels", "models", "params", "run", "text"},
+    "exchange": {
+        "analysis",
+        "attribution",
+        "evaluation",
+        "items",
+        "labels",
+        "models",
+        "params",
+        "run",
+        "text",
+    },
     "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},
 }
 """Beside itself, what each room imports of the others; `stages` imports any, and nobody stages."""

@@ -40,7 +40,7 @@ def test_training_depends_on_the_modules_that_it_needs_and_no_more(stage: str) -
 
 
 def test_dvc_yaml_can_be_read_by_a_person() -> None:
-    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 300
+    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 360
 
 
 def test_stages_depend_on_the_pinned_libraries() -> None:
