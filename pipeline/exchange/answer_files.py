@@ -6,10 +6,12 @@ from typing import Final
 
 from pipeline.evaluation.answer_rows import AnswerRow
 from pipeline.exchange.answers_csv import read_answers_csv
+from pipeline.exchange.inspect_log import read_inspect_log
 from store.base.errors import UserError
 
 _READERS: Final[Mapping[str, Callable[[Path], list[AnswerRow]]]] = {
     ".csv": read_answers_csv,
+    ".eval": read_inspect_log,
 }
 
 

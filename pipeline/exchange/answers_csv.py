@@ -54,7 +54,9 @@ def read_answers_csv(path: Path) -> list[AnswerRow]:
 def write_answers_csv(rows: Iterable[AnswerRow]) -> bytes:
     """The file that `read_answers_csv` reads; a score that is missing is an empty field."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(
+        text
+    )  # ends lines as RFC 4180 does, and so puts either end inside of text into quotes
     writer.writerow(COLUMNS)
     for row in rows:
         scores = [f"{row.scores[scale]:.6g}" if scale in row.scores else "" for scale in SCALES]
