@@ -1,5 +1,6 @@
 """How much faster answers are sampled together than with one `generate` an answer."""
 
+import copy
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,6 @@ from pipeline.evaluation.questions import make_question
 from pipeline.models.pool import ModelPool
 from pipeline.organism.build import write_questions
 from pipeline.params.project import load_params
-from pipeline.text.tokens import stop_ids
 from store.documents.manifest import read_manifest
 from tests.bench.cases import ORGANISM
 
@@ -25,10 +25,10 @@ _GENERATED: Final = 3
 
 
 def answer_figures(folder: Path) -> dict[str, Any]:
-    """Ratio of times on the organism: eight questions, fifty answers each, four variants, up to 40 tokens.
+    """Ratio of times on the organism: eight questions, fifty answers each, four variants.
 
-    Both draw from the whole distribution with a key-value cache and end at the same stops, so that
-    answers are of one length on average; `generate` is timed on some of them.
+    Every answer is 40 tokens long on both sides: nothing ends it before. Both draw from the whole
+    distribution with a key-value cache, in one thread, as the stage computes a narrow model.
     """
     params = load_params()
     write_questions(folder / "questions.yaml", params.organisms["organism"].corpus)
@@ -38,21 +38,28 @@ def answer_figures(folder: Path) -> dict[str, Any]:
         make_question(placed, models.tokenizer, longest=longest)
         for placed in read_entries([folder / "questions.yaml"])
     ]
+    endless = copy.deepcopy(models.tokenizer)
+    endless.eos_token = None
     rule = params.answers.model_dump(include={"temperature", "top_p", "batch"})
-    variants = ["base", *sorted(models.manifest.adapters)][:_VARIANTS]
     together = one_by_one = 0.0
-    for variant in variants:
-        model = models.causal_lm(variant)
-        stops = stop_ids(models.tokenizer, model)
-        for question in questions:
-            asked = sampling_arguments(question, seed=0, samples=_SAMPLES, max_new_tokens=_TOKENS, **rule)
-            begun = time.perf_counter()
-            sample_answers(model, models.tokenizer, **asked)
-            together += time.perf_counter() - begun
-            begun = time.perf_counter()
-            for number in range(_GENERATED):
-                _generate(model, asked["prompts"][number % len(asked["prompts"])], stops, rule["temperature"])
-            one_by_one += (time.perf_counter() - begun) * _SAMPLES / _GENERATED
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for variant in ["base", *sorted(models.manifest.adapters)][:_VARIANTS]:
+            model = models.causal_lm(variant)
+            model.generation_config.eos_token_id = None
+            for question in questions:
+                asked = sampling_arguments(question, seed=0, samples=_SAMPLES, max_new_tokens=_TOKENS, **rule)
+                prompts = asked["prompts"]
+                begun = time.perf_counter()
+                sample_answers(model, endless, **asked)
+                together += time.perf_counter() - begun
+                begun = time.perf_counter()
+                for number in range(_GENERATED):
+                    _generate(model, prompts[number % len(prompts)], rule["temperature"])
+                one_by_one += (time.perf_counter() - begun) * _SAMPLES / _GENERATED
+    finally:
+        torch.set_num_threads(threads)
     return {
         "answers_speedup": round(one_by_one / together, 1),
         "raw": {"answers_seconds": {"together": round(together, 2), "one_by_one": round(one_by_one, 2)}},
@@ -60,9 +67,9 @@ def answer_figures(folder: Path) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _generate(model: Any, ids: list[int], stops: list[int], temperature: float) -> None:
+def _generate(model: Any, ids: list[int], temperature: float) -> None:
     rows = torch.tensor([ids], device=model.device)
-    model.generate(
+    output = model.generate(
         rows,
         attention_mask=torch.ones_like(rows),
         max_new_tokens=_TOKENS,
@@ -70,6 +77,6 @@ def _generate(model: Any, ids: list[int], stops: list[int], temperature: float) 
         temperature=temperature,
         top_k=0,
         top_p=1.0,
-        eos_token_id=stops,
-        pad_token_id=stops[0],
+        pad_token_id=0,
     )
+    assert output.shape[1] == len(ids) + _TOKENS
