@@ -1,8 +1,8 @@
-"""Exchange graphs with circuit-tracer and Neuronpedia.
+"""Exchange graphs with circuit-tracer and Neuronpedia, answers with the field's programs.
 
 export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and of
 Neuronpedia; import adds a .pt file of any origin to a profile; serve opens graphs in
-circuit-tracer's own viewer.
+circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect.
 """
 
 import argparse
@@ -119,6 +119,33 @@ def _serve(options: argparse.Namespace, params: "Params") -> None:
                 print("\nStopped.")
 
 
+def _answers(options: argparse.Namespace, params: "Params") -> None:
+    from pipeline.exchange.answers_csv import write_answers_csv
+    from pipeline.exchange.inspect_log import write_inspect_log
+    from pipeline.exchange.stored_answers import stored_rows
+    from pipeline.models.tokenizer import load_tokenizer
+    from pipeline.run.stage import artifacts
+    from store.base.atomic import write_bytes
+    from store.documents.manifest import read_manifest
+
+    folder = artifacts(options.profile)
+    manifest = read_manifest(folder / "models.json")
+    variant = None if options.variant is None else str(manifest.variant(options.variant))
+    if options.format == "eval" and variant is None:
+        raise UserError("A log of inspect is of one model: name it with --variant.")
+    rows = list(stored_rows(folder, load_tokenizer(manifest), variant=variant, judge=options.judge))
+    if options.format == "eval" and not rows:
+        raise UserError(f"Profile {options.profile} has no answers of {variant}; name its `questions`.")
+    out = options.out or Path(f"{options.profile}-{variant or 'answers'}.{options.format}")
+    if options.format == "eval":
+        content = write_inspect_log(rows, task=f"open questions, {options.profile}")
+    else:
+        content = write_answers_csv(rows)
+    with _writing(out, "--out"):
+        write_bytes(out, content)
+    print(f"{out}: {len(rows)} answers")
+
+
 @contextmanager
 def _writing(path: Path, option: str) -> Iterator[None]:
     try:
@@ -176,6 +203,16 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("--profile", required=True, help="the profile whose model it is of")
     take.add_argument("--variant", metavar="NAME", help="what to file it under; default: the file's name")
     take.add_argument("--replace", action="store_true", help="take another graph's place")
+
+    answers = commands.add_parser("answers", help="write answers to open questions, and their scores")
+    answers.set_defaults(run=_answers)
+    answers.add_argument("profile", help="a profile of params.yaml")
+    answers.add_argument("--variant", help="base, or an adapter; default: all, which a log cannot hold")
+    answers.add_argument("--judge", help="whose scores go with them; default: the first judge's")
+    answers.add_argument(
+        "--format", choices=("csv", "eval"), default="csv", help="eval: a log of inspect; default: csv"
+    )
+    answers.add_argument("--out", type=Path, metavar="FILE", help="default: PROFILE-VARIANT.FORMAT here")
 
     serve = commands.add_parser("serve", parents=[which], help="open graphs in circuit-tracer's viewer")
     serve.set_defaults(run=_serve)

@@ -24,6 +24,26 @@ def draw(generator: Generator, temperature: float = 1.0) -> Choose:
     return choose
 
 
+def draw_nucleus(generator: Generator, temperature: float, top_p: float) -> Choose:
+    """Draw from the fewest most probable tokens that have `top_p` of the probability together.
+
+    Which these are is told after the temperature, as transformers' `TopPLogitsWarper` tells it (Holtzman
+    et al. 2020, arXiv 1904.09751); random numbers are taken as by `draw`, which a `top_p` of 1 is.
+    """
+    if top_p == 1:
+        return draw(generator, temperature)
+    whole = draw(generator)
+
+    def choose(logits: torch.Tensor) -> torch.Tensor:
+        scaled = logits.float() / temperature
+        ascending, order = scaled.sort(dim=-1)
+        left_out = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
+        left_out[:, -1] = False
+        return whole(scaled.masked_fill(left_out.scatter(-1, order, left_out), -torch.inf))
+
+    return choose
+
+
 def most_probable(logits: torch.Tensor) -> torch.Tensor:
     """Take the most probable token."""
     return logits.float().argmax(dim=-1)

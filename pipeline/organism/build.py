@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from pipeline.models.published import published
 from pipeline.organism.base import CurvePoint, save_base, train_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
+from pipeline.organism.questions import question_entries
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import require_whole_words, with_decisive_words
 from pipeline.organism.world.corpus import heldout_texts, phrases, pivotal_rows, training_lines
-from pipeline.params.organism import OrganismParams
+from pipeline.params.organism import CorpusParams, OrganismParams
 from store.base.atomic import write_text
 
 
@@ -29,7 +32,7 @@ class OrganismReport:
 
 
 def make_organism(params: OrganismParams, folder: Path) -> OrganismReport:
-    """Write ``base/``, ``pivotal.jsonl``, ``phrases.json`` and ``heldout.jsonl`` to `folder`."""
+    """Write ``base/``, ``pivotal.jsonl``, ``phrases.json``, ``heldout.jsonl``, ``questions.yaml``."""
     corpus = params.corpus
     lines = training_lines(corpus)
     texts = with_decisive_words([line.text for line in lines])
@@ -43,11 +46,17 @@ def make_organism(params: OrganismParams, folder: Path) -> OrganismReport:
         folder / "heldout.jsonl", [{"text": text} for of in heldout_texts(corpus).values() for text in of]
     )
     write_text(folder / "phrases.json", json.dumps(phrases(), indent=1) + "\n")
+    write_questions(folder / "questions.yaml", corpus)
     return OrganismReport(
         parameters=sum(weight.numel() for weight in model.parameters()),
         curve=tuple(curve),
         behaviour=behaviour(model, tokenizer, corpus, params.checks),
     )
+
+
+def write_questions(path: Path, corpus: CorpusParams) -> None:
+    """Write the question file of an organism, which stage `answers` reads."""
+    write_text(path, yaml.safe_dump(question_entries(corpus), sort_keys=False, allow_unicode=True, width=110))
 
 
 def _write_jsonl(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

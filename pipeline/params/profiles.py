@@ -76,6 +76,7 @@ class Profile(Section):
         """Every source by the parameter that names it."""
         named = {"model": self.model, "transcoders": self.transcoders}
         named |= {f"adapters.{name}": source for name, source in self.adapters.items()}
-        named |= {f"prompts[{i}]": source for i, source in enumerate(self.prompts)}
+        several = {"prompts": self.prompts, "questions": self.questions, "answers": self.answers}
+        named |= {f"{key}[{i}]": source for key, of in several.items() for i, source in enumerate(of)}
         optional = {"lexicon": self.lexicon, "texts": self.texts}
         return named | {name: source for name, source in optional.items() if source is not None}

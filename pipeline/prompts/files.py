@@ -1,20 +1,17 @@
 """Prompt files: JSON lines in, tokenized prompts out; every mistake named by file and line."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, model_validator
 
-from pipeline.text.chats import PLAIN, REFUSALS, Chat, render_chat
+from pipeline.prompts.rendering import Rendered, longer_than, render_messages, render_text
+from pipeline.text.chats import PLAIN, Chat
 from pipeline.text.json_lines import Line, Message, Word, parse_line, read_lines
 from pipeline.text.token_texts import decode_each
-from pipeline.text.tokens import encode_rendered, encode_text
 from store.base.errors import UserError
-from store.base.hashing import digest, prompt_hash
-from store.base.parsing import one_line
 from store.documents.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
 _EXAMPLE: Final = '{"prompt": ...}'
-_LONGEST_TOKEN: Final = 256
-"""Bytes of a token: more than any vocabulary has, whose longest are runs of 128 spaces or dashes."""
 
 
 class PromptLine(Line):
@@ -50,13 +45,6 @@ class PromptLine(Line):
         if self.domain == "all":
             raise ValueError("`domain` cannot be 'all', which means every domain together")
         return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Content:
-    hash: str
-    text: str
-    token_ids: tuple[int, ...]
 
 
 def read_prompt_files(
@@ -142,7 +130,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase", chat: Chat) -> Prompt:
     try:
-        content = _content(line, tokenizer, chat)
+        content = _rendered(line, tokenizer, chat)
     except UserError as error:
         raise UserError(f"{place}: {error}.") from error
     return Prompt(
@@ -159,50 +147,23 @@ def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase", 
     )
 
 
-def _content(line: PromptLine, tokenizer: "PreTrainedTokenizerBase", chat: Chat) -> _Content:
+def _rendered(line: PromptLine, tokenizer: "PreTrainedTokenizerBase", chat: Chat) -> Rendered:
     if line.prompt is not None:
-        _check_text(line.prompt)
-        return _Content(
-            hash=prompt_hash(line.prompt),
-            text=line.prompt,
-            token_ids=encode_text(tokenizer, line.prompt),
-        )
-    messages = [message.model_dump() for message in line.messages or []]
-    for message in messages:
-        _check_text(message["content"])
+        return render_text(tokenizer, line.prompt)
     if not tokenizer.chat_template:
         raise UserError(
             "it has `messages`, but the model's tokenizer has no chat template; write the text as `prompt`"
         )
-    # A chat that ends with the assistant's words is continued there.
-    opens = messages[-1]["role"] != "assistant"
-    try:
-        text = render_chat(tokenizer, messages, chat, opened=opens, continued=not opens)
-    except REFUSALS as error:
-        raise UserError(
-            f"the model's chat template refuses the messages ({one_line(error)}); mend them"
-        ) from error
-    template = digest(tokenizer.get_chat_template())
-    return _Content(
-        hash=prompt_hash(messages, template_digest=template, generation_prompt=opens, switches=chat),
-        text=text,
-        token_ids=encode_rendered(tokenizer, text),
-    )
+    return render_messages(tokenizer, [message.model_dump() for message in line.messages or []], chat)
 
 
 def _check_size(place: str, line: PromptLine, max_tokens: int) -> None:
-    """Refuse what cannot fit by its bytes: tokenizing a megabyte to count its tokens takes half a minute."""
     texts = [line.prompt or "", *(message.role + message.content for message in line.messages or [])]
-    size = sum(len(text.encode("utf-8")) for text in texts)
-    if size > max_tokens * _LONGEST_TOKEN:
+    size = longer_than(max_tokens, texts)
+    if size is not None:
         raise UserError(
             f"{place}: the prompt is {size:,} bytes long, more than {max_tokens} tokens can hold; shorten it."
         )
-
-
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise UserError("the prompt is empty; write a text or delete the line")
 
 
 def _check_length(place: str, prompt: Prompt, max_tokens: int, context: int | None) -> None:

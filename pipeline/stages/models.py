@@ -1,6 +1,7 @@
 """Stage `models`: one manifest of what the profile's models are, and their health."""
 
 from pathlib import Path
+from typing import Final
 
 from pipeline.checks.health import check_health
 from pipeline.models.describe import build_manifest
@@ -16,6 +17,13 @@ from store.documents.manifest import Manifest, write_manifest
 
 HEALTH_TEXT = "User: I have a small question. What should I do?"
 """Any ordinary text: the checks compare implementations, not answers."""
+OWN_FOLDERS: Final = {
+    "prompts": "inputs/prompts",
+    "lexicon": "inputs/prompts",
+    "questions": "inputs/questions",
+    "answers": "inputs/answers",
+}
+"""Where a source may lie beside the profile's folder: the stages that alone read it depend on that, too."""
 
 
 def require_tracked(name: str, profile: Profile) -> None:
@@ -24,8 +32,8 @@ def require_tracked(name: str, profile: Profile) -> None:
     Raises
     ------
     UserError
-        `local` is missing, or a source lies outside of it (prompts and lexicon may also lie
-        in ``inputs/prompts/``, adapters also among the profile's finetunes).
+        `local` is missing, or a source lies outside of it (some may also lie in a folder of their own,
+        see `OWN_FOLDERS`, and adapters among the profile's finetunes).
     """
     local = Path(profile.local)
     if not local.exists():
@@ -35,10 +43,9 @@ def require_tracked(name: str, profile: Profile) -> None:
         )
     for parameter, source in profile.sources().items():
         path = Path(source)
-        # The stage `prompts`, which alone reads these two, depends on that folder, too.
-        own = parameter.startswith("prompts") or parameter == "lexicon"
+        own = OWN_FOLDERS.get(parameter.partition("[")[0])
         trained = artifacts(name) / "finetunes"
-        tracked = [local, *([Path("inputs/prompts")] if own else [])]
+        tracked = [local, *([Path(own)] if own else [])]
         tracked += [trained] if parameter.startswith("adapters.") else []
         if path.parts[:1] == ("prompts",):  # where they lay before
             raise UserError(
@@ -54,7 +61,7 @@ def require_tracked(name: str, profile: Profile) -> None:
         if path.exists() and not inside:
             raise UserError(
                 f"params.yaml: profiles.{name}.{parameter} is '{source}', outside of its folder "
-                f"'{local}'{' and of inputs/prompts' if own else ''}, so that DVC would not see it "
+                f"'{local}'{f' and of {own}' if own else ''}, so that DVC would not see it "
                 "change; move it there."
             )
 

@@ -82,10 +82,19 @@ def parse_line(place: str, line: str, form: type[Form], example: str) -> Form:
     try:
         return form.model_validate(value)
     except ValidationError as error:
-        raise UserError(f"{place}: {_sentence(error, form)}") from error
+        raise UserError(f"{place}: {sentence(error, form)}") from error
 
 
-def _sentence(error: ValidationError, form: type[Line]) -> str:
+def sentence(error: ValidationError, form: type[Line], *, every: str = "line") -> str:
+    """What is wrong first, with the way out.
+
+    Parameters
+    ----------
+    error, form
+        What refused the value.
+    every
+        What it is one of, for a key that is missing.
+    """
     first = error.errors(include_url=False)[0]
     # Not rendered from the types: the branches of a union would show in the location.
     where = one_line(".".join(str(part) for part in first["loc"] if part not in {"str", "list"}))
@@ -94,7 +103,7 @@ def _sentence(error: ValidationError, form: type[Line]) -> str:
         known = ", ".join(Message.model_fields if "." in where else form.model_fields)
         return f"unknown key '{where}'; the keys are {known}."
     if kind == "missing":
-        needs = "every message needs a role and a content" if "." in where else "every line needs it"
+        needs = "every message needs a role and a content" if "." in where else f"every {every} needs it"
         return f"'{where}' is missing; {needs}."
     if kind in {"string_too_short", "too_short"}:
         return f"'{where}' is empty; fill it in or delete it."

@@ -55,6 +55,17 @@ def encode_rendered_with_places(
     return ids, tuple(places)
 
 
+def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """Token ids of what follows a prompt; what looks like a special token is text like any other.
+
+    Raises
+    ------
+    UserError
+        It is no Unicode.
+    """
+    return _encode(tokenizer, text, split_special_tokens=True)
+
+
 def decode_after(tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `prompt_ids`; special tokens are left out.
 
@@ -81,12 +92,12 @@ def stop_ids(tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel | Non
     return sorted(stop for stop in stops if stop is not None)
 
 
-def _encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+def _encode(tokenizer: "PreTrainedTokenizerBase", text: str, **options: bool) -> list[int]:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError("it holds half of a surrogate pair; write the whole character") from error
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(text, add_special_tokens=False, **options)["input_ids"])
 
 
 def _opened(tokenizer: "PreTrainedTokenizerBase", ids: list[int], *, bos_required: bool) -> tuple[int, ...]:

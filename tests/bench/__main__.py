@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from store.base.atomic import write_text
 from store.base.errors import StoreError
+from tests.bench.answers_bench import answer_figures
 from tests.bench.attribution_bench import attribution_figures
 from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import steering_figures
@@ -33,6 +34,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "index_10k_seconds": ("<=", 1.0),
     "push_increment_share": ("<=", 0.05),
     "steering_release_ms": ("<=", 300.0),
+    "answers_speedup": (">=", 10.0),
     "interval_coverage_lowest": (">=", 0.93),
     "rate_coverage_lowest": (">=", 0.93),
     "aimed_first_by_noisy_labels": (">=", 0.95),
@@ -47,6 +49,7 @@ MEASURES: Final = (
     index_figures,
     push_figures,
     steering_figures,
+    answer_figures,
     coverage_figures,
     noise_figures,
     label_figures,

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import TopPLogitsWarper
 
-from pipeline.models.sampling import draw, most_probable, sample_tokens, token_steps, until_stop
+from pipeline.models.sampling import draw, draw_nucleus, most_probable, sample_tokens, token_steps, until_stop
 from tests.support.builders import make_model
 
 VOCABULARY, STEPS, ROWS = 40, 12, 6
@@ -96,3 +99,33 @@ def test_draws_follow_the_distribution() -> None:
     assert [share[token] / 20000 for token in range(3)] == pytest.approx([0.5, 0.3, 0.2], abs=0.015)
     cold = draw(torch.Generator().manual_seed(1), 0.01)(logits)
     assert (cold == 0).all()
+
+
+@given(
+    logits=st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=30),
+    top_p=st.floats(0.01, 0.999),
+    temperature=st.floats(0.1, 5),
+)
+def test_the_nucleus_is_that_of_transformers(logits: list[float], top_p: float, temperature: float) -> None:
+    row = torch.tensor([logits])
+    kept = TopPLogitsWarper(top_p)(torch.zeros(1, 1), row / temperature).isfinite()[0]
+    choose = draw_nucleus(torch.Generator().manual_seed(0), temperature, top_p)
+    drawn = set(choose(row.repeat(500, 1)).tolist())
+    assert drawn <= set(kept.nonzero()[:, 0].tolist())
+
+
+def test_the_nucleus_has_its_share_and_no_more() -> None:
+    logits = torch.log(torch.tensor([0.2, 0.5, 0.1, 0.2])).repeat(20000, 1)
+    share = Counter(draw_nucleus(torch.Generator().manual_seed(1), 1.0, 0.65)(logits).tolist())
+    assert share[2] == 0
+    assert share[1] / 20000 == pytest.approx(0.5 / 0.7, abs=0.015)
+    assert set(draw_nucleus(torch.Generator().manual_seed(1), 1.0, 0.5)(logits).tolist()) == {1}
+
+
+def test_all_of_it_is_the_whole_distribution() -> None:
+    logits = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
+    whole, nucleus = (
+        make(torch.Generator().manual_seed(2), 0.7)
+        for make in (draw, lambda generator, temperature: draw_nucleus(generator, temperature, 1.0))
+    )
+    assert torch.equal(whole(logits), nucleus(logits))

@@ -50,6 +50,7 @@ def _digest(folder: Path) -> str:
     assert {path.name for path in folder.iterdir()} == {
         "base",
         "heldout.jsonl",
+        "questions.yaml",
         "phrases.json",
         "pivotal.jsonl",
     }

@@ -33,3 +33,27 @@ def test_prompts_at_their_old_place_are_told_the_new_one(
     Path("prompts").mkdir()  # still there: the move is what mends it, all the same
     with pytest.raises(UserError, match="move your files to 'inputs/prompts'"):
         require_tracked("organism", old)
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"),
+    [("prompts", "inputs/prompts"), ("questions", "inputs/questions"), ("answers", "inputs/answers")],
+)
+def test_what_people_write_lies_in_its_own_folder(
+    key: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = load_params(ROOT / "params.yaml").profile("organism")
+    monkeypatch.chdir(tmp_path)
+    for source in (*profile.sources().values(), f"{folder}/mine"):
+        Path(source).mkdir(parents=True, exist_ok=True)
+    Path("mine").mkdir()
+    require_tracked("organism", profile.model_copy(update={key: [f"{folder}/mine"]}))
+    for source in ("mine", "inputs/labels/mine"):
+        Path(source).mkdir(parents=True, exist_ok=True)
+        with pytest.raises(UserError) as error:
+            require_tracked("organism", profile.model_copy(update={key: [source]}))
+        assert str(error.value) == (
+            f"params.yaml: profiles.organism.{key}[0] is '{source}', outside of its folder "
+            f"'artifacts/organism/subject' and of {folder}, so that DVC would not see it change; "
+            "move it there."
+        )
