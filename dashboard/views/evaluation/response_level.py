@@ -28,7 +28,7 @@ def show(name: str, params: MisalignmentParams) -> None:
     contrast = contrasts.loc[place]
     st.caption(sentence(_sides(contrast, params)))
     if contrast["reason"]:
-        st.info(plain(f"Nothing was tested: {contrast['reason']}"), icon=":material/search_off:")
+        st.info(plain(f"Nothing was tested: {contrast['reason']}."), icon=":material/search_off:")
         return
     frame = misalignment.response_ranking(name, place, statistic, params.fdr)
     if frame.empty:

@@ -123,7 +123,9 @@ def test_a_row_of_the_ranking_leads_to_the_card(evaluation: Callable[..., AppTes
 def test_what_was_not_tested_is_said(evaluation: Callable[..., AppTest]) -> None:
     app = evaluation(open=RANKING, between="narrow@1.0, read by the variant itself, scored by rubric")
     assert not app.exception
-    assert "Nothing was tested: There are 3 misaligned answers, fewer than 5." in plain_words(app)
+    assert "Nothing was tested: 3 misaligned and 30 aligned answers; 5 of each are needed." in plain_words(
+        app
+    )
 
 
 def test_before_and_after_counts_what_changes(evaluation: Callable[..., AppTest], root: Path) -> None:
