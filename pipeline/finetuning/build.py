@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from pipeline.finetuning.training import Point, Recipe, train
 from pipeline.models.loading import DTYPES, default_device, read_base
 from pipeline.models.tokenizer import read_tokenizer
 from pipeline.params.finetunes import FinetuneParams
-from pipeline.text.chats import PLAIN, Chat
+from pipeline.text.chats import Chat
 from store.base.errors import UserError
 from store.base.hashing import digest, file_digest
 from store.documents.manifest import Source
@@ -43,7 +43,7 @@ class Finetune:
     params: FinetuneParams
     base: Source
     dtype: str
-    chat: Chat = PLAIN
+    chat: Chat = field(default_factory=dict)
 
     def key(self, **more: object) -> str:
         """What fixes every number of the run; `more` adds code, libraries, threads and seed."""

@@ -51,13 +51,13 @@ def pinned(source: str, revision: str | None, role: str) -> Source:
     if Path(source).is_dir():
         return Source(source=source, revision=None, fingerprint=folder_digest(Path(source)))
     reference = _reference(source, role)
-    if revision is not None and reference.revision not in {None, revision}:
-        raise UserError(
-            f"params.yaml: the {role} {source} names one revision and its parameter another, {revision}; "
-            "delete one of them."
-        )
     if revision is not None:
-        reference = replace(reference, revision=revision)
+        if reference.revision is not None:
+            raise UserError(
+                f"params.yaml: the {role} {source} names a revision, and so does its own parameter "
+                f"({one_line(revision)}); delete one of them."
+            )
+        reference = _reference(f"{source}@{revision}", role)
     commit = commit_of(reference, role)
     name = reference.name
     return Source(source=name, revision=commit, fingerprint=digest({"source": name, "commit": commit}))

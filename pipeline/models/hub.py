@@ -76,7 +76,8 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> "Reference | None":
         """The reference that a text is; None where it can be none."""
-        if not (match := _REFERENCE.fullmatch(text)):
+        match = _REFERENCE.fullmatch(text)
+        if match is None or ".." in text:
             return None
         try:
             validate_repo_id(match["repository"])
@@ -110,14 +111,15 @@ def commit_of(reference: Reference, role: str) -> str:
         with _told(reference, role):
             commit = str(HfApi().repo_info(reference.repository, revision=revision).sha)
     except UnreachableError:
-        if not known.is_file():
+        commit = known.read_text(encoding="utf-8").strip() if known.is_file() else ""
+        if not _COMMIT.fullmatch(commit):
             raise
-        commit = known.read_text(encoding="utf-8").strip()
         print(f"The hub cannot be reached: {reference} is commit {commit}, as its cache knows.", flush=True)
         return commit
-    with _told(reference, role):
-        known.parent.mkdir(parents=True, exist_ok=True)
-        write_text(known, commit)
+    if not known.is_file() or known.read_text(encoding="utf-8") != commit:
+        with _told(reference, role):
+            known.parent.mkdir(parents=True, exist_ok=True)
+            write_text(known, commit)
     return commit
 
 

@@ -66,11 +66,11 @@ def require_tracked(name: str, profile: Profile) -> None:
             )
 
 
-def commits(manifest: Manifest) -> dict[str, str]:
-    """Commits of all that is on the hub, by the name that a person gave it."""
+def commits(manifest: Manifest) -> list[tuple[str, str]]:
+    """All that is on the hub, and the commit of each."""
     sources = [manifest.base, manifest.transcoders, *manifest.adapters.values()]
-    named = {each.source: each.revision for each in sources if each.revision is not None}
-    return {**named, **manifest.transcoders.repositories}
+    named = [(each.source, each.revision) for each in sources if each.revision is not None]
+    return named + sorted(manifest.transcoders.repositories.items())
 
 
 def main(name: str, params: Params) -> None:
@@ -89,8 +89,8 @@ def main(name: str, params: Params) -> None:
         focus=profile.focus,
         dtype=profile.dtype,
     )
-    for repository, commit in commits(manifest).items():
-        print(f"models: {repository} is commit {commit}")
+    for source, commit in commits(manifest):
+        print(f"models: {source} is commit {commit}")
     variants = [manifest.variant(name) for name in ("base", *sorted(manifest.adapters))]
     ids = encode_text(load_tokenizer(manifest), HEALTH_TEXT)
     report = check_health(manifest, variants, ids, profile.aliases)

@@ -106,5 +106,8 @@ def test_another_key_is_another_run(base: Source, chats: Path, tokenizer: PreTra
     first = key()
     assert key("renamed", profile="other") == first
     assert key(rank=3) != first
+    params = finetune_params(chats)
+    chatting = Finetune(name="mine", params=params, base=base, dtype="float32", chat={"thinking": False})
+    assert chatting.key(code="1") != first
     chats.write_text(chats.read_text() + json.dumps({"messages": []}) + "\n")
     assert key() != first

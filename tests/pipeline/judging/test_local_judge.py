@@ -14,7 +14,7 @@ from pipeline.params.judges import LocalJudge
 from pipeline.params.runtime import RuntimeParams
 from store.base.errors import UserError
 from tests.support.builders import make_checkpoint
-from tests.support.chats import give_template
+from tests.support.chats import DATED, give_template
 from tests.support.judge_server import answer_of, label_of
 from tests.support.judging import judged, make_case, make_cases
 from tests.support.judging_model import lengthen_context, make_speaker
@@ -125,6 +125,10 @@ def test_what_a_folder_lacks_is_one_sentence(babbler: Path, tmp_path: Path) -> N
     shutil.copyfile(babbler / "model.safetensors", bare / "model.safetensors")
     with pytest.raises(UserError, match=r"the chat template in .*bare refuses a conversation \(no\)"):
         judged(local(bare, tmp_path / "d.jsonl"), cases)
+    give_template(bare, DATED)
+    with pytest.raises(UserError, match=r"^judges\.here: the model's chat template writes the day"):
+        judged(local(bare, tmp_path / "f.jsonl"), cases)
+    assert judged(local(bare, tmp_path / "f.jsonl", chat={"date": "26 Jul 2024"}), cases)
     give_template(bare, "")
     with pytest.raises(UserError, match=r"has no chat template; name a model that chats"):
         judged(local(bare, tmp_path / "e.jsonl"), cases)

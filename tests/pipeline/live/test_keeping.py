@@ -17,6 +17,7 @@ from pipeline.prompts import keep
 from pipeline.prompts.files import read_prompt_files
 from store.base.errors import UserError
 from tests.support.builders import TEXTS
+from tests.support.chats import DATED
 
 LIMITS: dict[str, Any] = {"max_tokens": 40, "context": 64}
 TEXT = "User: I have a fever. What should I do?"
@@ -93,6 +94,16 @@ def test_lines_are_added_and_found(root: Path, tokenizer: Any) -> None:
     lines = path.read_bytes().decode("utf-8-sig").split("\n")
     assert [json.loads(line) for line in lines[:2]] == [{"prompt": TEXT}, second]
     assert lines[2:] == [""]
+
+
+def test_chats_beside_it_are_read_as_the_profile_says(root: Path) -> None:
+    chatting = train_tokenizer(TEXTS * 4, vocabulary=300, context=64)
+    chatting.chat_template = DATED
+    (root / "prompts" / "chats.jsonl").write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
+    with pytest.raises(UserError, match=r"chats\.jsonl:1: .* writes the day on which it is rendered"):
+        kept(root, chatting, prompt=TEXT)
+    dated = PROFILE.model_copy(update={"chat": {"date": "26 Jul 2024"}})
+    keep_prompt({"prompt": TEXT}, dated, tokenizer=chatting, root=root, max_tokens=64, context=64)
 
 
 def refused(root: Path, tokenizer: Any, said: str, **line: Any) -> None:

@@ -90,10 +90,12 @@ def test_a_reference_is_read(text: str, expected: tuple[str, str, str | None]) -
 
 
 @pytest.mark.parametrize(
-    "text", ["name", "/a/b", "./a/b", "a/../b", "a/b/../c", "a/b@", "a/b@../c", "a b/c", "a/b--c", "ü/b", ""]
+    "text", ["", "name", "/a/b", "./a/b", "a/../b", "a/b/../c", "a b/c", "a/b--c", "ü/b"]
 )
-def test_what_is_no_reference(text: str) -> None:
-    assert Reference.parse(text) is None
+@pytest.mark.parametrize("revision", ["", "@", "@../c", "@c/../../d"])
+def test_what_is_no_reference(text: str, revision: str) -> None:
+    assert Reference.parse(text + revision) is None
+    assert not revision or Reference.parse("a/b" + revision) is None
 
 
 def test_a_mistyped_path_is_no_reference(hub: HubServer, tmp_path: Path) -> None:
@@ -104,7 +106,12 @@ def test_a_mistyped_path_is_no_reference(hub: HubServer, tmp_path: Path) -> None
 
 
 def test_a_revision_is_given_once(hub: HubServer) -> None:
-    with pytest.raises(UserError, match="names one revision and its parameter another, v2; delete one"):
+    for revision in ("../../x", "v 1", "v1/../../x"):
+        with pytest.raises(UserError, match="is no hub name"):
+            pinned("a/b", revision, "model")
+    with pytest.raises(
+        UserError, match=r"names a revision, and so does its own parameter \(v2\); delete one"
+    ):
         pinned("a/b@v1", "v2", "model")
 
 
@@ -137,6 +144,16 @@ def test_what_was_deleted_from_the_cache_is_fetched_again(hub: HubServer) -> Non
     source = pinned("a/b", None, "model")
     (folder_of(source, "model") / "tokenizer.json").unlink()
     assert (folder_of(source, "model") / "tokenizer.json").read_bytes() == b"2"
+
+
+def test_a_damaged_ref_of_the_cache_is_no_commit(hub: HubServer, offline: Callable[[], None]) -> None:
+    hub.upload("a/b", {"config.json": b"1"})
+    pinned("a/b", None, "model")
+    (ref,) = Path(constants.HF_HUB_CACHE).glob("*/refs/main")
+    ref.write_text("../../elsewhere")
+    offline()
+    with pytest.raises(UnreachableError, match="HF_HUB_OFFLINE forbids"):
+        pinned("a/b", None, "model")
 
 
 @pytest.mark.parametrize("listed", ["", "[", '{"a": 1}', "[1]", "[]"])
@@ -213,7 +230,7 @@ def test_a_folder_here_may_name_files_on_the_hub(
         hub.files("some/set", str(hub.commit("some/set", "main")))["config.yaml"]
     )
     manifest = checkpoint.manifest(transcoders=str(folder))
-    assert models.commits(manifest) == {"some/layers@main": hub.commit("some/layers", "main")}
+    assert models.commits(manifest) == [("some/layers@main", hub.commit("some/layers", "main"))]
     assert manifest.transcoders.revision is None
     assert manifest.transcoders.repositories == {"some/layers@main": hub.commit("some/layers", "main")}
     text = (folder / "config.yaml").read_text()
