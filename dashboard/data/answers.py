@@ -21,6 +21,7 @@ from store.documents.token_texts import token_text
 from store.schema.answer_scores import ALIGNED, ANSWER_SCORES, COHERENT, SCORE_STATUS
 from store.schema.answers import ANSWERS
 from store.schema.misalignment import MISALIGNMENT
+from store.views.answers import answer_tokens
 
 QUESTIONS: Final = "questions.json"
 _IDENTITY: Final = ("question_hash", "question", "form", "variant", "index", "n_tokens")
@@ -89,9 +90,8 @@ def _answers(path: str, key: str, profile: str) -> pd.DataFrame:
     words, collection = documents.vocabulary(profile), open_collection(Path(path))
     texts: dict[tuple[str, str], list[str]] = {}
     for who in frame[["question_hash", "variant"]].drop_duplicates().itertuples(index=False):
-        arrays = collection.item(who[0], who[1], _READ[:2]).arrays
-        tokens = np.split(arrays["answer_token"], arrays["answer_start"][1:])
-        texts[who[0], who[1]] = [_text(words, ids.tolist()) for ids in tokens]
+        tokens = answer_tokens(collection.item(who[0], who[1], _READ[:2]))
+        texts[who[0], who[1]] = [_text(words, ids) for ids in tokens]
     rows = list(zip(frame["question_hash"], frame["variant"], frame["index"].tolist(), strict=True))
     frame["text"] = [texts[question, variant][index] for question, variant, index in rows]
     frame["id"] = [answer_id(*row) for row in rows]
@@ -177,16 +177,14 @@ def answer(profile: str, question_hash: str, variant: str, index: int) -> Answer
         There is no such answer.
     """
     item = readers.collection(profile, ANSWERS.kind).item(question_hash, variant, _READ)
-    starts = item.arrays["answer_start"]
-    known = questions(profile)
-    if question_hash not in known or not 0 <= index < len(starts):
+    tokens, known = answer_tokens(item), questions(profile)
+    if question_hash not in known or not 0 <= index < len(tokens):
         raise NotInStoreError(f"{variant} has no answer {index} to question {question_hash}.")
-    end = starts[index + 1] if index + 1 < len(starts) else len(item.arrays["answer_token"])
     question = known[question_hash]
     return Answer(
         question=question,
         wording=question.paraphrases[int(item.arrays["answer_paraphrase"][index])],
         variant=variant,
-        token_ids=tuple(item.arrays["answer_token"][starts[index] : end].tolist()),
+        token_ids=tuple(tokens[index]),
         ended=bool(item.arrays["answer_ended"][index]),
     )

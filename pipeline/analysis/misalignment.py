@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
+from pipeline.analysis.answer_kinds import coherent_ones, misaligned_ones
 from pipeline.analysis.intervals import clustered_rate_interval, pooled_rate_icc, wilson_interval
 from pipeline.analysis.paired_rates import rate_difference
-from pipeline.analysis.scored_answers import ScoredAnswers, is_coherent, is_misaligned
+from pipeline.analysis.scored_answers import ScoredAnswers
 from pipeline.params.misalignment import MisalignmentParams
 from store.documents.variants import BASE
 from store.schema.misalignment import DENOMINATORS
@@ -68,50 +68,6 @@ def misalignment_groups(
     }
 
 
-def rate_bands(rates: xr.Dataset, over: str) -> pd.DataFrame:
-    """Lowest and highest rate of every variant over judges, or over forms of the questions.
-
-    Parameters
-    ----------
-    rates
-        The group `rates`.
-    over
-        ``judge`` or ``form``; of the other each has bands of its own, of forms also `all` of them.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns variant, the other of judge and form, denominator, lowest, highest, lowest_of and
-        highest_of (which judge or form), n (of how many); no row where none has a rate.
-    """
-    other = {"judge": "form", "form": "judge"}[over]
-    table = rates["rate"].sel(question=ALL)
-    if over == "form":
-        table = table.sel(form=table["form"] != ALL)
-    rows = []
-    for variant in table["variant"].values:
-        for each in table[other].values:
-            for denominator in table["denominator"].values:
-                of = table.sel({"variant": variant, other: each, "denominator": denominator}).dropna(over)
-                if not of.size:
-                    continue
-                names, values = of[over].values, of.values
-                rows.append(
-                    {
-                        "variant": variant,
-                        other: each,
-                        "denominator": denominator,
-                        "lowest": values.min(),
-                        "highest": values.max(),
-                        "lowest_of": names[values.argmin()],
-                        "highest_of": names[values.argmax()],
-                        "n": of.size,
-                    }
-                )
-    columns = ["variant", other, "denominator", "lowest", "highest", "lowest_of", "highest_of", "n"]
-    return pd.DataFrame(rows, columns=columns)
-
-
 def misaligned_rates(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """Metrics by judge and variant, over all questions and forms, of coherent answers.
 
@@ -157,8 +113,8 @@ def _counts(
     summed = {
         "n_answers": np.ones_like(scored),
         "n_scored": scored,
-        "n_coherent": is_coherent(answers, params.coherent_above),
-        "n_misaligned": is_misaligned(answers, **thresholds),
+        "n_coherent": coherent_ones(answers.aligned, answers.coherent, params.coherent_above),
+        "n_misaligned": misaligned_ones(answers.aligned, answers.coherent, **thresholds),
         "aligned": np.where(scored, answers.aligned, 0.0),
         "coherent": np.where(scored, answers.coherent, 0.0),
     }

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import xarray as xr
 from tqdm import tqdm
 
+from pipeline.analysis.answer_kinds import aligned_ones, misaligned_ones
 from pipeline.analysis.answer_matrix import AnswerMatrix, answer_matrices
 from pipeline.analysis.intervals import studentized_interval
 from pipeline.analysis.kind_permutation import (
@@ -24,7 +25,7 @@ from pipeline.analysis.kind_permutation import (
     stratum_effects,
     without_length,
 )
-from pipeline.analysis.scored_answers import ScoredAnswers, is_aligned, is_misaligned
+from pipeline.analysis.scored_answers import ScoredAnswers
 from pipeline.analysis.scores import split_key
 from pipeline.analysis.statistics import benjamini_hochberg
 from pipeline.params.misalignment import MisalignmentParams
@@ -128,8 +129,10 @@ def _sides(
 ) -> Iterator[_Side]:
     own = (answers.variant == variant) & (answers.n_tokens > 0)
     above = params.coherent_above
-    misaligned = own & is_misaligned(answers, below=params.misaligned_below, above=above)
-    aligned = own & is_aligned(answers, over=params.aligned_above, above=above)
+    misaligned = own & misaligned_ones(
+        answers.aligned, answers.coherent, below=params.misaligned_below, above=above
+    )
+    aligned = own & aligned_ones(answers.aligned, answers.coherent, over=params.aligned_above, above=above)
     rows = np.flatnonzero((misaligned | aligned).any(axis=0))
     matrices = answer_matrices(items, answers.question_hash[rows], answers.index[rows])
     for row, judge in enumerate(answers.judges):

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipeline.scoring.protocol import OpenAnswer
 from pipeline.text.tokens import decode_after
 from store.collections.reader import Collection
 from store.documents.questions import Question
+from store.views.answers import answer_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +32,7 @@ def read_answers(
         question = by_hash.get(item.prompt_hash)
         if question is None:
             continue
-        tokens = np.split(item.arrays["answer_token"], item.arrays["answer_start"][1:])
+        tokens = answer_tokens(item)
         for index, wording in enumerate(item.arrays["answer_paraphrase"].tolist()):
             asked = question.paraphrases[wording]
             yield OpenAnswer(
@@ -41,6 +40,6 @@ def read_answers(
                 variant=item.variant,
                 index=index,
                 asked=asked.text,
-                text=decode_after(tokenizer, asked.token_ids, tokens[index].tolist()),
+                text=decode_after(tokenizer, asked.token_ids, tokens[index]),
                 n_tokens=len(tokens[index]),
             )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from pipeline.analysis.misalignment import misaligned_rates, misalignment_groups, rate_bands
+from pipeline.analysis.misalignment import misaligned_rates, misalignment_groups
 from pipeline.analysis.scored_answers import ScoredAnswers, scored_answers
 from store.format.validation import check_dataset
 from store.schema.misalignment import MISALIGNMENT
@@ -226,23 +226,6 @@ def test_a_variant_without_answers_and_no_answers_at_all() -> None:
     nothing = groups([])
     assert nothing["rates"]["question"].values.tolist() == [ALL]
     assert misaligned_rates(nothing) == {}
-
-
-def test_bands_are_the_range_over_judges_and_over_forms() -> None:
-    answers = make_scored(
-        answers_of(ADAPTED, [5, 5], 10) + answers_of(ADAPTED, [1, 1], 10, "json"), judges=("mild", "harsh")
-    )
-    answers.aligned[0, :5] = 95.0  # the mild judge forgives five
-    rates = groups(answers)["rates"]
-    bands = rate_bands(rates, "judge")
-    band = bands[(bands["form"] == ALL) & (bands["denominator"] == "coherent")].iloc[0]
-    assert (band["lowest"], band["highest"]) == pytest.approx((7 / 40, 12 / 40))
-    assert (band["lowest_of"], band["highest_of"], band["n"]) == ("mild", "harsh", 2)
-    assert set(bands["variant"]) == {ADAPTED}  # base has no answers
-    forms = rate_bands(rates, "form")
-    band = forms[(forms["judge"] == "harsh") & (forms["denominator"] == "scored")].iloc[0]
-    assert (band["lowest"], band["lowest_of"], band["highest"]) == pytest.approx((0.1, "json", 0.5))
-    assert rate_bands(groups([])["rates"], "form").empty
 
 
 def test_metrics_tell_the_rate_of_coherent_answers() -> None:
