@@ -12,7 +12,7 @@ as the selection is would need their options, ranges and defaults a second time.
 both, behind one declaration: to add a parameter, add a `Parameter` to `PARAMETERS`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlencode
 
@@ -244,13 +244,14 @@ def selected() -> dict[str, str]:
     return {name: str(value) for name in names if (value := st.session_state.get(name))}
 
 
-def choose_first(parameter: Parameter, values: list[str]) -> None:
+def choose_first(parameter: Parameter, values: list[str], shown: Callable[[str], str] = str) -> None:
     """Choose what a widget bound to the URL shows at its first drawing on this page.
 
-    Streamlit writes later choices of a script into the URL, but not this one, and Back would lose it.
+    Streamlit writes later choices of a script into the URL, but not this one, and Back would lose it. It
+    writes options as they are `shown`.
     """
     st.session_state[parameter.name] = values
-    st.query_params[parameter.name] = values
+    st.query_params[parameter.name] = [shown(value) for value in values]
 
 
 def given(key: str) -> str | None:

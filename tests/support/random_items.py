@@ -1,5 +1,6 @@
 """Random items and datasets that follow the schema."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -90,7 +91,8 @@ def same_item(one: Item, other: Item) -> bool:
 
 def _values(random: np.random.Generator, shape: tuple[int, ...], spec: ArraySpec) -> np.ndarray:
     if spec.dtype == "str":
-        return np.array([f"{spec.dims[0]} {i} ä\n" for i in range(shape[0])], dtype=object)
+        words = [f"{spec.dims[0]} {i} ä\n" for i in range(math.prod(shape))]
+        return np.array(words, dtype=object).reshape(shape)
     if spec.dtype == "bool":
         return random.random(shape) < 0.5
     values = random.normal(scale=20, size=shape).astype(spec.dtype)

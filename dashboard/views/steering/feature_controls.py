@@ -56,7 +56,7 @@ def _by_name(name: str, text: str, offered: Sequence[str]) -> Feature | None:
     return next((one for one in ranked if one in found), min(found, default=None))
 
 
-def _begin(offered: list[str]) -> None:
+def _begin(offered: list[str], called: Mapping[Feature, str]) -> None:
     """Choose what the page opens with: the feature that a card sent here, the selected, or the first."""
     wanted = st.session_state.pop("_steer", None)
     present = [_bare(one) for one in st.session_state.get(url.STEER.name, [])]
@@ -68,17 +68,18 @@ def _begin(offered: list[str]) -> None:
                 plain(f"{wanted} took the place of {left_out}: at most {MAX_FEATURES} features are turned."),
                 icon=":material/swap_horiz:",
             )
-        url.choose_first(url.STEER, [*present[:room], wanted])
+        url.choose_first(url.STEER, [*present[:room], wanted], lambda text: _with_name(text, called))
     elif not (history.restores() or url.STEER.name in st.session_state or url.given(url.STEER.name)):
         selected = selection.get(url.FEATURE)
-        url.choose_first(url.STEER, [selected] if selected else offered[:1])
+        first = [selected] if selected else offered[:1]
+        url.choose_first(url.STEER, first, lambda text: _with_name(text, called))
 
 
 def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     """Pick the features to turn; those the model does not have are said and left out."""
     offered = _options(name, variant)
-    _begin(offered)
     called = names.of_features(name)
+    _begin(offered, called)
     present = map(_bare, st.session_state.get(url.STEER.name, []))
     chosen = st.multiselect(
         "Features",

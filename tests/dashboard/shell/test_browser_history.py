@@ -49,6 +49,8 @@ def test_back_and_forward_restore_every_page_that_was_left(page: Any, address: s
     page.get_by_role("radio", name="activation").click()
     leave("score=activation", "Steering")
     leave("steer=L", "Evaluation")
+    page.get_by_role("tab", name="Pivotal prompts").click()
+    page.wait_for_function("() => location.search.includes('evaluated=Pivotal')")
     page.get_by_role("radio", name="safe").click()
     leave("outcome=safe", "Provenance")
     page.get_by_role("radio", name="adapters").click()

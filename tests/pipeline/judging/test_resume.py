@@ -10,7 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+from pipeline.judging.asking import JsonForm
 from pipeline.judging.journal import request_key
+from pipeline.judging.messages import SCHEMA, messages
 from pipeline.judging.openai_judge import Service
 from tests.support.judge_server import SLOW, JudgeServer
 from tests.support.judging import (
@@ -89,8 +91,8 @@ def test_of_a_thousand_candidates_none_is_sent_again_once_it_is_stored(
 ) -> None:
     """Killed twice, through every fault: what a line on the disk answers is asked no more."""
     path, cases = tmp_path / "gpt.jsonl", thousand_candidates()
-    respondent = Service("gpt", openai_params(server.url), ())
-    text_of = {request_key(respondent.body(case)): case.text for case in cases}
+    respondent, form = Service("gpt", openai_params(server.url)), JsonForm("verdicts", SCHEMA)
+    text_of = {request_key(respondent.body(messages(case, []), form)): case.text for case in cases}
     server.fault = through_faults(cases)
     done: set[str] = set()
     for after in (200, 150):
