@@ -28,7 +28,7 @@ def answer_figures(folder: Path) -> dict[str, Any]:
     """Ratio of times on the organism: eight questions, fifty answers each, four variants.
 
     Every answer is 40 tokens long on both sides: nothing ends it before. Both draw from the whole
-    distribution with a key-value cache, in one thread, as the stage computes a narrow model.
+    distribution with a key-value cache, in as many threads as torch takes by itself.
     """
     params = load_params()
     write_questions(folder / "questions.yaml", params.organisms["organism"].corpus)
@@ -42,24 +42,19 @@ def answer_figures(folder: Path) -> dict[str, Any]:
     endless.eos_token = None
     rule = params.answers.model_dump(include={"temperature", "top_p", "batch"})
     together = one_by_one = 0.0
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for variant in ["base", *sorted(models.manifest.adapters)][:_VARIANTS]:
-            model = models.causal_lm(variant)
-            model.generation_config.eos_token_id = None
-            for question in questions:
-                asked = sampling_arguments(question, seed=0, samples=_SAMPLES, max_new_tokens=_TOKENS, **rule)
-                prompts = asked["prompts"]
-                begun = time.perf_counter()
-                sample_answers(model, endless, **asked)
-                together += time.perf_counter() - begun
-                begun = time.perf_counter()
-                for number in range(_GENERATED):
-                    _generate(model, prompts[number % len(prompts)], rule["temperature"])
-                one_by_one += (time.perf_counter() - begun) * _SAMPLES / _GENERATED
-    finally:
-        torch.set_num_threads(threads)
+    for variant in ["base", *sorted(models.manifest.adapters)][:_VARIANTS]:
+        model = models.causal_lm(variant)
+        model.generation_config.eos_token_id = None
+        for question in questions:
+            asked = sampling_arguments(question, seed=0, samples=_SAMPLES, max_new_tokens=_TOKENS, **rule)
+            prompts = asked["prompts"]
+            begun = time.perf_counter()
+            sample_answers(model, endless, **asked)
+            together += time.perf_counter() - begun
+            begun = time.perf_counter()
+            for number in range(_GENERATED):
+                _generate(model, prompts[number % len(prompts)], rule["temperature"])
+            one_by_one += (time.perf_counter() - begun) * _SAMPLES / _GENERATED
     return {
         "answers_speedup": round(one_by_one / together, 1),
         "raw": {"answers_seconds": {"together": round(together, 2), "one_by_one": round(one_by_one, 2)}},

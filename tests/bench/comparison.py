@@ -64,7 +64,11 @@ def compare(subject: Subject, pairs: int = PAIRS) -> Comparison:
     by_engine(warm)
     times = []
     for _ in range(pairs):
+        # Each side lets its last graph go right before it makes the next, as whoever traces prompt after
+        # prompt does: on a virtual machine fresh memory for a second one takes as long as the graph.
+        theirs = None
         theirs, before = _timed(by_circuit_tracer, subject)
+        ours = None
         ours, after = _timed(by_engine, subject)
         times.append((before, after))
     error, swapped = difference(subject, ours, theirs)
