@@ -41,7 +41,7 @@ def show(case: Case) -> None:
         one = _overview(view, asked)
         _causes(case, view, words)
         left, right = st.container(key="narrow-writes").columns(2, gap="medium")
-        features = feature_frame(view)
+        features = feature_frame(view, words)
         with left:
             _by_layer(case, features)
         with right:
@@ -167,7 +167,9 @@ def _on_features(case: Case, features: pd.DataFrame) -> None:
         selection_mode="single-row",
         column_order=["feature", "part", "origin_layer", "write", "activation"],
         column_config={
-            "feature": st.column_config.TextColumn("feature", help="What is written to: layer and index."),
+            "feature": st.column_config.TextColumn(
+                "feature", help="What is written to: layer and index, and its name."
+            ),
             "part": st.column_config.TextColumn(
                 "from",
                 help="down: LoRA on down_proj. hidden: adapted gate and up projections. attention: adapted "

@@ -5,7 +5,7 @@ from typing import Final
 import pandas as pd
 
 from dashboard.style.node_names import Words
-from dashboard.style.text import feature_name
+from dashboard.style.text import named
 from dashboard.style.theme import CAUSE_COLOURS, LABEL_GLYPHS
 from pipeline.analysis.adapter_writes import cause_changes, feature_writes
 from store.schema.vocabulary import CAUSES
@@ -37,9 +37,9 @@ def cause_frame(view: AdapterView, words: Words, limit: int = CANDIDATES) -> pd.
     return frame.assign(cause=frame["cause"].map(dict(zip(CAUSES, CAUSE_COLOURS, strict=True))))
 
 
-def feature_frame(view: AdapterView) -> pd.DataFrame:
-    """`feature_writes` with a first column, feature: the name."""
+def feature_frame(view: AdapterView, words: Words) -> pd.DataFrame:
+    """`feature_writes` with a first column, feature: layer and index, and the name where it has one."""
     frame = feature_writes(view)
-    names = [feature_name(layer, index) for layer, index in zip(frame["layer"], frame["index"], strict=True)]
-    frame.insert(0, "feature", names)
+    features = zip(frame["layer"], frame["index"], strict=True)
+    frame.insert(0, "feature", [named(words.names, feature) for feature in features])
     return frame

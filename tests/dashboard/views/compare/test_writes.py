@@ -1,5 +1,6 @@
 """What the adapter writes to and dose-response: frames against the arrays, charts, tabs, empty states."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,15 +84,20 @@ def test_candidates_of_every_dose_most_probable_first(doses: list[Dose]) -> None
 
 
 def test_features_are_named(written: AdapterView) -> None:
-    for row in feature_frame(written).head(20).itertuples(index=False):
+    first, *others = feature_frame(written, WORDS).head(20).itertuples(index=False)
+    for row in (first, *others):
         assert row.feature == f"L{row.layer}/{row.index}"
+    words = replace(WORDS, names={(first.layer, first.index): "gambling"})
+    shown = feature_frame(written, words)["feature"].tolist()
+    assert shown[0] == f"L{first.layer}/{first.index} gambling"
+    assert shown[1] == others[0].feature
 
 
 def test_charts_are_valid_vega_lite(written: AdapterView, doses: list[Dose]) -> None:
     one = asked_of(written).first(1)
     logits = logit_writes(written, one)
     frame = feature_responses(doses, one)
-    features = feature_frame(written)
+    features = feature_frame(written, WORDS)
     for chart in (
         adapter_charts.causes(cause_frame(written, WORDS)),
         adapter_charts.layers(layer_writes(features)),
