@@ -1,5 +1,6 @@
 """Compare in a real headless Chromium: the difference, the adapter's tabs, typed prompts."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ from tests.support import demo
 from tests.support.browser import open_page, picture, screenshots, settle
 
 pytestmark = pytest.mark.browser
+
+
+def _written(button: str) -> str:
+    """The feature that a button speaks of, as it is written, without its name."""
+    found = re.search(r"L\d+/\d+", button)
+    assert found, button
+    return found[0]
 
 
 def test_difference_shows_status_adapters_and_scores(page: Any, address: str) -> None:
@@ -71,7 +79,7 @@ def test_open_tab_is_in_the_link_and_a_write_leads_to_its_card(page: Any, addres
         arg=before,
     )
     settle(page)
-    name = page.locator("button", has_text="Card of").inner_text().split()[-1]
+    name = _written(page.locator("button", has_text="Card of").inner_text())
     page.locator("button", has_text="Card of").click()
     page.wait_for_function("() => location.pathname.endsWith('/features')")
     settle(page)
@@ -148,7 +156,7 @@ def test_a_card_opens_from_a_graph_that_is_pruned(page: Any, address: str) -> No
     card = page.locator("button", has_text="Card of")
     card.wait_for()
     settle(page)
-    name = card.inner_text().split()[-1]
+    name = _written(card.inner_text())
     card.click()
     page.wait_for_function("() => location.pathname.endsWith('/features')")
     settle(page)
