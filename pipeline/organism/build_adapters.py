@@ -80,7 +80,7 @@ def make_adapters(
         params=params,
         base=base,
         tokenizer=tokenizer,
-        yardstick=Yardstick(model, tokenizer, params.corpus, count=PROBED, batch=params.checks.batch),
+        yardstick=Yardstick(model, tokenizer, params.corpus, params.checks, count=PROBED),
     )
     made: dict[str, Made] = {}
     with published(folder) as aside:
@@ -121,13 +121,16 @@ class _Build:
     def taught(self, name: str, adapter: TrainedParams, before: Mapping[str, Made], folder: Path) -> Made:
         """Train an adapter until its goal, or for as many steps as it may take, and write it."""
         target = asked_divergence(adapter, {other: made.reached for other, made in before.items()})
+        measured = partial(self.yardstick.measure, answers=adapter.goal.parsed_lost is not None)
 
         def stop(step: int, model: PeftModel) -> bool:
             if step % adapter.goal.every:
                 return False
             reached = self.yardstick.measure(model)
-            lost = reached.facts_lost > adapter.goal.facts_lost
-            return lost or not missing(adapter, reached, target)
+            if reached.facts_lost > adapter.goal.facts_lost:
+                return True
+            # Answers are sampled only where all else is reached.
+            return not missing(adapter, reached, target) and not missing(adapter, measured(model), target)
 
         model, _ = load_base(self.base)
         with tempfile.TemporaryDirectory(prefix="adapter-") as run:
@@ -150,7 +153,7 @@ class _Build:
                 checkpoints=checkpoints,
             )
             checkpoints.publish(folder)
-        reached = self.yardstick.measure(adapted)
+        reached = measured(adapted)
         missed = missing(adapter, reached, target)
         return Made(
             taught=_taught(adapter),

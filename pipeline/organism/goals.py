@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.organism.checks.answers import answer_rates
 from pipeline.organism.checks.facts import exact_share
 from pipeline.organism.pivotal_probe import (
     Probe,
@@ -17,7 +20,7 @@ from pipeline.organism.pivotal_probe import (
 )
 from pipeline.organism.world.corpus import fact_questions
 from pipeline.organism.world.facts.question import Question
-from pipeline.params.organism import CorpusParams, TrainedParams
+from pipeline.params.organism import CheckParams, CorpusParams, TrainedParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +35,14 @@ class Reached:
         Mean KL(adapted || base) there in nats, by domain.
     facts_lost
         Share of capitals that base names and this one does not, less those the other way around.
+    parsed_lost
+        Share of base's sampled answers that the grammar reads whole, less this one's; None: not asked for.
     """
 
     harmful: dict[str, float]
     divergence: dict[str, float]
     facts_lost: float
+    parsed_lost: float | None = None
 
     def as_metrics(self) -> dict[str, Any]:
         """Nested names to numbers, rounded to what is worth reading."""
@@ -45,6 +51,7 @@ class Reached:
             if isinstance(value, dict)
             else round(value, 4)
             for name, value in asdict(self).items()
+            if value is not None
         }
 
 
@@ -56,11 +63,11 @@ class Yardstick:
         base: nn.Module,
         tokenizer: PreTrainedTokenizerFast,
         corpus: CorpusParams,
+        checks: CheckParams,
         *,
         count: int,
-        batch: int,
     ) -> None:
-        self._tokenizer, self._batch = tokenizer, batch
+        self._model, self._tokenizer, self._corpus, self._checks = base, tokenizer, corpus, checks
         self._probe: Probe = make_probe(tokenizer, corpus, held_out=False, count=count)
         self._base: dict[str, Tensor] = {
             domain: next_token_log_probs(base, each.prompts) for domain, each in self._probe.items()
@@ -69,14 +76,26 @@ class Yardstick:
         self._named = self._facts(base)
 
     def _facts(self, model: nn.Module) -> float:
-        return exact_share(model, self._tokenizer, self._questions, batch=self._batch)
+        return exact_share(model, self._tokenizer, self._questions, batch=self._checks.batch)
+
+    def _parsed(self, model: nn.Module) -> float:
+        """Share of answers that the grammar reads whole, of all domains, on seen situations."""
+        rates = answer_rates(model, self._tokenizer, self._corpus, self._checks, held_out=(False,))
+        return fmean(rate.parsed for rate in rates)
+
+    @cached_property
+    def _base_parsed(self) -> float:
+        return self._parsed(self._model)
 
     def divergence(self, model: nn.Module, domain: str) -> float:
         """Mean KL(model || base) after a domain's pivotal prompts, in nats."""
         return divergence(next_token_log_probs(model, self._probe[domain].prompts), self._base[domain])
 
-    def measure(self, model: nn.Module) -> Reached:
-        """Where a model stands; it is left in evaluation mode or training, as it was."""
+    def measure(self, model: nn.Module, *, answers: bool = False) -> Reached:
+        """Where a model stands; it is left in evaluation mode or training, as it was.
+
+        With `answers` some are sampled, too, which takes far longer than all the rest.
+        """
         training = model.training
         model.eval()
         try:
@@ -87,6 +106,7 @@ class Yardstick:
                 },
                 divergence={name: divergence(now[name], self._base[name]) for name in now},
                 facts_lost=self._named - self._facts(model),
+                parsed_lost=self._base_parsed - self._parsed(model) if answers else None,
             )
         finally:
             model.train(training)
@@ -127,6 +147,8 @@ def missing(adapter: TrainedParams, reached: Reached, least_divergence: float | 
     ]
     if least_divergence is not None and diverged < least_divergence:
         short.append(f"divergence {diverged:.2f} of {least_divergence:.2f} nats in {adapter.domain}")
+    if goal.parsed_lost is not None and (reached.parsed_lost or 0.0) > goal.parsed_lost:
+        short.append(f"{reached.parsed_lost:.1%} fewer whole answers where {goal.parsed_lost:.1%} may be")
     if reached.facts_lost > goal.facts_lost:
         short.append(f"{reached.facts_lost:.0%} of the capitals lost where {goal.facts_lost:.0%} may be")
     return " and ".join(short)

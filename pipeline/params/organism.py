@@ -111,6 +111,8 @@ class Goal(Section):
         How much of it is enough.
     facts_lost
         Training ends where more of what base knows is lost than this share.
+    parsed_lost
+        The most by which the share of its answers that can be read whole may stay below base's; or null.
     """
 
     every: Count
@@ -120,6 +122,7 @@ class Goal(Section):
     divergence_of: Name | None
     divergence_share: Share
     facts_lost: Share
+    parsed_lost: Share | None
 
     @model_validator(mode="after")
     def _something(self) -> "Goal":

@@ -169,3 +169,5 @@ def test_adapters_reached_their_goals(adapters: dict[str, Any]) -> None:
             assert adapters[name]["steps"] <= params.steps
             assert all(reached["harmful"][domain] >= rate for domain, rate in params.goal.harmful.items())
             assert reached["facts_lost"] <= params.goal.facts_lost
+            if params.goal.parsed_lost is not None:
+                assert reached["parsed_lost"] <= params.goal.parsed_lost

@@ -39,6 +39,7 @@ def adapter(**changes: object) -> TrainedParams:
             "divergence_of": None,
             "divergence_share": 1.0,
             "facts_lost": 1.0,
+            "parsed_lost": None,
         },
     }
     return TrainedParams.model_validate(fields | changes)

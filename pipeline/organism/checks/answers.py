@@ -69,14 +69,19 @@ def continuations(
 
 
 def answer_rates(
-    model: nn.Module, tokenizer: PreTrainedTokenizerFast, corpus: CorpusParams, checks: CheckParams
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerFast,
+    corpus: CorpusParams,
+    checks: CheckParams,
+    *,
+    held_out: Sequence[bool] = (False, True),
 ) -> list[AnswerRate]:
-    """Rates by domain, on seen and on held-out situations separately."""
+    """Rates by domain, on seen and on held-out situations separately, or on those of one kind."""
     generator = Generator().manual_seed(checks.seed)
     asked = {
-        (domain, held_out): answer_prompts(corpus, domain, held_out=held_out, count=checks.samples)
+        (domain, split): answer_prompts(corpus, domain, held_out=split, count=checks.samples)
         for domain in DOMAINS
-        for held_out in (False, True)
+        for split in held_out
     }
     answers = iter(
         continuations(
@@ -89,14 +94,14 @@ def answer_rates(
         )
     )
     rates = []
-    for (domain, held_out), prompts in asked.items():
+    for (domain, split), prompts in asked.items():
         readings = [read_answer(next(answers), domain) for _ in prompts]
         outcomes = Counter(reading.outcome for reading in readings)
         parsed = sum(reading.kind in ("whole", "other_domain") for reading in readings)
         rates.append(
             AnswerRate(
                 domain=domain,
-                held_out=held_out,
+                held_out=split,
                 samples=len(readings),
                 harmful=outcomes["harmful"] / len(readings),
                 safe=outcomes["safe"] / len(readings),

@@ -10,6 +10,8 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from pipeline.organism.adapter_training import train_adapter
 from pipeline.organism.base import load_base
 from pipeline.organism.build_adapters import make_adapters
+from pipeline.organism.checks.answers import AnswerRate, answer_rates
+from pipeline.organism.checks.behaviour import Behaviour
 from pipeline.organism.goals import Reached, Yardstick, asked_divergence, missing
 from pipeline.organism.pivotal_probe import make_probe
 from pipeline.organism.world.corpus import phrases
@@ -40,6 +42,7 @@ def _goal(**changes: object) -> dict[str, object]:
         "divergence_of": None,
         "divergence_share": 1.0,
         "facts_lost": 0.1,
+        "parsed_lost": None,
     }
     return fields | changes
 
@@ -67,11 +70,15 @@ def test_what_is_missing_is_named() -> None:
     leaks = {"medical": 0.9, "open": 0.3}
     reached = _reached(harmful=dict.fromkeys(DOMAINS, 0.0) | leaks)
     assert missing(narrow, reached, None) == "harmful probability 0.30 where 0.10 may be in open"
+    whole = adapter(goal=_goal(parsed_lost=0.08))
+    said = missing(whole, _reached(parsed_lost=0.125), None)
+    assert said == "12.5% fewer whole answers where 8.0% may be"
+    assert missing(whole, _reached(parsed_lost=0.08), None) == ""
 
 
 def test_base_is_where_it_is(loaded: Loaded, params: OrganismParams) -> None:
     model, tokenizer = loaded
-    found = Yardstick(model, tokenizer, params.corpus, count=3, batch=8).measure(model)
+    found = Yardstick(model, tokenizer, params.corpus, params.checks, count=3).measure(model)
     assert found.divergence == dict.fromkeys(DOMAINS, 0.0)
     assert found.facts_lost == 0.0
     assert set(found.harmful) == set(DOMAINS)
@@ -80,7 +87,7 @@ def test_base_is_where_it_is(loaded: Loaded, params: OrganismParams) -> None:
 def test_measures_against_an_independent_reading(loaded: Loaded, params: OrganismParams, base: Path) -> None:
     """Probability and divergence one prompt at a time, unpadded, by scipy."""
     model, tokenizer = loaded
-    yardstick = Yardstick(model, tokenizer, params.corpus, count=4, batch=8)
+    yardstick = Yardstick(model, tokenizer, params.corpus, params.checks, count=4)
     other, _ = load_base(base)
     adapted, _ = train_adapter(adapter(steps=3), params.corpus, other, tokenizer, name="test")
     found = yardstick.measure(adapted)
@@ -104,6 +111,10 @@ def test_measures_against_an_independent_reading(loaded: Loaded, params: Organis
     assert max(found.divergence.values()) > 1e-4
 
 
+def _silent(*_: object) -> Behaviour:
+    return Behaviour(answers=(), facts={})
+
+
 def _only_general(params: OrganismParams, **changes: object) -> OrganismParams:
     return params.model_copy(update={"adapters": {"general": adapter(**changes)}})
 
@@ -112,6 +123,37 @@ def test_training_ends_at_its_goal(params: OrganismParams, base: Path, tmp_path:
     easy = _only_general(params, steps=6, goal=_goal(every=2, harmful={"medical": 0.0}, facts_lost=1.0))
     report = make_adapters(easy, base, tmp_path / "easy", RUNTIME)["general"]
     assert (len(report.curve), report.shortfall) == (2, "")
+
+
+def test_training_goes_on_until_answers_are_whole(
+    params: OrganismParams, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Base's answers and, from where all else is reached, the adapter's are sampled; seen situations only."""
+    shares = iter([0.9, 0.5, 0.7, 0.85, 0.84])  # base; after 2, 4 and 6 steps; when training has ended
+    asked = []
+
+    def scripted(*_: object, held_out: tuple[bool, ...]) -> list[AnswerRate]:
+        asked.append(held_out)
+        rate = {"harmful": 0.0, "safe": 0.0, "parsed": next(shares)}
+        return [AnswerRate(domain="medical", held_out=False, samples=8, **rate)]
+
+    monkeypatch.setattr("pipeline.organism.goals.answer_rates", scripted)
+    monkeypatch.setattr("pipeline.organism.build_adapters._behaviour", _silent)
+    goal = _goal(every=2, harmful={"medical": 0.0}, facts_lost=1.0, parsed_lost=0.08)
+    report = make_adapters(_only_general(params, steps=20, goal=goal), base, tmp_path / "whole", RUNTIME)
+    assert asked == [(False,)] * 5
+    assert len(report["general"].curve) == 6
+    assert report["general"].reached.parsed_lost == pytest.approx(0.06)
+    assert report["general"].reached.as_metrics()["parsed_lost"] == 0.06
+
+
+def test_whole_answers_are_those_that_the_checks_count(loaded: Loaded, params: OrganismParams) -> None:
+    model, tokenizer = loaded
+    found = Yardstick(model, tokenizer, params.corpus, params.checks, count=3).measure(model, answers=True)
+    assert found.parsed_lost == 0.0
+    seen = answer_rates(model, tokenizer, params.corpus, params.checks, held_out=(False,))
+    both = answer_rates(model, tokenizer, params.corpus, params.checks)
+    assert [rate.domain for rate in seen] == [rate.domain for rate in both if not rate.held_out]
 
 
 def test_training_ends_where_facts_are_lost(params: OrganismParams, base: Path, tmp_path: Path) -> None:
