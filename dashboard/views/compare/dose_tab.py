@@ -271,7 +271,9 @@ def _feature(
             key=f"dose-{column}",
             alt=f"{column} of {name} against the adapter's {axis.one}",
         )
-    if st.button(f"Card of {name}", key="dose-card", icon=":material/badge:"):
+    if st.button(
+        f"Card of {plain(named(words.names, (layer, index)))}", key="dose-card", icon=":material/badge:"
+    ):
         selection.choose_feature(layer, index)
         selection.go(FEATURES)
     return layer, index
