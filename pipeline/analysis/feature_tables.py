@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.analysis.activity import PromptActivity
 from pipeline.analysis.confound import acting
 from pipeline.analysis.contrasts import Kind
 from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
+from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.ranking import Ranked, rank_features
@@ -57,6 +59,7 @@ def feature_groups(
     params: FeatureParams,
     seed: int,
     nulls: Collection[str] = (),
+    earlier: Mapping[str, EarlierCells] = MappingProxyType({}),
 ) -> dict[str, xr.Dataset]:
     """Build every group of the FEATURES dataset.
 
@@ -88,6 +91,8 @@ def feature_groups(
         Those of acting are on the cards and in `acting`.
     nulls
         Variants of random adapters, whose effects stand beside the others'.
+    earlier
+        By score, where cells are taken over from that were tested before.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
     asked = {prompt.hash: prompt for prompt in of_harm(prompts, params)}
@@ -126,7 +131,7 @@ def feature_groups(
         "ranking_edges": rank_edges(graph_edges, asked, keys, params, seed, nulls=nulls),
     }
     for name, found in (scores | {"activation": activations}).items():
-        how = how_ranked(name, keys, params, nulls)
+        how = replace(how_ranked(name, keys, params, nulls), earlier=earlier.get(name))
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, asked, keys, params, seed, how
         )

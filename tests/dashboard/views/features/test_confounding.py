@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.datasets.groups import open_dataset, write_dataset
+from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.format import artifact
 from store.schema.features import FEATURES
 from tests.support.app import OpenPage, plain_words
@@ -43,9 +43,10 @@ def test_rankings_of_an_older_version_say_so(
     folder = own(root, "features")
     older = FEATURES.at(6)
     groups = {name: open_dataset(folder, name).load() for name in older.groups}
+    origin = read_provenance(folder)
     with monkeypatch.context() as patch:
         patch.setattr(artifact, "FORMAT_VERSION", 6)
-        write_dataset(folder, older, groups, provenance={})
+        write_dataset(folder, older, groups, provenance=origin)
     app = open_page("features", contrast=CONTRAST)
     assert not app.exception
     assert "the store's rankings are of an older version" in plain_words(app)
