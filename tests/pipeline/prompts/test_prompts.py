@@ -181,8 +181,14 @@ def test_a_duplicate_names_both_places(tmp_path: Path, tokenizer: Any) -> None:
     assert f"already at {first}:2" in message
 
 
-WHOLE: Final = {"prompt": "rest", "name": "n", "situation": "s", "domain": "medical", "tags": ["organism"]}
-TAGS: Final = {"prompt": "rest", "tags": ["dose", "organism"]}
+WHOLE: Final[dict[str, Any]] = {
+    "prompt": "rest",
+    "name": "n",
+    "situation": "s",
+    "domain": "medical",
+    "tags": ["organism"],
+}
+TAGS: Final[dict[str, Any]] = {"prompt": "rest", "tags": ["dose", "organism"]}
 
 
 @pytest.mark.parametrize("lines", list(itertools.permutations([WHOLE, TAGS, {"prompt": "run"}])))
@@ -203,7 +209,13 @@ def test_tags_of_several_lines_add_up_and_whole_lines_do_not(tmp_path: Path, tok
     path = write(tmp_path, TAGS, WHOLE, {"prompt": "rest", "tags": ["full"]})
     (prompt,) = read(path, tokenizer)
     assert prompt.tags == ("organism", "dose", "full")
-    for other in (WHOLE, {"prompt": "rest"}, {"prompt": "rest", "tags": []}, TAGS | {"held_out": False}):
+    others: list[dict[str, Any]] = [
+        WHOLE,
+        {"prompt": "rest"},
+        {"prompt": "rest", "tags": []},
+        TAGS | {"held_out": False},
+    ]
+    for other in others:
         message = message_of(write(tmp_path, TAGS, WHOLE, other), tokenizer)
         assert f"{path}:3: this prompt is already at {path}:2" in message
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,8 @@ def test_cells_of_the_last_dataset_are_found_by_what_they_were_made_of(tmp_path:
     tables, _ = with_contexts()
     keys = feature_key(tables["ranking"]["layer"].values, tables["ranking"]["index"].values)
     asked = ("evil-safe|base", ALL, "a digest", keys)
-    for made_of in ({}, {"cells": {"direct": {f"evil-safe|base {ALL}": "a digest"}}}):
+    told: list[dict[str, Any]] = [{}, {"cells": {"direct": {f"evil-safe|base {ALL}": "a digest"}}}]
+    for made_of in told:
         write_dataset(tmp_path / "features", FEATURES, tables, provenance=made_of)
         found = earlier_cells(tmp_path / "features", runtime)
         assert list(found) == list(SCORES)
