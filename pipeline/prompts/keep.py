@@ -151,7 +151,7 @@ def tag_prompt(source: str, tag: str, profile: Profile, root: Path = Path()) -> 
         with locked((root / source).parent):
             _add(root, source, tag)
         return source
-    said = {key: row[key] for key in _CONTENT if key in row}
+    said: dict[str, Any] = {key: row[key] for key in _CONTENT if key in row}
     path = own_file(profile, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
