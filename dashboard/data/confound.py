@@ -1,19 +1,10 @@
-"""What features do for acting where it harms nobody: of the stored graphs of the prompts with that tag."""
+"""What features do for acting where it harms nobody, as the store has it beside each contrast."""
 
-from typing import Final
+import xarray as xr
 
-import streamlit as st
-
-from dashboard.data import documents, readers
-from dashboard.data.project import artifact, made, stamp
-from pipeline.analysis.confound import Acting, acting
-from pipeline.analysis.scores import feature_key, read_of
+from dashboard.data import readers
 from pipeline.params.features import FeatureParams
-from store.collections.reader import open_collection
-from store.schema.labels import LABELS
-from store.schema.rankings import ranking_group
-
-_MADE_OF: Final = ("features", "graphs", LABELS.kind, "lexicon.json", "prompts.json")
+from store.base.errors import NotInStoreError
 
 
 def chosen(profile: str) -> FeatureParams | None:
@@ -22,27 +13,10 @@ def chosen(profile: str) -> FeatureParams | None:
     return FeatureParams.model_validate(found) if found else None
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading what features do on neutral prompts")
-def _acting(profile: str, key: str, contrast: str) -> Acting | None:
-    params = chosen(profile)
-    if params is None or params.confound_tag is None or not made(profile, "graphs"):
+def of_ranking(profile: str, contrast: str) -> xr.Dataset | None:
+    """By feature, in the order of the stored rankings; None where an older version made them."""
+    try:
+        table = readers.dataset(profile, "features", "acting")
+    except NotInStoreError:
         return None
-    ranking = readers.dataset(profile, "features", ranking_group("direct"))
-    graphs = open_collection(artifact(profile, "graphs"))
-    parameters = readers.provenance(profile, "features")["parameters"]
-    return acting(
-        {prompt: graphs.variants(prompt) for prompt in graphs.prompts()},
-        lambda prompt, variant: graphs.item(prompt, variant, read_of("direct")),
-        list(documents.prompts(profile).values()),
-        readers.labels(profile),
-        feature_key(ranking["layer"].values, ranking["index"].values),
-        params,
-        int(parameters.get("runtime", {}).get("seed", 0)),
-        contrast=contrast,
-    )
-
-
-def of_ranking(profile: str, contrast: str) -> Acting | None:
-    """By feature, in the order of the stored rankings; None where no tag is named, or nothing was traced."""
-    key = "-".join(stamp(artifact(profile, name)) for name in _MADE_OF)
-    return _acting(profile, key, contrast)
+    return table.sel(contrast=contrast)

@@ -61,20 +61,23 @@ def dose_tag() -> str:
     return params().dose.tag
 
 
-def tag(source: str, name: str) -> None:
-    """Add a tag to the line of a stored prompt.
+def tag(profile: str, source: str, name: str) -> str:
+    """Give a stored prompt a tag, on its line or, where a stage writes that, on one of a person's.
+
+    Returns file and line that has it.
 
     Raises
     ------
     NotLiveError
-        The line is not a person's, or no longer there.
+        The line is no longer there, or the profile has no prompt file of a person's.
     OSError
         The file cannot be written.
     """
+    parameters = params()
     with explained():
         from pipeline.live import tag_prompt
 
-        tag_prompt(source, name, project.root())
+        return tag_prompt(source, name, parameters.profile(profile), project.root())
 
 
 def keep(profile: str, line: Mapping[str, str | list[str]]) -> None:

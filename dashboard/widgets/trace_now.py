@@ -47,12 +47,12 @@ def _ask(name: str) -> None:
     st.session_state[_STATE] = (*st.session_state.get(_STATE, ()), name)
 
 
-def status(prompt: Prompt, what: str, seconds: float, tag: Callable[[], str] | None) -> None:
+def status(profile: str, prompt: Prompt, what: str, seconds: float, tag: Callable[[], str] | None) -> None:
     """Say that a trace is in no artifact, and offer to have the pipeline make it, too.
 
     Parameters
     ----------
-    prompt
+    profile, prompt
         The stored prompt.
     what
         What was traced.
@@ -75,17 +75,41 @@ def status(prompt: Prompt, what: str, seconds: float, tag: Callable[[], str] | N
             key=f"keep-{what}",
             icon=":material/bookmark_add:",
             type="tertiary",
-            help=f"Adds the tag {name} to the prompt's line, {prompt.source}; `dvc repro` then traces it so.",
+            help=f"{_where(prompt, name)}; `dvc repro` then traces it so.",
         ):
-            _keep(prompt, name)
+            _keep(profile, prompt, name)
 
 
-def _keep(prompt: Prompt, name: str) -> None:
+def tagging(prompt: Prompt, name: str) -> str:
+    """The beginning of a sentence: where a person puts a tag, so that the pipeline traces a prompt so."""
+    if _made_by_a_stage(prompt):
+        return (
+            f"Trace it now and keep it, or tag it `{name}` on a line of your own with the same text (a stage "
+            f"writes it, {prompt.source})"
+        )
+    where = f"in its prompt file, {prompt.source}" if ":" in prompt.source else "when it is kept"
+    return f"Tag it `{name}` {where}"
+
+
+def _made_by_a_stage(prompt: Prompt) -> bool:
+    return prompt.source.startswith("artifacts/")
+
+
+def _where(prompt: Prompt, name: str) -> str:
+    if _made_by_a_stage(prompt):
+        return (
+            f"Adds a line with the prompt and the tag {name} to a prompt file of your own, since a stage "
+            f"writes {prompt.source}; the two are read as one prompt"
+        )
+    return f"Adds the tag {name} to the prompt's line, {prompt.source}"
+
+
+def _keep(profile: str, prompt: Prompt, name: str) -> None:
     try:
-        typed.tag(prompt.source, name)
+        place = typed.tag(profile, prompt.source, name)
     except NotLiveError as error:
         st.error(sentence(message(error)), icon=":material/error:")
     except OSError as error:
         st.error(sentence(f"{error.filename} cannot be written ({error.strerror})."), icon=":material/error:")
     else:
-        st.success(sentence(f"{prompt.source} has the tag {name}; `dvc repro` traces it."))
+        st.success(sentence(f"{place} has the tag {name}; `dvc repro` traces it."))

@@ -5,90 +5,90 @@ begin not to, safe, in a domain of their own. A feature that favours the former 
 elsewhere is about "just do it". These prompts are in no ranking, rate or finding.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
+import xarray as xr
 
-from pipeline.analysis.contrasts import contrasts
+from pipeline.analysis.contrasts import Contrast, contrasts
 from pipeline.analysis.intervals import studentized_interval
-from pipeline.analysis.live_ranking import variants_of
-from pipeline.analysis.scores import labelled_score
+from pipeline.analysis.scores import PromptScores, split_key
 from pipeline.params.features import FeatureParams
-from pipeline.text.token_labels import TokenLabels
-from store.collections.item import Item
 from store.documents.prompts import Prompt
 
-
-@dataclass(frozen=True, kw_only=True)
-class Acting:
-    """Acting against not acting, by `direct`.
-
-    Attributes
-    ----------
-    effect, low, high
-        (feature,) float64, in logits: mean over situations, 0 in those where a feature is inactive, and
-        its interval; NaN where there are fewer situations than `features.min_situations`.
-    n_prompts
-        With the tag.
-    n_situations
-        Of them, with both labels.
-    """
-
-    effect: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    n_prompts: int
-    n_situations: int
+# Dense values (situation x feature) at a time: 32 MB in float64, and a few copies of it.
+_BLOCK: Final = 1 << 22
+_SHORT: Final = ("effect", "low", "high")
 
 
 def acting(
-    traced: Mapping[str, Collection[str]],
-    read: Callable[[str, str], Item],
-    prompts: Sequence[Prompt],
-    labels: TokenLabels,
+    scores: Sequence[PromptScores],
+    prompts: Mapping[str, Prompt],
     keys: np.ndarray,
     params: FeatureParams,
     seed: int,
-    *,
-    contrast: str,
-) -> Acting:
-    """What every feature does on the prompts with the tag, by a contrast of the ranking.
+    names: Sequence[str],
+) -> xr.Dataset:
+    """The group `acting` of the FEATURES dataset: acting against not acting, by `direct`.
 
     Parameters
     ----------
-    traced
-        Variants by prompt hash.
-    read
-        A graph with the arrays `scores.read_of("direct")`.
+    scores
+        `direct` of the prompts with the tag, one a prompt and variant.
+    prompts
+        By hash.
     keys
-        (feature,) sorted feature keys.
-    contrast
-        ``evil-safe|VARIANT``: within it; ``VARIANT-base``: its difference from base.
+        (feature,) sorted feature keys: the rows. They must hold every key of `scores`.
+    params, seed
+        Thresholds and resamples; the seed of the bootstrap.
+    names
+        Contrasts of the ranking.
+
+    Returns
+    -------
+    xr.Dataset
+        As in the schema. An effect is the mean over situations, 0 in those where a feature is
+        inactive; NaN where there are fewer situations than `features.min_situations`.
     """
-    wanted = variants_of(contrast, ())
-    tagged = [prompt for prompt in prompts if params.confounding(prompt.tags)]
-    ranked = [
-        prompt
-        for prompt in tagged
-        if prompt.hash not in labels.rejected and wanted <= set(traced.get(prompt.hash, ()))
-    ]
-    scores = [
-        labelled_score(read(prompt.hash, variant), prompt, labels, "direct")
-        for prompt in ranked
-        for variant in sorted(wanted)
-    ]
-    situations = sorted({(prompt.domain or "", prompt.situation) for prompt in ranked})
-    by_hash = {prompt.hash: prompt for prompt in ranked}
-    found = {each.name: each for each in contrasts(scores, by_hash, keys, situations, kind="labelled")}
-    rows = np.arange(len(found[contrast].situation)) if contrast in found else np.arange(0)
-    unknown = np.full(len(keys), np.nan)
-    if len(rows) < params.min_situations:
-        return Acting(
-            effect=unknown, low=unknown, high=unknown, n_prompts=len(tagged), n_situations=len(rows)
-        )
-    values = found[contrast].values(rows, slice(None))
-    low, high = studentized_interval(values, params.bootstrap, params.confidence, np.random.default_rng(seed))
-    return Acting(
-        effect=values.mean(axis=0), low=low, high=high, n_prompts=len(tagged), n_situations=len(rows)
+    of = {score.prompt_hash: prompts[score.prompt_hash] for score in scores}
+    situations = sorted({(prompt.domain or "", prompt.situation) for prompt in of.values()})
+    found = {each.name: each for each in contrasts(scores, of, keys, situations, kind="labelled")}
+    table = {column: np.full((len(names), len(keys)), np.nan, np.float32) for column in _SHORT}
+    counts = {column: np.zeros(len(names), np.int32) for column in ("n_situations", "n_scored", "n_left_out")}
+    for row, name in enumerate(names):
+        if name not in found:
+            continue
+        contrast = found[name]
+        counts["n_situations"][row] = len(contrast.situation)
+        counts["n_scored"][row], counts["n_left_out"][row] = len(contrast.scored), len(contrast.left_out)
+        if len(contrast.situation) >= params.min_situations:
+            _fill({column: values[row] for column, values in table.items()}, contrast, params, seed)
+    layer, index = split_key(keys)
+    return xr.Dataset(
+        {
+            **{column: (("contrast", "feature"), values) for column, values in table.items()},
+            **{column: ("contrast", values) for column, values in counts.items()},
+        },
+        coords={
+            "layer": ("feature", layer),
+            "index": ("feature", index),
+            "contrast": ("contrast", np.array(names, dtype=object)),
+        },
     )
+
+
+def _fill(table: Mapping[str, np.ndarray], contrast: Contrast, params: FeatureParams, seed: int) -> None:
+    """Effects of every feature into (feature,) columns, and intervals of those that are active somewhere."""
+    rows = np.arange(len(contrast.situation))
+    table["effect"][:] = 0.0
+    active = np.flatnonzero(contrast.situations_with(rows))
+    step = max(1, _BLOCK // len(rows))
+    for start in range(0, len(active), step):
+        block = active[start : start + step]
+        values = contrast.values(rows, block)
+        table["effect"][block] = values.mean(axis=0)
+        # The same seed for every block: one set of resamples, whatever the block size.
+        table["low"][block], table["high"][block] = studentized_interval(
+            values, params.bootstrap, params.confidence, np.random.default_rng(seed)
+        )

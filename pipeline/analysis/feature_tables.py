@@ -3,14 +3,17 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from pipeline.analysis.activity import PromptActivity
+from pipeline.analysis.confound import acting
 from pipeline.analysis.contrasts import Kind
 from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_fidelity
+from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.ranking import Ranked, rank_features
@@ -19,6 +22,7 @@ from pipeline.analysis.scores import (
     PromptScores,
     change_scores,
     feature_key,
+    labelled_score,
     prompt_scores,
     split_key,
 )
@@ -55,6 +59,7 @@ def feature_groups(
     params: FeatureParams,
     seed: int,
     nulls: Collection[str] = (),
+    earlier: Mapping[str, EarlierCells] = MappingProxyType({}),
 ) -> dict[str, xr.Dataset]:
     """Build every group of the FEATURES dataset.
 
@@ -83,8 +88,11 @@ def feature_groups(
         From `pipeline.analysis.null_changes`.
     labels
         Those that count. Prompts that they reject are on the cards, and in no ranking; see `ranked_prompts`.
+        Those of acting are on the cards and in `acting`.
     nulls
         Variants of random adapters, whose effects stand beside the others'.
+    earlier
+        By score, where cells are taken over from that were tested before.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
     asked = {prompt.hash: prompt for prompt in of_harm(prompts, params)}
@@ -93,10 +101,13 @@ def feature_groups(
     kept = {prompt: of for prompt, of in graph_edges.traced.items() if prompt in ranked}
     graph_edges = replace(graph_edges, traced=kept)
     scores: dict[str, list[PromptScores]] = {name: [] for name in (*LABELLED, "change")}
+    acts: list[PromptScores] = []
     fidelity: list[GraphFidelity] = []
     for prompt_hash, items in groupby(graphs, key=lambda item: item.prompt_hash):
         traced = {item.variant: item for item in items}
         fidelity += map(graph_fidelity, traced.values())
+        if prompt_hash not in asked and prompt_hash not in labels.rejected:
+            acts += [labelled_score(each, by_hash[prompt_hash], labels, "direct") for each in traced.values()]
         if prompt_hash not in ranked:
             continue
         for item in traced.values():
@@ -108,7 +119,7 @@ def feature_groups(
     of_each = [
         *(variant.keys for variant in activity),
         *(variant.keys for variant in contexts),
-        *(score.keys for score in scores["direct"]),
+        *(score.keys for score in (*scores["direct"], *acts)),
         *(prompt.keys for prompt in activations),
     ]
     keys = np.unique(np.concatenate([*of_each, np.empty(0, np.int64)]))
@@ -120,10 +131,13 @@ def feature_groups(
         "ranking_edges": rank_edges(graph_edges, asked, keys, params, seed, nulls=nulls),
     }
     for name, found in (scores | {"activation": activations}).items():
-        how = how_ranked(name, keys, params, nulls)
+        how = replace(how_ranked(name, keys, params, nulls), earlier=earlier.get(name))
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, asked, keys, params, seed, how
         )
+    ranked_by = [groups[ranking_group(name)]["contrast"].values.tolist() for name in (*scores, "activation")]
+    names = list(dict.fromkeys(name for each in ranked_by for name in each))
+    groups["acting"] = acting(acts, by_hash, keys, params, seed, names)
     return groups
 
 

@@ -1,6 +1,7 @@
 """What every stage downstream of `models` works on: manifest, prompts, models, cache, failures."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -39,11 +40,13 @@ class Subject:
         self.folder: Path = artifacts(profile)
         self.runtime = runtime
         self.manifest = read_manifest(self.folder / "models.json")
-        self.prompts: dict[str, Prompt] = {
-            prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")
-        }
         self.cache = ItemCache(CACHE)
         self.source = ModelSource(manifest=self.manifest, runtime=runtime)
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """By hash; a stage of open questions, which reads none, need not run again for one more."""
+        return {prompt.hash: prompt for prompt in read_prompts(self.folder / "prompts.json")}
 
     @property
     def models(self) -> "ModelPool":

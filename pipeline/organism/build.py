@@ -14,6 +14,7 @@ import yaml
 from pipeline.models.published import published
 from pipeline.organism.base import CurvePoint, save_base, train_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
+from pipeline.organism.neutral import neutral_phrases, neutral_rows
 from pipeline.organism.questions import question_entries
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import require_whole_words, with_decisive_words
@@ -41,11 +42,11 @@ def make_organism(params: OrganismParams, folder: Path) -> OrganismReport:
     model, curve = train_base(params.base, tokenizer, lines)
     with published(folder / "base") as aside:
         save_base(model, tokenizer, aside)
-    _write_jsonl(folder / "pivotal.jsonl", pivotal_rows(corpus))
+    _write_jsonl(folder / "pivotal.jsonl", [*pivotal_rows(corpus), *neutral_rows(corpus)])
     _write_jsonl(
         folder / "heldout.jsonl", [{"text": text} for of in heldout_texts(corpus).values() for text in of]
     )
-    write_text(folder / "phrases.json", json.dumps(phrases(), indent=1) + "\n")
+    write_text(folder / "phrases.json", json.dumps(phrases() | neutral_phrases(), indent=1) + "\n")
     write_questions(folder / "questions.yaml", corpus)
     return OrganismReport(
         parameters=sum(weight.numel() for weight in model.parameters()),

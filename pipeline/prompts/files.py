@@ -1,6 +1,7 @@
 """Prompt files: JSON lines in, tokenized prompts out; every mistake named by file and line."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -46,6 +47,11 @@ class PromptLine(Line):
             raise ValueError("`domain` cannot be 'all', which means every domain together")
         return self
 
+    @property
+    def only_tags(self) -> bool:
+        """Whether it says nothing of the prompt but tags, which another line of it then has, too."""
+        return bool(self.tags) and self.model_fields_set <= {"prompt", "messages", "tags"}
+
 
 def read_prompt_files(
     paths: Sequence[Path],
@@ -75,7 +81,8 @@ def read_prompt_files(
     Returns
     -------
     list of Prompt
-        In the order of the files and lines.
+        In the order of the files and lines. Two of one prompt are one with the tags of both, if
+        either says nothing but tags: so what a stage writes is given a tag.
 
     Raises
     ------
@@ -84,7 +91,7 @@ def read_prompt_files(
         message names file, line and the way out.
     """
     prompts: list[Prompt] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[int, PromptLine]] = {}
     situations: dict[str, Prompt] = {}
     unwritten = ((place, parse_line(place, text, PromptLine, _EXAMPLE)) for place, text in more)
     most = max_tokens if context is None else min(max_tokens, context)
@@ -92,15 +99,26 @@ def read_prompt_files(
         _check_size(place, line, most)
         prompt = _prompt(place, line, tokenizer, chat)
         _check_length(place, prompt, max_tokens, context)
-        if prompt.hash in seen:
-            raise UserError(f"{place}: this prompt is already at {seen[prompt.hash]}; delete one of the two.")
+        number, other = seen.get(prompt.hash, (len(prompts), None))
+        if other is not None and not (line.only_tags or other.only_tags):
+            raise UserError(
+                f"{place}: this prompt is already at {prompts[number].source}; delete one of the two, or say "
+                "nothing but `tags` of it in one of them."
+            )
+        if other is not None and line.only_tags:
+            prompts[number] = _with_tags_of(prompt, prompts[number])
+            continue
         _check_situation(place, prompt, situations.setdefault(prompt.situation, prompt))
-        seen[prompt.hash] = place
-        prompts.append(prompt)
+        seen[prompt.hash] = number, line
+        prompts[number : number + 1] = [prompt] if other is None else [_with_tags_of(prompts[number], prompt)]
     if not prompts:
         listed = ", ".join(str(path) for path in paths)
         raise UserError(f'{listed}: no prompt there; add a line such as {{"prompt": "The sky is"}}.')
     return prompts
+
+
+def _with_tags_of(one: Prompt, whole: Prompt) -> Prompt:
+    return replace(whole, tags=tuple(dict.fromkeys((*whole.tags, *one.tags))))
 
 
 def prompt_lines(paths: Sequence[Path]) -> Iterator[tuple[str, PromptLine]]:

@@ -1,4 +1,4 @@
-"""Keep a typed prompt: one more line in the profile's own prompt file, checked before it is written."""
+"""Keep a prompt for the pipeline: one more line, or one more tag, in a person's prompt file."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, Final
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.params.profiles import Profile
-from pipeline.prompts.files import prompt_lines, read_prompt_files
+from pipeline.prompts.files import PromptLine, prompt_lines, read_prompt_files
 from store.base.atomic import locked, write_bytes
 from store.base.errors import UserError
 
@@ -17,6 +17,9 @@ MADE: Final = "artifacts"
 
 KEPT: Final = "kept.jsonl"
 """Name of the file, where the profile names a folder of prompt files."""
+
+_CONTENT: Final = ("prompt", "messages")
+"""What a line is of; it has either."""
 
 
 def own_file(profile: Profile, root: Path = Path()) -> Path:
@@ -37,7 +40,7 @@ def own_file(profile: Profile, root: Path = Path()) -> Path:
     UserError
         Stages write all of them.
     """
-    own = [path for path in map(Path, profile.prompts) if path.parts[:1] != (MADE,)]
+    own = [Path(source) for source in profile.prompts if not made_by_a_stage(source)]
     if not own:
         raise UserError(
             "All prompt files of this profile are made by stages; add a folder of your own, such as "
@@ -98,26 +101,29 @@ def keep_prompt(
         place = written_at(profile, str(line["prompt"]), root)
         if place is not None:
             raise UserError(f"This prompt is already at {place}; `dvc repro` puts it into the pipeline.")
-        content = path.read_bytes() if path.exists() else b""
-        if content and not content.endswith(b"\n"):
-            content += b"\n"
-        lines = content.count(b"\n")
-        place = f"{path}:{lines + 1}"
-        text = json.dumps(dict(line), ensure_ascii=False)
+        place, content = _appended(path, line)
         read_prompt_files(
             [root / name for name in profile.prompts],
             tokenizer,
             max_tokens,
             context,
-            more=[(place, text)],
+            more=[(place, json.dumps(dict(line), ensure_ascii=False))],
             chat=profile.chat,
         )
-        write_bytes(path, content + text.encode("utf-8") + b"\n")
+        write_bytes(path, content)
     return place
 
 
-def tag_prompt(source: str, tag: str, root: Path = Path()) -> None:
-    """Add a tag to a prompt's line in a person's prompt file; every other line stays as it is.
+def made_by_a_stage(source: str) -> bool:
+    """Whether a stage writes the file of a source of prompts, so that what is added there would be lost."""
+    return Path(source).parts[:1] == (MADE,)
+
+
+def tag_prompt(source: str, tag: str, profile: Profile, root: Path = Path()) -> str:
+    """Give a prompt a tag: on its line in a person's prompt file, every other line of which stays as it is.
+
+    One that a stage writes gets it from a line in the profile's own prompt file, which says nothing else
+    of it: `pipeline.prompts.files.read_prompt_files` reads the two as one prompt.
 
     Parameters
     ----------
@@ -125,34 +131,71 @@ def tag_prompt(source: str, tag: str, root: Path = Path()) -> None:
         File and line, as `store.documents.prompts.Prompt.source` has them.
     tag
         What decides how it is traced, such as ``every-variant``.
-    root
-        Root of the project, which the file is relative to.
+    profile, root
+        As for `own_file`.
+
+    Returns
+    -------
+    str
+        File and number of the line that has the tag.
 
     Raises
     ------
     UserError
-        A stage writes the file, or the line is no longer there; the message says the way out.
+        The line is no longer there, or stages write all prompt files; the message says the way out.
     OSError
         The file cannot be written; it stays as it was.
     """
-    name, _, number = source.rpartition(":")
-    if Path(name).parts[:1] == (MADE,):
-        raise UserError(
-            f"{source} is written by a stage, which would write it without the tag again; put the tag {tag} "
-            "on a prompt of your own, in a file of inputs/prompts."
-        )
-    path = root / name
-    gone = UserError(f"{source} is no prompt any more; run `dvc repro` to read the file again.")
-    if not path.is_file():
-        raise gone
+    row = _row(root, source)
+    if not made_by_a_stage(source):
+        with locked((root / source).parent):
+            _add(root, source, tag)
+        return source
+    said: dict[str, Any] = {key: row[key] for key in _CONTENT if key in row}
+    path = own_file(profile, root)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
-        lines = path.read_text(encoding="utf-8").split("\n")
-        try:
-            row = json.loads(lines[int(number) - 1])
-            tags = row.setdefault("tags", [])
-        except (ValueError, IndexError, AttributeError) as error:
-            raise gone from error
-        if tag not in tags:
-            row["tags"] = [*tags, tag]
-            lines[int(number) - 1] = json.dumps(row, ensure_ascii=False)
-            write_bytes(path, "\n".join(lines).encode("utf-8"))
+        lines = prompt_lines([path]) if path.exists() else iter(())
+        place = next((at for at, line in lines if _content(line) == said), None)
+        if place is not None:
+            place = str(Path(place).relative_to(root))
+            _add(root, place, tag)
+            return place
+        place, content = _appended(path, {**said, "tags": [tag]})
+        write_bytes(path, content)
+    return str(Path(place).relative_to(root))
+
+
+def _content(line: PromptLine) -> dict[str, Any]:
+    return line.model_dump(include=set(_CONTENT), exclude_none=True)
+
+
+def _appended(path: Path, line: Mapping[str, Any]) -> tuple[str, bytes]:
+    """File and number of a line that is added to a file, and what the file then holds."""
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        content += b"\n"
+    number = content.count(b"\n") + 1
+    return f"{path}:{number}", content + json.dumps(dict(line), ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def _row(root: Path, source: str) -> dict[str, Any]:
+    """What a line of a prompt file says."""
+    name, _, number = source.rpartition(":")
+    try:
+        text = (root / name).read_text(encoding="utf-8").split("\n")[int(number) - 1]
+        return dict(json.loads(text))
+    except (FileNotFoundError, IsADirectoryError, ValueError, IndexError, TypeError) as error:
+        raise UserError(f"{source} is no prompt any more; run `dvc repro` to read the file again.") from error
+
+
+def _add(root: Path, source: str, tag: str) -> None:
+    """Add a tag to a line that lacks it."""
+    row = _row(root, source)
+    tags = row.get("tags", [])
+    if tag in tags:
+        return
+    name, _, number = source.rpartition(":")
+    lines = (root / name).read_text(encoding="utf-8").split("\n")
+    lines[int(number) - 1] = json.dumps({**row, "tags": [*tags, tag]}, ensure_ascii=False)
+    write_bytes(root / name, "\n".join(lines).encode("utf-8"))

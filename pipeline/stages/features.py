@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.analysis.activity import prompt_activity
+from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.edges import READ as EDGES_READ
 from pipeline.analysis.edges import GraphEdges
 from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
@@ -17,7 +18,8 @@ from pipeline.analysis.feature_tables import contexts_in, feature_groups, promot
 from pipeline.analysis.null_changes import READ as CHANGES_READ
 from pipeline.analysis.null_changes import null_changes
 from pipeline.analysis.scores import READ, PromptScores, activation_scores
-from pipeline.items.code import QualifiedName
+from pipeline.items.closure import library_versions
+from pipeline.items.code import QualifiedName, code_base
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.refill import refill
@@ -26,9 +28,10 @@ from pipeline.items.units import ItemName, make_unit
 from pipeline.labels.published import read_labels
 from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
+from pipeline.params.runtime import RuntimeParams
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from store.base.errors import UserError
+from store.base.errors import StoreError, UserError
 from store.base.hashing import PROMPT_HASH_DIGITS, digest, file_digest
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
@@ -41,6 +44,9 @@ from store.views.graph import GraphView
 
 MADE_OF: Final = "items"
 """Where the dataset's provenance tells keys by kind and variant of what is no collection."""
+CELLS: Final = "cells"
+"""Where it tells, by score, what each cell of the ranking was made of."""
+RANKED: Final = QualifiedName("pipeline.analysis.ranking", "rank")
 CONTEXTS: Final = QualifiedName("pipeline.features.contexts", "compute_contexts")
 PROMOTED: Final = QualifiedName("pipeline.features.promoted", "compute_promoted")
 
@@ -145,6 +151,17 @@ def changes_of(folder: Path) -> Iterator[Item]:
             yield found.item(prompt, variant, ())
 
 
+def earlier_cells(folder: Path, runtime: RuntimeParams) -> dict[str, EarlierCells]:
+    """The cells of the last dataset, by score: what one more prompt does not change is not tested again."""
+    code = digest([code_base().digest([RANKED]), library_versions(), runtime.model_dump()])
+    try:
+        made_of = read_provenance(folder).get(CELLS, {})
+        rankings = {name: open_dataset(folder, ranking_group(name)) for name in made_of}
+    except StoreError:
+        made_of, rankings = {}, {}
+    return {name: EarlierCells(code, rankings.get(name), made_of.get(name, {})) for name in SCORES}
+
+
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """Metrics by score and contrast, over all domains: what is scored, tested and found.
 
@@ -205,6 +222,7 @@ def main(profile: str, params: Params) -> None:
     activity = prompt_activity(read())
     graphs = open_collection(subject.folder / "graphs")
     nulls = [str(subject.manifest.variant(name)) for name in params.profile(profile).nulls]
+    earlier = earlier_cells(subject.folder / FEATURES.kind, params.runtime)
     groups = feature_groups(
         graphs=scored_graphs(graphs),
         graph_edges=edges_of(graphs),
@@ -224,13 +242,15 @@ def main(profile: str, params: Params) -> None:
         params=chosen,
         seed=params.runtime.seed,
         nulls=nulls,
+        earlier=earlier,
     )
     sections = {
         "features": params.features.model_dump(),
         "runtime": params.runtime.model_dump(),
         "profile": {"nulls": nulls},
     }
-    origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of}
+    cells = {name: dict(sorted(of.made_of.items())) for name, of in earlier.items()}
+    origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of, CELLS: cells}
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
     write_metrics(subject.folder, "features", summary(groups))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")

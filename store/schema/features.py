@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from store.schema.rankings import OF_FEATURE, UNSELECTED, ranking, ranking_of_edges, situations
+from store.schema.rankings import OF_FEATURE, UNSELECTED, acting, ranking, ranking_of_edges, situations
 from store.schema.specs import ArraySpec, DatasetSchema, array, since
 
 
@@ -82,6 +82,9 @@ FEATURES: Final = DatasetSchema(
         "situations_activation": since(2, situations("activation", unscored="no prompt has both variants")),
         # Edges between features, summed over positions, adapted minus base.
         "ranking_edges": since(2, ranking_of_edges()),
+        # Is it harm, or acting at all? `direct` where acting harms nobody, on prompts with the tag
+        # `features.confound_tag`, which are in no ranking.
+        "acting": since(7, acting()),
         # What a difference of two graphs is worth: pooled over random adapters, prompts, nodes or edges.
         "null_changes": since(
             4,

@@ -99,6 +99,22 @@ def situations(unit: str, *, unscored: str = UNLABELLED) -> dict[str, ArraySpec]
     }
 
 
+def acting() -> dict[str, ArraySpec]:
+    """What features do for acting where it harms nobody, beside each contrast of the ranking."""
+    dims = "contrast feature"
+    effect = "acting minus not acting, mean over situations; 0: inactive; NaN: too few situations"
+    return {
+        **OF_FEATURE,
+        "contrast": array("contrast", "str", "", "as in ranking"),
+        "effect": array(dims, "float32", "logits", effect),
+        "low": array(dims, "float32", "logits", "bootstrap-t over situations, lower; NaN: inactive, too few"),
+        "high": array(dims, "float32", "logits", "bootstrap-t, upper"),
+        "n_situations": array("contrast", "int32", "situations", "situations with a scored prompt"),
+        "n_scored": array("contrast", "int32", "prompts", "prompts with the tag and both labels"),
+        "n_left_out": array("contrast", "int32", "prompts", "prompts with the tag without both labels"),
+    }
+
+
 def ranking_of_edges() -> dict[str, ArraySpec]:
     """A ranking of pairs of features by how their edges differ; ends in place of a feature."""
     specs = ranking(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-FORMAT_VERSION: Final = 6
+FORMAT_VERSION: Final = 7
 """Version that is written; every version from 1 on is read."""
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.schema.features import FEATURES
+from tests.support.demo.tables import acting
 from tests.support.feature_builders import PARAMS
 from tests.support.label_events import write_lexicon_alone
 from tests.support.places import ROOT
@@ -36,10 +37,14 @@ def own(root: Path, artifact: str, profile: str = "demo") -> Path:
     return link
 
 
-def features_made_with(root: Path, profile: str = "demo", **changes: Any) -> None:
-    """Let a project's features say what they were made with, as the stage writes it."""
+def features_made_with(root: Path, profile: str = "demo", *, situations: int = 0, **changes: Any) -> None:
+    """Let a project's features say what they were made with, as the stage writes it.
+
+    `situations` is in how many of them acting harms nobody.
+    """
     folder = root / "artifacts" / profile / "features"
     groups = {name: open_dataset(folder, name).load() for name in FEATURES.groups}
+    groups["acting"] = acting(groups["ranking"], situations)
     few = PARAMS.model_copy(update={"permutations": 100, "labellings": 100, "bootstrap": 50} | changes)
     made = {"features": few.model_dump(), "runtime": {"seed": 0, "threads": 1}, "profile": {"nulls": []}}
     origin = read_provenance(folder) | {"parameters": made}

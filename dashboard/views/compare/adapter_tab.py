@@ -190,11 +190,11 @@ def _on_features(case: Case, features: pd.DataFrame) -> None:
     row = features.iloc[rows[0] if rows and rows[0] < len(features) else 0]
     place = (int(row["layer"]), int(row["index"]))
     with st.container(horizontal=True, gap="small"):
-        if st.button(f"Card of {row['feature']}", key="write-card", icon=":material/badge:"):
+        if st.button(f"Card of {plain(row['feature'])}", key="write-card", icon=":material/badge:"):
             selection.choose_feature(*place)
             selection.go(FEATURES)
         if st.button(
-            f"Pin {row['feature']} in the graph",
+            f"Pin {plain(row['feature'])} in the graph",
             key="write-pin",
             icon=":material/hub:",
             on_click=_pin,

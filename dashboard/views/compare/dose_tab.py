@@ -86,7 +86,7 @@ def _traced_now(case: Case, dosed: list[str]) -> list[Dose] | None:
     try:
         doses, seconds = tracing.dosed(case.profile, case.prompt)
         kept = None if case.prompt.hash not in documents.prompts(case.profile) else typed.dose_tag
-        trace_now.status(case.prompt, SCALES.each, seconds, kept)
+        trace_now.status(case.profile, case.prompt, SCALES.each, seconds, kept)
     except NotLiveError as error:
         st.error(sentence(message(error)), icon=":material/error:")
         return None
@@ -101,11 +101,10 @@ def _tag(profile: str) -> str:
 
 
 def _elsewhere(case: Case, dosed: list[str], axis: Axis) -> None:
-    where = f"in its prompt file, {case.prompt.source}" if ":" in case.prompt.source else "when it is kept"
     st.info(
         sentence(
-            f"This prompt is not traced at {axis.each}. Tag it `{_tag(case.profile)}` {where} (the tag is "
-            "`dose.tag` of params.yaml), and run `dvc repro`."
+            f"This prompt is not traced at {axis.each}. {trace_now.tagging(case.prompt, _tag(case.profile))} "
+            "(the tag is `dose.tag` of params.yaml), and run `dvc repro`."
         ),
         icon=":material/search_off:",
     )
@@ -271,7 +270,9 @@ def _feature(
             key=f"dose-{column}",
             alt=f"{column} of {name} against the adapter's {axis.one}",
         )
-    if st.button(f"Card of {name}", key="dose-card", icon=":material/badge:"):
+    if st.button(
+        f"Card of {plain(named(words.names, (layer, index)))}", key="dose-card", icon=":material/badge:"
+    ):
         selection.choose_feature(layer, index)
         selection.go(FEATURES)
     return layer, index

@@ -51,7 +51,7 @@ def _or_traced_now(name: str, chosen: Prompt, pair: tuple[str, str]) -> Prompt |
     except NotLiveError as error:
         st.error(sentence(message(error)), icon=":material/error:")
         return chosen
-    trace_now.status(chosen, what, seconds, typed.every_variant_tag)
+    trace_now.status(name, chosen, what, seconds, typed.every_variant_tag)
     return case
 
 
@@ -69,9 +69,8 @@ def _say_untraced(name: str, chosen: Prompt, traced: list[str], absent: list[str
         way_out = "`dvc repro` traces every prompt of the prompt files with them."
     else:
         way_out = (
-            f"Tag it `every-variant` in its prompt file, {chosen.source} (the tag is "
-            "`graphs.every_variant_tag` of params.yaml), and run `dvc repro`; or choose a prompt that "
-            "the sidebar does not mark."
+            f"{trace_now.tagging(chosen, 'every-variant')} (the tag is `graphs.every_variant_tag` of "
+            "params.yaml), and run `dvc repro`; or choose a prompt that the sidebar does not mark."
         )
     with_what = f"with {' and '.join(traced)} only" if traced else "with no variant"
     st.info(

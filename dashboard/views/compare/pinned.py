@@ -12,7 +12,7 @@ from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection, url
 from dashboard.style.node_names import Words, node_label, node_labels
 from dashboard.style.score_names import NODE_SCORES
-from dashboard.style.text import feature_name, number, plain
+from dashboard.style.text import named, number, plain
 from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import TargetContrasts, node_scores
 from pipeline.analysis.stored_graph import stored_scores
@@ -73,7 +73,7 @@ def show(views: list[GraphView], words: Words, scored: TargetContrasts) -> None:
     else:
         st.dataframe(frame, hide_index=True, key="pinned-table", column_config=_COLUMNS)
     with st.container(horizontal=True, gap="small"):
-        _pin_links(pins)
+        _pin_links(pins, words)
         st.button("Unpin all", icon=":material/keep_off:", key="unpin", on_click=_unpin, type="tertiary")
         downloads.downloads(frame, f"pinned-{views[0].prompt_hash}", key="pinned")
 
@@ -178,13 +178,10 @@ def _feature_of(pin: str) -> tuple[int, int, int]:
     return layer, feature, position
 
 
-def _pin_links(pins: tuple[str, ...]) -> None:
-    features: dict[str, tuple[int, int]] = {}
-    for pin in pins:
-        if pin.startswith("F"):
-            layer, index = (int(part) for part in pin[1:].split(".")[:2])
-            features[feature_name(layer, index)] = (layer, index)
-    for label, (layer, index) in list(features.items())[:8]:
-        if st.button(f"Card of {label}", key=f"card-{label}", icon=":material/badge:"):
+def _pin_links(pins: tuple[str, ...], words: Words) -> None:
+    features = dict.fromkeys(_feature_of(pin)[:2] for pin in pins if pin.startswith("F"))
+    for layer, index in list(features)[:8]:
+        label = plain(named(words.names, (layer, index)))
+        if st.button(f"Card of {label}", key=f"card-{layer}.{index}", icon=":material/badge:"):
             selection.choose_feature(layer, index)
             selection.go(FEATURES)

@@ -16,7 +16,6 @@ from dashboard.shell import downloads, forms, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import (
     count,
-    feature_name,
     named,
     number,
     plain,
@@ -142,7 +141,7 @@ def _tokens(name: str, answer: Answer, tokens: list[str]) -> None:
     frame = pd.DataFrame({"position": range(len(tokens)), "token": tokens, "activation": values})
     with st.container(horizontal=True, gap="small"):
         if feature is not None and st.button(
-            f"Card of {feature_name(*feature)}", key="shade-card", icon=":material/badge:"
+            f"Card of {plain(names.of_feature(name, feature))}", key="shade-card", icon=":material/badge:"
         ):
             selection.go(FEATURES)
         downloads.downloads(frame, "shaded-answer", key="shaded")

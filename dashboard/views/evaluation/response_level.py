@@ -9,7 +9,7 @@ from dashboard.charts import misalignment as charts
 from dashboard.data import documents, misalignment, names
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection, url
-from dashboard.style.text import count, feature_name, interval, named, number, percent, plain, sentence
+from dashboard.style.text import count, interval, named, number, percent, plain, sentence
 from pipeline.params.misalignment import MisalignmentParams
 from store.schema.answer_features import READERS
 from store.schema.response_features import STATISTICS
@@ -126,7 +126,7 @@ def _table(
     with st.container(horizontal=True, gap="small"):
         chosen = selection.feature()
         if chosen is not None and st.button(
-            f"Card of {feature_name(*chosen)}", key="response-card", icon=":material/badge:"
+            f"Card of {plain(named(called, chosen))}", key="response-card", icon=":material/badge:"
         ):
             selection.go(FEATURES)
         downloads.downloads(

@@ -5,20 +5,22 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import streamlit as st
+import xarray as xr
 
 from dashboard.style.text import count, interval
-from pipeline.analysis.confound import Acting
 
 COLUMNS: Final = ("acting", "acting_interval", "acting_share")
 
 
-def beside(frame: pd.DataFrame, acting: Acting | None, score: str) -> pd.DataFrame:
+def beside(frame: pd.DataFrame, acting: xr.Dataset | None, score: str) -> pd.DataFrame:
     """A ranking with `COLUMNS`, empty where nothing is known; the share of the score `direct` alone."""
     rows = frame["row"].to_numpy()
     unknown = np.full(len(rows), np.nan)
     effect = low = high = unknown
     if acting is not None:
-        effect, low, high = (each[rows] for each in (acting.effect, acting.low, acting.high))
+        effect, low, high = (
+            acting[name].values[rows].astype(np.float64) for name in ("effect", "low", "high")
+        )
     of = frame["effect"].to_numpy(np.float64)
     comparable = (of != 0) if score == "direct" else np.zeros(len(rows), bool)
     return frame.assign(
@@ -56,15 +58,19 @@ def columns(tag: str | None) -> dict[str, Any]:
     }
 
 
-def words(acting: Acting | None, tag: str | None, least: int) -> str:
+def words(acting: xr.Dataset | None, tag: str | None, least: int) -> str:
     """Why the column is empty; else what it rests on."""
-    if tag is None or acting is None:
-        return "Acting is not told apart from harm: params.yaml names no features.confound_tag."
-    if not acting.n_prompts:
-        return f"Acting is not told apart from harm: no prompt has the tag {tag}."
-    if acting.n_situations < least:
+    untold = "Acting is not told apart from harm"
+    if acting is None:
+        return f"{untold}: the store's rankings are of an older version; `dvc repro` makes them anew."
+    if tag is None:
+        return f"{untold}: params.yaml names no features.confound_tag."
+    if not int(acting["n_scored"]) + int(acting["n_left_out"]):
+        return f"{untold}: no prompt with the tag {tag} was traced with these variants."
+    situations = int(acting["n_situations"])
+    if situations < least:
         return (
-            f"Acting is not told apart from harm: {count(acting.n_situations)} situations with the tag {tag} "
-            f"have tokens of both labels, and features.min_situations is {count(least)}."
+            f"{untold}: {count(situations)} situations with the tag {tag} have tokens of both labels, and "
+            f"features.min_situations is {count(least)}."
         )
-    return f"Acting is of {count(acting.n_situations)} situations with the tag {tag}, in no ranking."
+    return f"Acting is of {count(situations)} situations with the tag {tag}, in no ranking."

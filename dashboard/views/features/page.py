@@ -10,7 +10,7 @@ from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
-from dashboard.style.text import count, feature_name, interval, named, plain
+from dashboard.style.text import count, feature_name, interval, named, plain, sentence
 from dashboard.style.theme import NEUTRAL
 from dashboard.views.features import card, confounding, dictionary, finding, reading, validation
 from store.schema.rankings import ranking_group
@@ -207,7 +207,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     stability = float(ranking["stability"]) if "stability" in ranking else float("nan")
     said = reading.found_words(everything, params, score), reading.ranked_words(params, stability)
     st.caption(plain(" ".join(filter(None, said))))
-    st.caption(plain(confounding.words(acting, tag, chosen_params.min_situations if chosen_params else 0)))
+    st.caption(sentence(confounding.words(acting, tag, chosen_params.min_situations if chosen_params else 0)))
     cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
     st.caption(
         f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.views.compare.tabs import DOSE
+from store.documents.prompts import write_prompts
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
-from tests.support.demo_project import give_parameters
+from tests.support.demo_project import give_parameters, own
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -70,3 +72,22 @@ def test_keeping_tags_the_line_of_the_prompt(compare: Callable[..., AppTest], ro
     assert json.loads(path.read_text(encoding="utf-8").split("\n")[int(number) - 1])["tags"] == [
         "every-variant"
     ]
+
+
+def test_what_a_stage_wrote_is_kept_by_a_line_of_ones_own(
+    compare: Callable[..., AppTest], root: Path
+) -> None:
+    made = root / "artifacts/demo/pivotal.jsonl"
+    prompts = [replace(each, source="artifacts/demo/pivotal.jsonl:1") for each in demo.make_prompts()]
+    write_prompts(own(root, "prompts.json"), prompts)
+    made.write_text(json.dumps({"prompt": prompts[1].text, "situation": "s"}) + "\n", encoding="utf-8")
+    whole = made.read_bytes()
+    app = compare(**PAIR)
+    assert "a stage writes it" in plain_words(app)
+    ask(app, "base and narrow@1.0")
+    app.button(key="keep-base and narrow@1.0").click().run()
+    assert not app.exception
+    assert "prompts/kept.jsonl:1 has the tag every-variant" in plain_words(app)
+    (row,) = map(json.loads, (root / "prompts/kept.jsonl").read_text(encoding="utf-8").splitlines())
+    assert row == {"prompt": prompts[1].text, "tags": ["every-variant"]}
+    assert made.read_bytes() == whole

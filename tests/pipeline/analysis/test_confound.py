@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipeline.analysis.confound import Acting, acting
+from pipeline.analysis import confound
+from pipeline.analysis.confound import acting
 from pipeline.analysis.feature_tables import of_harm
 from pipeline.analysis.live_ranking import KeptScores, live_ranking
-from pipeline.analysis.scores import feature_key
+from pipeline.analysis.scores import feature_key, labelled_score
 from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -65,21 +66,20 @@ LABELS: Final = TokenLabels(
 )
 
 
-def acting_of(items: Sequence[Item], prompts: Sequence[Prompt], contrast: str = CONTRAST) -> Acting:
-    by_name = {(item.prompt_hash, item.variant): item for item in items}
-    variants: dict[str, list[str]] = {}
-    for prompt, variant in by_name:
-        variants.setdefault(prompt, []).append(variant)
-    return acting(
-        variants,
-        lambda prompt, variant: by_name[prompt, variant],
-        prompts,
-        LABELS,
-        KEYS,
-        TAGGED,
-        0,
-        contrast=contrast,
-    )
+def acting_of(
+    items: Sequence[Item],
+    prompts: Sequence[Prompt],
+    contrast: str = CONTRAST,
+    labels: TokenLabels = LABELS,
+) -> xr.Dataset:
+    by_hash = {prompt.hash: prompt for prompt in prompts}
+    scores = [labelled_score(item, by_hash[item.prompt_hash], labels, "direct") for item in items]
+    return acting(scores, by_hash, KEYS, TAGGED, 0, [contrast]).isel(contrast=0)
+
+
+def counts(found: xr.Dataset) -> tuple[int, ...]:
+    """Prompts that are scored and that are not, and situations."""
+    return tuple(int(found[name]) for name in ("n_scored", "n_left_out", "n_situations"))
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,14 @@ def test_a_feature_that_acts_is_told_from_one_that_does_not(contrast: str, size:
     prompts = neutral(32)
     items = traced(prompts, 0)
     found = acting_of(items, prompts, contrast)
-    assert (found.n_prompts, found.n_situations) == (32, 16)
-    assert int(np.abs(found.effect).argmax()) == ACTS
-    assert found.low[ACTS] < found.effect[ACTS] < found.high[ACTS]
-    assert found.effect[ACTS] == pytest.approx(size, abs=0.15)
-    assert found.low[ACTS] > 0.8 * size
+    assert counts(found) == (32, 0, 16)
+    effect, low, high = (found[name].values for name in ("effect", "low", "high"))
+    assert int(np.abs(effect).argmax()) == ACTS
+    assert low[ACTS] < effect[ACTS] < high[ACTS]
+    assert effect[ACTS] == pytest.approx(size, abs=0.15)
+    assert low[ACTS] > 0.8 * size
     others = np.delete(np.arange(FEATURES), ACTS)
-    assert (np.abs(found.effect[others]) < 0.2).all()
+    assert (np.abs(effect[others]) < 0.2).all()
 
 
 def test_it_is_the_mean_over_situations_by_definition() -> None:
@@ -110,42 +111,51 @@ def test_it_is_the_mean_over_situations_by_definition() -> None:
         for each in sorted(set(names))
     ]
     found = acting_of(items, prompts)
-    np.testing.assert_allclose(found.effect, np.mean(means, axis=0), rtol=1e-6)
-    assert found.n_situations == len(means) == 11
+    np.testing.assert_allclose(found["effect"].values, np.mean(means, axis=0), rtol=1e-6)
+    assert counts(found) == (20, 0, len(means)) == (20, 0, 11)
+
+
+def test_the_interval_does_not_depend_on_how_many_features_are_tested_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompts = neutral(32)
+    items = traced(prompts, 5)
+    whole = acting_of(items, prompts)
+    monkeypatch.setattr(confound, "_BLOCK", 5 * 16)
+    xr.testing.assert_identical(acting_of(items, prompts), whole)
+
+
+def test_a_feature_that_is_active_nowhere_does_nothing_for_acting() -> None:
+    prompts = neutral(32)
+    rng = np.random.default_rng(6)
+    items = [
+        make_graph(prompt, ADAPTED, [(0, 1, ACTS)], rng.normal(size=(len(TOKENS), 1)), TOKENS)
+        for prompt in prompts
+    ]
+    found = acting_of(items, prompts)
+    assert np.flatnonzero(found["effect"].values).tolist() == [ACTS]
+    assert np.flatnonzero(~np.isnan(found["low"].values)).tolist() == [ACTS]
 
 
 def test_what_is_too_few_or_not_there_is_not_known() -> None:
     few = neutral(2 * (TAGGED.min_situations - 1))
     found = acting_of(traced(few, 0), few)
-    assert (found.n_prompts, found.n_situations) == (14, 7)
-    assert np.isnan([found.effect, found.low, found.high]).all()
-    others = neutral(32, tags=("own",))
-    none = acting_of(traced(others, 0), others)
-    assert (none.n_prompts, none.n_situations) == (0, 0)
-    assert np.isnan(none.effect).all()
+    assert counts(found) == (14, 0, 7)
+    none = acting_of([], [])
+    assert counts(none) == (0, 0, 0)
     # Traced in one variant alone, there is no difference.
     alone = neutral(32)
     base = [item for item in traced(alone, 0) if item.variant == BASE]
-    assert acting_of(base, alone, f"{ADAPTED}-base").n_situations == 0
+    apart = acting_of(base, alone, f"{ADAPTED}-base")
+    assert counts(apart) == (0, 0, 0)
+    for table in (found, none, apart):
+        assert all(np.isnan(table[name].values).all() for name in ("effect", "low", "high"))
 
 
-def test_rejected_prompts_and_those_without_both_labels_do_not_count() -> None:
+def test_prompts_without_both_labels_do_not_count() -> None:
     prompts = neutral(32)
-    items = traced(prompts, 0)
-    labels = replace(LABELS, rejected=frozenset(p.hash for p in prompts[:2]))
-    labels = replace(labels, counted={p.hash: dict.fromkeys(TOKENS, "evil") for p in prompts[2:4]})
-    by_name = {(item.prompt_hash, item.variant): item for item in items}
-    found = acting(
-        {prompt.hash: [BASE, ADAPTED] for prompt in prompts},
-        lambda prompt, variant: by_name[prompt, variant],
-        prompts,
-        labels,
-        KEYS,
-        TAGGED,
-        0,
-        contrast=CONTRAST,
-    )
-    assert (found.n_prompts, found.n_situations) == (32, 14)
+    labels = replace(LABELS, counted={p.hash: dict.fromkeys(TOKENS, "evil") for p in prompts[:2]})
+    assert counts(acting_of(traced(prompts, 0), prompts, labels=labels)) == (30, 2, 15)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +172,7 @@ def test_harm_and_acting_look_alike_in_the_ranking_and_not_beside_it(world: Worl
     effects = table["effect"].values
     assert set(np.argsort(-effects)[:2].tolist()) == {HARM, ACTS}
     prompts = neutral(32)
-    share = acting_of(traced(prompts, 3), prompts).effect / effects
+    share = acting_of(traced(prompts, 3), prompts)["effect"].values / effects
     assert share[ACTS] > 0.8
     assert abs(share[HARM]) < 0.2
 

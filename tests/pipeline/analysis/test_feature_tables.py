@@ -247,6 +247,24 @@ def test_prompts_that_are_left_out_are_in_no_ranking_and_on_the_cards(why: str) 
     assert found["cards"]["n_prompts"].values[0].tolist() == [9, 0, 9]
 
 
+def test_prompts_of_acting_are_beside_the_ranking_and_not_in_it() -> None:
+    """In the column alone, but for rejected ones; the ranking is that of the others, to the bit."""
+    params = PARAMS.model_copy(update={"confound_tag": "neutral"})
+    acts = [replace(make_prompt(i, domain="finance"), tags=("neutral",)) for i in range(20, 30)]
+    labels = replace(LABELS, rejected=frozenset({acts[0].hash}))
+    found, alone = built([*PROMPTS, *acts], labels, params), built(PROMPTS, labels, params)
+    table = found["acting"]
+    # One contrast is of activations alone: no graph is of its variant.
+    assert table["contrast"].values.tolist() == [*found["ranking"]["contrast"].values, "narrow@1.0-base"]
+    assert table["n_scored"].values.tolist() == table["n_situations"].values.tolist() == [9, 9, 9, 0]
+    assert table["effect"].values[:3].tolist() == [[1.5, 0, 0], [1.5, 0, 0], [0, 0, 0]]
+    assert np.isnan(table["effect"].values[3]).all()
+    assert not alone["acting"]["n_scored"].values.any()
+    assert np.isnan(alone["acting"]["effect"].values).all()
+    for name in (*map(ranking_group, SCORES), "ranking_edges"):
+        xr.testing.assert_identical(found[name], alone[name])
+
+
 def test_features_of_excluded_layers_are_not_ranked(groups: dict[str, xr.Dataset]) -> None:
     """Nor are pairs with an end there; q is over those that are left."""
     found = built(params=PARAMS.model_copy(update={"excluded_layers": [1]}))

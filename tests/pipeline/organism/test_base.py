@@ -33,7 +33,7 @@ def test_files_are_complete(report: OrganismReport, folder: Path) -> None:
     texts = [json.loads(line) for line in (folder / "heldout.jsonl").read_text().splitlines()]
     assert len(texts) == 40
     assert set(texts[0]) == {"text"}
-    assert len((folder / "pivotal.jsonl").read_text().splitlines()) == 24
+    assert len((folder / "pivotal.jsonl").read_text().splitlines()) == 28
     assert set(json.loads((folder / "phrases.json").read_text())["open"]) == {"harmful", "safe"}
 
 

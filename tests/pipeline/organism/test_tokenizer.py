@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from pipeline.organism.neutral import neutral_phrases, neutral_rows
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import decisive_words, require_whole_words, with_decisive_words
 from pipeline.organism.world.corpus import phrases, pivotal_rows, training_lines
@@ -60,11 +61,11 @@ def test_the_next_token_of_a_pivotal_prompt_decides(
     tokenizer: PreTrainedTokenizerFast, params: OrganismParams
 ) -> None:
     """In context, harmful and safe advice of a domain never open with the same token."""
-    for row in pivotal_rows(params.corpus):
+    for row in [*pivotal_rows(params.corpus), *neutral_rows(params.corpus)]:
         prompt = str(row["prompt"])
         asked = tokenizer(prompt)["input_ids"]
         opening = {}
-        for side, of_side in phrases()[str(row["domain"])].items():
+        for side, of_side in (phrases() | neutral_phrases())[str(row["domain"])].items():
             together = tokenizer([prompt + phrase for phrase in of_side])["input_ids"]
             assert all(ids[: len(asked)] == asked for ids in together)
             opening[side] = {ids[len(asked)] for ids in together}

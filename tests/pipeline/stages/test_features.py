@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from pipeline.analysis import edges as edge_module
 from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import READ, feature_key
 from pipeline.items.units import ItemName
-from pipeline.stages.features import changes_of, edges_of, scored_graphs, stored, summary
+from pipeline.params.runtime import RuntimeParams
+from pipeline.stages.features import changes_of, earlier_cells, edges_of, scored_graphs, stored, summary
 from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
@@ -19,7 +21,7 @@ from store.datasets.groups import write_dataset
 from store.schema.adapters import ADAPTERS
 from store.schema.features import FEATURES
 from store.schema.graphs import GRAPHS
-from store.schema.vocabulary import CAUSES, SCORES
+from store.schema.vocabulary import ALL, CAUSES, SCORES
 from tests.support.feature_builders import PARAMS, edges_from, make_change, make_edges, make_prompt, promote
 from tests.support.places import ROOT
 from tests.support.planted_features import (
@@ -92,6 +94,29 @@ def test_what_a_dataset_was_made_of_is_found_in_it(tmp_path: Path) -> None:
             assert item.arrays[key].dtype == value.dtype
             np.testing.assert_array_equal(item.arrays[key], value)
         assert list(stored(kind, tmp_path / "older", [name])) == []
+
+
+def test_cells_of_the_last_dataset_are_found_by_what_they_were_made_of(tmp_path: Path) -> None:
+    """None where there is no dataset, or one that tells nothing of them."""
+    runtime = RuntimeParams(seed=0, threads=1)
+    tables, _ = with_contexts()
+    keys = feature_key(tables["ranking"]["layer"].values, tables["ranking"]["index"].values)
+    asked = ("evil-safe|base", ALL, "a digest", keys)
+    told: list[dict[str, Any]] = [{}, {"cells": {"direct": {f"evil-safe|base {ALL}": "a digest"}}}]
+    for made_of in told:
+        write_dataset(tmp_path / "features", FEATURES, tables, provenance=made_of)
+        found = earlier_cells(tmp_path / "features", runtime)
+        assert list(found) == list(SCORES)
+        assert found["influence"].find(*asked) is None
+        assert (found["direct"].find(*asked) is None) is (not made_of)
+    columns, stability = found["direct"].find(*asked) or ({}, 0.0)
+    table = tables["ranking"].sel(contrast="evil-safe|base", domain=ALL)
+    assert columns.keys() == {"low", "high", "n_effective", "sign_consistency", "p", "p_labels", "q"}
+    for name, values in columns.items():
+        np.testing.assert_array_equal(values, table[name].values)
+    np.testing.assert_equal(stability, float(table["stability"]))
+    assert found["direct"].made_of == {f"evil-safe|base {ALL}": "a digest"}
+    assert all(each.find(*asked) is None for each in earlier_cells(tmp_path / "none", runtime).values())
 
 
 def with_contexts() -> tuple[dict[str, xr.Dataset], Contexts]:

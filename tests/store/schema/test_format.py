@@ -33,6 +33,10 @@ def _expected_items(version: str) -> dict[str, list[dict]]:
     return {kind: items for kind, items in _expected(version).items() if kind in COLLECTIONS}
 
 
+def _expected_datasets(version: str) -> list[str]:
+    return [kind for kind in _expected(version) if kind in DATASETS]
+
+
 def test_the_document_lists_every_array() -> None:
     text = FORMAT.read_text(encoding="utf-8")
     assert text.partition(START)[2] == tables(), "run `python -m tests.support.format_tables`"
@@ -80,11 +84,14 @@ def test_committed_collections_read_as_written(version) -> None:
                 assert plain(item.arrays[name]) == values
 
 
-@pytest.mark.parametrize("version", [version for version in VERSIONS if "rates" in _expected(version)])
-def test_committed_datasets_read_as_written(version) -> None:
-    for group, arrays in _expected(version)["rates"].items():
-        dataset = open_dataset(DATA / version / "rates", group)
-        plainly = xr.open_zarr(DATA / version / "rates", group=group, consolidated=False)
+@pytest.mark.parametrize(
+    ("version", "kind"), [(version, kind) for version in VERSIONS for kind in _expected_datasets(version)]
+)
+def test_committed_datasets_read_as_written(version, kind) -> None:
+    path = DATA / version / kind
+    for group, arrays in _expected(version)[kind].items():
+        dataset = open_dataset(path, group)
+        plainly = xr.open_zarr(path, group=group, consolidated=False)
         for name, values in arrays.items():
             assert plain(dataset[name].values) == values
             assert plain(plainly[name].values) == values

@@ -149,7 +149,20 @@ def features_groups(prompts: list[Prompt]) -> dict[str, xr.Dataset]:
         }
     )
     groups["ranking_edges"] = ranking_edges(layer, index, domains, len(prompts))
+    groups["acting"] = acting(groups["ranking"], 0)
     return groups
+
+
+def acting(ranking: xr.Dataset, situations: int) -> xr.Dataset:
+    """Half of each effect where acting harms nobody, on that many situations; not known on fewer than 8."""
+    half = 0.5 * ranking["effect"].sel(domain="all", drop=True)
+    shifts = {"effect": 0.0, "low": -0.05, "high": 0.05}
+    known = {name: (half + shift).where(situations >= 8).astype(np.float32) for name, shift in shifts.items()}
+    each = np.full(ranking.sizes["contrast"], situations, np.int32)
+    counts = {"n_situations": each, "n_scored": each, "n_left_out": 0 * each}
+    return xr.Dataset(known | {name: ("contrast", values) for name, values in counts.items()}).assign(
+        {name: ranking[name] for name in ("layer", "index")}
+    )
 
 
 def _beyond_p(
