@@ -197,14 +197,14 @@ def _on_features(case: Case, features: pd.DataFrame) -> None:
             f"Pin {row['feature']} in the graph",
             key="write-pin",
             icon=":material/hub:",
-            on_click=_pin,
+            on_click=pin_in_graph,
             args=(case, *place),
         ):
             st.rerun()  # the whole page: the graph is on another tab
         downloads.downloads(features, f"writes-{case.prompt.hash}", key="writes")
 
 
-def _pin(case: Case, layer: int, index: int) -> None:
+def pin_in_graph(case: Case, layer: int, index: int) -> None:
     """Pin a feature's nodes of either graph, and turn to the graph."""
     feature_in_graph.pin(case.views, (layer, index))
     st.session_state[url.VIEW.name] = GRAPH
