@@ -8,12 +8,11 @@ import streamlit as st
 from dashboard.charts import components as charts
 from dashboard.data import readers
 from dashboard.data.case import Case
-from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import named, number, percent
-from dashboard.views.compare.adapter_tab import pin_in_graph
+from dashboard.views.compare import feature_buttons
 from dashboard.views.compare.graph_tab import words_of
 from pipeline.analysis.component_effects import (
     Arrays,
@@ -213,21 +212,8 @@ def _table(case: Case, frame: pd.DataFrame) -> None:
     )
     rows = chosen.selection.rows
     row = frame.iloc[rows[0] if rows and rows[0] < len(frame) else 0]
-    place = (int(row["layer"]), int(row["index"]))
     st.caption(
         f"{row['feature']}: cosine {number(float(row['cosine']), sign=True)} with {row['from']}; "
         f"random directions rarely come closer than {number(float(row['null_cosine']))}."
     )
-    with st.container(horizontal=True, gap="small"):
-        if st.button(f"Card of {row['feature']}", key="component-card", icon=":material/badge:"):
-            selection.choose_feature(*place)
-            selection.go(FEATURES)
-        if st.button(
-            f"Pin {row['feature']} in the graph",
-            key="component-pin",
-            icon=":material/hub:",
-            on_click=pin_in_graph,
-            args=(case, *place),
-        ):
-            st.rerun()  # the whole page: the graph is on another tab
-        downloads.downloads(frame, f"component-matches-{case.prompt.hash}", key="component-matches")
+    feature_buttons.show(case, row, frame, key="component", file="component-matches")
