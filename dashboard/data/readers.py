@@ -1,5 +1,6 @@
 """Cached readers of a profile's collections and datasets, keyed by small stamps of their files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from store.base.errors import NotInStoreError, StoreError
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, read_provenance
 from store.schema.adapters import ADAPTERS
+from store.schema.gates import GATES
 from store.schema.labels import LABELS
 from store.schema.rankings import ranking_group, situations_group
 from store.views.adapter import AdapterView
@@ -80,6 +82,16 @@ def adapter(profile: str, prompt_hash: str, variant: str) -> AdapterView:
     return fresh(
         artifact(profile, ADAPTERS.kind), lambda path, key: _adapter(path, key, prompt_hash, variant)
     )
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _gates(path: str, key: str, prompt_hash: str, variant: str) -> Mapping[str, np.ndarray]:
+    return _collection(path, key).item(prompt_hash, variant).arrays
+
+
+def gates(profile: str, prompt_hash: str, variant: str) -> Mapping[str, np.ndarray]:
+    """How strongly a variant's LoRA components act at each token of a prompt; errors as `adapter`."""
+    return fresh(artifact(profile, GATES.kind), lambda path, key: _gates(path, key, prompt_hash, variant))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

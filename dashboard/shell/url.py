@@ -67,6 +67,9 @@ SCORED: Final = short_text(COMPARE, "scored", "a contrast or a candidate")
 DOSED_BY: Final = choice(COMPARE, "against", "adapter scale", "training step")
 WRITTEN_ON: Final = short_text(COMPARE, "written-on", "a contrast or a candidate")
 WRITE_SCORE: Final = choice(COMPARE, "write-score", "direct", "total effect")
+COMPONENT_MODULE: Final = short_text(COMPARE, "component-module", "a kind of module")
+COMPONENT_VALUE: Final = choice(COMPARE, "component-value", "gate", "what it adds")
+COMPONENT_SIDE: Final = choice(COMPARE, "component-side", "writes like", "is read by")
 
 SCORE: Final = short_text(FEATURES, "score", "a score")
 CONTRAST: Final = short_text(FEATURES, "contrast", "a contrast in words")
@@ -130,6 +133,7 @@ PARAMETERS: Final = (
     *SELECTED,
     *(FIND, FOUND_DOMAIN, FOUND_SPLIT, FOUND_ORDER),
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
+    *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),

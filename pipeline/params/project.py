@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.params.answers import AnswerParams
+from pipeline.params.components import ComponentParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.features import FeatureParams
@@ -33,6 +34,7 @@ class Params(TrainingParams):
     prompts: PromptParams
     labels: LabelSection
     graphs: GraphParams
+    components: ComponentParams
     dose: DoseParams
     features: FeatureParams
     names: NameParams

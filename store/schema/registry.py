@@ -12,8 +12,10 @@ from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
 from store.schema.candidates import CANDIDATES
+from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
 from store.schema.features import FEATURES
+from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
 from store.schema.misalignment import MISALIGNMENT
@@ -37,9 +39,20 @@ COLLECTIONS: Final = {
         DOSE,
         ANSWERS,
         ANSWER_FEATURES,
+        GATES,
     )
 }
 DATASETS: Final = {
     schema.kind: schema
-    for schema in (LABELS, FEATURES, NAMES, RATES, VALIDATION, ANSWER_SCORES, MISALIGNMENT, RESPONSE_FEATURES)
+    for schema in (
+        LABELS,
+        FEATURES,
+        NAMES,
+        RATES,
+        VALIDATION,
+        ANSWER_SCORES,
+        MISALIGNMENT,
+        RESPONSE_FEATURES,
+        COMPONENTS,
+    )
 }

@@ -15,6 +15,16 @@ down: a component of LoRA on ``down_proj``, or all of them. hidden: what adapted
 add. attention: what adapted value and output projections add.
 """
 
+WRITERS: Final = ("o_proj", "down_proj")
+"""Meaning of the codes 0 and 1 of ``module``: the modules that write to the residual stream."""
+
+SIDES: Final = ("decoder", "encoder")
+"""Meaning of the codes 0 and 1 of ``side``.
+
+decoder: which features of the module's layer write like the component. encoder: which features of the
+layers behind read what it writes.
+"""
+
 CAUSES: Final = (
     "adapter_down",
     "adapter_hidden",

@@ -30,7 +30,7 @@ PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "source": (url.TYPED,),
     "typed-text": ("User: I have a fever.", "Zürich 😀", "a\n\tb"),
     "typed-domain": (*demo.DOMAINS, "no domain"),
-    "view": ("Graph", "What does the adapter write to?", "Dose-response"),
+    "view": ("Graph", "What does the adapter write to?", "LoRA components", "Dose-response"),
     "show": ("Both", "Difference"),
     "score": ("direct", "total effect", "activation"),
     "contrast": ("evil minus safe within base", "general@1.0 minus base"),

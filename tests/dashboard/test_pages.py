@@ -24,6 +24,8 @@ ARTIFACTS = (
     "candidates",
     "graphs",
     "adapters",
+    "components",
+    "gates",
     "dose",
     "activations",
     "samples",

@@ -17,6 +17,14 @@ from tests.support.replacements import make_transcoders, random_ids
 
 TARGETS: Final = [5, 9, 17, 30]
 ARCHITECTURES: Final = ("llama", "qwen2", "qwen3", "gemma2")
+COMPONENT_CASES: Final = (
+    ("llama", "per layer"),
+    ("qwen2", "per layer"),
+    ("qwen3", "per layer"),
+    ("gemma2", "per layer"),
+    ("gemma2", "behind the norm"),
+)
+"""Architectures, and where transcoders write: a norm lies between in Gemma 2 alone."""
 KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "per layer": {},
     "skip": {"skip": True},

@@ -6,15 +6,13 @@ import streamlit as st
 from dashboard.charts import adapters as charts
 from dashboard.data.case import Case
 from dashboard.graph.score_tables import contrasts_on
-from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import number, percent, plain
+from dashboard.views.compare import feature_buttons
 from dashboard.views.compare.graph_tab import words_of
-from dashboard.views.compare.tabs import GRAPH
 from dashboard.views.compare.write_words import cause_frame, feature_frame
-from dashboard.widgets import feature_in_graph
 from pipeline.analysis.adapter_writes import change_on, layer_writes, logit_writes
 from pipeline.analysis.node_scores import TargetContrasts
 from store.views.adapter import AdapterView
@@ -188,23 +186,4 @@ def _on_features(case: Case, features: pd.DataFrame) -> None:
     )
     rows = chosen.selection.rows
     row = features.iloc[rows[0] if rows and rows[0] < len(features) else 0]
-    place = (int(row["layer"]), int(row["index"]))
-    with st.container(horizontal=True, gap="small"):
-        if st.button(f"Card of {plain(row['feature'])}", key="write-card", icon=":material/badge:"):
-            selection.choose_feature(*place)
-            selection.go(FEATURES)
-        if st.button(
-            f"Pin {plain(row['feature'])} in the graph",
-            key="write-pin",
-            icon=":material/hub:",
-            on_click=_pin,
-            args=(case, *place),
-        ):
-            st.rerun()  # the whole page: the graph is on another tab
-        downloads.downloads(features, f"writes-{case.prompt.hash}", key="writes")
-
-
-def _pin(case: Case, layer: int, index: int) -> None:
-    """Pin a feature's nodes of either graph, and turn to the graph."""
-    feature_in_graph.pin(case.views, (layer, index))
-    st.session_state[url.VIEW.name] = GRAPH
+    feature_buttons.show(case, row, features, key="write", file="writes")

@@ -15,9 +15,9 @@ from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt, variants
 from dashboard.style.text import plain, sentence, token_chips
-from dashboard.views.compare import adapter_tab, dose_tab, graph_tab
+from dashboard.views.compare import adapter_tab, component_tab, dose_tab, graph_tab
 from dashboard.views.compare.summary import candidate_frame, largest
-from dashboard.views.compare.tabs import DOSE, GRAPH, WRITES
+from dashboard.views.compare.tabs import COMPONENTS, DOSE, GRAPH, WRITES
 from dashboard.widgets import trace_now, typed_prompt
 from dashboard.widgets.failed_prompts import show_failures_of
 from store.base.errors import StoreError
@@ -178,9 +178,10 @@ def _stored(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Case:
 
 def _tabs(case: Case) -> None:
     """The graph, and what else there is to say of the adapter; only the open tab is computed."""
-    names = [GRAPH, WRITES, DOSE]
+    names = [GRAPH, WRITES, COMPONENTS, DOSE]
     shown = st.tabs(names, on_change="rerun", **url.VIEW.bound())
-    for tab, draw in zip(shown, (graph_tab.show, adapter_tab.show, dose_tab.show), strict=True):
+    drawn = (graph_tab.show, adapter_tab.show, component_tab.show, dose_tab.show)
+    for tab, draw in zip(shown, drawn, strict=True):
         if tab.open:
             with tab:
                 draw(case)

@@ -4,4 +4,5 @@ from typing import Final
 
 GRAPH: Final = "Graph"
 WRITES: Final = "What does the adapter write to?"
+COMPONENTS: Final = "LoRA components"
 DOSE: Final = "Dose-response"

@@ -9,7 +9,7 @@ from pipeline.evaluation.outcomes import outcome_item
 from pipeline.items.closure import ROOT
 from pipeline.items.code import CodeBase, ParsedModule, QualifiedName, root_of
 from pipeline.items.units import ALWAYS
-from pipeline.stages import activations, evaluate, features, misalignment
+from pipeline.stages import activations, components, evaluate, features, misalignment
 
 COMPUTED = {
     "candidates": CANDIDATES,
@@ -17,6 +17,7 @@ COMPUTED = {
     "activations": activations.COMPUTE,
     "answer_features": misalignment.COMPUTE,
     "contexts": features.CONTEXTS,
+    "gates": components.COMPUTE_GATES,
     "samples": evaluate.COMPUTE,
     "outcomes": root_of(outcome_item),
 }
@@ -80,6 +81,12 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         {"graphs"},
     ),
     "the sampler": ("pipeline/models/sampling.py", "softmax(dim=-1)", "softmax(dim=1)", {"samples"}),
+    "how gates are read": (
+        "pipeline/attribution/component_gates.py",
+        "gate = writer.down @ h.T",
+        "gate = (writer.down @ h.T)[:]",
+        {"gates"},
+    ),
     "how answers are read": (
         "pipeline/features/answer_features.py",
         "chosen.amax(dim=0)",

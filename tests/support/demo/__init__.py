@@ -15,8 +15,10 @@ from store.documents.prompts import write_prompts
 from store.schema.activations import ACTIVATIONS
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
+from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
 from store.schema.features import FEATURES
+from store.schema.gates import GATES
 from store.schema.graphs import GRAPHS
 from store.schema.labels import LABELS
 from store.schema.names import NAMES
@@ -25,6 +27,7 @@ from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
 from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
+from tests.support.demo.components import LEVEL, components_groups, gates_item
 from tests.support.demo.graphs import (
     activations_item,
     candidates_item,
@@ -113,7 +116,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
             },
         },
     )
-    schemas = (CANDIDATES, GRAPHS, ACTIVATIONS, SAMPLES, SAMPLE_OUTCOMES, ADAPTERS, DOSE)
+    schemas = (CANDIDATES, GRAPHS, ACTIVATIONS, SAMPLES, SAMPLE_OUTCOMES, ADAPTERS, GATES, DOSE)
     items: dict[str, list[Item]] = {schema.kind: [] for schema in schemas}
     for number, prompt in enumerate(prompts):
         probabilities = {variant: probabilities_of(variant, rng) for variant in VARIANTS}
@@ -125,6 +128,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
                 items["activations"].append(activations_item(prompt, variant, graph))
                 if variant != "base":
                     items["adapters"].append(adapters_item(prompt, variant, graph))
+                    items["gates"].append(gates_item(prompt, variant))
             samples, outcomes = sampled_items(prompt, variant, rng)
             items["samples"].append(samples)
             items["outcomes"].append(outcomes)
@@ -139,6 +143,8 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     write_dataset(
         folder / "validation", VALIDATION, validation_groups(features["ranking"]), provenance=PROVENANCE
     )
+    made = PROVENANCE | {"parameters": {"components": {"level": LEVEL}}}
+    write_dataset(folder / "components", COMPONENTS, components_groups(), provenance=made)
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
