@@ -17,7 +17,8 @@ MAX_FEATURES: Final = 6
 _WHERE: Final[dict[str, Where | Literal["positions"]]] = {
     "last token": "last",
     "chosen positions": "positions",
-    "all tokens": "all",
+    "all tokens": "prompt",
+    "generated": "generated",
     "always on": "always",
 }
 
