@@ -1,11 +1,13 @@
-"""The base model, features to steer, and a pass without a cache to check the cached one against."""
+"""The base model, features to steer, a pass without a cache and circuit-tracer to check it against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline.interventions.engine import SteeringEngine
-from pipeline.interventions.kinds import Step
+from pipeline.interventions.kinds import Intervention, Step
 from pipeline.models.replacement import ReplacementModel
 from store.documents.variants import Variant
 
@@ -36,3 +38,53 @@ def active(engine: SteeringEngine, ids: tuple[int, ...], layer: int, position: i
 def inactive(engine: SteeringEngine, ids: tuple[int, ...], layer: int) -> int:
     """The first feature that is active nowhere on a prompt."""
     return int(np.flatnonzero(~engine.activations(ids, layer).any(axis=0))[0])
+
+
+class _Given:
+    """A tokenizer that gives the ids that are wanted, whatever the text."""
+
+    pad_token_id = bos_token_id = eos_token_id = 0
+    padding_side = "right"
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self.input_ids = list(ids)
+
+    def __call__(self, text: str) -> "_Given":
+        return self
+
+    def decode(self, tokens: Any, **_: Any) -> str:
+        return ""
+
+
+def generated_by_circuit_tracer(
+    model: ReplacementModel,
+    ids: Sequence[int],
+    setting: Sequence[Intervention],
+    n: int,
+    *,
+    freeze_attention: bool = False,
+) -> np.ndarray:
+    """Logits (step, token) of its greedy generation with features set at all tokens but BOS.
+
+    It reads a text alone, so the tokenizer is told what it says. Activations, which take it longest, are
+    not asked for.
+    """
+    tokenizer = model.tokenizer
+    try:
+        model.tokenizer = _Given(ids)  # type: ignore[assignment]
+        model.to_tokens = lambda *_, **__: torch.tensor([list(ids)])  # type: ignore[method-assign]
+        _, logits, _ = model.feature_intervention_generate(
+            "",
+            [(one.layer, slice(1, None), one.feature, one.value) for one in setting],
+            freeze_attention=freeze_attention,
+            return_activations=False,
+            max_new_tokens=n,
+            do_sample=False,
+            stop_at_eos=False,
+            verbose=False,
+        )
+    finally:
+        model.tokenizer = tokenizer
+        del model.to_tokens
+    found: np.ndarray = logits.numpy()
+    return found
