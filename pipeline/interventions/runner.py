@@ -178,14 +178,16 @@ class Runner:
         ids = [[_PADDING] * pad + [*row] for pad, row in zip(pads.tolist(), rows, strict=True)]
         positions = np.arange(width) + (np.asarray(offset) - pads)[:, None]
         prompts = np.broadcast_to(lengths if prompt_length is None else prompt_length, len(rows))
-        given = torch.tensor(ids, device=device)
-        # Explicit, or TransformerLens would guess from the ids which of them are padding.
+        tokens = torch.tensor(ids, device=device)
+        # Explicit, or TransformerLens would guess from the ids which of them are padding. With a cache it
+        # does so unless it begins behind the embedding; a mask of ones would cost each token a sixth more.
         run: dict[str, Any] = {"attention_mask": None}
         if residual is not None:
-            given = residual.expand(len(rows), -1, -1)
             run["start_at_layer"] = start_layer
-        elif cache is not None or pads.any():
+        elif pads.any() or (cache is not None and cache.previous_attention_mask.shape[1]):
             run["attention_mask"] = torch.from_numpy((positions >= 0).astype(np.int64)).to(device)
+        elif cache is not None:
+            run["start_at_layer"] = 0
         hooks: list[tuple[str, Hook]] = [
             (f"blocks.{layer}.{name}", _copying(held))
             for name, held in (read or {}).items()
@@ -193,6 +195,10 @@ class Runner:
         ]
         with self._lock, torch.inference_mode():
             self._require_own_weights()
+            given = tokens
+            if "start_at_layer" in run:
+                at_start = model.hook_embed(model.embed(tokens)) if residual is None else residual
+                given = at_start.expand(len(rows), -1, -1)
             still = Still(model, frozen)
             if frozen != FREE:
                 with hooked(model, still.reading()):

@@ -63,11 +63,11 @@ def generated_by_circuit_tracer(
     n: int,
     *,
     freeze_attention: bool = False,
+    activations: bool = True,
 ) -> np.ndarray:
     """Logits (step, token) of its greedy generation with features set at all tokens but BOS.
 
-    It reads a text alone, so the tokenizer is told what it says. Activations, which take it longest, are
-    not asked for.
+    It reads a text alone, so the tokenizer is told what it says. It gives `activations` by default.
     """
     tokenizer = model.tokenizer
     try:
@@ -77,7 +77,7 @@ def generated_by_circuit_tracer(
             "",
             [(one.layer, slice(1, None), one.feature, one.value) for one in setting],
             freeze_attention=freeze_attention,
-            return_activations=False,
+            return_activations=activations,
             max_new_tokens=n,
             do_sample=False,
             stop_at_eos=False,
