@@ -82,8 +82,8 @@ CONTEXTS: Final = short_text(FEATURES, "contexts", _VARIANT_FORM)
 
 STEERED: Final = short_text(STEERING, "steered", _VARIANT_FORM)
 STEER: Final = short_text(STEERING, "steer", "a feature such as L2/618")
-MODE: Final = choice(STEERING, "mode", "set", "add", "multiply", each=True)
-VALUES: Final = {mode: number(STEERING, mode, each=True) for mode in ("set", "add", "multiply")}
+MODE: Final = choice(STEERING, "mode", "set", "add", "multiply", "ablate", "inhibit", each=True)
+VALUES: Final = {mode: number(STEERING, mode, each=True) for mode in ("set", "add", "multiply", "inhibit")}
 WHERE: Final = short_text(STEERING, "where", "where a feature is turned", each=True)
 POSITIONS: Final = short_text(STEERING, "positions", "a position of the prompt", each=True)
 SAMPLES: Final = number(STEERING, "samples")

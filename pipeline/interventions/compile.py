@@ -1,24 +1,45 @@
-"""Interventions on the rows of a batch, compiled: what to add to each layer's MLP output."""
+"""Settings of the rows of a batch, compiled: what to add to what each layer writes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from circuit_tracer.transcoder import SingleLayerTranscoder, TranscoderSet
 from circuit_tracer.transcoder.activation_functions import JumpReLU
 from torch import nn
 
-from pipeline.interventions.kinds import Intervention, Mode, Setting, Where
+from pipeline.interventions.kinds import Intervention, Setting, Site, Step, Vector
+
+_BEYOND: Final = np.iinfo(np.int64).max
+"""A position behind every prompt: what is done there is done at every generated token."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
-    """One intervention on several rows at once: on feature ``columns[i]`` of ``rows[i]``."""
+class Placed:
+    """What a layer does at the positions of one pass.
 
-    intervention: Intervention
-    rows: torch.Tensor
-    columns: torch.Tensor
+    Attributes
+    ----------
+    awake
+        (row, position) where activations are not zeroed by policy; None: they are nowhere.
+    gains, shifts
+        (row, position, feature) of f' = gain f + shift; None where no feature is touched.
+    weights
+        By site: (row, position, direction), what the directions are multiplied by.
+    """
+
+    awake: torch.Tensor | None
+    gains: torch.Tensor | None
+    shifts: torch.Tensor | None
+    weights: dict[Site, torch.Tensor]
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is done at any of the positions."""
+        return self.gains is not None or bool(self.weights)
 
 
 class LayerPlan:
@@ -28,50 +49,89 @@ class LayerPlan:
     ----------
     features
         The distinct features that any row touches, ascending.
-    steps
-        Applied one after the other.
     """
 
-    def __init__(
-        self,
-        transcoders: TranscoderSet,
-        layer: int,
-        steps: list[tuple[list[int], list[Intervention]]],
-    ) -> None:
+    def __init__(self, transcoders: TranscoderSet, layer: int, rows: Sequence[Setting]) -> None:
         transcoder = transcoders[layer]
-        device = transcoder.b_enc.device
-        self.features = sorted({one.feature for _, ones in steps for one in ones})
-        column = {feature: place for place, feature in enumerate(self.features)}
-        self.steps = [
-            _Step(
-                intervention=ones[0],
-                rows=torch.tensor(rows, device=device),
-                columns=torch.tensor([column[one.feature] for one in ones], device=device),
-            )
-            for rows, ones in steps
-        ]
-        self._ids = torch.tensor(self.features, device=device)
-        self._transcoder = transcoder
-        self._decoder = transcoder._get_decoder_vectors(self._ids).to(device)  # (m, d_model)
-        self._encode = encoder_of(transcoder, self._ids)
+        self._device = transcoder.b_enc.device
+        steps = [(row, one) for row, setting in enumerate(rows) for one in setting if one.layer == layer]
+        self._changes = [(row, one) for row, one in steps if isinstance(one, Intervention)]
+        self._vectors = [(row, one) for row, one in steps if isinstance(one, Vector)]
+        self._n_rows = len(rows)
+        self.features = sorted({one.feature for _, one in self._changes})
+        self._column = {feature: place for place, feature in enumerate(self.features)}
+        self._directions = {
+            site: list(dict.fromkeys(one.direction for _, one in self._vectors if one.site == site))
+            for site in get_args(Site)
+        }
+        self._written = {
+            site: torch.tensor(directions, dtype=torch.float32, device=self._device)
+            for site, directions in self._directions.items()
+        }
+        if self.features:
+            self._transcoder = transcoder
+            self._ids = torch.tensor(self.features, device=self._device)
+            # (m, d_model)
+            self._decoder = transcoder._get_decoder_vectors(self._ids).to(self._device)
+            self._encode = encoder_of(transcoder, self._ids)
+        self._beyond: Placed | None = None
+
+    def placed(self, positions: np.ndarray, prompt_lengths: np.ndarray, zeroed: int) -> Placed:
+        """What is done at absolute positions (row, position) of prompts of these lengths (row,)."""
+        if positions.min() < max(prompt_lengths.max(), zeroed):
+            return self._place(positions, prompt_lengths, zeroed)
+        if self._beyond is None:  # the same at every step, whatever the prompts are
+            self._beyond = self._place(np.full((len(positions), 1), _BEYOND), prompt_lengths, zeroed)
+        return self._beyond
+
+    def _place(self, positions: np.ndarray, prompt_lengths: np.ndarray, zeroed: int) -> Placed:
+        shape = positions.shape
+        awake = positions >= zeroed
+        gains = np.ones((*shape, len(self.features)), np.float64)
+        shifts = np.zeros_like(gains)
+        acts = False
+        for row, one in self._changes:
+            at = self._at(positions, row, one, prompt_lengths, zeroed)
+            if not len(at):
+                continue
+            gain, shift = one.affine_at(positions[row, at])
+            cell = (row, at, self._column[one.feature])
+            gains[cell], shifts[cell] = gain * gains[cell], gain * shifts[cell] + shift
+            acts = True
+        weights: dict[Site, torch.Tensor] = {}
+        for site, directions in self._directions.items():
+            found = np.zeros((*shape, len(directions)), np.float64)
+            column = {direction: place for place, direction in enumerate(directions)}
+            for row, each in self._vectors:
+                if each.site == site:
+                    at = self._at(positions, row, each, prompt_lengths, zeroed)
+                    found[row, at, column[each.direction]] += each.values_at(positions[row, at])
+            if found.any():
+                weights[site] = self._tensor(found)
+        return Placed(
+            awake=None if awake.all() else torch.from_numpy(awake).to(self._device),
+            gains=self._tensor(gains) if acts else None,
+            shifts=self._tensor(shifts) if acts else None,
+            weights=weights,
+        )
+
+    def _at(
+        self, positions: np.ndarray, row: int, one: Step, prompt_lengths: np.ndarray, zeroed: int
+    ) -> np.ndarray:
+        return np.flatnonzero(one.mask(positions[row], int(prompt_lengths[row]), zeroed))
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values.astype(np.float32)).to(self._device)
 
     def deltas(
-        self,
-        x: torch.Tensor,
-        *,
-        positions: torch.Tensor,
-        prompt_length: int,
-        zeroed: int,
-        exact: bool,
+        self, x: torch.Tensor, placed: Placed, *, exact: bool
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What to add to the MLP output, and the activations before and after.
+        """What features add to the MLP output, and their activations before and after.
 
         Parameters
         ----------
         x
             (row, position, d_model), the transcoder's input in this very pass.
-        positions
-            (position,) absolute positions of `x`.
         exact
             Encode the whole dictionary, as circuit-tracer does, so that activations are
             those of the store to the last bit; else only the features concerned.
@@ -84,40 +144,23 @@ class LayerPlan:
             (row, position, feature) activations f and f'.
         """
         before = self._transcoder.encode(x)[..., self._ids] if exact else self._encode(x)
-        before = before * (positions >= zeroed)[:, None]
-        after = before.clone()
-        for step in self.steps:
-            mask = step.intervention.mask(positions, prompt_length, zeroed)
-            current = after[step.rows, :, step.columns]  # (step row, position)
-            changed = torch.where(mask, step.intervention.apply(current), current)
-            after[step.rows, :, step.columns] = changed
+        if placed.awake is not None:
+            before = before * placed.awake[..., None]
+        assert placed.gains is not None
+        assert placed.shifts is not None
+        # The factors are float32, as a scalar's would be: a bfloat16 activation is rounded once.
+        after = torch.addcmul(placed.shifts, placed.gains, before).to(before.dtype)
         return (after - before) @ self._decoder, before, after
 
-    def acts_at(self, positions: torch.Tensor, prompt_length: int, zeroed: int) -> bool:
-        """Whether anything is done at any of these positions."""
-        return any(
-            bool(step.intervention.mask(positions, prompt_length, zeroed).any()) for step in self.steps
-        )
+    def vector(self, site: Site, placed: Placed) -> torch.Tensor:
+        """What directions add at a site, (row, position, d_model) float32."""
+        return placed.weights[site] @ self._written[site]
 
 
 def make_plan(transcoders: TranscoderSet, rows: Sequence[Setting]) -> dict[int, LayerPlan]:
-    """Compile one setting a row into one plan a layer.
-
-    Rows that do the same thing to different features (a setting and its controls) share
-    their steps, so that many rows cost little more than one.
-    """
-    # By layer, then by what is done: rows, and the intervention on each.
-    steps: dict[int, dict[tuple[int, Mode, float, Where], tuple[list[int], list[Intervention]]]] = {}
-    for number, setting in enumerate(rows):
-        for place, one in enumerate(setting):
-            same = (place, one.mode, one.value, one.where)
-            at, ones = steps.setdefault(one.layer, {}).setdefault(same, ([], []))
-            at.append(number)
-            ones.append(one)
-    return {
-        layer: LayerPlan(transcoders, layer, [of_layer[key] for key in sorted(of_layer, key=lambda k: k[0])])
-        for layer, of_layer in sorted(steps.items())
-    }
+    """Compile one setting a row into one plan a layer."""
+    layers = sorted({one.layer for setting in rows for one in setting})
+    return {layer: LayerPlan(transcoders, layer, rows) for layer in layers}
 
 
 def encoder_of(

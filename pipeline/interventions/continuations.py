@@ -1,62 +1,107 @@
-"""Continuations before and after steering, in one batch with a key-value cache."""
+"""Continuations of many prompts under many settings, in one batch with a key-value cache."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 
-from pipeline.interventions.kinds import Setting
-from pipeline.interventions.results import Continuations
-from pipeline.interventions.runner import Runner, repeat
+from pipeline.interventions.kinds import Frozen
+from pipeline.interventions.results import Generated, Request
+from pipeline.interventions.runner import Runner, pick
 from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop
 from pipeline.text.tokens import stop_ids
+from store.base.hashing import digest
 
 
-def sample(
+def generate(
     runner: Runner,
-    token_ids: Sequence[int],
-    setting: Setting,
+    requests: Sequence[Request],
     *,
     n: int,
     max_new_tokens: int,
     temperature: float,
     seed: int,
-) -> Iterator[Continuations]:
-    """Yield what there is after every token; see `SteeringEngine.sample`."""
-    length = len(token_ids)
-    steps = min(max_new_tokens, runner.context - length)
+    frozen: Frozen,
+) -> Iterator[Generated]:
+    """Yield what there is after every token; see `SteeringEngine.generate`."""
+    read = [[*request.token_ids, *request.forced] for request in requests]
+    steps = min(max_new_tokens, runner.context - max(map(len, read)))
     if steps < 1:
-        yield Continuations(before=((),) * n, after=((),) * n, step=0, done=True)
+        yield Generated(texts=(((),) * n,) * len(requests), step=0, done=True)
         return
     stops = stop_ids(runner.tokenizer)
-    generator = torch.Generator().manual_seed(seed)
-    # The prompt is read once a side, then its keys and values are shared out.
-    cache = runner.empty_cache(2)
-    logits = runner.run([token_ids] * 2, runner.plan([(), setting]), cache=cache).repeat(n, axis=0)
-    repeat(cache, n)
-    plan = runner.plan([()] * n + [setting] * n)
-    ids: list[list[int]] = [[] for _ in range(2 * n)]
+    ends = torch.tensor(stops, dtype=torch.long)
+    settings = [request.setting for request in requests]
+    prompts = np.array([len(request.token_ids) for request in requests])
+    # Each prompt is read once under its setting, then its keys and values are shared out.
+    cache = runner.empty_cache(len(requests))
+    first = runner.run(read, runner.plan(settings), prompt_length=prompts, cache=cache, ends=1, frozen=frozen)
+    of_row = np.repeat(np.arange(len(requests)), n)
+    pick(cache, of_row)
+    length = np.array([len(row) for row in read])[of_row]
+    plan = runner.plan([settings[request] for request in of_row])
+    running = np.arange(len(of_row))  # rows that the cache holds
+    stopped = np.zeros(len(of_row), bool)
+    ids: list[list[int]] = [[] for _ in of_row]
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
-        rows = [[token] for token in tokens.tolist()]
-        offset = length + len(ids[0]) - 1
-        return torch.from_numpy(runner.run(rows, plan, offset=offset, prompt_length=length, cache=cache))
+        nonlocal plan, running
+        stopped[:] |= torch.isin(tokens, ends).numpy()
+        left = np.flatnonzero(~stopped[running])
+        if 2 * len(left) <= len(running):
+            # Most texts are short: the model reads on only those that are not done.
+            pick(cache, left)
+            running = running[left]
+            plan = runner.plan([settings[request] for request in of_row[running]])
+        logits = torch.zeros((len(of_row), runner.vocabulary))  # what is done draws too, and means nothing
+        logits[running] = torch.from_numpy(
+            runner.run(
+                tokens[running, None].tolist(),
+                plan,
+                offset=length[running] + len(ids[0]) - 1,
+                prompt_length=prompts[of_row[running]],
+                cache=cache,
+            )
+        )
+        return logits
 
-    choose = _draw_alike(n, temperature, generator) if temperature > 0 else most_probable
-    chosen = token_steps(torch.from_numpy(logits), advance, choose, steps=steps, stops=stops)
-    for step, (tokens, done) in enumerate(chosen, start=1):
+    choose = most_probable if temperature == 0 else _draw_alike(requests, n, temperature, seed)
+    logits = torch.from_numpy(first[:, -1].repeat(n, axis=0))
+    for step, (tokens, done) in enumerate(
+        token_steps(logits, advance, choose, steps=steps, stops=stops), start=1
+    ):
         for row, token in zip(ids, tokens.tolist(), strict=True):
             row.append(token)
         texts = [tuple(until_stop(row, stops)) for row in ids]
-        yield Continuations(before=tuple(texts[:n]), after=tuple(texts[n:]), step=step, done=done)
+        yield Generated(
+            texts=tuple(tuple(texts[start : start + n]) for start in range(0, len(texts), n)),
+            step=step,
+            done=done,
+        )
 
 
-def _draw_alike(n: int, temperature: float, generator: torch.Generator) -> Choose:
-    """Draw one token a row; row i and row n + i use the same random numbers."""
+def _draw_alike(requests: Sequence[Request], n: int, temperature: float, seed: int) -> Choose:
+    """Draw one token a row; sample i of a prompt uses the same random numbers under every setting.
+
+    They are of the seed and the prompt alone, so that neither what else is in the batch nor its order
+    matters, and samples of two prompts are independent.
+    """
+    of_request = [digest([seed, *request.token_ids, -1, *request.forced]) for request in requests]
+    generators = {
+        each: torch.Generator().manual_seed(int(each[:15], 16)) for each in dict.fromkeys(of_request)
+    }
 
     def choose(logits: torch.Tensor) -> torch.Tensor:
+        noise: Mapping[str, torch.Tensor] = {
+            each: _gumbel((n, logits.shape[1]), generator) for each, generator in generators.items()
+        }
         # argmax(logits / T + Gumbel) is a draw from softmax(logits / T).
-        exponential = torch.empty((n, logits.shape[1])).exponential_(generator=generator)
-        gumbel = -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()
-        return (logits / temperature + gumbel.repeat(2, 1)).argmax(dim=-1)
+        scaled = logits / temperature + torch.cat([noise[each] for each in of_request])
+        return scaled.argmax(dim=-1)
 
     return choose
+
+
+def _gumbel(shape: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+    exponential = torch.empty(shape).exponential_(generator=generator)
+    return -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
-from pipeline.interventions.kinds import Intervention, Setting
+from pipeline.interventions.kinds import Intervention, Setting, Step
 from store.base.hashing import digest
 
 Feature = tuple[int, int]
@@ -30,7 +29,7 @@ class Controls:
 
 
 def match_controls(
-    setting: Sequence[Intervention],
+    setting: Sequence[Step],
     positions: Sequence[Sequence[int]],
     activity: Mapping[int, np.ndarray],
     norms: Mapping[int, np.ndarray],
@@ -38,11 +37,12 @@ def match_controls(
     n: int,
     seed: int,
 ) -> Controls:
-    """Settings that do the same, with the same values, to other features of the same layers.
+    """Settings that do the same, with the same values, to other features of the same layers, or directions.
 
     A control is active where the intervention acts if the steered feature is, and inactive if that is;
     of these the nearest are taken, by the log ratios of mean activation there and of decoder norm. Each
-    is used once. What the same would not change is no control.
+    is used once. What the same would not change is no control. A vector is compared with random
+    directions of its length.
 
     Parameters
     ----------
@@ -60,15 +60,16 @@ def match_controls(
         With the features it fixes which controls of several features stand together: the same ones
         for every value of a slider.
     """
-    steered = sorted({(one.layer, one.feature) for one in setting})
+    features = [
+        (one, list(where))
+        for one, where in zip(setting, positions, strict=True)
+        if isinstance(one, Intervention)
+    ]
+    steered = sorted({(one.layer, one.feature) for one, _ in features})
     near: dict[Feature, list[int]] = {}
     unmoved: dict[int, set[int]] = {layer: set() for layer, _ in steered}
     for layer, feature in steered:
-        acting = [
-            (one, list(where))
-            for one, where in zip(setting, positions, strict=True)
-            if (one.layer, one.feature) == (layer, feature)
-        ]
+        acting = [each for each in features if (each[0].layer, each[0].feature) == (layer, feature)]
         others = norms[layer] > 0
         others[[index for at, index in steered if at == layer]] = False
         still = _unmoved(acting, activity[layer])
@@ -76,19 +77,29 @@ def match_controls(
         here = sorted({place for _, where in acting for place in where})
         size = activity[layer][here].mean(axis=0) if here else np.zeros(len(others))
         near[layer, feature] = _nearest(feature, size, norms[layer], others & ~still).tolist()
+    chosen: list[dict[Feature, int]] = list(_paired(near, n, seed)) if near else [{}] * n
     rows = [
-        tuple(replace(one, feature=chosen[one.layer, one.feature]) for one in setting)
-        for chosen in _paired(near, n, seed)
+        tuple(_like(one, of_row, [seed, number]) for one in setting) for number, of_row in enumerate(chosen)
     ]
-    return Controls(settings=tuple(rows), unmoved=sum(map(len, unmoved.values())))
+    return Controls(settings=tuple(rows) if setting else (), unmoved=sum(map(len, unmoved.values())))
+
+
+def _like(one: Step, chosen: Mapping[Feature, int], seed: list[int]) -> Step:
+    """The same, done to the feature that was chosen, or along a random direction of the same length."""
+    if isinstance(one, Intervention):
+        return replace(one, feature=chosen[one.layer, one.feature])
+    generator = np.random.default_rng([*seed, int(digest(list(one.direction))[:12], 16)])
+    drawn = generator.standard_normal(len(one.direction))
+    length = np.linalg.norm(one.direction) / np.linalg.norm(drawn)
+    return replace(one, direction=tuple((drawn * length).tolist()))
 
 
 def _unmoved(acting: Sequence[tuple[Intervention, list[int]]], activity: np.ndarray) -> np.ndarray:
     """Features that these interventions leave as they are, (feature,) bool."""
-    after = torch.from_numpy(activity.copy())
+    after = activity.copy()
     for one, where in acting:
-        after[where] = one.apply(after[where])
-    unmoved: np.ndarray = (after.numpy() == activity).all(axis=0)
+        after[where] = one.apply(after[where], np.array(where, np.int64))
+    unmoved: np.ndarray = (after == activity).all(axis=0)
     return unmoved
 
 
@@ -106,7 +117,7 @@ def _paired(near: Mapping[Feature, list[int]], n: int, seed: int) -> Iterator[di
     """One control for each steered feature, at most `n` times; none is used twice."""
     taken: dict[Feature, list[int]] = {key: [] for key in near}
     used: dict[int, set[int]] = {layer: set() for layer, _ in near}
-    while near and all(len(of) < n for of in taken.values()):
+    while all(len(of) < n for of in taken.values()):
         row: dict[Feature, int] = {}
         for layer, feature in near:  # by turns, so that each has its nearest
             free = next((index for index in near[layer, feature] if index not in used[layer]), None)

@@ -2,49 +2,30 @@
 
 Interventions act at the MLP *output*: (f' - f) W_dec is added to it, so that what the
 transcoder does not explain (the error) stays, and doing nothing changes nothing (trap 3).
-Attention is not frozen, and later MLPs answer for real.
+Attention, norms and later MLPs answer for real, unless they are frozen.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 
 from pipeline.analysis.next_token import FEWEST
-from pipeline.interventions.continuations import sample
+from pipeline.interventions.continuations import generate
 from pipeline.interventions.controls import Controls, match_controls
-from pipeline.interventions.kinds import Intervention, Setting, check
-from pipeline.interventions.results import Continuations, NextToken, Reading
-from pipeline.interventions.runner import LayerPlans, Runner, repeat
+from pipeline.interventions.kinds import FREE, KINDS, Frozen, Intervention, Setting, Step
+from pipeline.interventions.results import Continuations, Generated, NextToken, Request
+from pipeline.interventions.runner import Runner, Seen, pick
+from pipeline.interventions.unsteered import Unsteered, read_back
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.transcoders import dictionary_size
 from pipeline.text.tokens import decode_after
-from store.base.errors import UserError
 
 CONTROLS: Final = 200
 """Random settings that a setting is compared with, where so many match."""
 
-_RESIDUAL: Final = "hook_resid_pre"  # of a block
-_BASELINES: Final = 8
 _CONTROL_TOKENS: Final = 2048
 """Tokens that are read for controls: long prompts, steered early, have fewer of them; at least `FEWEST`."""
-
-
-@dataclass(frozen=True)
-class _Baseline:
-    """An unsteered pass: logits (token,) at the end; of each layer (1, position, d_model) tensors.
-
-    `residuals` is the residual stream before it, `inputs` what its transcoder reads.
-    """
-
-    logits: np.ndarray
-    residuals: list[torch.Tensor]
-    inputs: list[torch.Tensor]
 
 
 class SteeringEngine:
@@ -70,9 +51,7 @@ class SteeringEngine:
         lock: AbstractContextManager[object, bool | None] | None = None,
     ) -> None:
         self._runner = Runner(replacement, lock)
-        self._lock = threading.Lock()
-        self._baselines: OrderedDict[tuple[int, ...], _Baseline] = OrderedDict()
-        self._norms: dict[int, np.ndarray] = {}
+        self._unsteered = Unsteered(self._runner)
 
     @property
     def context(self) -> int:
@@ -85,21 +64,17 @@ class SteeringEngine:
 
     def activations(self, token_ids: Sequence[int], layer: int) -> np.ndarray:
         """Unsteered activations of a layer, (position, feature) float32; zero at BOS, as stored."""
-        self._check(token_ids, ())
-        x = self._baseline(token_ids).inputs[layer]
-        with torch.inference_mode():
-            encoded = self._runner.transcoders[layer].encode(x)[0]
-            encoded[: self._runner.zeroed] = 0
-            activations: np.ndarray = encoded.float().cpu().numpy()
-        return activations
+        self._runner.check(token_ids, ())
+        return self._unsteered.activations(token_ids, layer)
 
     def next_token(
         self,
         token_ids: Sequence[int],
-        interventions: Sequence[Intervention],
+        steps: Sequence[Step],
         *,
         controls: int = CONTROLS,
         seed: int = 0,
+        frozen: Frozen = FREE,
     ) -> NextToken:
         """Next-token distribution before and after, with matched random controls.
 
@@ -110,113 +85,183 @@ class SteeringEngine:
         ----------
         token_ids
             The prompt's stored ids, BOS included.
-        interventions
+        steps
             Applied in order.
         controls
             How many random settings to compare with; fewer where too few features match, or where
             the prompt is long and steered from its start.
         seed
             Of the controls' choice.
+        frozen
+            What stays as it is, for the controls, too.
 
         Raises
         ------
         UserError
             A feature, position or value that the model does not have; a prompt too long.
         """
-        setting = self._check(token_ids, interventions)
-        baseline = self._baseline(token_ids)
+        setting = tuple(steps)
+        self._runner.check(token_ids, setting, frozen)
+        baseline = self._unsteered.baseline(token_ids)
         plan = self._runner.plan([setting])
-        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        steered = self._runner.run([token_ids], plan, exact=True, seen=seen)[0]
+        seen: Seen = {}
+        steered = self._runner.run([token_ids], plan, exact=True, seen=seen, frozen=frozen)[0]
         matched = self.match(token_ids, setting, controls, seed)
-        readings = tuple(self._readings(token_ids, setting, plan, seen))
+        readings = tuple(
+            read_back(
+                one, self._positions(one, len(token_ids)), plan, seen, self.activations(token_ids, one.layer)
+            )
+            for one in setting
+            if isinstance(one, Intervention)
+        )
         return NextToken(
             baseline_logits=baseline.logits,
             steered_logits=steered,
-            control_logits=self.logits(token_ids, matched.settings),
+            control_logits=self.logits(token_ids, matched.settings, frozen=frozen),
             controls=matched.settings,
             unmoved=matched.unmoved,
             readings=readings,
             inactive=tuple(
                 reading.intervention
                 for reading in readings
-                if reading.intervention.mode == "multiply" and not any((*reading.before, *reading.after))
+                if KINDS[reading.intervention.mode].scales and not any((*reading.before, *reading.after))
             ),
         )
 
     def sample(
         self,
         token_ids: Sequence[int],
-        interventions: Sequence[Intervention],
+        steps: Sequence[Step],
         *,
         n: int,
         max_new_tokens: int,
         temperature: float = 1.0,
         seed: int = 0,
     ) -> Iterator[Continuations]:
-        """Sample continuations before and after, in one batch with a key-value cache.
+        """Sample continuations before and after, as `generate` does.
 
         Yields what there is after every token. Between two of them no hook is in place, so
-        the iterator may be abandoned. Interventions keep to the prompt's own positions;
-        only those that act ``always`` touch generated tokens.
+        the iterator may be abandoned. Raises as `next_token`, at once.
+        """
+        ids = tuple(token_ids)
+        both = [Request(token_ids=ids), Request(token_ids=ids, setting=tuple(steps))]
+        grown = self.generate(both, n=n, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        return (
+            Continuations(before=one.texts[0], after=one.texts[1], step=one.step, done=one.done)
+            for one in grown
+        )
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        *,
+        n: int,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        seed: int = 0,
+        frozen: Frozen = FREE,
+    ) -> Iterator[Generated]:
+        """Sample from many prompts under many settings, all in one batch with a key-value cache.
+
+        Only what acts ``generated`` or ``always`` touches generated tokens. Whoever has more requests
+        than fit into memory gives them in parts: what a request gets does not depend on the others, but
+        for last bits of logits.
 
         Parameters
         ----------
+        requests
+            At least one; prompts may be of any length.
         n
-            Samples on either side.
+            Samples of each.
         max_new_tokens
-            Fewer where the model's context ends.
+            Fewer where the model's context ends for the longest prompt.
         temperature
             0 takes the most probable token.
         seed
-            Fixes the samples; both sides use the same random numbers.
+            Fixes the samples; all settings of one prompt use the same random numbers.
+        frozen
+            What stays as it is while prompts and what is forced are read; sampled tokens are read free, as by
+            circuit-tracer's ``feature_intervention_generate``.
 
         Raises
         ------
         UserError
             As `next_token`, at once.
         """
-        return sample(
+        for request in requests:
+            self._check_request(request, frozen)
+        return generate(
             self._runner,
-            token_ids,
-            self._check(token_ids, interventions),
+            requests,
             n=n,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seed=seed,
+            frozen=frozen,
         )
+
+    def forced(self, requests: Sequence[Request], *, frozen: Frozen = FREE) -> list[np.ndarray]:
+        """Logits after each prompt and after each token that is forced behind it, in one pass.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            Of each request, (1 + forced, token) float32: row i gives the forced token i.
+
+        Raises
+        ------
+        UserError
+            As `next_token`.
+        """
+        if not requests:
+            return []
+        for request in requests:
+            self._check_request(request, frozen)
+        logits = self._runner.run(
+            [[*request.token_ids, *request.forced] for request in requests],
+            self._runner.plan([request.setting for request in requests]),
+            prompt_length=np.array([len(request.token_ids) for request in requests]),
+            ends=1 + max(len(request.forced) for request in requests),
+            frozen=frozen,
+        )
+        return [each[-1 - len(request.forced) :] for each, request in zip(logits, requests, strict=True)]
 
     def match(self, token_ids: Sequence[int], setting: Setting, n: int, seed: int) -> Controls:
         """Settings that do the same to other features; see `match_controls`.
 
         There are at most `n`, and fewer where the prompt is long and steered from its start.
         """
-        self._check(token_ids, setting)
+        self._runner.check(token_ids, setting)
         positions = [self._positions(one, len(token_ids)) for one in setting]
         start = min((place for where in positions for place in where), default=None)
         if start is None:
             return Controls()
-        layers = {one.layer for one in setting}
+        layers = {one.layer for one in setting if isinstance(one, Intervention)}
         return match_controls(
             setting,
             positions,
             {layer: self.activations(token_ids, layer) for layer in layers},
-            {layer: self._decoder_norms(layer) for layer in layers},
+            {layer: self._unsteered.decoder_norm(layer) for layer in layers},
             n=min(n, max(FEWEST, _CONTROL_TOKENS // (len(token_ids) - start))),
             seed=seed,
         )
 
-    def logits(self, token_ids: Sequence[int], settings: Sequence[Setting]) -> np.ndarray:
+    def logits(
+        self, token_ids: Sequence[int], settings: Sequence[Setting], *, frozen: Frozen = FREE
+    ) -> np.ndarray:
         """(setting, token) float32 logits at the prompt's last position, all settings in one batch.
 
-        What comes before the first steered token, and before the first steered layer, is read once. A
-        batch may differ in last bits from `next_token`, which runs one row.
+        What comes before the first steered token, and before the first steered layer, is read once, where
+        nothing is frozen. A batch may differ in last bits from `next_token`, which runs one row.
         """
         if not settings:
             return np.empty((0, self._runner.vocabulary), np.float32)
         for setting in settings:
-            self._check(token_ids, setting)
+            self._runner.check(token_ids, setting, frozen)
         length, plan = len(token_ids), self._runner.plan(settings)
+        if frozen != FREE:
+            rows = [token_ids] * len(settings)
+            return self._runner.run(rows, plan, ends=1, frozen=frozen)[:, -1]
         # Of many settings, most act at the same places.
         distinct = {one.where: one for setting in settings for one in setting}.values()
         steered = {place for one in distinct for place in self._positions(one, length)}
@@ -226,71 +271,21 @@ class SteeringEngine:
         if start:
             cache = self._runner.empty_cache(1)
             self._runner.run([token_ids[:start]], {}, cache=cache)
-            repeat(cache, len(settings))
+            pick(cache, [0] * len(settings))
         return self._runner.run(
             [token_ids[start:]] * len(settings),
             plan,
             offset=start,
             prompt_length=length,
             cache=cache,
-            last_only=True,
-            residual=self._baseline(token_ids).residuals[layer][:, start:],
+            ends=1,
+            residual=self._unsteered.baseline(token_ids).residuals[layer][:, start:],
             start_layer=layer,
-        )
+        )[:, -1]
 
-    def _check(self, token_ids: Sequence[int], interventions: Sequence[Intervention]) -> Setting:
-        if not 0 < len(token_ids) <= self.context:
-            raise UserError(
-                f"The prompt is {len(token_ids)} tokens long; the model takes 1 to {self.context}."
-            )
-        check(
-            interventions,
-            n_layers=len(self._runner.transcoders),
-            d_transcoder=dictionary_size(self._runner.transcoders),
-            prompt_length=len(token_ids),
-        )
-        return tuple(interventions)
+    def _check_request(self, request: Request, frozen: Frozen) -> None:
+        self._runner.check(request.token_ids, request.setting, frozen, len(request.forced))
 
-    def _baseline(self, token_ids: Sequence[int]) -> _Baseline:
-        key = tuple(token_ids)
-        with self._lock:
-            if key not in self._baselines:
-                read: dict[str, list[torch.Tensor]] = {_RESIDUAL: [], self._runner.input_hook: []}
-                logits = self._runner.run([token_ids], {}, read=read)[0]
-                self._baselines[key] = _Baseline(logits, *read.values())
-                if len(self._baselines) > _BASELINES:
-                    self._baselines.popitem(last=False)
-            self._baselines.move_to_end(key)
-            return self._baselines[key]
-
-    def _decoder_norms(self, layer: int) -> np.ndarray:
-        if layer not in self._norms:
-            decoder = self._runner.transcoders._get_decoder_vectors(layer, slice(None))
-            self._norms[layer] = decoder.float().norm(dim=-1).detach().cpu().numpy()
-        return self._norms[layer]
-
-    def _positions(self, one: Intervention, prompt_length: int) -> tuple[int, ...]:
-        mask = one.mask(torch.arange(prompt_length), prompt_length, self._runner.zeroed)
-        return tuple(mask.nonzero().flatten().tolist())
-
-    def _readings(
-        self,
-        token_ids: Sequence[int],
-        setting: Setting,
-        plan: LayerPlans,
-        seen: dict[int, tuple[torch.Tensor, torch.Tensor]],
-    ) -> Iterator[Reading]:
-        for one in setting:
-            positions = list(self._positions(one, len(token_ids)))
-            column = plan[one.layer].features.index(one.feature)
-            # A layer where nothing acts (a prompt of BOS alone, say) was not hooked.
-            sides = seen[one.layer] if positions else ()
-            before, after = [side[positions, column].tolist() for side in sides] or ([], [])
-            baseline = self.activations(token_ids, one.layer)[positions, one.feature]
-            yield Reading(
-                intervention=one,
-                positions=tuple(positions),
-                baseline=tuple(baseline.tolist()),
-                before=tuple(before),
-                after=tuple(after),
-            )
+    def _positions(self, one: Step, prompt_length: int) -> tuple[int, ...]:
+        mask = one.mask(np.arange(prompt_length), prompt_length, self._runner.zeroed)
+        return tuple(np.flatnonzero(mask).tolist())

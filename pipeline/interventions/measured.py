@@ -5,11 +5,12 @@ the prompt has them: what do they do in this variant? *Restore*: they are what t
 what did the adapter's change of them do? Attention is not frozen and later MLPs answer for real.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from pipeline.interventions.borrowed import Activity
 from pipeline.interventions.controls import Feature
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import Intervention, Mode, Setting
@@ -25,9 +26,6 @@ _TOKENS: Final = 2048
 # Effects below so many units in the last place of the prompt's largest logit are rounding: a batch of
 # another shape rounds in another way, and what cannot reach the last position does nothing.
 _ROUNDING: Final = 16
-
-Activity = Mapping[int, np.ndarray]
-"""By layer: (position, feature) activations of a prompt."""
 
 
 def compute_measured(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:

@@ -5,7 +5,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.analysis.next_token import log_softmax
-from pipeline.interventions.kinds import Intervention
+from pipeline.interventions.kinds import Intervention, Setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One prompt under one setting: a row of a batch.
+
+    Attributes
+    ----------
+    token_ids
+        The prompt's stored ids, BOS included.
+    setting
+        What is done; nothing by default.
+    forced
+        Ids that follow the prompt, whatever the model would say. They count as generated.
+    """
+
+    token_ids: tuple[int, ...]
+    setting: Setting = ()
+    forced: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """Texts sampled so far, of every request.
+
+    Attributes
+    ----------
+    texts
+        By request, by sample: token ids after the prompt and what was forced, end-of-text left out.
+        Sample i of all requests with one prompt is drawn with the same random numbers.
+    step, done
+        Tokens drawn so far; whether this is the end.
+    """
+
+    texts: tuple[tuple[tuple[int, ...], ...], ...]
+    step: int
+    done: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +71,8 @@ class Reading:
 class NextToken:
     """The next-token distribution before and after steering, beside random controls.
 
-    Attention is *not* frozen and later MLPs answer for real: everything downstream may
-    react. Arrays are float32 over the vocabulary; effects are intervened - baseline.
+    Unless the engine was told to freeze something, everything downstream may react: attention, norms
+    and later MLPs answer for real. Arrays are float32 over the vocabulary; effects are intervened - baseline.
 
     Attributes
     ----------
@@ -48,16 +85,16 @@ class NextToken:
     unmoved
         How many features are no controls because the same does nothing to them.
     readings
-        One an intervention, in order.
+        One an intervention on a feature, in order.
     inactive
-        Interventions that multiply a feature that is not active there, which does nothing:
-        offer ``set`` or ``add`` instead (trap 16).
+        Interventions that scale a feature (multiply, ablate, inhibit) which is not active there, which
+        does nothing: offer ``set`` or ``add`` instead (trap 16).
     """
 
     baseline_logits: np.ndarray
     steered_logits: np.ndarray
     control_logits: np.ndarray
-    controls: tuple[tuple[Intervention, ...], ...]
+    controls: tuple[Setting, ...]
     unmoved: int
     readings: tuple[Reading, ...]
     inactive: tuple[Intervention, ...]

@@ -1,24 +1,27 @@
 """Forward passes with interventions in place: hooks live for one pass, also if it fails."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from circuit_tracer.transcoder import TranscoderSet
 from transformer_lens import TransformerLensKeyValueCache
-from transformer_lens.hook_points import HookPoint
 
-from pipeline.interventions.compile import LayerPlan, make_plan
-from pipeline.interventions.kinds import Setting
+from pipeline.interventions.compile import LayerPlan, Placed, make_plan
+from pipeline.interventions.freezing import Hook, Still, hooked
+from pipeline.interventions.kinds import FREE, Frozen, Setting, Step, check
 from pipeline.models.replacement import ReplacementModel
+from pipeline.models.transcoders import dictionary_size
 from store.base.errors import UserError
 
 LayerPlans = dict[int, LayerPlan]
-Hook = Callable[[torch.Tensor, HookPoint], torch.Tensor | None]
-"""Sees a tensor where it is hooked, and may give another in its place."""
+Seen = dict[int, tuple[torch.Tensor, torch.Tensor]]
+"""By layer, (position, feature of its plan) activations before and after."""
+_PADDING: Final = 0
+"""A token id that is not attended to: any would do."""
 
 
 class Runner:
@@ -76,6 +79,30 @@ class Runner:
                 "pipeline.live.LivePool does."
             )
 
+    def check(
+        self, token_ids: Sequence[int], steps: Sequence[Step], frozen: Frozen = FREE, forced: int = 0
+    ) -> None:
+        """Refuse what the model does not have, for a prompt with so many tokens forced behind it.
+
+        Raises
+        ------
+        UserError
+            As `pipeline.interventions.kinds.check`; a prompt too long, a layer to freeze that is not there.
+        """
+        n_layers, length = len(self.transcoders), len(token_ids) + forced
+        if not token_ids or length > self.context:
+            raise UserError(f"The prompt is {length} tokens long; the model takes 1 to {self.context}.")
+        for layer in frozen.mlps:
+            if not 0 <= layer < n_layers:
+                raise UserError(f"There is no layer {layer} to freeze; there are 0 to {n_layers - 1}.")
+        check(
+            steps,
+            n_layers=n_layers,
+            d_transcoder=dictionary_size(self.transcoders),
+            d_model=self._model.cfg.d_model,
+            prompt_length=len(token_ids),
+        )
+
     def plan(self, settings: Sequence[Setting]) -> LayerPlans:
         """Compile one setting a row."""
         with torch.no_grad():
@@ -94,17 +121,18 @@ class Runner:
         rows: Sequence[Sequence[int]],
         plan: LayerPlans,
         *,
-        offset: int = 0,
-        prompt_length: int | None = None,
+        offset: int | np.ndarray = 0,
+        prompt_length: int | np.ndarray | None = None,
         cache: TransformerLensKeyValueCache | None = None,
         exact: bool = False,
-        last_only: bool = False,
-        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
+        ends: int | None = None,
+        seen: Seen | None = None,
         read: Mapping[str, list[torch.Tensor]] | None = None,
         residual: torch.Tensor | None = None,
         start_layer: int = 0,
+        frozen: Frozen = FREE,
     ) -> np.ndarray:
-        """Run token ids of one length a row.
+        """Run token ids of any length a row; shorter rows are padded in front, which changes nothing.
 
         Parameters
         ----------
@@ -113,14 +141,14 @@ class Runner:
         plan
             From `plan`, with as many rows.
         offset
-            Absolute position of the first id given: the length of what `cache` holds.
+            Absolute position of the first id given, of all rows or (row,): how many of it `cache` holds.
         prompt_length
-            Where the prompt ends; the whole row where it is None.
+            Where the prompt ends, of all rows or (row,); the whole row where it is None.
         exact
             Encode as circuit-tracer does, to the last bit; see `LayerPlan.deltas`.
-        last_only
-            Unembed the last position alone, which for many rows and a large vocabulary
-            saves gigabytes, but may change last bits.
+        ends
+            Unembed and give so many last positions, which for many rows and a large vocabulary
+            saves gigabytes, but may change last bits. None: unembed all, and give the last.
         seen
             Takes (position, feature) activations before and after of row 0, by layer.
         read
@@ -128,95 +156,121 @@ class Runner:
         residual
             The (1, position, d_model) residual stream of every row before `start_layer`, where no row
             differs before it: earlier layers are not run. None: all are.
+        frozen
+            What stays as it is without the plan, which takes a pass of its own, over all that comes
+            before: `cache` holds nothing yet.
 
         Returns
         -------
         numpy.ndarray
-            (row, token) float32 logits at the last position, after any softcap.
+            (row, token) float32 logits at the last position, after any softcap; (row, end, token) with
+            `ends`.
 
         Raises
         ------
         RuntimeError
             Somebody has given the model another variant's weights.
         """
-        model, cfg = self._model, self._model.cfg
-        tokens = torch.tensor([list(row) for row in rows], device=cfg.device)
-        positions = offset + torch.arange(tokens.shape[1], device=cfg.device)
-        length = tokens.shape[1] if prompt_length is None else prompt_length
+        model, device = self._model, self._model.cfg.device
+        lengths = np.array([len(row) for row in rows])
+        width = int(lengths.max())
+        pads = width - lengths
+        ids = [[_PADDING] * pad + [*row] for pad, row in zip(pads.tolist(), rows, strict=True)]
+        positions = np.arange(width) + (np.asarray(offset) - pads)[:, None]
+        prompts = np.broadcast_to(lengths if prompt_length is None else prompt_length, len(rows))
+        tokens = torch.tensor(ids, device=device)
+        # Explicit, or TransformerLens would guess from the ids which of them are padding. With a cache it
+        # does so unless it begins behind the embedding; a mask of ones would cost each token a sixth more.
+        run: dict[str, Any] = {"attention_mask": None}
+        if residual is not None:
+            run["start_at_layer"] = start_layer
+        elif pads.any() or (cache is not None and cache.previous_attention_mask.shape[1]):
+            run["attention_mask"] = torch.from_numpy((positions >= 0).astype(np.int64)).to(device)
+        elif cache is not None:
+            run["start_at_layer"] = 0
         hooks: list[tuple[str, Hook]] = [
             (f"blocks.{layer}.{name}", _copying(held))
             for name, held in (read or {}).items()
             for layer in range(len(self.transcoders))
         ]
-        for layer, layer_plan in plan.items():
-            if layer_plan.acts_at(positions, length, self.zeroed):
-                hooks += self._hooks(layer, layer_plan, positions, length, exact, seen)
-        given: torch.Tensor = tokens
-        # Explicit, or TransformerLens would guess from the ids which of them are padding.
-        run: dict[str, Any] = {
-            "past_kv_cache": cache,
-            "attention_mask": None if cache is None else torch.ones_like(tokens),
-        }
-        if residual is not None:
-            given = residual.expand(len(rows), -1, -1)
-            run |= {"start_at_layer": start_layer, "attention_mask": None}  # None: nothing is padding
-        with self._lock, torch.inference_mode(), model.hooks([*hooks]):
+        with self._lock, torch.inference_mode():
             self._require_own_weights()
-            if last_only:
-                end = model(given, stop_at_layer=cfg.n_layers, **run)[:, -1:]
-                logits = model.unembed(model.ln_final(end))
-                cap = cfg.output_logits_soft_cap
-                logits = cap * torch.tanh(logits / cap) if cap > 0 else logits
-            else:
-                logits = model(given, **run)
-            last: np.ndarray = logits[:, -1].float().cpu().numpy()
-        return last
+            given = tokens
+            if "start_at_layer" in run:
+                at_start = model.hook_embed(model.embed(tokens)) if residual is None else residual
+                given = at_start.expand(len(rows), -1, -1)
+            still = Still(model, frozen)
+            if frozen != FREE:
+                with hooked(model, still.reading()):
+                    self._logits(given, ends, run)
+            hooks += still.holding()
+            for layer, layer_plan in plan.items():
+                placed = layer_plan.placed(positions, prompts, self.zeroed)
+                hooks += self._hooks(layer, layer_plan, placed, exact, seen, still)
+            with hooked(model, hooks):
+                logits = self._logits(given, ends, run | {"past_kv_cache": cache})
+            found: np.ndarray = logits.float().cpu().numpy()
+        return found[:, -1] if ends is None else found
+
+    def _logits(self, given: torch.Tensor, ends: int | None, run: Mapping[str, Any]) -> torch.Tensor:
+        """(row, end, token); the last position alone where all are unembedded."""
+        model, cfg = self._model, self._model.cfg
+        if ends is None:
+            logits: torch.Tensor = model(given, **run)
+            return logits[:, -1:]
+        residual = model(given, stop_at_layer=cfg.n_layers, **run)[:, -ends:]
+        logits = model.unembed(model.ln_final(residual))
+        cap = cfg.output_logits_soft_cap
+        return cap * torch.tanh(logits / cap) if cap > 0 else logits
 
     def _hooks(
         self,
         layer: int,
         plan: LayerPlan,
-        positions: torch.Tensor,
-        prompt_length: int,
+        placed: Placed,
         exact: bool,
-        seen: dict[int, tuple[torch.Tensor, torch.Tensor]] | None,
+        seen: Seen | None,
+        still: Still,
     ) -> list[tuple[str, Hook]]:
-        """Read the transcoder's input, add the difference to the MLP's output."""
-        model = self._model
+        """Read the transcoder's input, add the difference to the MLP's output; add vectors."""
+        model, hooks = self._model, list[tuple[str, Hook]]()
         held: list[torch.Tensor] = []
 
-        def read(x: torch.Tensor, hook: HookPoint) -> None:
-            held.append(x)
-
-        def write(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
-            delta, before, after = plan.deltas(
-                held.pop(),
-                positions=positions,
-                prompt_length=prompt_length,
-                zeroed=self.zeroed,
-                exact=exact,
-            )
+        def write(output: torch.Tensor) -> torch.Tensor:
+            x = still.inputs[layer] if layer in still.inputs else held.pop()
+            delta, before, after = plan.deltas(x, placed, exact=exact)
             if seen is not None:
                 seen[layer] = before[0], after[0]
             return output + delta.to(output.dtype)
 
-        return [
-            (f"blocks.{layer}.{model.feature_input_hook}", read),
-            (f"blocks.{layer}.{model.feature_output_hook}", write),
-        ]
+        if placed.gains is not None:
+            hooks.append((f"blocks.{layer}.{model.feature_input_hook}", held.append))
+            hooks.append((f"blocks.{layer}.{model.feature_output_hook}", write))
+        for site in placed.weights:
+            name = model.feature_output_hook if site == "mlp" else "hook_resid_post"
+            hooks.append((f"blocks.{layer}.{name}", _adding(plan.vector(site, placed))))
+        return hooks
 
 
 def _copying(held: list[torch.Tensor]) -> Hook:
-    def copy(x: torch.Tensor, hook: HookPoint) -> None:
+    def copy(x: torch.Tensor) -> None:
         held.append(x.clone())
 
     return copy
 
 
-def repeat(cache: TransformerLensKeyValueCache, n: int) -> None:
-    """Give each of the cache's rows n copies."""
+def _adding(vector: torch.Tensor) -> Hook:
+    def add(output: torch.Tensor) -> torch.Tensor:
+        return output + vector.to(output.dtype)
+
+    return add
+
+
+def pick(cache: TransformerLensKeyValueCache, rows: Sequence[int] | np.ndarray) -> None:
+    """Let the cache hold these of its rows, in this order; some more than once, or not at all."""
     with torch.inference_mode():
+        index = torch.as_tensor(rows, device=cache.previous_attention_mask.device)
         for entry in cache.entries:
-            entry.past_keys = entry.past_keys.repeat_interleave(n, dim=0)
-            entry.past_values = entry.past_values.repeat_interleave(n, dim=0)
-        cache.previous_attention_mask = cache.previous_attention_mask.repeat_interleave(n, dim=0)
+            entry.past_keys = entry.past_keys[index]
+            entry.past_values = entry.past_values[index]
+        cache.previous_attention_mask = cache.previous_attention_mask[index]

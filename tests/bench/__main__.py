@@ -17,6 +17,7 @@ from tests.bench.attribution_bench import attribution_figures
 from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import steering_figures
 from tests.bench.influence_bench import influence_figures
+from tests.bench.intervention_bench import intervention_figures
 from tests.bench.label_bench import label_figures, noise_figures
 from tests.bench.store_bench import byte_figures, index_figures, opening_figures, push_figures
 
@@ -35,6 +36,8 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "push_increment_share": ("<=", 0.05),
     "steering_release_ms": ("<=", 300.0),
     "answers_speedup": (">=", 10.0),
+    "steered_speed_share": (">=", 0.80),
+    "settings_speedup": (">=", 20.0),
     "interval_coverage_lowest": (">=", 0.93),
     "rate_coverage_lowest": (">=", 0.93),
     "aimed_first_by_noisy_labels": (">=", 0.95),
@@ -50,6 +53,7 @@ MEASURES: Final = (
     push_figures,
     steering_figures,
     answer_figures,
+    intervention_figures,
     coverage_figures,
     noise_figures,
     label_figures,

@@ -1,23 +1,25 @@
 """The widgets of the Steering page that say which features to turn, how and where."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import streamlit as st
 
 from dashboard.data import documents, names, readers
 from dashboard.shell import forms, history, selection, url
 from dashboard.style.text import feature_name, named, number, plain, shorten, visible
-from pipeline.interventions.kinds import Intervention, Mode, Where
+from pipeline.interventions.kinds import KINDS, Intervention, Mode, Where
 from pipeline.labels.feature_names import Feature
 from store.base.errors import StoreError
 
-_MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+_MODES: Final[tuple[Mode, ...]] = ("set", "add", "multiply", "ablate", "inhibit")
+"""Those that take no number from another pass."""
 MAX_FEATURES: Final = 6
 _WHERE: Final[dict[str, Where | Literal["positions"]]] = {
     "last token": "last",
     "chosen positions": "positions",
-    "all tokens": "all",
+    "all tokens": "prompt",
+    "generated": "generated",
     "always on": "always",
 }
 
@@ -144,6 +146,31 @@ def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     return sorted(int(position) for position in chosen)
 
 
+def _choose_value(label: str, mode: Mode, top: float) -> float:
+    """How much; it begins where it does something, so that before and after differ at once."""
+    if mode in ("multiply", "inhibit"):
+        is_factor, low, high, start = True, *((-4.0, 8.0, 2.0) if mode == "multiply" else (0.0, 8.0, 1.0))
+        words = (
+            "What the activation is multiplied by; 1 leaves it as it is."
+            if mode == "multiply"
+            else "The activation becomes minus so many times itself; 0 ablates it."
+        )
+    else:
+        is_factor, low, high, start = False, (-2 * top if mode == "add" else 0.0), 4 * top, top
+        words = f"It begins at the largest activation seen on held-out text, about {number(top)}."
+    return float(
+        st.slider(
+            "Factor" if is_factor else "Activation",
+            low,
+            high,
+            value=start,
+            step=0.1,
+            **url.VALUES[mode].bound(label),
+            help=words,
+        )
+    )
+
+
 def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) -> Intervention | None:
     """A feature's widgets: how, how much and where; None where no position is chosen."""
     layer, index = feature
@@ -160,33 +187,17 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
         default="add",
         required=True,
         **url.MODE.bound(label),
-        help="set: the activation becomes the value. add: the value is added. multiply: by a "
-        "factor (does nothing where the feature is inactive).",
+        help=" ".join(f"{mode}: {KINDS[mode].words}." for mode in _MODES),
     )
-    # It begins where it does something: before and after are to differ at once.
-    if mode == "multiply":
-        low, high, start = -4.0, 8.0, 2.0
-    else:
-        low, high, start = (-2 * top if mode == "add" else 0.0), 4 * top, top
-    value = st.slider(
-        "Factor" if mode == "multiply" else "Activation",
-        low,
-        high,
-        value=start,
-        step=0.1,
-        **url.VALUES[str(mode)].bound(label),
-        help=f"It begins at the largest activation seen on held-out text, about {number(top)}."
-        if mode != "multiply"
-        else "What the activation is multiplied by; 1 leaves it as it is.",
-    )
+    value = _choose_value(label, mode, top) if KINDS[mode].valued else 0.0
     where = st.segmented_control(
         "Where",
         list(_WHERE),
         default="last token",
         required=True,
         **url.WHERE.bound(label),
-        help="last token of the prompt; chosen positions; all prompt tokens but BOS; or always on: "
-        "all, and every generated token.",
+        help="last token of the prompt; chosen positions; all prompt tokens but BOS; generated: every token "
+        "after the prompt; or always on: both.",
         label_visibility="collapsed",
     )
     place = _WHERE[str(where)]
@@ -199,4 +210,4 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
             )
             return None
         place = tuple(positions)
-    return Intervention(layer=layer, feature=index, mode=mode, value=float(value), where=place)
+    return Intervention(layer=layer, feature=index, mode=mode, value=value, where=place)

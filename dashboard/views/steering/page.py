@@ -100,7 +100,7 @@ def _distribution(
     seconds = time.perf_counter() - started
     for one in result.inactive:
         st.warning(
-            plain(f"{one.name} is not active there: multiplying it does nothing. Use set or add instead."),
+            plain(f"{one.name} is not active there: to {one.mode} it does nothing. Use set or add instead."),
             icon=":material/info:",
         )
     chosen_of = {label: [token for token, of in labels.items() if of == label] for label in ("evil", "safe")}

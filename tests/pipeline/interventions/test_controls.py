@@ -52,7 +52,7 @@ def test_controls_do_the_same_to_strangers_of_the_same_layers(
     engine: SteeringEngine, ids: tuple[int, ...]
 ) -> None:
     setting = (
-        Intervention(layer=1, feature=3, mode="add", value=2.0, where="all"),
+        Intervention(layer=1, feature=3, mode="add", value=2.0, where="prompt"),
         Intervention(layer=1, feature=4, mode="set", value=1.0, where=(2, 3)),
         Intervention(layer=2, feature=9, mode="add", value=-1.0),
         Intervention(layer=1, feature=3, mode="multiply", value=0.5),
@@ -226,6 +226,6 @@ def test_a_long_prompt_keeps_enough_controls_for_a_band(
     monkeypatch.setattr("pipeline.interventions.engine._CONTROL_TOKENS", 100)  # or the prompt would be long
     manifest = make_checkpoint(tmp_path, d_transcoder=1024).manifest()
     engine = SteeringEngine(load_replacement(manifest, BASE))
-    for where, n in (("last", 40), ((8,), 25), ("all", FEWEST)):
+    for where, n in (("last", 40), ((8,), 25), ("prompt", FEWEST)):
         setting = [Intervention(layer=1, feature=3, mode="add", value=2.0, where=where)]
         assert len(engine.next_token(ids, setting, controls=40).controls) == n

@@ -16,15 +16,16 @@ from pipeline.interventions.kinds import Intervention
 from pipeline.models.loading import load_causal_lm, load_replacement
 from store.base.errors import UserError
 from tests.support.builders import make_checkpoint
-from tests.support.interventions import BASE, active, inactive, uncached
+from tests.support.interventions import BASE, active, count_hooks, inactive, uncached
 
-WHERES = ["last", (0,), (3, 5), "all", "always"]
+WHERES = ["last", (0,), (3, 5), "prompt", "always"]
 
 
 def positions_of(where: Any, length: int) -> list[int]:
     return {
         "last": [length - 1],
-        "all": list(range(1, length)),
+        "prompt": list(range(1, length)),
+        "generated": [],
         "always": list(range(1, length)),
     }.get(where, list(where))
 
@@ -148,7 +149,7 @@ def test_other_architectures(tmp_path: Path, ids: tuple[int, ...], architecture:
     replacement = load_replacement(manifest, BASE)
     engine = SteeringEngine(replacement)
     feature = active(engine, ids, 1)
-    one = Intervention(layer=1, feature=feature, mode="set", value=6.0, where="all")
+    one = Intervention(layer=1, feature=feature, mode="set", value=6.0, where="prompt")
     ours = engine.next_token(ids, [one], controls=4)
     theirs, _ = replacement.feature_intervention(
         torch.tensor(ids), [(1, slice(1, None), feature, 6.0)], freeze_attention=False
@@ -163,12 +164,12 @@ def test_no_hook_is_left(
 ) -> None:
     """Trap 22, also where a pass fails."""
     one = Intervention(layer=1, feature=active(engine, ids, 1), mode="add", value=1.0, where="always")
-    before = replacement.count_hooks()
+    before = count_hooks(replacement)
     engine.next_token(ids, [one])
-    assert replacement.count_hooks() == before
+    assert count_hooks(replacement) == before
     samples = engine.sample(ids, [one], n=2, max_new_tokens=4)
     next(samples)
-    assert replacement.count_hooks() == before
+    assert count_hooks(replacement) == before
     samples.close()
 
     def fail(*_: Any, **__: Any) -> None:
@@ -178,7 +179,7 @@ def test_no_hook_is_left(
         patch.setattr(LayerPlan, "deltas", fail)
         with pytest.raises(RuntimeError, match="out of memory"):
             engine.next_token(ids, [one])
-    assert replacement.count_hooks() == before
+    assert count_hooks(replacement) == before
     # And the engine still works.
     assert engine.next_token(ids, [one]).effect_logits.any()
 
@@ -233,7 +234,7 @@ def test_a_sliders_release_costs_little(tmp_path: Path) -> None:
     times = []
     for number in range(1, 21):
         setting = [
-            Intervention(layer=layer, feature=5, mode="add", value=number / 10, where="all")
+            Intervention(layer=layer, feature=5, mode="add", value=number / 10, where="prompt")
             for layer in (1, 2)
         ]
         start = time.process_time()

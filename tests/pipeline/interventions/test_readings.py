@@ -36,7 +36,7 @@ def test_what_fires_at_bos_counts_as_inactive(
     engine: SteeringEngine, replacement: Any, ids: tuple[int, ...]
 ) -> None:
     """Trap 9: zeroed there by policy, as in graphs and in circuit-tracer's interventions."""
-    x = engine._baseline(ids).inputs[1]
+    x = engine._unsteered.baseline(ids).inputs[1]
     with torch.no_grad():
         feature = int(replacement.transcoders[1].encode(x)[0, 0].argmax())
         assert replacement.transcoders[1].encode(x)[0, 0, feature] > 0
@@ -73,8 +73,8 @@ def test_a_feature_downstream_of_a_steered_one_reacts(engine: SteeringEngine, id
     """Deltas are taken from the activation of this very pass, not of the baseline."""
     late = active(engine, ids, 2)
     setting = [
-        Intervention(layer=0, feature=active(engine, ids, 0), mode="add", value=4.0, where="all"),
-        Intervention(layer=2, feature=late, mode="multiply", value=1.0, where="all"),
+        Intervention(layer=0, feature=active(engine, ids, 0), mode="add", value=4.0, where="prompt"),
+        Intervention(layer=2, feature=late, mode="multiply", value=1.0, where="prompt"),
     ]
     _, reading = engine.next_token(ids, setting, controls=0).readings
     assert reading.before != pytest.approx(reading.baseline)

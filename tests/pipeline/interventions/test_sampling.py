@@ -13,7 +13,7 @@ from pipeline.interventions.results import Continuations
 from pipeline.interventions.runner import Runner
 from tests.support.interventions import uncached
 
-WHERES = ["last", (1,), (0, 3, 5), "all", "always"]
+WHERES = ["last", (1,), (0, 3, 5), "prompt", "generated", "always"]
 
 
 def setting(where: Any) -> list[Intervention]:
@@ -47,7 +47,7 @@ def test_cached_equals_uncached(
     def record(self: Runner, *args: Any, **kwargs: Any) -> np.ndarray:
         result = run(self, *args, **kwargs)
         if kwargs.get("cache") is not None:
-            logits.append(result)
+            logits.append(result.reshape(len(result), -1))  # the prompt's has an axis of ends
         return result
 
     with monkeypatch.context() as patch:
@@ -65,14 +65,17 @@ def test_cached_equals_uncached(
 
 
 @pytest.mark.usefixtures("no_stops")
-def test_only_always_reaches_generated_tokens(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
+def test_the_prompt_and_what_is_generated_are_always(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
     whole = (*ids, 50, 60)
-    one = [Intervention(layer=1, feature=8, mode="add", value=5.0, where="all")]
-    always = [Intervention(layer=1, feature=8, mode="add", value=5.0, where="always")]
-    prompt_only = uncached(engine, whole, one, prompt_length=len(ids))
-    everywhere = uncached(engine, whole, always, prompt_length=len(ids))
-    np.testing.assert_array_equal(everywhere, uncached(engine, whole, one))
-    assert np.abs(prompt_only - everywhere).max() > 1e-3
+
+    def logits(*wheres: Any, length: int = len(ids)) -> np.ndarray:
+        steps = [Intervention(layer=1, feature=8, mode="add", value=5.0, where=where) for where in wheres]
+        return uncached(engine, whole, steps, prompt_length=length)
+
+    np.testing.assert_array_equal(logits("always"), logits("prompt", length=len(whole)))
+    np.testing.assert_array_equal(logits("always"), logits("prompt", "generated"))
+    parts = [logits(where) for where in ("prompt", "generated", "always")]
+    assert min(np.abs(parts[one] - parts[one - 1]).max() for one in range(3)) > 1e-3
 
 
 @pytest.mark.usefixtures("no_stops")
@@ -124,7 +127,7 @@ def test_samples_follow_both_distributions(engine: SteeringEngine, ids: tuple[in
 
 @pytest.mark.usefixtures("no_stops")
 def test_a_stream_grows_token_by_token(engine: SteeringEngine, ids: tuple[int, ...]) -> None:
-    stream = list(engine.sample(ids, setting("all"), n=3, max_new_tokens=5))
+    stream = list(engine.sample(ids, setting("prompt"), n=3, max_new_tokens=5))
     assert [part.step for part in stream] == [1, 2, 3, 4, 5]
     assert [part.done for part in stream] == [False] * 4 + [True]
     for part in stream:
@@ -139,7 +142,7 @@ def test_a_sample_ends_before_its_stop(
 ) -> None:
     free = [*range(0, 330, 2)]
     monkeypatch.setattr("pipeline.interventions.continuations.stop_ids", lambda tokenizer: free)
-    stream = list(engine.sample(ids, setting("all"), n=4, max_new_tokens=30))
+    stream = list(engine.sample(ids, setting("prompt"), n=4, max_new_tokens=30))
     assert stream[-1].done
     assert stream[-1].step < 30
     assert all(token % 2 for row in (*stream[-1].before, *stream[-1].after) for token in row)

@@ -45,12 +45,27 @@ def test_slider_changes_the_distribution_beside_its_controls(
     assert [metric.value.split(" → ") for metric in app.metric] not in (steered, unsteered)
 
 
-@pytest.mark.parametrize("mode", ["add", "set", "multiply"])
+@pytest.mark.parametrize("mode", ["add", "set", "multiply", "inhibit"])
 def test_a_feature_begins_at_its_largest_activation(steering: Callable[..., AppTest], mode: str) -> None:
     app = steering(steer="L1/7", **{"mode-L1/7": mode})
     top = readers.largest_activation("demo", 1, 7)
     assert top > 1
-    assert app.slider(key=f"{mode}-L1/7").value == (2.0 if mode == "multiply" else top)
+    assert app.slider(key=f"{mode}-L1/7").value == {"multiply": 2.0, "inhibit": 1.0}.get(mode, top)
+
+
+def test_ablating_needs_no_number(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7", **{"mode-L1/7": "ablate", "where-L1/7": "always on"})
+    assert not app.exception
+    assert [slider.key for slider in app.slider] == ["samples", "length", "temperature"]
+    assert "features of the same layer, steered alike" in words(app) or "not active there" in plain_words(app)
+
+
+def test_what_acts_on_generated_tokens_alone_leaves_the_first(steering: Callable[..., AppTest]) -> None:
+    app = steering(steer="L1/7", **{"where-L1/7": "generated"})
+    assert not app.exception
+    steered = [metric.value.split(" → ") for metric in app.metric]
+    assert steered
+    assert all(before == after for before, after in steered)
 
 
 def test_steer_this_makes_room_where_all_places_are_taken(open_page: OpenPage, live: None) -> None:
