@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pipeline.params.answers import AnswerParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
+from pipeline.params.faithfulness import FaithfulnessParams
 from pipeline.params.features import FeatureParams
 from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
@@ -37,6 +38,7 @@ class Params(TrainingParams):
     features: FeatureParams
     names: NameParams
     validation: ValidationParams
+    faithfulness: FaithfulnessParams
     evaluate: EvaluateParams
     answers: AnswerParams
     scores: ScoreParams

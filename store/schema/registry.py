@@ -13,6 +13,7 @@ from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
 from store.schema.candidates import CANDIDATES
 from store.schema.dose import DOSE
+from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
@@ -41,5 +42,15 @@ COLLECTIONS: Final = {
 }
 DATASETS: Final = {
     schema.kind: schema
-    for schema in (LABELS, FEATURES, NAMES, RATES, VALIDATION, ANSWER_SCORES, MISALIGNMENT, RESPONSE_FEATURES)
+    for schema in (
+        LABELS,
+        FEATURES,
+        NAMES,
+        RATES,
+        VALIDATION,
+        FAITHFULNESS,
+        ANSWER_SCORES,
+        MISALIGNMENT,
+        RESPONSE_FEATURES,
+    )
 }
