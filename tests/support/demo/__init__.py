@@ -16,6 +16,7 @@ from store.schema.activations import ACTIVATIONS
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
 from store.schema.dose import DOSE
+from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
 from store.schema.graphs import GRAPHS
 from store.schema.labels import LABELS
@@ -25,6 +26,7 @@ from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
 from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
+from tests.support.demo.faithfulness import faithfulness_groups
 from tests.support.demo.graphs import (
     activations_item,
     candidates_item,
@@ -139,6 +141,9 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     write_dataset(
         folder / "validation", VALIDATION, validation_groups(features["ranking"]), provenance=PROVENANCE
     )
+    carried = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5}}}
+    groups = faithfulness_groups(features["ranking"])
+    write_dataset(folder / "faithfulness", FAITHFULNESS, groups, provenance=carried)
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
