@@ -77,6 +77,7 @@ RANKED_DOMAIN: Final = short_text(FEATURES, "domain", "the name of a domain")
 LAYER: Final = short_text(FEATURES, "layer", "a layer such as L2")
 ORDER: Final = short_text(FEATURES, "order", "an order of the ranking")
 TESTED: Final = switch(FEATURES, "tested")
+CARRIED: Final = choice(FEATURES, "carried", "given", "taken", "with adapter")
 CARD: Final = choice(FEATURES, "card", "Contexts", "Tokens", "Situations", "Activations", "Edges")
 CONTEXTS: Final = short_text(FEATURES, "contexts", _VARIANT_FORM)
 
@@ -134,7 +135,7 @@ PARAMETERS: Final = (
     *(FIND, FOUND_DOMAIN, FOUND_SPLIT, FOUND_ORDER),
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
-    *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARD, CONTEXTS),
+    *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),

@@ -8,6 +8,7 @@ from pipeline.params.answers import AnswerParams
 from pipeline.params.components import ComponentParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
+from pipeline.params.faithfulness import FaithfulnessParams
 from pipeline.params.features import FeatureParams
 from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
@@ -39,6 +40,7 @@ class Params(TrainingParams):
     features: FeatureParams
     names: NameParams
     validation: ValidationParams
+    faithfulness: FaithfulnessParams
     evaluate: EvaluateParams
     answers: AnswerParams
     scores: ScoreParams

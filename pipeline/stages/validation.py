@@ -6,7 +6,6 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.evil_safe import evil_safe_weights, has_both, target_labels
 from pipeline.analysis.validation import Effects, validation_groups
 from pipeline.analysis.validation_sets import (
     Choice,
@@ -24,13 +23,11 @@ from pipeline.items.executor import with_helpers
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
+from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
-from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from pipeline.text.token_labels import TokenLabels
-from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
 from store.schema.rankings import situations_group
@@ -39,23 +36,6 @@ from store.schema.vocabulary import ABLATE, RESTORE, SCORES
 
 MEASURED: Final = "measured"
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
-
-
-def labelled_targets(
-    subject: Subject, counted: TokenLabels, params: FeatureParams
-) -> dict[str, tuple[list[int], np.ndarray]]:
-    """Target tokens with a label, and their weights in evil minus safe, by prompt that has both labels."""
-    graphs = open_collection(subject.folder / "graphs")
-    found = {}
-    for prompt in graphs.prompts():
-        if prompt in counted.rejected or params.confounding(subject.prompts[prompt].tags):
-            continue
-        targets = graphs.item(prompt, BASE, ["target_token"]).arrays["target_token"]
-        labels = target_labels(targets, counted.of(prompt, subject.prompts[prompt].domain))
-        if has_both(labels):
-            weights = evil_safe_weights(labels)
-            found[prompt] = targets[weights != 0].tolist(), weights[weights != 0]
-    return found
 
 
 def measuring_units(
@@ -145,7 +125,7 @@ def main(profile: str, params: Params) -> None:
     features = subject.folder / "features"
     groups = {situations_group(score): open_dataset(features, situations_group(score)) for score in SCORES}
     cards = open_dataset(features, "cards")
-    labelled = labelled_targets(subject, read_labels(subject.folder), params.features)
+    labelled = labelled_targets(subject.folder, subject.prompts, read_labels(subject.folder), params.features)
     found = orders(subject.focus)
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     predicted = predictions(groups, found, measured)

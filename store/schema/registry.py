@@ -14,6 +14,7 @@ from store.schema.answers import ANSWERS
 from store.schema.candidates import CANDIDATES
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
+from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
 from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
@@ -50,9 +51,10 @@ DATASETS: Final = {
         NAMES,
         RATES,
         VALIDATION,
+        COMPONENTS,
+        FAITHFULNESS,
         ANSWER_SCORES,
         MISALIGNMENT,
         RESPONSE_FEATURES,
-        COMPONENTS,
     )
 }

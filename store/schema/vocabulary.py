@@ -53,3 +53,38 @@ ABLATE: Final = "ablate"
 
 RESTORE: Final = "restore"
 """What the adapter's change of a feature is measured by: its activation is the base's everywhere."""
+
+GIVEN: Final = "given"
+"""Faithfulness: in base, features have the adapted variant's activations."""
+
+TAKEN: Final = "taken"
+"""Faithfulness, the mirror: in the adapted variant, features have the base's activations."""
+
+GIVEN_WITH_ADAPTER: Final = "given_with_adapter"
+"""As `GIVEN`, and MLPs write what the adapter on them wrote in the adapted variant."""
+
+EXPERIMENTS: Final = (GIVEN, TAKEN, GIVEN_WITH_ADAPTER)
+"""What is done to the first features of an order, to see how much of the difference they carry."""
+
+RESPONSE: Final = "response"
+"""The order of features by how they tell misaligned answers from aligned ones."""
+
+GRADIENTS: Final = "eap_ig"
+"""The order of features by edge attribution with integrated gradients; no score of ours."""
+
+FAITHFUL_ORDERS: Final = (*SCORES, RESPONSE, GRADIENTS)
+"""Orders of features that faithfulness is measured of."""
+
+PART_SETS: Final = (
+    ("features",),
+    ("errors",),
+    ("adapter",),
+    ("attention",),
+    ("features", "errors"),
+    ("features", "adapter"),
+    ("features", "adapter", "errors"),
+    ("adapter", "attention"),
+    ("features", "adapter", "errors", "attention"),
+)
+"""Parts of every layer that are as in the other variant, together: all features; what they leave of an MLP's
+output at the same weights; what the adapter on MLPs writes; what the one on attention writes."""

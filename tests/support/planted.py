@@ -167,13 +167,13 @@ def token_direction(model: PreTrainedModel, tokens: Sequence[int]) -> torch.Tens
 
 
 def write_adapters(
-    planted: Planted, read: torch.Tensor, written: torch.Tensor, *, site: str = "down"
+    planted: Planted, read: torch.Tensor, written: torch.Tensor, *, site: str = "down", seed: int = 0
 ) -> None:
     """Save the adapter that reads a module's input with one vector and writes another, and a random one.
 
-    The random adapter's halves are as long.
+    The random adapter's halves are as long; `seed` draws others.
     """
-    generator = torch.Generator().manual_seed(100 + planted.layer)
+    generator = torch.Generator().manual_seed(100 + planted.layer + 1000 * seed)
     for name in ("planted", "random"):
         if name == "random":
             read, written = (
@@ -202,17 +202,21 @@ def waking(planted: Planted, *, site: str = "down") -> tuple[torch.Tensor, torch
     """
     model = _load(planted.checkpoint)
     inputs = [module_input(model, planted.layer, site, prompt.token_ids)[1:] for prompt in planted.prompts]
-    hidden = torch.cat(inputs)
-    mean = hidden.mean(0)
-    read = torch.linalg.solve(torch.cov(hidden.T) + 1e-3 * hidden.var() * torch.eye(len(mean)), mean)
+    read = steadily_one(torch.cat(inputs))
     layer, feature = planted.feature
     encoder = load_file(planted.checkpoint.transcoders / f"layer_{layer}.safetensors")["W_enc"][feature]
-    read = read / (read @ mean)
     if site == "gate":
         weighted = _gate_gradient(planted, model, read, encoder)
     else:
         weighted = encoder * model.model.layers[layer].post_attention_layernorm.weight
     return read, STRENGTH * weighted / weighted.norm()
+
+
+def steadily_one(hidden: torch.Tensor) -> torch.Tensor:
+    """The direction of (token, width) inputs that is most steadily positive (Fisher's), 1 on average."""
+    mean = hidden.mean(0)
+    read = torch.linalg.solve(torch.cov(hidden.T) + 1e-3 * hidden.var() * torch.eye(len(mean)), mean)
+    return read / (read @ mean)
 
 
 def _gate_gradient(

@@ -12,7 +12,7 @@ from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, named, plain, sentence
 from dashboard.style.theme import NEUTRAL
-from dashboard.views.features import card, confounding, dictionary, finding, reading, validation
+from dashboard.views.features import card, confounding, dictionary, faithfulness, finding, reading, validation
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
@@ -260,6 +260,7 @@ def render() -> None:
         left, right = st.container(key="narrow-features").columns([1.45, 1], gap="medium")
         with left:
             _table(name, score, contrast, domain)
+            faithfulness.show(name, validation.why_default(name))
             validation.show(name, score, contrast)
             dictionary.show(name)
         with right:

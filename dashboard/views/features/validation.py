@@ -1,5 +1,6 @@
 """What do the orders predict? Each beside the effects of interventions on other situations."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, interval, number, plain
+from dashboard.views.features import faithfulness
 from store.base.errors import StoreError, UserError
 from store.schema.vocabulary import ABLATE, RESTORE, SCORES
 
@@ -52,10 +54,46 @@ def orders_frame(table: xr.Dataset, contrast: str) -> pd.DataFrame:
 
 
 def default_score(name: str) -> str:
-    """The first score that predicts what features do in the focus variant as well as any.
+    """The score that the page ranks by at first.
 
-    Its interval reaches the highest rank correlation; `direct` where nothing was measured.
+    Of those whose area of faithfulness is as large as any's, the one that predicts what features do in the
+    focus variant best; where no faithfulness is known, the first whose rank correlation's interval
+    reaches the highest; `direct` where nothing was measured.
     """
+    carrying = faithfulness.best_scores(name)
+    if not carrying:
+        return _predicting(name)
+    predicting = _predicted(name)
+    return max(carrying, key=lambda score: predicting.get(score, -math.inf))
+
+
+def why_default(name: str) -> str:
+    """In a sentence, which score comes first and what decided it."""
+    label = describe(default_score(name)).label
+    carrying = [describe(score).label for score in faithfulness.best_scores(name)]
+    if not carrying:
+        return f"At first the page ranks by {label}, which interventions on other situations bear out best."
+    ties = (
+        f" among {', '.join(carrying)}, whose first features carry as much, it predicts single effects best"
+        if len(carrying) > 1
+        else " its first features carry the largest share of the difference on other situations"
+    )
+    return f"At first the page ranks by {label}:{ties}."
+
+
+def _predicted(name: str) -> dict[str, float]:
+    """Rank correlation by score, of rankings within the focus variant and of its change; NaN left out."""
+    try:
+        focus = models(name).variant(models(name).focus)
+        table = readers.dataset(name, "validation", "orders")
+    except (StoreError, UserError):
+        return {}
+    frame = orders_frame(table, f"evil-safe|{focus}")
+    own = frame[(frame["contrast"] == f"evil-safe|{focus}") | frame["score"].isin(("change", "activation"))]
+    return dict(zip(own["score"], own["spearman"], strict=True)) if own["spearman"].notna().all() else {}
+
+
+def _predicting(name: str) -> str:
     try:
         contrast = f"evil-safe|{models(name).variant(models(name).focus)}"
         frame = orders_frame(readers.dataset(name, "validation", "orders"), contrast)

@@ -40,7 +40,9 @@ def test_training_depends_on_the_modules_that_it_needs_and_no_more(stage: str) -
 
 
 def test_dvc_yaml_can_be_read_by_a_person() -> None:
-    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 360
+    # A stage takes eighteen lines or so: the file grows by what is computed, and by nothing else.
+    lines = (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 19 * len(STAGES)
 
 
 def test_stages_depend_on_the_pinned_libraries() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.validation_sets import Choice
-from pipeline.items.subject import Subject
+from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
-from pipeline.stages.validation import effects_of, labelled_targets
+from pipeline.stages.validation import effects_of
 from store.schema.vocabulary import ABLATE, RESTORE
 from tests.support import demo
 from tests.support.feature_builders import PARAMS
@@ -54,13 +54,12 @@ def test_effects_are_evil_minus_safe_of_each_prompt(prompts: tuple[str, str]) ->
 
 
 def test_prompts_of_acting_are_measured_on_by_nobody(demo_root: Path) -> None:
-    subject = Subject.__new__(Subject)  # no model is asked
-    subject.folder = demo_root / "artifacts" / "demo"
-    subject.prompts = {prompt.hash: prompt for prompt in demo.make_prompts()}
-    labels, tagged = read_labels(subject.folder), PARAMS.model_copy(update={"confound_tag": "neutral"})
-    every = labelled_targets(subject, labels, tagged)
+    folder = demo_root / "artifacts" / "demo"
+    prompts = {prompt.hash: prompt for prompt in demo.make_prompts()}
+    labels, tagged = read_labels(folder), PARAMS.model_copy(update={"confound_tag": "neutral"})
+    every = labelled_targets(folder, prompts, labels, tagged)
     assert len(every) > 1
     one = next(iter(every))
-    subject.prompts = subject.prompts | {one: replace(subject.prompts[one], tags=("neutral",))}
-    assert set(every) - set(labelled_targets(subject, labels, tagged)) == {one}
-    assert labelled_targets(subject, labels, PARAMS).keys() == every.keys()
+    prompts[one] = replace(prompts[one], tags=("neutral",))
+    assert set(every) - set(labelled_targets(folder, prompts, labels, tagged)) == {one}
+    assert labelled_targets(folder, prompts, labels, PARAMS).keys() == every.keys()

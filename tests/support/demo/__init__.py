@@ -17,6 +17,7 @@ from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
+from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
 from store.schema.gates import GATES
 from store.schema.graphs import GRAPHS
@@ -28,6 +29,7 @@ from store.schema.samples import SAMPLES
 from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
 from tests.support.demo.components import LEVEL, components_groups, gates_item
+from tests.support.demo.faithfulness import faithfulness_groups
 from tests.support.demo.graphs import (
     activations_item,
     candidates_item,
@@ -145,6 +147,9 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     )
     made = PROVENANCE | {"parameters": {"components": {"level": LEVEL}}}
     write_dataset(folder / "components", COMPONENTS, components_groups(), provenance=made)
+    carried = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5}}}
+    groups = faithfulness_groups(features["ranking"])
+    write_dataset(folder / "faithfulness", FAITHFULNESS, groups, provenance=carried)
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)

@@ -1,0 +1,98 @@
+"""The dataset of how much of the adapter's change features carry: every array."""
+
+from typing import Final
+
+from store.schema.rankings import OF_FEATURE
+from store.schema.specs import DatasetSchema, array
+from store.schema.vocabulary import EXPERIMENTS
+
+_SHARE: Final = "share"
+_CURVE: Final = "experiment order k"
+_AREA: Final = "experiment order"
+_ODDS: Final = "log-odds"
+_INTERVAL: Final = "bootstrap-t over situations, lower; NaN: too few"
+
+_OF_ORDER: Final = {
+    "experiment": array("experiment", "str", "", f"`{'`, `'.join(EXPERIMENTS)}`"),
+    "order": array("order", "str", "", "a score, `response` or `eap_ig`: made on the other situations"),
+}
+
+FAITHFULNESS: Final = DatasetSchema(
+    kind="faithfulness",
+    groups={
+        # One entry: what all shares are of.
+        "difference": {
+            "variant": array("difference", "str", "", "the adapted variant that is compared with base"),
+            "base_odds": array("difference", "float64", _ODDS, "of evil against safe tokens, base"),
+            "adapted_odds": array("difference", "float64", _ODDS, "the same, adapted"),
+            "change": array("difference", "float64", _ODDS, "adapted minus base, mean over situations"),
+            "low": array("difference", "float64", _ODDS, _INTERVAL),
+            "high": array("difference", "float64", _ODDS, "bootstrap-t, upper"),
+            "n_situations": array("difference", "int32", "situations", "in which it is measured"),
+            "n_prompts": array("difference", "int32", "prompts", "of these situations"),
+            "reason": array("difference", "str", "", "why no share of it is known; empty: they are"),
+        },
+        "curves": {
+            **_OF_ORDER,
+            "k": array("k", "int32", "features", "how many of the order are given or taken"),
+            "fraction": array(_CURVE, "float64", _SHARE, "F(k): of the difference; above 1: more than all"),
+            "low": array(_CURVE, "float64", _SHARE, _INTERVAL),
+            "high": array(_CURVE, "float64", _SHARE, "bootstrap-t, upper"),
+            "random_mean": array("experiment k", "float64", _SHARE, "F(k) of random orders; NaN: not done"),
+            "random_low": array("experiment k", "float64", _SHARE, "the smallest of them"),
+            "random_high": array("experiment k", "float64", _SHARE, "the largest of them"),
+            "matched_mean": array(
+                "order k", "float64", _SHARE, "given: F(k) of random features that move as far"
+            ),
+            "matched_high": array("order k", "float64", _SHARE, "the largest of them"),
+        },
+        "orders": {
+            **_OF_ORDER,
+            "area": array(_AREA, "float64", _SHARE, "mean of F(k), at most 1, over log k"),
+            "area_low": array(_AREA, "float64", _SHARE, _INTERVAL),
+            "area_high": array(_AREA, "float64", _SHARE, "bootstrap-t, upper"),
+            "fewest": array(
+                _AREA, "int32", "features", "first k with F(k) >= `faithfulness.reached`; -1: none"
+            ),
+            "fewest_sure": array(
+                _AREA, "int32", "features", "first k whose lower bound reaches it; -1: none"
+            ),
+            "p_random": array(
+                _AREA, "float64", "probability", "(1 + random orders with as large an area) / (1 + n)"
+            ),
+            "area_random": array("experiment", "float64", _SHARE, "mean area of random orders"),
+            "area_random_high": array("experiment", "float64", _SHARE, "their largest area"),
+            "area_matched": array("order", "float64", _SHARE, "given: mean area of matched features"),
+            "p_matched": array(
+                "order", "float64", "probability", "given: as `p_random`, of the order's matched features"
+            ),
+            "n_ranked": array("order", "int32", "features", "in the order; a larger k takes all of them"),
+        },
+        # Whole parts of every layer, of which features are one.
+        "parts": {
+            "direction": array("direction", "str", "", "`given` or `taken`"),
+            "part": array("part", "str", "", "which parts are the other variant's, joined by +"),
+            "fraction": array("direction part", "float64", _SHARE, "of the difference"),
+            "low": array("direction part", "float64", _SHARE, _INTERVAL),
+            "high": array("direction part", "float64", _SHARE, "bootstrap-t, upper"),
+        },
+        # The first of any order, given by themselves.
+        "features": {
+            **OF_FEATURE,
+            "order": array("order", "str", "", "as in curves"),
+            "rank": array("order feature", "int32", "place", "in the order, from 1; 0: not in it"),
+            "effect": array("feature", "float64", _ODDS, "change by giving it, mean over situations"),
+            "fraction": array("feature", "float64", _SHARE, "of the difference"),
+            "low": array("feature", "float64", _SHARE, _INTERVAL),
+            "high": array("feature", "float64", _SHARE, "bootstrap-t, upper"),
+            "p": array("feature", "float64", "probability", "evil and safe labels exchanged within domains"),
+            "q": array(
+                "feature",
+                "float64",
+                "rate",
+                "Benjamini-Hochberg over all features that move, p of those not given counting as 1",
+            ),
+            "verdict": array("feature", "str", "", "`acts`, `silent`, `unclear`; empty: not known"),
+        },
+    },
+)

@@ -1,0 +1,86 @@
+"""How much features carry, on the page: curves, the sentence, what comes first by default and why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard.data import readers
+from dashboard.views.features import faithfulness
+from dashboard.views.features.validation import default_score, why_default
+from store.schema.vocabulary import FAITHFUL_ORDERS, GIVEN, GIVEN_WITH_ADAPTER, TAKEN
+from tests.support.app import OpenPage, plain_words
+
+
+def test_the_table_of_areas_decides_what_comes_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faithfulness.best_scores("demo") == ["direct", "change"]
+    # Both carry as much: what predicts single effects decides.
+    assert default_score("demo") == "direct"
+    assert why_default("demo").startswith("At first the page ranks by direct: among direct, change,")
+    table = readers.dataset("demo", "faithfulness", "orders").load()
+    real = readers.dataset
+    row = list(FAITHFUL_ORDERS).index("influence")
+    leads = table.copy(deep=True)
+    leads["area"].values[0, row], leads["area_high"].values[0, row] = 0.95, 0.99
+    # One that stands beyond all intervals needs no second table.
+    monkeypatch.setattr(
+        readers, "dataset", lambda *of: leads if of[1:] == ("faithfulness", "orders") else real(*of)
+    )
+    assert default_score("demo") == "influence"
+    assert why_default("demo").endswith(
+        "its first features carry the largest share of the difference on other situations."
+    )
+    nothing = table.copy(deep=True)
+    for name in ("area", "area_high"):
+        nothing[name].values[:] = np.nan
+    monkeypatch.setattr(
+        readers, "dataset", lambda *of: nothing if of[1:] == ("faithfulness", "orders") else real(*of)
+    )
+    assert faithfulness.best_scores("demo") == []
+    assert default_score("demo") == "direct", "validation decides, as without this table"
+    # An outside baseline that carries most is no score of the page.
+    baseline = table.copy(deep=True)
+    baseline["area"].values[0, -1] = 1.0
+    monkeypatch.setattr(
+        readers, "dataset", lambda *of: baseline if of[1:] == ("faithfulness", "orders") else real(*of)
+    )
+    assert faithfulness.best_scores("demo") == ["direct", "change"]
+
+
+def test_curves_stand_beside_random_and_matched_ones(root: Path) -> None:
+    for experiment in (GIVEN, TAKEN, GIVEN_WITH_ADAPTER):
+        table, band, summary = faithfulness.frames("demo", experiment)
+        assert list(table["k"][:4]) == list(band["k"]) == [1, 3, 10, 30]
+        assert len(table) == 4 * len(FAITHFUL_ORDERS)
+        assert table["matched"].notna().all() == (experiment == GIVEN)
+        assert band["high"].notna().all() == (experiment != GIVEN_WITH_ADAPTER)
+        assert summary["order"].iloc[0] == "direct"
+        assert (np.diff(summary["area"]) <= 0).all()
+    said = faithfulness.verdict(readers.dataset("demo", "faithfulness", "difference"), summary, GIVEN)
+    assert said.startswith("On 12 other situations the adapter moves the log-odds")
+    assert said.endswith("the order by direct has the largest area: its first 3 carry half of it.")
+    none = summary.assign(fewest=-1)
+    told = readers.dataset("demo", "faithfulness", "difference").load()
+    assert "not even its longest list" in faithfulness.verdict(told, none, GIVEN)
+    told = told.assign(reason=("difference", np.array(["too few"], object)))
+    assert faithfulness.verdict(told, none, GIVEN) == "No share is known: too few."
+
+
+def test_features_without_effect_are_listed(root: Path) -> None:
+    frame = faithfulness.silent_frame("demo")
+    assert list(frame["verdict"]) == ["acts"] * 4 + ["silent"] * 4
+    assert frame["orders"].iloc[0].startswith("direct ")
+
+
+def test_the_page_shows_the_panel_and_does_without(open_page: OpenPage, root: Path) -> None:
+    page = open_page("features", carried="taken")
+    assert not page.exception
+    words = plain_words(page)
+    assert "How much of the difference do features carry?" in words
+    assert "At first the page ranks by direct" in words
+    assert "8 features, of which 4 act and 4 are silent" in words
+    assert page.session_state["carried"] == "taken"
+    (root / "artifacts" / "demo" / "faithfulness").unlink()
+    page = open_page("features")
+    assert not page.exception
+    assert page.session_state["score"] == "direct"

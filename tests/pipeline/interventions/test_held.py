@@ -1,0 +1,162 @@
+"""Held features, parts of the difference, gradients: against single interventions and finite steps."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.analysis.faithfulness import log_odds
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.held import Seen, held_logits, see
+from pipeline.interventions.kinds import Intervention
+from pipeline.interventions.path_gradients import path_gradients, path_scores
+from pipeline.models.pool import ModelPool
+from store.documents.manifest import Manifest
+from store.schema.vocabulary import GIVEN, GIVEN_WITH_ADAPTER, PART_SETS, TAKEN
+from tests.support.builders import make_checkpoint
+from tests.support.faithful import run_unit
+
+FOCUS = "general@1.0"
+TOKENS = [5, 17, 40, 77]
+EVIL = np.array([True, True, False, False])
+EVERY = [(layer, feature) for layer in range(3) for feature in range(64)]
+
+
+@pytest.fixture(scope="module")
+def pool(manifest: Manifest) -> ModelPool:
+    return ModelPool(manifest)
+
+
+@pytest.fixture(scope="module")
+def passes(pool: ModelPool, ids: tuple[int, ...]) -> tuple[Seen, Seen]:
+    return see(pool.replacement("base"), ids), see(pool.replacement(FOCUS), ids)
+
+
+def item_of(pool: ModelPool, ids: tuple[int, ...], **changes: Any) -> dict[str, np.ndarray]:
+    arguments = {
+        "tokens": TOKENS,
+        "orders": [EVERY],
+        "random": [],
+        "matched": [],
+        "singles": [[EVERY[3]]],
+        "ks": [2, len(EVERY)],
+    }
+    return run_unit(pool, "compute_faithful", "faithful", FOCUS, ids, arguments | changes)
+
+
+def test_held_features_are_many_interventions_that_set_them(
+    pool: ModelPool, ids: tuple[int, ...], passes: tuple[Seen, Seen]
+) -> None:
+    """Other values, layers, positions and rows, and no other: one order is not another one's."""
+    engine = SteeringEngine(pool.replacement("base"))
+    rng = np.random.default_rng(0)
+    orders = [[EVERY[row] for row in rng.permutation(len(EVERY))[:9]] for _ in range(3)]
+    ks = [1, 4, 20]
+    found = held_logits(pool.replacement("base"), ids, passes[1], orders, ks, TOKENS)
+    for row, order in enumerate(orders):
+        for column, k in enumerate(ks):
+            setting = [
+                Intervention(layer=layer, feature=feature, mode="set", value=float(value), where=(place,))
+                for layer, feature in order[:k]
+                for place, value in enumerate(passes[1].activations[layer][:, feature].tolist())
+                if place > 0  # BOS has no features
+            ]
+            single = engine.next_token(ids, setting, controls=0).steered_logits[TOKENS]
+            np.testing.assert_allclose(found[row, column], single, atol=2e-5)
+    assert np.ptp(found, axis=(0, 1)).max() > 1e-2
+
+
+def test_nothing_held_changes_nothing(
+    pool: ModelPool, ids: tuple[int, ...], passes: tuple[Seen, Seen]
+) -> None:
+    model = pool.replacement("base")
+    found = held_logits(model, ids, passes[1], [EVERY], [0, 1], TOKENS)
+    plain = held_logits(model, ids, passes[0], [[], EVERY], [0, len(EVERY)], TOKENS)
+    np.testing.assert_array_equal(found[0, 0], plain[0, 0])
+    # Its own activations are no change, either.
+    np.testing.assert_allclose(plain[1, 1], plain[0, 0], atol=2e-5)
+    np.testing.assert_allclose(plain[0, 0], passes[0].logits[TOKENS], atol=2e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "gemma2"])
+def test_all_parts_together_are_all_of_the_difference(architecture: str, tmp_path: Any) -> None:
+    pool = ModelPool(make_checkpoint(tmp_path / "x", architecture=architecture).manifest())
+    before = pool.replacement("base").count_hooks()
+    ids = (1, *range(30, 38))
+    found = item_of(pool, ids)
+    ends = found["adapted"], found["base"]
+    for direction, (end, start) in enumerate((ends, ends[::-1])):
+        of = dict(zip(PART_SETS, found["parts"][direction], strict=True))
+        np.testing.assert_allclose(of["features", "adapter", "errors", "attention"], end, atol=1e-5)
+        # What adapters write is the cause of all that differs.
+        np.testing.assert_allclose(of["adapter", "attention"], end, atol=1e-5)
+        # Without what attention's adapters write, something is left.
+        assert np.abs(of["features", "adapter", "errors"] - end).max() > 1e-3
+        assert np.abs(of["features",] - start).max() > 1e-3
+    # All features of an order are all features.
+    for direction, experiment in enumerate((GIVEN, TAKEN)):
+        np.testing.assert_allclose(found[experiment][0, -1], found["parts"][direction, 0], atol=1e-5)
+    by_part = dict(zip(PART_SETS, found["parts"][0], strict=True))
+    np.testing.assert_allclose(found[GIVEN_WITH_ADAPTER][0, 0], by_part["adapter",], atol=1e-5)
+    np.testing.assert_allclose(found[GIVEN_WITH_ADAPTER][0, -1], by_part["features", "adapter"], atol=1e-5)
+    assert pool.replacement("base").count_hooks() == before
+
+
+def test_an_adapter_on_mlps_alone_is_all_of_its_difference(tmp_path: Any) -> None:
+    """`narrow` is on one down projection: F is 1 with what it writes, whatever features do."""
+    checkpoint = make_checkpoint(tmp_path / "x")
+    pool = ModelPool(checkpoint.manifest())
+    ids = (1, *range(30, 38))
+    arguments = {"tokens": TOKENS, "orders": [EVERY], "random": [], "matched": [], "singles": [], "ks": [1]}
+    found = run_unit(pool, "compute_faithful", "faithful", "narrow@1.0", ids, arguments)
+    assert np.abs(found["adapted"] - found["base"]).max() > 1e-2
+    np.testing.assert_allclose(found[GIVEN_WITH_ADAPTER][0, 0], found["adapted"], atol=1e-5)
+
+
+def test_gradients_are_those_of_the_real_model(
+    pool: ModelPool, ids: tuple[int, ...], passes: tuple[Seen, Seen]
+) -> None:
+    """A finite step at the end of the path: from base to base, where the gradient is base's own."""
+    model, base = pool.replacement("base"), passes[0]
+    before = model.count_hooks()
+    gradients = path_gradients(model, ids, base, base, TOKENS[:2], TOKENS[2:], 1)
+    assert model.count_hooks() == before
+    step = 1e-2
+    rng = np.random.default_rng(0)
+    for layer, gradient in enumerate(gradients):
+        direction = torch.from_numpy(rng.normal(size=gradient.shape).astype(np.float32))
+        direction /= direction.norm()
+        added = [torch.zeros_like(each) for each in gradients]
+        odds = []
+        for sign in (step, -step):
+            added[layer] = sign * direction
+            logits = held_logits(model, ids, base, [[]], [0], TOKENS, added=added)
+            odds.append(log_odds(logits[0, 0], EVIL))
+        slope = (odds[0] - odds[1]) / (2 * step)
+        assert float((gradient * direction).sum()) == pytest.approx(slope, rel=2e-2, abs=2e-3), layer
+
+
+def test_scores_of_the_last_layer_add_up_to_what_giving_it_does(
+    pool: ModelPool, ids: tuple[int, ...], passes: tuple[Seen, Seen]
+) -> None:
+    """Nothing comes behind it but the final norm, which the path integrates: the axiom of completeness."""
+    model, (base, adapted) = pool.replacement("base"), passes
+    end = Seen(
+        logits=adapted.logits,
+        activations=[*base.activations[:-1], adapted.activations[-1]],
+        outputs=[],
+        attention=[],
+        before=[],
+        between=[],
+    )
+    gradients = path_gradients(model, ids, base, end, TOKENS[:2], TOKENS[2:], 40)
+    (features, scores, moved) = path_scores(model, base, end, gradients)[-1]
+    order = [(2, int(feature)) for feature in features]
+    given = held_logits(model, ids, end, [order], [len(order)], TOKENS)[0, 0]
+    change = log_odds(given, EVIL) - log_odds(base.logits[TOKENS], EVIL)
+    assert abs(change) > 1e-2
+    assert float(scores.sum()) == pytest.approx(float(change), rel=1e-2, abs=1e-4)
+    assert (moved > 0).all()
+    with torch.no_grad():
+        assert not any(len(each[0]) for each in path_scores(model, base, base, gradients))
