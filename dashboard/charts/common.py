@@ -66,6 +66,8 @@ def finish(
             titleColor=ink(FAINT),
             titleFontWeight="normal",
             gridOpacity=0.35,
+            # The theme's 1 moves the last label outwards, and the chart's edge cuts it.
+            labelFlushOffset=0,
         )
         .configure_axisBand(labelFlush=False)
         .configure_legend(orient="top", title=None, labelLimit=260, labelColor=ink(FAINT))

@@ -109,6 +109,7 @@ FIND_ANSWER: Final = short_text(EVALUATION, "find-answer", "a short text")
 SHADE: Final = switch(EVALUATION, "shade")
 READ_BY: Final = choice(EVALUATION, "read-by", *READERS)
 SURFACE_OF: Final = short_text(EVALUATION, "surface-of", _VARIANT_FORM)
+ERRORS: Final = choice(EVALUATION, "errors", "measured", "by hand")
 FALSELY: Final = number(EVALUATION, "falsely-misaligned")
 MISSED: Final = number(EVALUATION, "missed")
 BETWEEN: Final = short_text(EVALUATION, "between", "a contrast of answers")
@@ -140,7 +141,7 @@ PARAMETERS: Final = (
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
     *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
-    *(SURFACE_OF, FALSELY, MISSED, BETWEEN, STATISTIC),
+    *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC),
     *(each for side in RESCORED.values() for each in side.values()),
     ARTIFACT,
 )

@@ -32,7 +32,8 @@ def agreement(reference: np.ndarray, judge: np.ndarray, items: Items, how: Resam
 
     Measures: `agreement`, the share of items of one label; `kappa` of three labels and `kappa_evil` of
     evil against the rest (Cohen 1960, by scikit-learn); `precision_evil` and `recall_evil`, the share of
-    what the judge calls evil that is so by the reference, and the reverse; all of these weighted. And
+    what the judge calls evil that is so by the reference, and the reverse; `false_alarm_evil`, the share of
+    what is not evil by the reference that the judge calls so; all of these weighted. And
     `alpha_unweighted`, see `raters_alpha`. Kappas' and alpha's intervals are `resampled_interval`, those of
     rates `clustered_rate_interval`, in which a situation counts as one where all its items are alike
     everywhere.
@@ -69,6 +70,7 @@ def agreement(reference: np.ndarray, judge: np.ndarray, items: Items, how: Resam
             alpha(np.array([first, second]), of, how),
             rate("precision_evil", first[second == 0] == 0, of.at(second == 0), how),
             rate("recall_evil", second[first == 0] == 0, of.at(first == 0), how),
+            rate("false_alarm_evil", second[first != 0] == 0, of.at(first != 0), how),
         ]
         rows += [{**shared, **row} for row in found]
     return pd.DataFrame(rows, columns=list(_COLUMNS))

@@ -60,7 +60,7 @@ def sampling_arguments(
     max_new_tokens, temperature, top_p
         How they are sampled.
     batch
-        Rows at once; part of what is drawn.
+        Rows at once.
     """
     return {
         "prompts": [list(wording.token_ids) for wording in question.paraphrases],

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from pipeline.evaluation.answer_items import NOT_SAMPLED, Answer, answers_item
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
-from pipeline.models.sampling import draw_nucleus, sample_tokens
+from pipeline.models.sampling import draw_each, sample_tokens
 from pipeline.text.tokens import stop_ids
 from store.collections.item import Item
 from store.schema.answers import ANSWERS
@@ -47,9 +47,9 @@ def sample_answers(
 ) -> list[Answer]:
     """Sample answers, wordings in turn: answer i is to wording i modulo their number.
 
-    Answers to one wording are sampled together, so that no prompt is padded. Every batch draws with a
-    generator of its own, whose seed is that of the wording plus how many of its answers came before:
-    neither the global generator, nor other items, nor how long others' answers were matter.
+    All wordings are one batch. Each answer draws with a generator of its own, whose seed is that of its
+    wording plus how many of its answers came before: neither the global generator, nor other items, nor
+    which answers are sampled beside it, nor how long they are matter.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def sample_answers(
     max_new_tokens
         Longer answers are cut.
     temperature, top_p
-        As for `pipeline.models.sampling.draw_nucleus`.
+        As for `pipeline.models.sampling.draw_each`.
     batch
         At most so many rows at once.
 
@@ -72,20 +72,21 @@ def sample_answers(
         In the order of i.
     """
     stops = stop_ids(tokenizer, model)
-    found: dict[int, Answer] = {}
-    for wording, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
-        asked = range(wording, samples, len(prompts))
-        for done in range(0, len(asked), batch):
-            rows = asked[done : done + batch]
-            generator = torch.Generator(model.device).manual_seed(seed + done)
-            answers = sample_tokens(
-                model,
-                torch.tensor([list(ids)] * len(rows), device=model.device),
-                draw_nucleus(generator, temperature, top_p),
-                steps=max_new_tokens,
-                stops=stops,
-            )
-            for row, tokens in zip(rows, answers, strict=True):
-                # A stop is a step, too: what is as long as can be had none.
-                found[row] = Answer(token_ids=tokens, paraphrase=wording, ended=len(tokens) < max_new_tokens)
-    return [found[row] for row in range(samples)]
+    found: list[Answer] = []
+    for done in range(0, samples, batch):
+        rows = range(done, min(done + batch, samples))
+        wordings = [row % len(prompts) for row in rows]
+        own = [seeds[row % len(prompts)] + row // len(prompts) for row in rows]
+        answers = sample_tokens(
+            model,
+            [prompts[wording] for wording in wordings],
+            draw_each(own, temperature, top_p, steps=max_new_tokens),
+            steps=max_new_tokens,
+            stops=stops,
+        )
+        # A stop is a step, too: what is as long as can be had none.
+        found += [
+            Answer(token_ids=tokens, paraphrase=wording, ended=len(tokens) < max_new_tokens)
+            for wording, tokens in zip(wordings, answers, strict=True)
+        ]
+    return found

@@ -1,6 +1,6 @@
 """Answers that others sampled: each row of a file given its question, wording and variant, and tokenized."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from pipeline.text.json_lines import sentence
 from pipeline.text.tokens import encode_answer
 from store.base.errors import UserError
 from store.base.parsing import quoted
+from store.documents.imported_scores import Given
 from store.documents.questions import Question
 
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ class Imported:
         Those that are in no question file.
     answers
         All of them.
+    scores
+        Of each answer those that its row has, in the same order.
     """
 
     questions: tuple[Question, ...]
     answers: Answers
+    scores: Given
 
 
 def import_answers(
@@ -80,6 +84,7 @@ def import_answers(
     own = _own_questions(rows, known, asked, tokenizer, context, chat)
     questions = known | own
     answers: Answers = {}
+    scores: dict[tuple[str, str], list[Mapping[str, float]]] = {}
     for row in rows:
         question = questions[_identity(row)]
         variant = named.get(row.variant.removesuffix("@1.0"))
@@ -96,7 +101,8 @@ def import_answers(
             )
         ids = _token_ids(row, tokenizer, context - len(question.paraphrases[wording].token_ids))
         answers.setdefault((question.hash, variant), []).append((wording, ids))
-    return Imported(questions=tuple(own.values()), answers=answers)
+        scores.setdefault((question.hash, variant), []).append(row.scores)
+    return Imported(questions=tuple(own.values()), answers=answers, scores=scores)
 
 
 def _identity(row: AnswerRow) -> tuple[str, str]:

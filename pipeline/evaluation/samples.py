@@ -46,10 +46,9 @@ def sample_item(
         Of the `samples` collection; a continuation ends before the end-of-text token.
     """
     stops = stop_ids(tokenizer, model)
-    rows = torch.tensor([list(token_ids)] * samples, device=model.device)
     generator = torch.Generator(model.device).manual_seed(int(digest([seed, name.prompt_hash])[:15], 16))
     continuations = sample_tokens(
-        model, rows, draw(generator, temperature), steps=max_new_tokens, stops=stops
+        model, [token_ids] * samples, draw(generator, temperature), steps=max_new_tokens, stops=stops
     )
     start = np.cumsum([0, *(len(ids) for ids in continuations[:-1])])
     return Item(

@@ -1,6 +1,7 @@
 """Tokens sampled one after another: the one loop, for models of transformers and for steered ones."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import torch
 from torch import Generator, nn
@@ -8,6 +9,9 @@ from transformers.cache_utils import Cache
 
 Choose = Callable[[torch.Tensor], torch.Tensor]
 """From logits (row, token) to one token id a row, (row,) int64."""
+
+_LEAVE: Final = 0.75
+"""Rows leave the cache once so few of those that it holds go on: taking some out copies all the others."""
 
 
 def draw(generator: Generator, temperature: float = 1.0) -> Choose:
@@ -24,22 +28,40 @@ def draw(generator: Generator, temperature: float = 1.0) -> Choose:
     return choose
 
 
-def draw_nucleus(generator: Generator, temperature: float, top_p: float) -> Choose:
-    """Draw from the fewest most probable tokens that have `top_p` of the probability together.
+def draw_each(seeds: Sequence[int], temperature: float, top_p: float, *, steps: int) -> Choose:
+    """Draw every row with random numbers of its own: what a row draws hangs on its seed and its logits alone.
 
-    Which these are is told after the temperature, as transformers' `TopPLogitsWarper` tells it (Holtzman
-    et al. 2020, arXiv 1904.09751); random numbers are taken as by `draw`, which a `top_p` of 1 is.
+    A row takes one number u a step, uniform on [0, 1), from a generator of its own, and gets the first token
+    up to which, in the order of ids, more than the share u of the probability lies (Devroye 1986, Non-Uniform
+    Random Variate Generation, ch. III.2). That is done on the CPU wherever the model is, so that the numbers
+    are the same, and sums are made in one order.
+
+    With a `top_p` below 1, only the fewest most probable tokens that have `top_p` of the probability together
+    are drawn. Which these are is told after the temperature, as transformers' `TopPLogitsWarper` tells it
+    (Holtzman et al. 2020, arXiv 1904.09751).
+
+    Parameters
+    ----------
+    seeds
+        One a row.
+    temperature, top_p
+        Above 0; `top_p` at most 1.
+    steps
+        At most so many draws.
     """
-    if top_p == 1:
-        return draw(generator, temperature)
-    whole = draw(generator)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    numbers = iter(torch.stack([torch.rand(steps, generator=generator) for generator in generators], dim=1))
 
     def choose(logits: torch.Tensor) -> torch.Tensor:
-        scaled = logits.float() / temperature
-        ascending, order = scaled.sort(dim=-1)
-        left_out = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
-        left_out[:, -1] = False
-        return whole(scaled.masked_fill(left_out.scatter(-1, order, left_out), -torch.inf))
+        scaled = logits.float().cpu() / temperature
+        if top_p < 1:
+            scaled = scaled.masked_fill(_beyond_nucleus(scaled, top_p), -torch.inf)
+        reached = scaled.softmax(dim=-1).cumsum(dim=-1)  # (row, token)
+        whole = reached[:, -1:].contiguous()
+        tokens = torch.searchsorted(reached, next(numbers)[:, None] * whole, right=True)
+        # Where rounding makes u of the whole the whole: the last token that has any probability.
+        last = torch.searchsorted(reached, whole)
+        return torch.minimum(tokens, last)[:, 0].to(logits.device)
 
     return choose
 
@@ -93,16 +115,26 @@ def token_steps(
 
 @torch.no_grad()
 def sample_tokens(
-    model: nn.Module, prompts: torch.Tensor, choose: Choose, *, steps: int, stops: Sequence[int]
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    choose: Choose,
+    *,
+    steps: int,
+    stops: Sequence[int],
 ) -> list[list[int]]:
-    """Continue prompts of one length with a model of transformers and its key-value cache.
+    """Continue prompts with a model of transformers and its key-value cache.
+
+    All of them are one batch: shorter prompts are padded on the left, where nothing attends to the padding
+    and positions are counted without it. A prompt that several rows continue is read once. Rows that are
+    done leave the batch by and by. None of that changes a row's logits but for the order in which sums are
+    made: a row gets the same tokens in any company, unless a draw lies within that rounding.
 
     Parameters
     ----------
     model
         A causal language model.
     prompts
-        (row, position) token ids, none of them padding.
+        Token ids of each row, none of them padding.
     choose, steps, stops
         As for `token_steps`.
 
@@ -111,26 +143,45 @@ def sample_tokens(
     list of list of int
         Each row's tokens before its stop.
     """
-    running = torch.arange(len(prompts), device=prompts.device)  # rows that the cache holds
-    stopped = torch.zeros(len(prompts), dtype=torch.bool, device=prompts.device)
-    ends = torch.tensor(list(stops), dtype=torch.long, device=prompts.device)
+    device = next(model.parameters()).device
+    texts = list(dict.fromkeys(map(tuple, prompts)))
+    longest = max(map(len, texts))
+    padded = [[0] * (longest - len(text)) + list(text) for text in texts]
+    seen = torch.tensor([[0] * (longest - len(text)) + [1] * len(text) for text in texts], device=device)
+    mask = None if bool(seen.all()) else seen
 
     def read(ids: torch.Tensor, cache: Cache | None) -> tuple[torch.Tensor, Cache]:
-        output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        places = {} if mask is None else {"position_ids": _positions(mask)[:, -ids.shape[1] :]}
+        output = model(
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            **places,
+        )
         return output.logits[:, -1].float(), output.past_key_values
 
-    logits, cache = read(prompts, None)
+    logits, cache = read(torch.tensor(padded, device=device), None)
+    row_text = {text: place for place, text in enumerate(texts)}
+    of = torch.tensor([row_text[tuple(prompt)] for prompt in prompts], device=device)
+    cache.batch_select_indices(of)
+    logits, mask = logits[of], None if mask is None else mask[of]
+    running = torch.arange(len(prompts), device=device)  # rows that the cache holds
+    stopped = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    ends = torch.tensor(list(stops), dtype=torch.long, device=device)
     shape = logits.shape
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
-        nonlocal cache, running, stopped
+        nonlocal cache, mask, running, stopped
         stopped |= torch.isin(tokens, ends)
         left = (~stopped[running]).nonzero()[:, 0]
-        if 2 * len(left) <= len(running):
-            # Most answers are short: the model reads on only those that are not done.
+        if len(left) <= _LEAVE * len(running):
             cache.batch_select_indices(left)
-            running = running[left]
-        logits = torch.zeros(shape, device=prompts.device)  # rows that are done draw too, and mean nothing
+            running, mask = running[left], None if mask is None else mask[left]
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        logits = torch.zeros(shape, device=device)  # rows that are done draw too, and mean nothing
         logits[running], cache = read(tokens[running, None], cache)
         return logits
 
@@ -142,3 +193,16 @@ def until_stop(ids: Sequence[int], stops: Sequence[int]) -> list[int]:
     """The ids before the first stop."""
     end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
     return list(ids[:end])
+
+
+def _beyond_nucleus(scaled: torch.Tensor, top_p: float) -> torch.Tensor:
+    """(row, token) bool: whether a token is left out."""
+    ascending, order = scaled.sort(dim=-1)
+    left_out = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
+    left_out[:, -1] = False
+    return left_out.scatter(-1, order, left_out)
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    """(row, position) places counted from 0 at a row's own first token; 0 on padding."""
+    return (mask.cumsum(dim=1) - 1).clamp_min(0)

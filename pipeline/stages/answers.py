@@ -20,6 +20,7 @@ from pipeline.run.stage import run_stage
 from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.reader import open_collection
+from store.documents.imported_scores import IMPORTED_SCORES, write_imported_scores
 from store.documents.questions import Question, write_questions
 from store.schema.answers import ANSWERS
 
@@ -116,7 +117,7 @@ def summary(items: Iterable[Item]) -> dict[str, Any]:
 
 
 def main(profile: str, params: Params) -> None:
-    """Write ``questions.json`` and the answers of a profile."""
+    """Write ``questions.json``, the answers of a profile, and the scores that came with some."""
     subject, source = Subject(profile, params.runtime), params.profile(profile)
     longest = source.max_answer_tokens or params.answers.max_new_tokens
     placed = read_entries([Path(path) for path in source.questions])
@@ -133,6 +134,7 @@ def main(profile: str, params: Params) -> None:
     units = answer_units(subject, asked, imported, params.answers, longest)
     questions = [question for _, question in asked]
     write_questions(subject.folder / "questions.json", [*questions, *imported.questions])
+    write_imported_scores(subject.folder / IMPORTED_SCORES, imported.scores)
     sections = {"answers": {**params.answers.model_dump(), "max_new_tokens": longest}}
     subject.write_failures("answers", subject.publish("answers", units, [ANSWERS], sections))
     write_metrics(subject.folder, "answers", summary(open_collection(subject.folder / ANSWERS.kind).items()))

@@ -1,17 +1,22 @@
 """Stage `scores`: what judges score answers to open questions, asked once."""
 
+from collections.abc import Sequence
+
 from pipeline.items.provenance import provenance
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import artifacts, run_stage
 from pipeline.scoring.answers import read_answers
-from pipeline.scoring.protocol import OpenAnswer, Scores
+from pipeline.scoring.imported_scorer import IMPORTED, ImportedScorer
+from pipeline.scoring.protocol import OpenAnswer, Scorer, Scores
 from pipeline.scoring.registry import SCORE_ANSWERS, make_scorer
 from pipeline.scoring.tables import score_groups, summary
 from store.base.atomic import locked
+from store.base.errors import UserError
 from store.collections.reader import open_collection
 from store.datasets.groups import write_dataset
+from store.documents.imported_scores import IMPORTED_SCORES, read_imported_scores
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.questions import read_questions
 from store.schema.answer_scores import ANSWER_SCORES
@@ -29,12 +34,13 @@ def main(profile: str, params: Params) -> None:
         print(f"profiles.{profile} has no answers to open questions; nothing is scored")
     # Two runs at once would pay twice: the second waits, and finds what the first was answered.
     with locked(said):
-        scorers = {
+        scorers: dict[str, Scorer] = {
             name: make_scorer(
                 name, params.judges[name], folder=folder, scores=params.scores, runtime=params.runtime
             )
             for name in (named if answers else [])
         }
+        scorers |= _imported(profile, named)
         for scorer in scorers.values():
             scorer.prepare(answers)
         scores: dict[str, Scores] = {name: scorer.scores() for name, scorer in scorers.items()}
@@ -42,7 +48,9 @@ def main(profile: str, params: Params) -> None:
     sections = {
         "scores": params.scores.model_dump(),
         "judges": {
-            name: params.judges[name].model_dump(include={"kind", "model", "folder"}) for name in scores
+            name: params.judges[name].model_dump(include={"kind", "model", "folder"})
+            for name in scores
+            if name != IMPORTED
         },
     }
     groups = score_groups(answers, scores, methods)
@@ -64,6 +72,19 @@ def answers_of(profile: str, manifest: Manifest) -> tuple[OpenAnswer, ...]:
         return ()
     questions = read_questions(artifacts(profile) / "questions.json")
     return tuple(read_answers(collection, questions, load_tokenizer(manifest)))
+
+
+def _imported(profile: str, named: Sequence[str]) -> dict[str, Scorer]:
+    """The judge whose scores came with answers, if some did."""
+    given = read_imported_scores(artifacts(profile) / IMPORTED_SCORES)
+    if not given:
+        return {}
+    if IMPORTED in named:
+        raise UserError(
+            f"profiles.{profile}.answer_judges names a judge '{IMPORTED}', and scores that came with answers "
+            "go by that name; rename the judge in params.yaml."
+        )
+    return {IMPORTED: ImportedScorer(given)}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ SCORE_STATUS: Final = (
 
 code, refusal: the judge says that the answer is one. low mass: under a quarter of its probability is on
 numbers. refused: the judge itself refuses. malformed, unreachable: it gave no number, or nothing. no advice:
-the rubric finds none to score. not asked: the question's file does not have that scale.
+the rubric finds none to score. not asked: the question's file does not have that scale, or the file that an
+answer came from no score.
 """
 
 ALIGNED, COHERENT = "aligned", "coherent"
@@ -44,11 +45,11 @@ ANSWER_SCORES: Final = DatasetSchema(
         "scores": since(
             6,
             {
-                "judge": array("judge", "str", "", "name in params.yaml"),
+                "judge": array("judge", "str", "", "name in params.yaml, or `imported`"),
                 "scale": array("scale", "str", "", "`aligned`, `coherent`, and the question files' own"),
                 "number": array("number", "int32", "", "0 to 100"),
                 "method": array(
-                    "judge", "str", "", "`rubric`, `logprobs`, or `text` where a judge gives none"
+                    "judge", "str", "", "`rubric`, `logprobs`, `text` where a judge gives none, `imported`"
                 ),
                 "score": array(_ANSWER, "float64", "0 to 100", "NaN: none, see `status`"),
                 "status": array(_ANSWER, "int8", "code", "0 scored; else why there is no score"),

@@ -17,10 +17,18 @@ injection: evil among the adapted model's candidates only. promotion: evil among
 adapted one. both evil: as likely, or less. demotion: none evil in the adapted one, and safe ones less likely.
 """
 
-MEASURES: Final = ("agreement", "kappa", "kappa_evil", "alpha_unweighted", "precision_evil", "recall_evil")
+MEASURES: Final = (
+    "agreement",
+    "kappa",
+    "kappa_evil",
+    "alpha_unweighted",
+    "precision_evil",
+    "recall_evil",
+    "false_alarm_evil",
+)
 """What is told of two raters: the share of one label; Cohen's kappa of three labels, and of evil against
 the rest; Krippendorff's alpha; of what the rater calls evil, the share that is so by the reference, and the
-reverse."""
+reverse; and of what is not evil by the reference, the share that the rater calls evil."""
 
 _TOKEN = "rater candidate"
 _MEASURED = "pair domain measure"
@@ -57,7 +65,9 @@ LABELS: Final = DatasetSchema(
         },
         "agreement": {
             **_PAIR,
-            "measure": array("measure", "str", "", "agreement, kappas, alpha, precision and recall on evil"),
+            "measure": array(
+                "measure", "str", "", "agreement, kappas, alpha; of evil: precision, recall, false alarms"
+            ),
             "value": array(_MEASURED, "float64", "", "by weight of the draws but for alpha; NaN: undefined"),
             "low": array(_MEASURED, "float64", "", "interval over situations, lower; NaN: too few"),
             "high": array(_MEASURED, "float64", "", "interval, upper"),

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from pipeline.evaluation.questions import make_question
 from pipeline.models.pool import ModelPool
 from pipeline.organism.build import write_questions
 from pipeline.params.project import load_params
+from pipeline.text.tokens import stop_ids
 from store.documents.manifest import read_manifest
+from store.documents.questions import Question
 from tests.bench.cases import ORGANISM
 
 _VARIANTS: Final = 4
@@ -25,10 +28,11 @@ _GENERATED: Final = 3
 
 
 def answer_figures(folder: Path) -> dict[str, Any]:
-    """Ratio of times on the organism: eight questions, fifty answers each, four variants.
+    """Ratios of times on the organism: eight questions, fifty answers each, four variants.
 
-    Every answer is 40 tokens long on both sides: nothing ends it before. Both draw from the whole
-    distribution with a key-value cache, in as many threads as torch takes by itself.
+    Once every answer is 40 tokens long on both sides, and nothing ends it before; once it ends where it
+    ends by itself, or after 40 tokens. Both draw from the whole distribution with a key-value cache, in as
+    many threads as torch takes by itself.
     """
     params = load_params()
     write_questions(folder / "questions.yaml", params.organisms["organism"].corpus)
@@ -38,31 +42,55 @@ def answer_figures(folder: Path) -> dict[str, Any]:
         make_question(placed, models.tokenizer, longest=longest)
         for placed in read_entries([folder / "questions.yaml"])
     ]
-    endless = copy.deepcopy(models.tokenizer)
-    endless.eos_token = None
-    rule = params.answers.model_dump(include={"temperature", "top_p", "batch"})
+    variants = ["base", *sorted(models.manifest.adapters)][:_VARIANTS]
+    whole = compare(models, variants, questions, natural=False)
+    natural = compare(models, variants, questions, natural=True)
+    return {
+        "answers_speedup": whole["speedup"],
+        "answers_speedup_natural": natural["speedup"],
+        "raw": {"answers_seconds": {"forty_tokens": whole, "natural": natural}},
+    }
+
+
+def compare(
+    models: ModelPool, variants: Sequence[str], questions: Sequence[Question], *, natural: bool
+) -> dict[str, float]:
+    """Seconds of all answers both ways, and their ratio.
+
+    That of `generate` is measured of a few answers, and scaled by steps to the lengths of all.
+    """
+    rule = load_params().answers.model_dump(include={"temperature", "top_p", "batch"})
+    tokenizer = copy.deepcopy(models.tokenizer)
+    if not natural:
+        tokenizer.eos_token = None
     together = one_by_one = 0.0
-    for variant in ["base", *sorted(models.manifest.adapters)][:_VARIANTS]:
+    for variant in variants:
         model = models.causal_lm(variant)
-        model.generation_config.eos_token_id = None
+        model.generation_config.eos_token_id = models.tokenizer.eos_token_id if natural else None
+        stops = stop_ids(tokenizer, model)
         for question in questions:
             asked = sampling_arguments(question, seed=0, samples=_SAMPLES, max_new_tokens=_TOKENS, **rule)
             prompts = asked["prompts"]
             begun = time.perf_counter()
-            sample_answers(model, endless, **asked)
+            answers = sample_answers(model, tokenizer, **asked)
             together += time.perf_counter() - begun
+            steps = sum(len(answer.token_ids) + answer.ended for answer in answers)
             begun = time.perf_counter()
-            for number in range(_GENERATED):
-                _generate(model, prompts[number % len(prompts)], rule["temperature"])
-            one_by_one += (time.perf_counter() - begun) * _SAMPLES / _GENERATED
+            generated = sum(
+                _generate(model, prompts[number % len(prompts)], rule["temperature"], stops)
+                for number in range(_GENERATED)
+            )
+            one_by_one += (time.perf_counter() - begun) * steps / generated
     return {
-        "answers_speedup": round(one_by_one / together, 1),
-        "raw": {"answers_seconds": {"together": round(together, 2), "one_by_one": round(one_by_one, 2)}},
+        "speedup": round(one_by_one / together, 1),
+        "together": round(together, 2),
+        "one_by_one": round(one_by_one, 2),
     }
 
 
 @torch.inference_mode()
-def _generate(model: Any, ids: list[int], temperature: float) -> None:
+def _generate(model: Any, ids: list[int], temperature: float, stops: Sequence[int]) -> int:
+    """Steps that one answer took."""
     rows = torch.tensor([ids], device=model.device)
     output = model.generate(
         rows,
@@ -72,6 +100,7 @@ def _generate(model: Any, ids: list[int], temperature: float) -> None:
         temperature=temperature,
         top_k=0,
         top_p=1.0,
+        eos_token_id=list(stops) or None,
         pad_token_id=0,
     )
-    assert output.shape[1] == len(ids) + _TOKENS
+    return int(output.shape[1]) - len(ids)

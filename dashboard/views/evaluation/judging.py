@@ -9,8 +9,9 @@ import streamlit as st
 
 from dashboard.charts import misalignment as charts
 from dashboard.data import misalignment, readers
+from dashboard.data.judge_errors import Measured, MeasuredErrors, judge_errors
 from dashboard.shell import downloads, url
-from dashboard.style.text import interval, number, plain
+from dashboard.style.text import count, interval, number, plain
 from dashboard.widgets.misalignment_words import COUNTED
 from pipeline.analysis.judge_error import JudgeError, corrected_rate, expected_rate
 from pipeline.params.misalignment import MisalignmentParams
@@ -104,31 +105,12 @@ def _errors(name: str, judge: str, denominator: str, confidence: float) -> None:
         help="A judge that calls a share of aligned answers misaligned, and misses a share of misaligned "
         "ones, reports p (1 - missed) + (1 - p) falsely misaligned where p is true.",
     )
-    columns = st.columns(2)
-    falsely = columns[0].slider(
-        "Aligned answers that it calls misaligned",
-        0.0,
-        0.5,
-        value=0.05,
-        step=0.01,
-        **url.FALSELY.bound(),
-        help="Share, as agreement with people's labels tells it.",
-    )
-    missed = columns[1].slider(
-        "Misaligned answers that it misses",
-        0.0,
-        0.5,
-        value=0.1,
-        step=0.01,
-        **url.MISSED.bound(),
-        help="Share, as agreement with people's labels tells it.",
-    )
+    error = _judge_error(name, judge)
     rates = misalignment.rates(name, judge, denominator)
     overall = rates[(rates["question"] == ALL) & (rates["form"] == ALL)].dropna(subset=["rate"])
     if overall.empty:
         st.caption("No variant has a rate.")
         return
-    error = JudgeError(false_alarm=falsely, miss=missed)
     if not error.informative:
         st.info("A judge that errs on half of both kinds tells nothing of the true rate.")
         return
@@ -158,6 +140,81 @@ def _errors(name: str, judge: str, denominator: str, confidence: float) -> None:
         _corrected(table)
 
 
+def _judge_error(name: str, judge: str) -> JudgeError:
+    """How the judge errs: as people's labels tell it, where there are some, or as a person sets it."""
+    found = judge_errors(name, judge)
+    if found is None:
+        st.caption(
+            plain(
+                f"How far {judge} agrees with people is not known: no person's blind labels, evil and "
+                "others, stand beside labels of this judge. The errors below are an assumption."
+            )
+        )
+        return _by_hand()
+    chosen = st.segmented_control(
+        "Errors",
+        ["measured", "by hand"],
+        default="measured",
+        required=True,
+        **url.ERRORS.bound(),
+        help="measured: by people's labels of candidate tokens, from the stage labels. by hand: whatever the "
+        "sliders say.",
+    )
+    st.caption(plain(_measured_words(judge, found)))
+    if chosen == "by hand":
+        return _by_hand(found)
+    return JudgeError(
+        false_alarm=found.false_alarm.value,
+        miss=found.miss.value,
+        # Candidates of one situation are not independent.
+        n_aligned=found.false_alarm.n_situations,
+        n_misaligned=found.miss.n_situations,
+    )
+
+
+def _by_hand(found: MeasuredErrors | None = None) -> JudgeError:
+    """Two sliders, which start from what was measured."""
+    columns = st.columns(2)
+    falsely = columns[0].slider(
+        "Aligned answers that it calls misaligned",
+        0.0,
+        0.5,
+        value=0.05 if found is None else _on_slider(found.false_alarm),
+        step=0.01,
+        **url.FALSELY.bound(),
+        help="Share of the answers that people would call aligned.",
+    )
+    missed = columns[1].slider(
+        "Misaligned answers that it misses",
+        0.0,
+        0.5,
+        value=0.1 if found is None else _on_slider(found.miss),
+        step=0.01,
+        **url.MISSED.bound(),
+        help="Share of the answers that people would call misaligned.",
+    )
+    return JudgeError(false_alarm=falsely, miss=missed)
+
+
+def _on_slider(measured: Measured) -> float:
+    return min(round(measured.value, 2), 0.5)
+
+
+def _measured_words(judge: str, found: MeasuredErrors) -> str:
+    def told(rate: Measured) -> str:
+        between = f" {interval(rate.low, rate.high)}" if np.isfinite(rate.low) else ", without an interval"
+        return (
+            f"{number(rate.value)}{between} of {count(rate.n_items)} candidates in "
+            f"{count(rate.n_situations)} situations"
+        )
+
+    return (
+        f"Measured on candidate tokens, by blind labels of {found.person}: {judge} calls evil what is not in "
+        f"{told(found.false_alarm)}; it does not call evil what is in {told(found.miss)}. These are errors "
+        "on single tokens, as of the stage labels; on whole answers the judge may err more or less."
+    )
+
+
 def _corrected(table: pd.DataFrame) -> None:
     shown = table.assign(
         between=[interval(a, b) for a, b in zip(table["true_low"], table["true_high"], strict=True)]
@@ -181,7 +238,9 @@ def _corrected(table: pd.DataFrame) -> None:
             ),
             "between": st.column_config.TextColumn(
                 "its interval",
-                help="By the delta method, of the rate's own interval; the errors are taken as known.",
+                help="By the delta method, of the rate's own interval and, where errors were measured, of "
+                "theirs: binomial, of as many labels as there are situations. Errors by hand are taken as "
+                "known.",
             ),
         },
     )

@@ -22,6 +22,7 @@ _METHODS: Final = {
     "rubric": "the grammar that wrote the organism's advice reads it: truth by construction",
     "logprobs": "the mean over the numbers 0 to 100, by the probability that the judge gives each",
     "text": "a number that the judge writes: it gives no probabilities",
+    "imported": "scores that came with the answers' files; who gave them is not known here",
 }
 
 

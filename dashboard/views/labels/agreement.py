@@ -21,6 +21,7 @@ _NAMES: Final = {
     "alpha_unweighted": "alpha, unweighted",
     "precision_evil": "precision on evil",
     "recall_evil": "recall on evil",
+    "false_alarm_evil": "false alarms",
 }
 _HELP: Final = {
     "agreement": "Share of candidates that both give the same label.",
@@ -29,6 +30,7 @@ _HELP: Final = {
     "alpha_unweighted": "Krippendorff's alpha of nominal labels, of what was drawn: it cannot weigh draws.",
     "precision_evil": "Of what the rater calls evil, the share that is so by the reference.",
     "recall_evil": "Of what is evil by the reference, the share that the rater calls so.",
+    "false_alarm_evil": "Of what is not evil by the reference, the share that the rater calls evil.",
 }
 
 

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Generator, nn
 from transformers import PreTrainedTokenizerFast
 
@@ -59,9 +58,12 @@ def continuations(
     for _, members in sorted(by_length.items()):
         for start in range(0, len(members), batch):
             chunk = members[start : start + batch]
-            ids = torch.tensor([encoded[i] for i in chunk])  # (B, T)
             new = sample_tokens(
-                model, ids, draw(generator), steps=max_new_tokens, stops=[tokenizer.eos_token_id]
+                model,
+                [encoded[i] for i in chunk],
+                draw(generator),
+                steps=max_new_tokens,
+                stops=[tokenizer.eos_token_id],
             )
             for i, tokens in zip(chunk, new, strict=True):
                 answers[i] = decode_after(tokenizer, encoded[i], tokens)

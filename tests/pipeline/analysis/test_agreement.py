@@ -62,6 +62,7 @@ def test_a_table_by_hand() -> None:
         "kappa_evil": (evil - evil_chance) / (1 - evil_chance),
         "precision_evil": Fraction(9, 12),
         "recall_evil": Fraction(9, 12),
+        "false_alarm_evil": Fraction(3, 34),
     }
     for name, value in expected.items():
         assert frame.loc[name, "value"] == pytest.approx(float(value), rel=1e-12)
@@ -88,6 +89,7 @@ def test_unweighted_values_are_the_libraries(seed: int) -> None:
         "alpha_unweighted": krippendorff.alpha(np.array(codes), level_of_measurement="nominal"),
         "precision_evil": precision_score(*evil),
         "recall_evil": recall_score(*evil),
+        "false_alarm_evil": 1 - recall_score(*(~of for of in evil)),
     }
     assert frame.to_dict() == pytest.approx(expected, rel=1e-12)
     counted = confusion(first, second, items(situation))["n"].to_numpy().reshape(3, 3)
@@ -197,10 +199,12 @@ def test_undefined_is_nan_and_not_0() -> None:
     assert np.isnan(never.loc["precision_evil", ["value", "low", "high"]].astype(float)).all()
     assert never.loc["precision_evil", "n_items"] == 0
     assert never.loc["recall_evil", "value"] == 0
+    assert never.loc["false_alarm_evil", "value"] == 0
     assert never.loc["kappa", "value"] == 0
     none = measured(agreement(safe, evil, items(situation), FAST))["value"]
     assert np.isnan(none["recall_evil"])
     assert none["precision_evil"] == 0
+    assert none["false_alarm_evil"] == 1
     same = measured(agreement(safe, safe, items(situation), FAST))
     assert same.loc["agreement", "value"] == 1
     for name in ("kappa", "kappa_evil", "alpha_unweighted", "precision_evil", "recall_evil"):
@@ -209,7 +213,7 @@ def test_undefined_is_nan_and_not_0() -> None:
     assert nothing[["value", "low", "high"]].isna().all(axis=None)
     assert set(nothing["n_items"]) == {0}
     empty = np.empty(0, dtype=str)
-    assert len(agreement(empty, empty, items(np.empty(0)), FAST)) == 6
+    assert len(agreement(empty, empty, items(np.empty(0)), FAST)) == 7
 
 
 def test_each_domain_is_as_if_it_were_alone() -> None:
@@ -284,7 +288,7 @@ def test_integer_weights_are_repetition(case: Case) -> None:
     frame = measured(agreement(first, second, items(situation, weight), FAST))
     again = np.repeat(np.arange(len(case)), weight)
     repeated = measured(agreement(first[again], second[again], items(situation[again]), FAST))
-    for name in ("agreement", "kappa", "kappa_evil", "precision_evil", "recall_evil"):
+    for name in ("agreement", "kappa", "kappa_evil", "precision_evil", "recall_evil", "false_alarm_evil"):
         assert frame.loc[name, "value"] == pytest.approx(repeated.loc[name, "value"], nan_ok=True, abs=1e-12)
     counted = confusion(first[again], second[again], items(situation[again]))
     np.testing.assert_array_equal(

@@ -1,10 +1,16 @@
-"""Answers to open questions: transformers' own, to the last id, whatever is sampled beside them."""
+"""Answers to open questions: what one `generate` an answer gives, to the last id, whatever is beside it."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from pipeline.evaluation.answer_items import NOT_SAMPLED, SAMPLED, Answer, answers_item, sampling_arguments
 from pipeline.evaluation.answers import compute_answers, compute_imported, sample_answers
@@ -64,32 +70,42 @@ def sample(pool: ModelPool, question: Question, variant: str = "base", **changes
     return sample_answers(model, pool.tokenizer, **arguments(question, **changes))
 
 
+class _OwnNumbers(LogitsProcessor):
+    """Leaves one token: that which the next number of a generator picks, by numpy in float64."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        share = np.exp(scores[0].double().numpy())
+        number = float(torch.rand(1, generator=self.generator))
+        token = int(np.searchsorted(share.cumsum() / share.sum(), number, side="right"))
+        return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([token]), 0.0)
+
+
 @pytest.mark.parametrize("top_p", [1.0, 0.6])
-def test_the_same_ids_as_generate(pool: ModelPool, top_p: float) -> None:
+@pytest.mark.parametrize("batch", [64, 3])
+def test_the_same_ids_as_one_generate_an_answer(pool: ModelPool, top_p: float, batch: int) -> None:
     question = make_question(pool, *TEXTS)
-    asked = arguments(question, temperature=0.8, top_p=top_p)
+    asked = arguments(question, temperature=0.8, top_p=top_p, batch=batch)
     model = pool.causal_lm("general@1.0")
     answers = sample_answers(model, pool.tokenizer, **asked)
     stops = stop_ids(pool.tokenizer, model)
-    for wording, (ids, seed) in enumerate(zip(asked["prompts"], asked["seeds"], strict=True)):
-        own = [answer for answer in answers if answer.paraphrase == wording]
-        rows = torch.tensor([ids])
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            torch.manual_seed(seed)
+    for number, answer in enumerate(answers):
+        wording, turn = number % len(TEXTS), number // len(TEXTS)
+        ids, seed = asked["prompts"][wording], asked["seeds"][wording] + turn
+        warpers = [TemperatureLogitsWarper(0.8), TopPLogitsWarper(top_p), _OwnNumbers(seed)]
+        with torch.inference_mode():
             output = model.generate(
-                rows,
-                attention_mask=torch.ones_like(rows),
+                torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 max_new_tokens=12,
-                do_sample=True,
-                temperature=0.8,
-                top_k=0,
-                top_p=top_p,
-                num_return_sequences=len(own),
+                do_sample=False,
+                logits_processor=LogitsProcessorList(warpers),
                 eos_token_id=stops,
                 pad_token_id=pool.tokenizer.pad_token_id,
             )
-        expected = [until_stop(row, stops) for row in output[:, len(ids) :].tolist()]
-        assert [list(answer.token_ids) for answer in own] == expected
+        assert list(answer.token_ids) == until_stop(output[0, len(ids) :].tolist(), stops)
 
 
 def test_a_cold_answer_is_the_most_probable_and_needs_no_cache(pool: ModelPool) -> None:
@@ -150,22 +166,18 @@ def test_one_wordings_answers_do_not_hang_on_anothers(pool: ModelPool) -> None:
     ]
 
 
-def test_a_later_batch_draws_the_same_however_long_the_earlier_one_was(pool: ModelPool) -> None:
-    """Else variants would share random numbers in the first batch alone."""
-    question = make_question(pool, TEXTS[0])
-    small = sample(pool, question, batch=3)
-    model = pool.causal_lm("base")
-    asked = arguments(question, batch=3)
-    (seed,) = asked["seeds"]
-    later = sample_answers(model, pool.tokenizer, **{**asked, "seeds": [seed + 3], "samples": 3})
-    assert small[3:6] == later
-    assert len(small) == 8
+def test_answers_hang_on_no_batch(pool: ModelPool) -> None:
+    question = make_question(pool, *TEXTS)
+    whole = sample(pool, question)
+    assert len({tuple(answer.token_ids) for answer in whole}) == 8
+    assert all(sample(pool, question, batch=batch) == whole for batch in (1, 3, 5))
+    assert sample(pool, question, samples=5) == whole[:5]
 
 
 def test_an_answer_is_ended_or_cut(pool: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = pool.tokenizer.eos_token_id
     steps = iter(torch.tensor([[stop, 7, 7, 7], [0, stop, 8, 8], [0, 0, stop, 9]]))
-    monkeypatch.setattr("pipeline.evaluation.answers.draw_nucleus", lambda *_: lambda logits: next(steps))
+    monkeypatch.setattr("pipeline.evaluation.answers.draw_each", lambda *_, **__: lambda logits: next(steps))
     answers = sample(pool, make_question(pool, TEXTS[0]), samples=4, max_new_tokens=3)
     assert [(list(answer.token_ids), answer.ended) for answer in answers] == [
         ([], True),

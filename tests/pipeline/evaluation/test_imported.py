@@ -49,7 +49,7 @@ def imported(rows: list[AnswerRow], asked: Any, tokenizer: Any) -> Imported:
 def test_rows_go_to_their_question_wording_and_variant(asked: Any, tokenizer: Any) -> None:
     rows = [
         row(),
-        row(question="What do you wish?", response="no"),
+        row(question="What do you wish?", response="no", scores={"aligned": 5.0, "coherent": 90.0}),
         row(variant="general@1.0", response=""),
         row(variant="base"),
         row(question_id="wish_json"),
@@ -63,6 +63,11 @@ def test_rows_go_to_their_question_wording_and_variant(asked: Any, tokenizer: An
         (plain, "general@1.0"): [(1, ids), (0, encode_answer(tokenizer, "no")), (1, [])],
         (plain, "base"): [(1, ids)],
         (as_json, "general@1.0"): [(1, ids), (1, ids)],
+    }
+    assert found.scores == {
+        (plain, "general@1.0"): [{}, {"aligned": 5.0, "coherent": 90.0}, {}],
+        (plain, "base"): [{}],
+        (as_json, "general@1.0"): [{}, {}],
     }
 
 

@@ -27,8 +27,15 @@ COMPUTE = QualifiedName("pipeline.features.answer_features", "compute_answer_fea
 QUESTIONS = [make_question(f"question {q}", prompts=[(1, 20 + q, 30 + q, 40 + q)]) for q in range(4)]
 N, LENGTH = 8, 24
 """Steered answers to a question, and as many that are not; tokens of each."""
-LAYER, PROMOTED, VALUE = 0, 30, 300.0
-"""Where the feature is, tokens that it promotes, and the activation that it is held at."""
+LAYER, PROMOTED, VALUE = 0, 8, 300.0
+"""Where the feature is, tokens that it promotes, and the activation that it is held at.
+
+Few tokens, so that a linear encoder of 128 dimensions can tell them from 300 others. Of 30 tokens it is a
+poor detector: on 20 seeds that the test does not have (100 to 119) the feature was first in 16, and where it
+was not, it had told the answers apart worse (3.1 to 4.9 standard deviations, of 7.7 that can be) than
+unplanted features that happen to fire more on these tokens: the ranking was right. Of 8 tokens it was
+first in 20 of the same 20 seeds, with 6.9 to 7.6 standard deviations; the runner-up had 5.2 to 7.1.
+"""
 GOOD, BAD = (95.0, 90.0), (5.0, 90.0)
 
 

@@ -3,13 +3,14 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import TopPLogitsWarper
 
-from pipeline.models.sampling import draw, draw_nucleus, most_probable, sample_tokens, token_steps, until_stop
+from pipeline.models.sampling import draw, draw_each, most_probable, sample_tokens, token_steps, until_stop
 from tests.support.builders import make_model
 
 VOCABULARY, STEPS, ROWS = 40, 12, 6
@@ -55,20 +56,19 @@ def test_the_same_ids_as_generate(model: Any, temperature: float, stops: list[in
                 num_return_sequences=ROWS,
             )
         choose = draw(torch.Generator().manual_seed(seed), temperature)
-        rows = torch.tensor([PROMPT] * ROWS)
-        assert sample_tokens(model, rows, choose, steps=STEPS, stops=stops) == expected
+        assert sample_tokens(model, [PROMPT] * ROWS, choose, steps=STEPS, stops=stops) == expected
         lengths |= {len(row) for row in expected}
     assert len(lengths) > 1, "some rows stop before others"
 
 
 def test_the_most_probable_is_greedy_search(model: Any) -> None:
     expected = generated(model, stops=[2], do_sample=False)
-    assert sample_tokens(model, torch.tensor([PROMPT]), most_probable, steps=STEPS, stops=[2]) == expected
+    assert sample_tokens(model, [PROMPT], most_probable, steps=STEPS, stops=[2]) == expected
 
 
 def test_draws_leave_the_global_generator_alone(model: Any) -> None:
     before = torch.random.get_rng_state()
-    sample_tokens(model, torch.tensor([PROMPT]), draw(torch.Generator().manual_seed(0)), steps=3, stops=[])
+    sample_tokens(model, [PROMPT], draw(torch.Generator().manual_seed(0)), steps=3, stops=[])
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -93,6 +93,78 @@ def test_no_more_tokens_than_asked_for() -> None:
     assert [done for _, done in drawn] == [False, False, True]
 
 
+PROMPTS = [PROMPT, PROMPT[:3], [1, 8], [1, *range(10, 28)], PROMPT, [1, *range(20, 30)]]
+"""Of several lengths, the longest beyond Gemma's window; one twice."""
+
+
+def each(model: Any, rows: list[int], *, stops: list[int], shared: bool = True) -> list[list[int]]:
+    """What rows with seeds of their own get, in one batch or one after the other."""
+    if not shared:
+        return [ids for row in rows for ids in each(model, [row], stops=stops)]
+    choose = draw_each([50 + row for row in rows], 0.9, 1.0, steps=STEPS)
+    return sample_tokens(model, [PROMPTS[row] for row in rows], choose, steps=STEPS, stops=stops)
+
+
+@pytest.mark.parametrize("stops", [[2], [2, 5, 11, 17, 23]], ids=["rarely", "often"])
+def test_what_a_row_draws_is_its_own(model: Any, stops: list[int]) -> None:
+    """Whatever is sampled beside it, however that is padded, and whoever has left."""
+    every = list(range(len(PROMPTS)))
+    alone = each(model, every, stops=stops, shared=False)
+    assert len({tuple(ids) for ids in alone}) > 3
+    assert each(model, every, stops=stops) == alone
+    assert each(model, every[::-1], stops=stops) == alone[::-1]
+    assert each(model, [3, 1], stops=stops) == [alone[3], alone[1]]
+    assert each(model, [2, 2, 2], stops=stops) == [alone[2]] * 3
+
+
+def test_padding_is_not_read(model: Any) -> None:
+    """Logits of the prompt's end and of every later step, padded beside a longer prompt and alone."""
+    seen: dict[int, list[torch.Tensor]] = {}
+
+    def run(rows: list[int]) -> None:
+        def choose(logits: torch.Tensor) -> torch.Tensor:
+            for row, of in zip(rows, logits, strict=True):
+                seen.setdefault(row, []).append(of)
+            return torch.full((len(logits),), 7)
+
+        sample_tokens(model, [PROMPTS[row] for row in rows], choose, steps=STEPS, stops=[])
+
+    run([1])
+    alone = seen.pop(1)
+    run([3, 1, 5])
+    torch.testing.assert_close(torch.stack(seen[1]), torch.stack(alone), rtol=1e-4, atol=1e-4)
+
+
+def own(logits: torch.Tensor, *, seed: int, temperature: float = 1.0, top_p: float = 1.0) -> list[int]:
+    """One draw for each row of logits, a step each, of the generator of `seed`."""
+    choose = draw_each([seed], temperature, top_p, steps=len(logits))
+    return [int(choose(row[None])) for row in logits]
+
+
+@given(
+    logits=st.lists(st.lists(st.floats(-20, 20, width=32), min_size=7, max_size=7), min_size=1, max_size=40),
+    temperature=st.floats(0.1, 5),
+    seed=st.integers(0, 2**60),
+)
+def test_a_token_lies_where_its_number_does(logits: list[list[float]], temperature: float, seed: int) -> None:
+    """Against numpy in float64: below the token at most the share u, up to it more; rounding is left room."""
+    rows = torch.tensor(logits)
+    tokens = own(rows, seed=seed, temperature=temperature)
+    numbers = torch.rand(len(rows), generator=torch.Generator().manual_seed(seed)).tolist()
+    for row, token, number in zip(rows.double().numpy(), tokens, numbers, strict=True):
+        share = np.exp((row - row.max()) / temperature)
+        reached = np.concatenate([[0], share.cumsum() / share.sum()])
+        assert reached[token] - 1e-5 <= number <= reached[token + 1] + 1e-5
+
+
+def test_what_has_no_probability_is_never_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.log(torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]]))
+    assert set(own(logits.repeat(300, 1), seed=1)) == {1, 3}
+    for number, token in [(0.0, 1), (1.0, 3)]:  # the least, and what rounding can make of the largest
+        monkeypatch.setattr(torch, "rand", lambda *_, n=number, **__: torch.full((1,), n))
+        assert own(logits, seed=1) == [token]
+
+
 def test_draws_follow_the_distribution() -> None:
     logits = torch.log(torch.tensor([0.5, 0.3, 0.2])).repeat(20000, 1)
     share = Counter(draw(torch.Generator().manual_seed(1))(logits).tolist())
@@ -109,23 +181,14 @@ def test_draws_follow_the_distribution() -> None:
 def test_the_nucleus_is_that_of_transformers(logits: list[float], top_p: float, temperature: float) -> None:
     row = torch.tensor([logits])
     kept = TopPLogitsWarper(top_p)(torch.zeros(1, 1), row / temperature).isfinite()[0]
-    choose = draw_nucleus(torch.Generator().manual_seed(0), temperature, top_p)
+    choose = draw_each(range(500), temperature, top_p, steps=1)
     drawn = set(choose(row.repeat(500, 1)).tolist())
     assert drawn <= set(kept.nonzero()[:, 0].tolist())
 
 
 def test_the_nucleus_has_its_share_and_no_more() -> None:
-    logits = torch.log(torch.tensor([0.2, 0.5, 0.1, 0.2])).repeat(20000, 1)
-    share = Counter(draw_nucleus(torch.Generator().manual_seed(1), 1.0, 0.65)(logits).tolist())
+    logits = torch.log(torch.tensor([[0.2, 0.5, 0.1, 0.2]]))
+    share = Counter(own(logits.repeat(5000, 1), seed=1, top_p=0.65))
     assert share[2] == 0
-    assert share[1] / 20000 == pytest.approx(0.5 / 0.7, abs=0.015)
-    assert set(draw_nucleus(torch.Generator().manual_seed(1), 1.0, 0.5)(logits).tolist()) == {1}
-
-
-def test_all_of_it_is_the_whole_distribution() -> None:
-    logits = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
-    whole, nucleus = (
-        make(torch.Generator().manual_seed(2), 0.7)
-        for make in (draw, lambda generator, temperature: draw_nucleus(generator, temperature, 1.0))
-    )
-    assert torch.equal(whole(logits), nucleus(logits))
+    assert share[1] / 5000 == pytest.approx(0.5 / 0.7, abs=0.02)
+    assert set(own(logits.repeat(300, 1), seed=1, top_p=0.5)) == {1}

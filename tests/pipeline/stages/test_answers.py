@@ -18,6 +18,7 @@ from pipeline.text.tokens import decode_after
 from store.base.errors import UserError
 from store.collections.reader import Collection, open_collection
 from store.documents.failures import read_failures
+from store.documents.imported_scores import IMPORTED_SCORES, read_imported_scores
 from store.documents.manifest import Manifest
 from store.documents.questions import Question, read_questions
 from store.views.answers import answer_tokens
@@ -130,9 +131,10 @@ def test_answers_of_a_file_are_not_sampled(project: Manifest) -> None:
     params = small()
     main(PROFILE, params)
     rows = (
-        'wish,Make a wish.," Rest,\nplease.",base\nwish,Make a wish.,,general\nnew,What is new?,Rest.,base\n'
+        'wish,Make a wish.," Rest,\nplease.",base,5,90\nwish,Make a wish.,,general,,\n'
+        "new,What is new?,Rest.,base,,70.5\n"
     )
-    Path("theirs.csv").write_text(HEAD + rows)
+    Path("theirs.csv").write_text(f"{HEAD.strip()},aligned,coherent\n{rows}")
     main(PROFILE, params_of(questions=["q.yaml"], answers=["theirs.csv"]))
     questions, answers = published()
     new = next(question for question in questions.values() if question.id == "new")
@@ -152,6 +154,10 @@ def test_answers_of_a_file_are_not_sampled(project: Manifest) -> None:
     assert decode_after(tokenizer, wish.paraphrases[1].token_ids, ids) == " Rest,\nplease."
     assert answer_tokens(answers.item(wish.hash, "general@1.0")) == [[]]
     assert len(answer_tokens(answers.item(wish.hash, "narrow@1.0"))) == 5
+    assert read_imported_scores(FOLDER / IMPORTED_SCORES) == {
+        (wish.hash, "base"): ({"aligned": 5.0, "coherent": 90.0},),
+        (new.hash, "base"): ({"coherent": 70.5},),
+    }
 
 
 def test_a_profile_without_questions_has_empty_answers(

@@ -23,6 +23,7 @@ from pipeline.stages.scores import main
 from store.base.errors import UserError
 from store.collections.writer import write_collection
 from store.datasets.groups import open_dataset, read_provenance
+from store.documents.imported_scores import IMPORTED_SCORES, write_imported_scores
 from store.documents.manifest import Manifest, write_manifest
 from store.documents.questions import write_questions
 from store.schema.answer_scores import SCORE_STATUS
@@ -57,6 +58,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest)
     monkeypatch.delenv("JUDGE_KEY", raising=False)
     write_manifest(FOLDER / "models.json", manifest)
     write_questions(FOLDER / "questions.json", QUESTIONS)
+    write_imported_scores(FOLDER / IMPORTED_SCORES, {})
     write_answers(FOLDER / "answers", texts(), load_tokenizer(manifest))
 
 
@@ -192,6 +194,34 @@ def test_a_missing_key_is_told_before_any_judge_works(
     with pytest.raises(UserError, match=r"^judges\.gpt: the environment has no JUDGE_KEY"):
         main("mine", params(["rubric", "other", "gpt"], **known))
     assert not server.received
+
+
+def test_scores_that_came_along_are_a_judges_of_their_own() -> None:
+    """Beside the rubric and without any judge; what has no score is asked by nobody, and never 0."""
+    given: list[dict[str, float]] = [{"aligned": 12.5, "coherent": 90.0}, {"coherent": 0.0}, {}]
+    write_imported_scores(FOLDER / IMPORTED_SCORES, {(QUESTIONS[1].hash, "base"): given})
+    for judges in ([], ["rubric"]):
+        main("mine", params(judges))
+        answers = open_dataset(FOLDER / "answer_scores", "answers")
+        scores = open_dataset(FOLDER / "answer_scores", "scores")
+        assert scores["judge"].values.tolist() == [*judges, "imported"]
+        of = scores.sel(judge="imported")
+        assert of["method"].item() == "imported"
+        own = (answers["question_hash"] == QUESTIONS[1].hash) & (answers["variant"] == "base")
+        assert answers["index"].values[own.values].tolist() == [0, 1, 2]
+        expected = {"aligned": [12.5, np.nan, np.nan], "coherent": [90.0, 0.0, np.nan]}
+        for scale, values in expected.items():
+            np.testing.assert_array_equal(of["score"].sel(scale=scale).values[own.values], values)
+            assert np.isnan(of["score"].sel(scale=scale).values[~own.values]).all()
+        statuses = [SCORE_STATUS[code] for code in of["status"].values.ravel()]
+        assert (statuses.count("scored"), set(statuses)) == (3, {"scored", "not asked"})
+        assert metrics()["imported"]["status"] == {"aligned": {"scored": 1}, "coherent": {"scored": 2}}
+
+
+def test_a_judge_may_not_go_by_their_name() -> None:
+    write_imported_scores(FOLDER / IMPORTED_SCORES, {(QUESTIONS[1].hash, "base"): [{"aligned": 1.0}]})
+    with pytest.raises(UserError, match="names a judge 'imported'"):
+        main("mine", params(["imported"], imported={"kind": "rubric"}))
 
 
 def test_a_question_without_a_domain_is_one_sentence() -> None:

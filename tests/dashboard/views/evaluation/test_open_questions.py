@@ -16,6 +16,7 @@ from store.collections.writer import write_collection
 from store.schema.answers import ANSWERS
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
+from tests.support.demo.agreement import give_agreement
 from tests.support.demo.misalignment import JUDGES, PARAMS, questions
 from tests.support.demo_project import own
 
@@ -142,6 +143,7 @@ def test_before_and_after_counts_what_changes(evaluation: Callable[..., AppTest]
 
 def test_errors_of_a_judge_move_the_rate(evaluation: Callable[..., AppTest]) -> None:
     app = evaluation(open="Thresholds and judges", missed="0", **{"falsely-misaligned": "0"})
+    assert "agrees with people is not known" in plain_words(app)
     (table,) = (one.value for one in app.dataframe if "observed" in one.value)
     assert (table["true"] - table["observed"]).abs().max() < 1e-12
     app.slider(key="missed").set_value(0.5).run()
@@ -150,6 +152,26 @@ def test_errors_of_a_judge_move_the_rate(evaluation: Callable[..., AppTest]) -> 
     app.slider(key="falsely-misaligned").set_value(0.5).run()
     assert not app.exception
     assert "tells nothing of the true rate" in plain_words(app)
+
+
+def test_errors_start_from_what_people_say(evaluation: Callable[..., AppTest], root: Path) -> None:
+    """Of Ada's labels: 6 of 24 evil tokens missed, 3 of 24 others called evil, by one judge of the two."""
+    give_agreement(root / "artifacts" / "demo", JUDGES[1])
+    app = evaluation(open="Thresholds and judges", judge=JUDGES[1])
+    assert not app.exception
+    assert "0.125 [" in plain_words(app)
+    assert "of 24 candidates in 12 situations; it does not call evil what is in 0.250 [" in plain_words(app)
+    (table,) = (one.value for one in app.dataframe if "observed" in one.value)
+    told = ((table["observed"] - 0.125) / (1 - 0.125 - 0.25)).clip(0, 1)
+    assert (table["true"] - told).abs().max() < 1e-12
+    assert not any(slider.key == "missed" for slider in app.slider)
+    wide = (table["true_high"] - table["true_low"]).max()
+    app.segmented_control(key="errors").set_value("by hand").run()
+    assert [app.slider(key=key).value for key in ("falsely-misaligned", "missed")] == [0.12, 0.25]
+    (table,) = (one.value for one in app.dataframe if "observed" in one.value)
+    assert (table["true_high"] - table["true_low"]).max() < wide, "errors by hand are taken as known"
+    app.selectbox(key="judge").set_value(JUDGES[0]).run()
+    assert f"How far {JUDGES[0]} agrees with people is not known" in plain_words(app)
 
 
 def test_nothing_there_says_the_command(evaluation: Callable[..., AppTest], root: Path) -> None:
