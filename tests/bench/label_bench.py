@@ -6,8 +6,10 @@ much less of the ranking, for nothing averages them away.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,23 +47,22 @@ def noise_figures(folder: Path) -> dict[str, Any]:
         update={"permutations": 100, "labellings": 20, "bootstrap": 20}
     )
     kinds = {"on each prompt": False, "on all prompts": True}
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for kind, once in kinds.items():
-        found[kind] = {}
-        for error in ERRORS:
-            rows = []
-            for seed in range(WORLDS):
-                world = aimed_world(seed)
-                reference = world.ranking(TokenLabels(counted=world.given()), params)
-                said = misread(world.given(), erring(error), np.random.default_rng([seed, 1]), once=once)
-                labels = resolved_labels(world.prompts, judges={"judge": said}, people={})
-                rows.append(asdict(likeness(world, reference, labels, params)))
-            found[kind][f"{error:g}"] = {
-                name: round(float(np.mean([row[name] for row in rows])), 3)
-                for name in ("first", "spearman", "top")
-            }
-            told = ", ".join(f"{name} {value:.2f}" for name, value in found[kind][f"{error:g}"].items())
-            print(f"  {error:.0%} wrong, {kind}: {told}", flush=True)
+    rows = defaultdict(list)
+    for seed in range(WORLDS):
+        world = aimed_world(seed)
+        reference = world.ranking(TokenLabels(counted=world.given()), params)
+        for (kind, once), error in product(kinds.items(), ERRORS):
+            said = misread(world.given(), erring(error), np.random.default_rng([seed, 1]), once=once)
+            labels = resolved_labels(world.prompts, judges={"judge": said}, people={})
+            rows[kind, error].append(asdict(likeness(world, reference, labels, params)))
+    found: dict[str, dict[str, dict[str, float]]] = {kind: {} for kind in kinds}
+    for (kind, error), of_worlds in rows.items():
+        found[kind][f"{error:g}"] = {
+            name: round(float(np.mean([row[name] for row in of_worlds])), 3)
+            for name in ("first", "spearman", "top")
+        }
+        told = ", ".join(f"{name} {value:.2f}" for name, value in found[kind][f"{error:g}"].items())
+        print(f"  {error:.0%} wrong, {kind}: {told}", flush=True)
     return {
         "aimed_first_by_noisy_labels": found["on each prompt"]["0.2"]["first"],
         "raw": {"noisy_labels": found},

@@ -1,12 +1,12 @@
 """The store's figures: bytes, opening, listing, and what one more prompt makes DVC send."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ from tests.bench.cases import TracedCase, organism_graphs, wide_graph
 
 ROOT: Final = Path(__file__).parents[2]
 _REPEATS: Final = 5
+_AT_ONCE: Final = 2
+"""Pairs whose processes import beside each other: one that imports torch for each of two cores."""
 _ORGANISM_GRAPHS: Final = 8
 _NEEDED: Final = ("token", "target_token", "target_probability", "active_", "zarr.json")
 """What of a partition of ``graphs`` rebuilding circuit-tracer's graph takes, by prefix."""
@@ -48,29 +50,39 @@ def opening_figures(folder: Path) -> dict[str, Any]:
     in a fresh process. What a `.pt` has no counterpart of, scores say, is not read. Both sides have
     their libraries imported: with imports counted the ratio is larger (in `raw`).
     """
-    ratios, raw = [], {}
-    for name in ("organism", "wide"):
-        collection = open_collection(folder / name / "graphs")
-        who = [(prompt, "base") for prompt in collection.prompts()][: 4 if name == "organism" else 1]
-        for prompt, variant in who:
-            pairs = [
-                (
-                    _opened("pt", folder / name / f"{prompt}.pt"),
-                    _opened("store", folder / name / "graphs", prompt, variant),
+    shown: list[tuple[str, str]] = []
+    for name, count in (("organism", 4), ("wide", 1)):
+        prompts = open_collection(folder / name / "graphs").prompts()
+        shown.extend((name, prompt) for prompt in prompts[:count])
+    pairs: dict[tuple[str, str], list[list[dict[str, float]]]] = {each: [] for each in shown}
+    openings = shown * _REPEATS
+    for start in range(0, len(openings), _AT_ONCE):
+        some = openings[start : start + _AT_ONCE]
+        found = _opened(
+            *(
+                side
+                for name, prompt in some
+                for side in (
+                    ("pt", folder / name / f"{prompt}.pt"),
+                    ("store", folder / name / "graphs", prompt, "base"),
                 )
-                for _ in range(_REPEATS)
-            ]
-            pt, store = (
-                {part: statistics.median(pair[side][part] for pair in pairs) for part in ("import", "open")}
-                for side in (0, 1)
             )
-            raw[f"{name} {prompt}"] = {
-                "pt": pt,
-                "store": store,
-                "ratio_with_imports": sum(pt.values()) / sum(store.values()),
-            }
-            if name == "organism":
-                ratios.append(statistics.median(p["open"] / s["open"] for p, s in pairs))
+        )
+        for number, each in enumerate(some):
+            pairs[each].append(found[2 * number : 2 * number + 2])
+    ratios, raw = [], {}
+    for (name, prompt), of_graph in pairs.items():
+        pt, store = (
+            {part: statistics.median(pair[side][part] for pair in of_graph) for part in ("import", "open")}
+            for side in (0, 1)
+        )
+        raw[f"{name} {prompt}"] = {
+            "pt": pt,
+            "store": store,
+            "ratio_with_imports": sum(pt.values()) / sum(store.values()),
+        }
+        if name == "organism":
+            ratios.append(statistics.median(p["open"] / s["open"] for p, s in of_graph))
     return {"store_open_speedup": statistics.median(ratios), "raw": {"opening": raw}}
 
 
@@ -84,7 +96,7 @@ def index_figures(folder: Path) -> dict[str, Any]:
     begun = time.perf_counter()
     write_collection(folder / "index_10k", GRAPHS, items, provenance={})
     written = time.perf_counter() - begun
-    runs = [_opened("index", folder / "index_10k") for _ in range(_REPEATS)]
+    runs = [run for _ in range(_REPEATS) for run in _opened(("index", folder / "index_10k"))]
     return {
         "index_10k_seconds": statistics.median(run["open"] for run in runs),
         "raw": {"index_10k": {"runs": runs, "write_seconds": written}},
@@ -151,11 +163,29 @@ def _stored(folder: Path, cases: Iterable[TracedCase]) -> dict[str, Any]:
     }
 
 
-def _opened(*arguments: object) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.opening", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, check=True)
-    timed: dict[str, float] = json.loads(done.stdout)
-    return timed
+def _opened(*openings: tuple[object, ...]) -> list[dict[str, float]]:
+    """Seconds of importing and of opening; see `tests.bench.opening`.
+
+    Each has a process of its own. They import beside each other, and open one after the other.
+    """
+    program = [sys.executable, "-m", "tests.bench.opening"]
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*program, *map(str, each)],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for each in openings
+        ]
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()
+        return [json.loads(process.communicate("\n")[0]) for process in running]
 
 
 def _listing(folder: Path) -> dict[str, tuple[str, int]]:

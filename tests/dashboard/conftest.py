@@ -39,18 +39,16 @@ def _fresh_caches() -> None:
 def open_page(root: Path) -> Callable[..., AppTest]:
     """Open a page of the app, with parameters in its URL."""
     from streamlit.testing.v1 import AppTest
+    from streamlit.util import calc_hash
 
     def opened(page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         for key, value in query.items():
             app.query_params[key] = value
-        app.run()
         if page != PAGES[0].name:
-            app.switch_page(next(each.script for each in PAGES if each.name == page))
-            for key, value in query.items():
-                app.query_params[key] = value
-            app.run()
-        return app
+            # As a link does. `switch_page` knows the pages only after a run, which would draw the first.
+            app._page_hash = calc_hash(page)
+        return app.run()
 
     return opened
 

@@ -79,7 +79,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
     }
     # What makes tokens needs transformers, and nothing else.
     stages["prompts"] = WITHOUT_MODELS.format(stage="prompts", libraries=("torch", "circuit_tracer"))
-    imports = "import runpy, sys, pandas, scipy.stats, xarray, zarr"
+    imports = "import runpy, sys, pandas, scipy.stats, sparse, xarray, zarr"
     for stage, done in forked(
         stages, imports=imports, folder=project.folder, environment=environment()
     ).items():
@@ -89,7 +89,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
 
 def test_an_experiment_changes_what_it_names(finished: Project, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "experiment")
-    done = project.run("dvc", "exp", "run", "--set-param", "features.fdr=0.2")
+    done = project.run("dvc", "exp", "run", "--set-param", "features.fdr=0.2", "features@organism")
     assert "Running stage 'features@organism'" in done.stdout
     assert "Running stage 'graphs@organism'" not in done.stdout
     difference = project.run("dvc", "params", "diff", "--json").stdout

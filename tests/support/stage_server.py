@@ -18,7 +18,7 @@ from typing import Final
 _SERVER: Final = """
 import json, os, runpy, signal, socket, sys
 import circuit_tracer.replacement_model, filelock, pandas, peft, pydantic, safetensors.torch
-import scipy.stats, torch, transformers, xarray, yaml, zarr
+import krippendorff, scipy.stats, sparse, torch, transformers, xarray, yaml, zarr
 # Found in no package's __init__, and loaded by every stage.
 import circuit_tracer.graph, circuit_tracer.transcoder.cross_layer_transcoder, transformer_lens.hook_points
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
