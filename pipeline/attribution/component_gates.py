@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from pipeline.attribution.component_writers import O_PROJ, Writer, component_names, writers_of
 from pipeline.items.units import Unit
@@ -98,7 +99,7 @@ def _act(
 
 
 def _inputs(
-    model: nn.Module, token_ids: Sequence[int], modules: Sequence[nn.Module]
+    model: PreTrainedModel, token_ids: Sequence[int], modules: Sequence[nn.Module]
 ) -> dict[nn.Module, torch.Tensor]:
     """What modules read in one pass over a prompt; (n_pos, width) each. No hook stays."""
     seen: dict[nn.Module, torch.Tensor] = {}

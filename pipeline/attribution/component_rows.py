@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel
 
 from pipeline.attribution.component_writers import DOWN_PROJ, Writer, component_names, writers_of
@@ -99,7 +100,7 @@ _Test = tuple[int, list[int], list[torch.Tensor], torch.Tensor, torch.Tensor]
 
 
 def _tests(
-    model: PreTrainedModel, transcoders: torch.nn.Module, writers: Sequence[Writer], layer: int
+    model: PreTrainedModel, transcoders: TranscoderSet, writers: Sequence[Writer], layer: int
 ) -> Iterator[_Test]:
     """Side, writers by place, what lies behind each of them, rows of a dictionary and their own gain."""
     norms, ones = stream_norms(model, layer), torch.ones(model.config.hidden_size, device=model.device)
@@ -134,8 +135,8 @@ def _closest(
         parts.append((dot.gather(1, top), cosine.gather(1, top), top + start))
     dot, cosine, feature = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
     best = cosine.abs().topk(min(strongest, cosine.shape[1]), dim=1).indices
-    dot, cosine, feature = (each.gather(1, best).cpu().numpy() for each in (dot, cosine, feature))
-    return dot, cosine, feature
+    kept = [each.gather(1, best).cpu().numpy() for each in (dot, cosine, feature)]
+    return kept[0], kept[1], kept[2]
 
 
 def _norms(writers: Sequence[Writer]) -> dict[str, np.ndarray]:

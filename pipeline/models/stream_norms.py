@@ -5,6 +5,7 @@ a position. Frozen, it is linear.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -45,7 +46,7 @@ def stream_norms(model: PreTrainedModel, layer: int) -> StreamNorms:
 
 def gain_of(norm: nn.Module) -> torch.Tensor:
     """What a norm multiplies by, (d_model,) float32; Gemma keeps it minus one."""
-    weight = norm.weight.detach().float()
+    weight = cast("torch.Tensor", norm.weight).detach().float()
     return weight + 1 if isinstance(norm, Gemma2RMSNorm) else weight
 
 
