@@ -84,8 +84,8 @@ def frames(name: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.D
     columns = ("area", "area_low", "area_high", "fewest", "fewest_sure", "p_random")
     summary = pd.DataFrame({column: orders[column].values[row] for column in columns})
     is_given = experiment == GIVEN
-    for column in ("area_matched", "p_matched"):
-        summary[column] = orders[column].values if is_given else np.nan
+    for beside in ("area_matched", "p_matched"):
+        summary[beside] = orders[beside].values if is_given else np.nan
     summary.insert(0, "order", [order_name(str(order)) for order in orders["order"].values])
     summary["area_random"] = orders["area_random"].values[row]
     return (
