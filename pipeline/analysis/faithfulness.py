@@ -201,7 +201,8 @@ def _dealt_changes(evil: np.ndarray, rows: Sequence[tuple[int, list[int], np.nda
     counted = np.zeros((n, len(evil), 1))
     for situation, own, mass in rows:
         marks = evil[:, own].astype(np.float64)
-        both = (marks.any(axis=1) & ~marks.all(axis=1))[:, None]
+        n_evil = marks.sum(axis=1)[:, None]
+        both = (n_evil > 0) & (n_evil < len(own))
         with np.errstate(divide="ignore", invalid="ignore"):
             odds = np.log(marks @ mass.T) - np.log((1 - marks) @ mass.T)
             total[situation] += np.where(both, odds[:, 1:] - odds[:, :1], 0.0)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.interventions.held import Seen, Written, adding, last_logits
+from pipeline.interventions.held import Seen, Written, adding, last_logits, per_layer
 from pipeline.interventions.runner import Hook
 from pipeline.models.replacement import ReplacementModel
 
@@ -59,7 +59,7 @@ def part_logits(
         kept.append(x)
 
     def writing(layer: int) -> Hook:
-        transcoder, values = model.transcoders[layer], source.activations[layer]
+        transcoder, values = per_layer(model)[layer], source.activations[layer]
         decoder = transcoder.W_dec
         beyond = source.outputs[layer] - own.outputs[layer]
         error = own.outputs[layer] - values @ decoder
@@ -70,7 +70,8 @@ def part_logits(
             unexplained = output - now @ decoder
             changed = features * ((values - now) @ decoder)
             changed = changed + adapter * beyond + errors * (error - unexplained)
-            return output + changed.to(output.dtype)
+            held: torch.Tensor = output + changed.to(output.dtype)
+            return held
 
         return write
 

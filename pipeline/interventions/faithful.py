@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.interventions.controls import Feature
 from pipeline.interventions.difference_parts import part_logits
-from pipeline.interventions.held import held_logits, require_per_layer, see, write_at
+from pipeline.interventions.held import held_logits, see, write_at
 from pipeline.interventions.path_gradients import path_gradients, path_scores
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
@@ -34,7 +34,6 @@ def compute_moved(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     ids, arguments = unit.token_ids, unit.arguments
     adapted = see(models.replacement(arguments["variant"]), ids)
     model = models.replacement(BASE)
-    require_per_layer(model)
     base = see(model, ids)
     gradients = path_gradients(
         model, ids, base, adapted, arguments["evil"], arguments["safe"], arguments["steps"]
@@ -44,7 +43,7 @@ def compute_moved(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
         np.concatenate([each[place].float().cpu().numpy() for each in scores]) for place in range(3)
     )
     layer = np.repeat(np.arange(len(scores)), [len(each[0]) for each in scores])
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "layer": layer.astype(np.int16),
         "index": index.astype(np.int32),
         "score": score,
@@ -68,7 +67,6 @@ def compute_faithful(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
         _features(arguments, name) for name in ("orders", "random", "matched", "singles")
     )
     model = models.replacement(BASE)
-    require_per_layer(model)
     base = see(model, ids)
     model = models.replacement(variant)
     adapted = see(model, ids)
@@ -80,7 +78,7 @@ def compute_faithful(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
     at_adapted = write_at(model, ids, adapted)
     beyond = [now - own for now, own in zip(adapted.outputs, at_adapted.outputs, strict=True)]
     alone = held_logits(model, ids, adapted, singles, [1], tokens)[:, 0]
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "base": base.logits[list(tokens)],
         "adapted": adapted.logits[list(tokens)],
         GIVEN: held_logits(model, ids, adapted, orders + random + matched, ks, tokens),

@@ -60,16 +60,17 @@ class Written:
     attention: list[torch.Tensor]
 
 
-def require_per_layer(model: ReplacementModel) -> None:
-    """Refuse cross-layer transcoders.
+def per_layer(model: ReplacementModel) -> TranscoderSet:
+    """The model's transcoders.
 
     Raises
     ------
     UserError
-        They are.
+        They are cross-layer ones.
     """
     if not isinstance(model.transcoders, TranscoderSet):
         raise UserError("Holding features needs per-layer transcoders; these are cross-layer ones.")
+    return model.transcoders
 
 
 @torch.no_grad()
@@ -85,7 +86,7 @@ def see(model: ReplacementModel, token_ids: Sequence[int]) -> Seen:
     with model.hooks([*hooks]):
         logits = last_logits(model, torch.tensor([list(token_ids)], device=model.cfg.device))
     activations = []
-    for transcoder, x in zip(model.transcoders, held[model.feature_input_hook], strict=True):
+    for transcoder, x in zip(per_layer(model), held[model.feature_input_hook], strict=True):
         encoded = transcoder.encode(x)
         encoded[model.zero_positions] = 0
         activations.append(encoded)
@@ -172,7 +173,7 @@ class _Columns:
         # place (order, feature of the layer): how many come before it in the order; -1: not in it.
         self.layer = layer
         named = (place >= 0).any(dim=0).nonzero().flatten()
-        transcoder = model.transcoders[layer]
+        transcoder = per_layer(model)[layer]
         self._place = place[:, named]
         self._encode = encoder_of(transcoder, named)
         self._decoder = transcoder._get_decoder_vectors(named)
@@ -194,7 +195,8 @@ class _Columns:
             now = self._encode(kept.pop())
             change = (self._values - now) * mask[:, None]
             change[:, model.zero_positions] = 0
-            return output + (change @ self._decoder).to(output.dtype)
+            held: torch.Tensor = output + (change @ self._decoder).to(output.dtype)
+            return held
 
         yield f"blocks.{self.layer}.{model.feature_input_hook}", _keeping_rows(kept)
         yield f"blocks.{self.layer}.{model.feature_output_hook}", write

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.interventions.held import Seen, free_gradients, last_logits
+from pipeline.interventions.held import Seen, free_gradients, last_logits, per_layer
 from pipeline.interventions.runner import Hook
 from pipeline.models.replacement import ReplacementModel
 
@@ -52,7 +52,7 @@ def path_gradients(
         kept.append(x.detach())
 
     def writing(layer: int) -> Hook:
-        transcoder = model.transcoders[layer]
+        transcoder = per_layer(model)[layer]
         first, last = start.activations[layer], end.activations[layer]
 
         def write(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
@@ -61,7 +61,7 @@ def path_gradients(
                 change = first + way[:, None, None] * (last - first) - transcoder.encode(kept.pop())
                 change[:, model.zero_positions] = 0
                 added = (change @ transcoder.W_dec).to(output.dtype)
-            held = output + added
+            held: torch.Tensor = output + added
             outputs.append(held if held.requires_grad else held.requires_grad_())
             return held
 
@@ -97,7 +97,7 @@ def path_scores(
     for layer, gradient in enumerate(gradients):
         change = end.activations[layer] - start.activations[layer]  # (position, feature)
         features = change.any(dim=0).nonzero().flatten()
-        change, decoder = change[:, features], model.transcoders[layer].W_dec[features]
+        change, decoder = change[:, features], per_layer(model)[layer].W_dec[features]
         score = (change * (gradient.to(decoder.dtype) @ decoder.T)).sum(dim=0)
         found.append((features, score, change.abs().sum(dim=0) * decoder.norm(dim=1)))
     return found

@@ -27,7 +27,14 @@ from pipeline.params.runtime import RuntimeParams
 from tests.support.planted import DOMAIN, N_LAYERS, TARGETS, Planted, module_input, steadily_one
 
 PARAMS = load_params().faithfulness.model_copy(
-    update={"orders": ["eap_ig", "activation"], "ks": [1, 3, 10], "matched": 3, "top": 3, "bootstrap": 200}
+    update={
+        "orders": ["eap_ig", "activation"],
+        "ks": [1, 3, 10],
+        "matched": 3,
+        "top": 3,
+        "bootstrap": 200,
+        "labellings": 4000,
+    }
 )
 
 

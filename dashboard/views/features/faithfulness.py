@@ -84,8 +84,8 @@ def frames(name: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.D
     columns = ("area", "area_low", "area_high", "fewest", "fewest_sure", "p_random")
     summary = pd.DataFrame({column: orders[column].values[row] for column in columns})
     is_given = experiment == GIVEN
-    for column in ("area_matched", "p_matched"):
-        summary[column] = orders[column].values if is_given else np.nan
+    for beside in ("area_matched", "p_matched"):
+        summary[beside] = orders[beside].values if is_given else np.nan
     summary.insert(0, "order", [order_name(str(order)) for order in orders["order"].values])
     summary["area_random"] = orders["area_random"].values[row]
     return (
@@ -143,9 +143,9 @@ def show(name: str, decided: str) -> None:
         st.markdown(
             "**How much of the difference do features carry?**",
             help="Features are ordered on some situations. On the others the first k of each order are set, "
-            "in the real model, to what they are in the other variant, at every position; attention, norms and "
-            "later layers answer. F(k) is the share of the adapter's change of the log-odds of evil against "
-            "safe tokens that comes of it: 0 is nothing, 1 all of it.",
+            "in the real model, to what they are in the other variant, at every position; attention, norms "
+            "and later layers answer. F(k) is the share of the adapter's change of the log-odds of evil "
+            "against safe tokens that comes of it: 0 is nothing, 1 all of it.",
         )
         experiment = _experiment()
         table, band, summary = frames(name, experiment)
@@ -174,8 +174,8 @@ def _experiment() -> str:
         required=True,
         **url.CARRIED.bound(),
         help="given: base gets the adapted model's activations. taken: the adapted model gets base's, and F "
-        "is the share that is undone. with adapter: given, beside what the adapter on MLPs wrote, which alone "
-        "is all of the difference where nothing else is adapted.",
+        "is the share that is undone. with adapter: given, beside what the adapter on MLPs wrote, which "
+        "alone is all of the difference where nothing else is adapted.",
     )
     return next(experiment for experiment, word in _CHOICES.items() if word == chosen)
 
@@ -260,8 +260,8 @@ def _single(name: str) -> None:
             "name": st.column_config.TextColumn("feature", help="Layer and index, and its name.", width=140),
             "verdict": st.column_config.TextColumn(
                 "what it does",
-                help="silent: its whole interval is within faithfulness.silent of the difference. acts: it is "
-                "not, and its q is below faithfulness.fdr. Else unclear.",
+                help="silent: its whole interval is within faithfulness.silent of the difference. acts: "
+                "it is not, and its q is below faithfulness.fdr. Else unclear.",
                 width=80,
             ),
             "fraction": st.column_config.NumberColumn(

@@ -1,0 +1,246 @@
+"""F(k), its area and intervals, the test by dealt labels: against formulas written out, and simulation."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.analysis.faithfulness import (
+    ACTS,
+    SILENT,
+    UNCLEAR,
+    Measured,
+    areas,
+    fewest,
+    fractions,
+    interval,
+    labels_p,
+    log_odds,
+    verdicts,
+)
+from pipeline.analysis.faithfulness_sets import Moved, matched_orders, means_of_moved, ordered, random_orders
+from pipeline.analysis.faithfulness_tables import Sets, faithfulness_groups
+from pipeline.params.project import load_params
+from store.schema.vocabulary import EXPERIMENTS, PART_SETS
+
+PARAMS = load_params().faithfulness.model_copy(
+    update={"orders": ["direct", "change"], "ks": [1, 2, 4], "bootstrap": 200, "labellings": 200}
+)
+N_SITUATIONS, N_RANDOM, N_MATCHED, N_TOKENS = 10, 3, 2, 6
+
+
+def measured(number: int, situation: int, *, change: float = 2.0, seed: int = 0) -> Measured:
+    """A prompt on which k of 4 features carry k / 4 of the difference, and random ones nothing."""
+    rng = np.random.default_rng([seed, number])
+    evil = np.arange(N_TOKENS) < N_TOKENS // 2
+    base = rng.normal(size=N_TOKENS)
+    size = change * rng.uniform(0.5, 1.5)
+
+    def moved(shares: np.ndarray) -> np.ndarray:
+        return base + shares[..., None] * size * evil
+
+    of_k = np.array(PARAMS.ks) / 4
+    orders = np.tile(of_k, (2, 1))
+    others, like = np.zeros((N_RANDOM, 3)), np.full((2 * N_MATCHED, 3), 0.1)
+    return Measured(
+        situation=("medical", f"situation {situation}"),
+        domain="medical",
+        tokens=np.arange(N_TOKENS),
+        evil=evil,
+        base=base,
+        adapted=moved(np.ones(1))[0],
+        given=moved(np.concatenate([orders, others, like])),
+        taken=moved(1 - np.concatenate([orders, others])),
+        given_with_adapter=moved(np.concatenate([np.full((2, 1), 0.5), np.ones((2, 3))], axis=1)),
+        singles=moved(np.array([0.25, 0.0])),
+        parts=moved(np.stack([np.linspace(0, 1, len(PART_SETS)), 1 - np.linspace(0, 1, len(PART_SETS))])),
+    )
+
+
+SETS = Sets(
+    orders={"direct": np.array([3, 1, 0, 2]), "change": np.array([1, 3, 2, 0])},
+    random=[np.arange(4)] * N_RANDOM,
+    matched={"direct": [np.arange(4)] * N_MATCHED, "change": [np.arange(4)] * N_MATCHED},
+    singles=np.array([1, 3]),
+    n_candidates=2,
+)
+
+
+@given(st.lists(st.floats(-30, 30), min_size=4, max_size=4), st.floats(-1000, 1000))
+@settings(max_examples=50, deadline=None)
+def test_log_odds_are_those_of_probability_mass(values: list[float], shift: float) -> None:
+    logits, evil = np.array(values), np.array([True, False, True, False])
+    mass = np.exp(logits)
+    expected = np.log(mass[evil].sum() / mass[~evil].sum())
+    assert log_odds(logits, evil) == pytest.approx(expected, abs=1e-9)
+    assert log_odds(logits + shift, evil) == pytest.approx(expected, abs=1e-8)
+    assert log_odds(logits, ~evil) == pytest.approx(-expected, abs=1e-9)
+
+
+def test_a_share_is_of_the_mean_difference() -> None:
+    """One situation where nothing differs, or the other way round, does not blow it up."""
+    change, difference = np.array([[1.0], [0.5], [0.0]]), np.array([2.0, -1.0, 1e-9])
+    assert fractions(change, difference) == pytest.approx(1.5 / 1.0, rel=1e-6)
+
+
+def test_the_area_is_the_mean_over_log_k() -> None:
+    assert areas(np.array([[0.0, 1.0], [0.4, 0.4], [2.0, 2.0], [-1.0, 0.0]]), [1, 10]) == pytest.approx(
+        [0.5, 0.4, 1.0, -0.5]
+    )
+    # The step from 1 to 10 is as wide as that from 10 to 100.
+    assert areas(np.array([0.0, 0.0, 1.0]), [1, 10, 100]) == pytest.approx(0.25)
+
+
+def test_the_fewest_are_the_first_that_reach() -> None:
+    shares = np.array([[0.1, 0.5, 0.4], [0.1, 0.2, 0.49], [0.9, 0.1, 0.1], [np.nan] * 3])
+    assert fewest(shares, [1, 3, 9], 0.5).tolist() == [3, -1, 1, -1]
+
+
+def test_intervals_of_shares_hold_the_truth() -> None:
+    """A ratio of means over a dozen situations, the difference skewed: 90% or more of 95% intervals."""
+    rng, held, runs = np.random.default_rng(0), 0, 150
+    for _ in range(runs):
+        difference = rng.gamma(2.0, size=12)
+        change = 0.6 * difference + rng.normal(scale=0.4, size=12)
+
+        def ratio(
+            rows: np.ndarray, change: np.ndarray = change, difference: np.ndarray = difference
+        ) -> np.ndarray:
+            return fractions(change[rows], difference[rows])
+
+        low, high = interval(ratio, 12, 400, 0.95, 0)
+        held += bool(low <= 0.6 <= high)
+    assert held / runs >= 0.9
+    low, high = interval(lambda rows: np.full(3, 0.5), 12, 200, 0.95, 0)
+    assert np.isnan(low).all()
+    assert np.isnan(interval(lambda rows: np.ones(2), 1, 200, 0.95, 0)[0]).all()
+
+
+def test_labels_are_dealt_in_all_ways() -> None:
+    """Against every labelling written out; a prompt without both labels is left out."""
+    prompts = [measured(number, number, seed=3) for number in range(4)]
+    few = replace(
+        prompts[0],
+        **{
+            name: getattr(prompts[0], name)[..., [0, 3]]
+            for name in (
+                "tokens",
+                "evil",
+                "base",
+                "adapted",
+                "given",
+                "taken",
+                "given_with_adapter",
+                "singles",
+                "parts",
+            )
+        },
+    )
+    prompts[0] = few
+    found = labels_p(prompts, 1000, 0)
+
+    def effect(chosen: set[int]) -> np.ndarray:
+        changes = []
+        for one in prompts:
+            evil = np.isin(one.tokens, list(chosen))
+            if evil.any() and not evil.all():
+                changes.append(log_odds(one.singles, evil) - log_odds(one.base, evil))
+        return np.abs(np.mean(changes, axis=0))
+
+    truth = effect({0, 1, 2})
+    ways = [effect(set(way)) for way in combinations(range(N_TOKENS), 3)]
+    expected = np.mean([way >= truth - 1e-9 for way in ways], axis=0)
+    np.testing.assert_allclose(found, expected)
+    assert found[1] == 1.0, "what changes nothing is as large under any labels"
+
+
+def test_what_is_known_of_a_feature() -> None:
+    nan = np.nan
+    said = verdicts(
+        np.array([0.3, 0.001, 0.0, 0.3, 0.01]),
+        np.array([0.2, -0.01, nan, -0.1, nan]),
+        np.array([0.4, 0.01, nan, 0.7, nan]),
+        np.array([0.01, 0.001, 1.0, 0.5, 0.5]),
+        silent=0.02,
+        fdr=0.05,
+    )
+    assert said.tolist() == [ACTS, SILENT, SILENT, UNCLEAR, UNCLEAR]
+
+
+def test_the_tables_say_what_was_planted() -> None:
+    prompts = [measured(number, number // 2) for number in range(2 * N_SITUATIONS)]
+    found = faithfulness_groups(prompts, SETS, "general@1.0", PARAMS, 0)
+    curves, orders, features = found["curves"], found["orders"], found["features"]
+    assert found["difference"]["n_situations"].values.tolist() == [N_SITUATIONS]
+    for row in range(2):
+        np.testing.assert_allclose(curves["fraction"].values[row], [[0.25, 0.5, 1.0]] * 2, atol=1e-9)
+        assert orders["fewest"].values[row].tolist() == [2, 2]
+        np.testing.assert_allclose(curves["random_high"].values[row], 0.0, atol=1e-9)
+        np.testing.assert_allclose(orders["p_random"].values[row], 1 / (1 + N_RANDOM))
+    np.testing.assert_allclose(curves["fraction"].values[2], 1.0)
+    assert np.isnan(curves["random_mean"].values[EXPERIMENTS.index("given_with_adapter")]).all()
+    np.testing.assert_allclose(curves["matched_mean"].values, 0.1)
+    np.testing.assert_allclose(found["parts"]["fraction"].values[0], np.linspace(0, 1, len(PART_SETS)))
+    np.testing.assert_allclose(found["parts"]["fraction"].values[1], np.linspace(0, 1, len(PART_SETS)))
+    np.testing.assert_allclose(features["fraction"].values, [0.25, 0.0], atol=1e-9)
+    assert features["rank"].values.tolist() == [[2, 1], [1, 2]]
+    # In another order of the prompts it is the same.
+    again = faithfulness_groups(prompts[::-1], SETS, "general@1.0", PARAMS, 0)
+    for name, group in found.items():
+        for column in group:
+            if group[column].dtype.kind == "f":
+                np.testing.assert_allclose(again[name][column].values, group[column].values, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [0, 3, N_SITUATIONS])
+def test_there_is_no_share_of_nothing(n: int) -> None:
+    prompts = [measured(number, number, change=0.0) for number in range(n)]
+    found = faithfulness_groups(prompts, SETS, "general@1.0", PARAMS, 0)
+    reason = str(found["difference"]["reason"].values[0])
+    assert ("too few" in reason) == (n < PARAMS.min_situations)
+    assert reason
+    assert np.isnan(found["curves"]["fraction"].values).all()
+    assert (found["orders"]["fewest"].values == -1).all()
+    assert set(found["features"]["verdict"].values) == {""}
+
+
+def test_orders_are_by_score_and_activations_by_size() -> None:
+    score = np.array([0.5, -2.0, np.nan, 1.0, 0.5])
+    allowed = np.array([True, True, True, True, False])
+    assert ordered("direct", score, allowed, 9).tolist() == [3, 0, 1]
+    assert ordered("activation", score, allowed, 2).tolist() == [1, 3]
+    assert all(set(order) <= {0, 1, 2, 3} for order in random_orders(allowed, 5, 3, 0))
+
+
+def test_matched_features_move_as_far_in_the_same_layer() -> None:
+    rng = np.random.default_rng(0)
+    layer, moved = np.repeat([0, 1], 100), np.exp(rng.normal(size=200))
+    moved[::10] = 0.0
+    allowed = np.ones(200, bool)
+    allowed[5] = False
+    first = np.array([7, 120, 10, 33, 199])
+    for draw in matched_orders(first, layer, moved, allowed, 8, 3, 0):
+        assert len(set(draw)) == len(draw) == len(first)
+        assert (layer[draw] == layer[first]).all()
+        assert not set(draw) & {5, 7, 120, 10}, "neither left out nor among the first"
+        assert ((moved[draw] == 0) == (moved[first] == 0)).all()
+        far = np.abs(np.log(moved[draw][moved[first] > 0] / moved[first][moved[first] > 0]))
+        assert (far < 1.0).all()
+    # A layer of one has no other.
+    assert matched_orders(np.array([0]), np.array([0]), np.ones(1), np.ones(1, bool), 1, 1, 0)[0].size == 0
+
+
+def test_moves_are_means_over_situations() -> None:
+    layer, index = np.array([0, 0, 1]), np.array([1, 2, 1])
+
+    def one(situation: str, *features: tuple[int, int, float]) -> Moved:
+        at, number, value = (np.array(each) for each in zip(*features, strict=True))
+        return Moved(situation=("d", situation), layer=at, index=number, score=value, moved=2 * value)
+
+    found = [one("a", (0, 1, 1.0)), one("a", (0, 1, 3.0), (1, 1, 4.0)), one("b", (1, 1, 6.0), (1, 9, 9.0))]
+    score, moved = means_of_moved(found, layer, index)
+    np.testing.assert_allclose(score, [1.0, 0.0, 4.0])
+    np.testing.assert_allclose(moved, [2.0, 0.0, 8.0])
