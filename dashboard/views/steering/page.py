@@ -140,7 +140,7 @@ def _controls(result: "NextToken") -> str:
     n, unmoved = len(result.controls), result.unmoved
     left_out = f" {count(unmoved)} to which the same does nothing are not among them." if unmoved else ""
     if not n:
-        return f"No control: nothing is turned, or no feature is like what is.{left_out}"
+        return f"No control: nothing is turned in the prompt, or no feature is like what is.{left_out}"
     who = (
         f"{n} features of the same layer, steered alike, that are active there as the chosen one is, or "
         f"inactive as it is: the nearest in activation and norm.{left_out}"

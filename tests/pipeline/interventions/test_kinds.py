@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from pipeline.interventions.kinds import KINDS, Intervention, Mode, Place, Vector, check
+from pipeline.interventions.kinds import KINDS, Intervention, Mode, Place, Step, Vector, check
 from store.base.errors import UserError
 
 F = np.array([0.0, 0.5, 3.0], np.float32)
@@ -29,7 +29,8 @@ def one(mode: Any = "add", value: Any = 1.5, where: Any = "last") -> Interventio
 
 
 def vector(**changes: Any) -> Vector:
-    return Vector(**({"layer": 1, "direction": (1.0, 0.0), "value": 2.0} | changes))
+    given: dict[str, Any] = {"layer": 1, "direction": (1.0, 0.0), "value": 2.0}
+    return Vector(**given | changes)
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))
@@ -67,13 +68,18 @@ def test_places_are_absolute_and_padding_is_none(where: Any, acts: list[int]) ->
 
 
 def test_what_does_nothing_is_known_by_its_meaning() -> None:
-    nothing = [one("add", 0.0), one("multiply", 1.0), one("inhibit", -1.0), vector(value=0.0)]
+    nothing: list[Step] = [one("add", 0.0), one("multiply", 1.0), one("inhibit", -1.0), vector(value=0.0)]
     nothing += [
         vector(direction=(0.0, 0.0)),
         one("add", (0.0, 0.0), (1, 2)),
         vector(value=(0.0,), where=(1,)),
     ]
-    something = [one("set", 0.0), one("ablate", 0.0), one("inhibit", 1.0), one("add", (0.0, 1.0), (1, 2))]
+    something: list[Step] = [
+        one("set", 0.0),
+        one("ablate", 0.0),
+        one("inhibit", 1.0),
+        one("add", (0.0, 1.0), (1, 2)),
+    ]
     assert all(each.does_nothing for each in nothing)
     assert not any(each.does_nothing for each in [*something, vector(), one("patch", (0.0,), (1,))])
 
