@@ -5,10 +5,12 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.interventions.borrowed import patch
+from pipeline.interventions.continuations import _draw_alike
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import FREE, KINDS, Frozen, Intervention, Step, Vector
 from pipeline.interventions.results import Generated, Request
@@ -186,3 +188,14 @@ def test_bad_requests_are_one_sentence(engine: SteeringEngine, ids: tuple[int, .
         with pytest.raises(UserError, match=says):
             engine.generate([request], n=1, max_new_tokens=1)
     assert engine.forced([]) == []
+
+
+def test_two_prompts_draw_independently_and_settings_of_one_alike(ids: tuple[int, ...]) -> None:
+    one = Intervention(layer=1, feature=8, mode="add", value=5.0)
+    many = [Request(token_ids=ids), Request(token_ids=ids, setting=(one,)), Request(token_ids=ids[:-1])]
+    choose = _draw_alike(many, 20, 1.0, seed=0)
+    for _ in range(2):
+        first, steered, other = choose(torch.zeros((60, 320))).reshape(3, 20).tolist()
+        assert first == steered
+        assert sum(a == b for a, b in zip(first, other, strict=True)) < 5
+        assert len(set(first)) > 10
