@@ -46,7 +46,7 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
         ],
     )
     lines = base.mark_line(strokeWidth=2).encode(
-        y=y, strokeDash=alt.StrokeDash("order:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
+        y=y, strokeDash=alt.StrokeDash("order:N", scale=alt.Scale(domain=names, range=dashes))
     )
     points = base.mark_point(size=45, filled=True, opacity=1).encode(y=y)
     spans = base.mark_rule(opacity=0.45).encode(
