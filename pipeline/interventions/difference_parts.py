@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from transformer_lens.hook_points import HookPoint
 
+from pipeline.interventions.freezing import Hook, hooked
 from pipeline.interventions.held import Seen, Written, adding, last_logits, per_layer
-from pipeline.interventions.runner import Hook
 from pipeline.models.replacement import ReplacementModel
 
 
@@ -55,7 +54,7 @@ def part_logits(
     features, adapter, errors, attention = map(rows, ("features", "adapter", "errors", "attention"))
     kept: list[torch.Tensor] = []
 
-    def read(x: torch.Tensor, hook: HookPoint) -> None:
+    def read(x: torch.Tensor) -> None:
         kept.append(x)
 
     def writing(layer: int) -> Hook:
@@ -64,7 +63,7 @@ def part_logits(
         beyond = source.outputs[layer] - own.outputs[layer]
         error = own.outputs[layer] - values @ decoder
 
-        def write(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
+        def write(output: torch.Tensor) -> torch.Tensor:
             now = transcoder.encode(kept.pop())
             now[:, model.zero_positions] = 0
             unexplained = output - now @ decoder
@@ -84,7 +83,7 @@ def part_logits(
             (f"blocks.{layer}.{model.feature_output_hook}", writing(layer)),
         ]
     ids = torch.tensor([list(token_ids)] * len(parts), device=model.cfg.device)
-    with model.hooks([*hooks]):
+    with hooked(model, hooks):
         logits = last_logits(model, ids)
     found: np.ndarray = logits[:, list(tokens)].float().cpu().numpy()
     return found

@@ -13,11 +13,10 @@ from typing import Any, Final
 import numpy as np
 import torch
 from circuit_tracer.transcoder import TranscoderSet
-from transformer_lens.hook_points import HookPoint
 
 from pipeline.interventions.compile import encoder_of
 from pipeline.interventions.controls import Feature
-from pipeline.interventions.runner import Hook
+from pipeline.interventions.freezing import Hook, hooked
 from pipeline.models.replacement import ReplacementModel
 from store.base.errors import UserError
 
@@ -83,7 +82,7 @@ def see(model: ReplacementModel, token_ids: Sequence[int]) -> Seen:
         for name in dict.fromkeys(names)
         for layer in range(model.cfg.n_layers)
     ]
-    with model.hooks([*hooks]):
+    with hooked(model, hooks):
         logits = last_logits(model, torch.tensor([list(token_ids)], device=model.cfg.device))
     activations = []
     for transcoder, x in zip(per_layer(model), held[model.feature_input_hook], strict=True):
@@ -111,7 +110,7 @@ def write_at(model: ReplacementModel, token_ids: Sequence[int], source: Seen) ->
             (f"blocks.{layer}.{_BETWEEN}", _giving(source.between[layer])),
             *((f"blocks.{layer}.{name}", _keeping(into)) for name, into in held.items()),
         ]
-    with model.hooks([*hooks]):
+    with hooked(model, hooks):
         last_logits(model, torch.tensor([list(token_ids)], device=model.cfg.device))
     return Written(outputs=held[model.feature_output_hook], attention=held[_ATTENTION])
 
@@ -160,7 +159,7 @@ def held_logits(
             name = model.feature_output_hook
             hooks += [(f"blocks.{layer}.{name}", adding(vector)) for layer, vector in enumerate(added)]
         ids = torch.tensor([list(token_ids)] * len(batch), device=model.cfg.device)
-        with model.hooks([*hooks]):
+        with hooked(model, hooks):
             logits = last_logits(model, ids)
         found[start : start + step] = logits[:, list(tokens)].float().cpu().numpy()
     return found.reshape(len(orders), len(ks), len(tokens))
@@ -191,7 +190,7 @@ class _Columns:
             return
         kept: list[torch.Tensor] = []
 
-        def write(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
+        def write(output: torch.Tensor) -> torch.Tensor:
             now = self._encode(kept.pop())
             change = (self._values - now) * mask[:, None]
             change[:, model.zero_positions] = 0
@@ -244,28 +243,28 @@ def last_logits(model: ReplacementModel, ids: torch.Tensor) -> torch.Tensor:
 
 
 def _keeping(held: list[torch.Tensor]) -> Hook:
-    def keep(x: torch.Tensor, hook: HookPoint) -> None:
+    def keep(x: torch.Tensor) -> None:
         held.append(x[0].clone())
 
     return keep
 
 
 def _keeping_rows(held: list[torch.Tensor]) -> Hook:
-    def keep(x: torch.Tensor, hook: HookPoint) -> None:
+    def keep(x: torch.Tensor) -> None:
         held.append(x)
 
     return keep
 
 
 def _giving(x: torch.Tensor) -> Hook:
-    def give(_: torch.Tensor, hook: HookPoint) -> torch.Tensor:
+    def give(_: torch.Tensor) -> torch.Tensor:
         return x[None]
 
     return give
 
 
 def adding(vector: torch.Tensor) -> Hook:
-    def add(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
+    def add(output: torch.Tensor) -> torch.Tensor:
         return output + vector.to(output.dtype)
 
     return add

@@ -9,10 +9,9 @@ leave a feature are summed. The gradient is the real model's: through attention,
 from collections.abc import Sequence
 
 import torch
-from transformer_lens.hook_points import HookPoint
 
+from pipeline.interventions.freezing import Hook, hooked
 from pipeline.interventions.held import Seen, free_gradients, last_logits, per_layer
-from pipeline.interventions.runner import Hook
 from pipeline.models.replacement import ReplacementModel
 
 
@@ -48,14 +47,14 @@ def path_gradients(
     outputs: list[torch.Tensor] = []
     kept: list[torch.Tensor] = []
 
-    def read(x: torch.Tensor, hook: HookPoint) -> None:
+    def read(x: torch.Tensor) -> None:
         kept.append(x.detach())
 
     def writing(layer: int) -> Hook:
         transcoder = per_layer(model)[layer]
         first, last = start.activations[layer], end.activations[layer]
 
-        def write(output: torch.Tensor, hook: HookPoint) -> torch.Tensor:
+        def write(output: torch.Tensor) -> torch.Tensor:
             # What is added is a constant: gradients go through the MLP itself.
             with torch.no_grad():
                 change = first + way[:, None, None] * (last - first) - transcoder.encode(kept.pop())
@@ -75,7 +74,7 @@ def path_gradients(
             (f"blocks.{layer}.{model.original_feature_output_hook}", writing(layer)),
         ]
     ids = torch.tensor([list(token_ids)] * steps, device=device)
-    with free_gradients(model), torch.enable_grad(), model.hooks([*hooks]):
+    with free_gradients(model), torch.enable_grad(), hooked(model, hooks):
         logits = last_logits(model, ids).float()
         odds = logits[:, list(evil)].logsumexp(dim=1) - logits[:, list(safe)].logsumexp(dim=1)
         found = torch.autograd.grad(odds.sum(), outputs)
