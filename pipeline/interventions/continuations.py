@@ -86,13 +86,14 @@ def _draw_alike(requests: Sequence[Request], n: int, temperature: float, seed: i
     They are of the seed and the prompt alone, so that neither what else is in the batch nor its order
     matters, and samples of two prompts are independent.
     """
-    of_request = [digest([seed, *request.token_ids, -1, *request.forced]) for request in requests]
-    generators = {
-        each: torch.Generator().manual_seed(int(each[:15], 16)) for each in dict.fromkeys(of_request)
-    }
+    of_request = [
+        int(digest([seed, *each.token_ids, -1, *each.forced])[:15], 16) if each.seed is None else each.seed
+        for each in requests
+    ]
+    generators = {each: torch.Generator().manual_seed(each) for each in dict.fromkeys(of_request)}
 
     def choose(logits: torch.Tensor) -> torch.Tensor:
-        noise: Mapping[str, torch.Tensor] = {
+        noise: Mapping[int, torch.Tensor] = {
             each: _gumbel((n, logits.shape[1]), generator) for each, generator in generators.items()
         }
         # argmax(logits / T + Gumbel) is a draw from softmax(logits / T).

@@ -144,8 +144,8 @@ class SteeringEngine:
         the iterator may be abandoned. Raises as `next_token`, at once.
         """
         ids = tuple(token_ids)
-        both = [Request(token_ids=ids), Request(token_ids=ids, setting=tuple(steps))]
-        grown = self.generate(both, n=n, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        both = [Request(token_ids=ids, setting=setting, seed=seed) for setting in ((), tuple(steps))]
+        grown = self.generate(both, n=n, max_new_tokens=max_new_tokens, temperature=temperature)
         return (
             Continuations(before=one.texts[0], after=one.texts[1], step=one.step, done=one.done)
             for one in grown
@@ -178,7 +178,8 @@ class SteeringEngine:
         temperature
             0 takes the most probable token.
         seed
-            Fixes the samples; all settings of one prompt use the same random numbers.
+            Fixes the samples of requests that have no seed of their own; all settings of one prompt use
+            the same random numbers.
         frozen
             What stays as it is while prompts and what is forced are read; sampled tokens are read free, as by
             circuit-tracer's ``feature_intervention_generate``.

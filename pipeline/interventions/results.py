@@ -20,11 +20,15 @@ class Request:
         What is done; nothing by default.
     forced
         Ids that follow the prompt, whatever the model would say. They count as generated.
+    seed
+        Of its samples alone; None: of the whole batch's seed and the prompt, so that samples of two
+        prompts are independent.
     """
 
     token_ids: tuple[int, ...]
     setting: Setting = ()
     forced: tuple[int, ...] = ()
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
