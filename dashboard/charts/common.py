@@ -55,7 +55,8 @@ def finish(
     title
         Above the chart.
     """
-    chart = chart.properties(height=height)
+    # Streamlit leaves no room beside a chart, and its font is wider than Vega reckons: the last label is cut.
+    chart = chart.properties(height=height, padding={"right": 6})
     if title is not None:
         chart = chart.properties(title=alt.TitleParams(title, anchor="start", fontSize=14))
     return (
@@ -66,8 +67,6 @@ def finish(
             titleColor=ink(FAINT),
             titleFontWeight="normal",
             gridOpacity=0.35,
-            # The theme's 1 moves the last label outwards, and the chart's edge cuts it.
-            labelFlushOffset=0,
         )
         .configure_axisBand(labelFlush=False)
         .configure_legend(orient="top", title=None, labelLimit=260, labelColor=ink(FAINT))

@@ -176,11 +176,11 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
     layer, index = feature
     label = f"L{layer}/{index}"
     top = readers.largest_activation(name, *feature)
+    called = names.of_features(name).get(feature)
     columns = st.columns([1, 2.2], vertical_alignment="center")
     columns[0].markdown(f"#### {plain(label)}")
-    if called := names.of_features(name).get(feature):
-        columns[0].caption(plain(called))
-    mode = columns[1].segmented_control(
+    columns[1].caption(plain(called or ""))
+    mode = st.segmented_control(
         "How",
         label_visibility="collapsed",
         options=_MODES,
