@@ -6,7 +6,8 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.common import AXIS, LEGEND, finish
+from dashboard.charts.common import AXIS, finish
+from dashboard.charts.rates import legend_height
 from dashboard.style.theme import NEUTRAL, STEERING_COLOURS
 
 _DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
@@ -30,11 +31,13 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
         "k:Q", title="first k features of the order", scale=alt.Scale(type="log"), axis=alt.Axis(format="d")
     )
     y = alt.Y("fraction:Q", title="share of the difference", axis=alt.Axis(format="%"))
-    names = list(colours)
+    names, legend = list(colours), alt.Legend(columns=3)
     dashes = [_DASHES[place % len(_DASHES)] for place in range(len(names))]
     base = alt.Chart(frame).encode(
         x=x,
-        color=alt.Color("order:N", scale=alt.Scale(domain=names, range=list(colours.values()))),
+        color=alt.Color(
+            "order:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=legend
+        ),
         tooltip=[
             alt.Tooltip("order:N"),
             alt.Tooltip("k:Q", title="first features"),
@@ -46,7 +49,7 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
         ],
     )
     lines = base.mark_line(strokeWidth=2).encode(
-        y=y, strokeDash=alt.StrokeDash("order:N", scale=alt.Scale(domain=names, range=dashes))
+        y=y, strokeDash=alt.StrokeDash("order:N", scale=alt.Scale(domain=names, range=dashes), legend=legend)
     )
     points = base.mark_point(size=45, filled=True, opacity=1).encode(y=y)
     spans = base.mark_rule(opacity=0.45).encode(
@@ -59,4 +62,6 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
     )
     marks = pd.DataFrame({"share": [0.0, reached, 1.0]})
     rules = alt.Chart(marks).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(y=alt.Y("share:Q"))
-    return finish(alt.layer(random, rules, spans, lines, points), height=300 + AXIS + LEGEND)
+    return finish(
+        alt.layer(random, rules, spans, lines, points), height=300 + AXIS + legend_height(len(names))
+    )

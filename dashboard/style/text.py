@@ -61,6 +61,13 @@ def interval(low: float, high: float, *, sign: bool = False) -> str:
     return f"[{number(low, sign=sign)}, {number(high, sign=sign)}]"
 
 
+def share_interval(low: float, high: float) -> str:
+    """An interval of a share, as percentages; a dash where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "—"
+    return f"[{percent(low)}, {percent(high)}]"
+
+
 def visible(token: str) -> str:
     """A token with its white space and control characters made visible.
 

@@ -13,7 +13,7 @@ from dashboard.data import names, readers
 from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
-from dashboard.style.text import count, interval, number, percent, plain
+from dashboard.style.text import count, interval, number, percent, plain, share_interval
 from dashboard.style.theme import ADAPTED, BASE, HARMFUL, MORE_COLOURS, NEUTRAL
 from store.base.errors import StoreError, UserError
 from store.schema.vocabulary import EXPERIMENTS, FAITHFUL_ORDERS, GIVEN, GIVEN_WITH_ADAPTER, SCORES, TAKEN
@@ -186,7 +186,7 @@ def _orders(summary: pd.DataFrame) -> None:
 
     shown = summary.assign(
         written=[
-            f"{percent(area)} {interval(low, high)}"
+            f"{percent(area)} {share_interval(low, high)}"
             for area, low, high in zip(
                 summary["area"], summary["area_low"], summary["area_high"], strict=True
             )
@@ -250,7 +250,9 @@ def _single(name: str) -> None:
         )
     )
     st.dataframe(
-        frame.assign(interval=[interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)]),
+        frame.assign(
+            interval=[share_interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)]
+        ),
         hide_index=True,
         key="faithfulness-features",
         placeholder="—",

@@ -49,6 +49,8 @@ def test_percent() -> None:
     assert text.percent(0.914) == "91.4%"
     assert text.percent(0.99999) == ">99.9%"
     assert text.percent(1.0) == "100%"
+    assert text.share_interval(0.464, 0.5) == "[46.4%, 50%]"
+    assert text.share_interval(float("nan"), 0.5) == "—"
 
 
 @pytest.mark.parametrize(
