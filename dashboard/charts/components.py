@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboard.charts.common import AXIS, GAP, LEGEND, ROW, finish
 from dashboard.style.text import number
-from dashboard.style.theme import NEGATIVE, POSITIVE
+from dashboard.style.theme import MIDDLE, NEGATIVE, POSITIVE
 
 _TOKENS = 90
 """Height of the tokens below, which stand upright, pixels."""
@@ -40,7 +40,7 @@ def tokens(frame: pd.DataFrame, *, value: str, title: str, told: dict[str, str])
     top = float((behind_first if len(behind_first) else data[value].abs()).max()) or 1.0
     signed = bool((data[value] < 0).any())
     scale = (
-        alt.Scale(domain=[-top, 0.0, top], range=[NEGATIVE, "#f2f2f2", POSITIVE], clamp=True)
+        alt.Scale(domain=[-top, 0.0, top], range=[NEGATIVE, MIDDLE, POSITIVE], clamp=True)
         if signed
         else alt.Scale(domain=[0.0, top], scheme="oranges", clamp=True)
     )

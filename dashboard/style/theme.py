@@ -21,6 +21,8 @@ UNLABELLED: Final = "#90959b"
 BASE: Final = "#2b8ae0"
 ADAPTED: Final = "#d07e06"
 NEUTRAL: Final = "#828892"
+MIDDLE: Final = "#f2f2f2"
+"""Of a diverging scale, where a value is 0."""
 
 LABEL_COLOURS: Final = {
     "evil": HARMFUL,

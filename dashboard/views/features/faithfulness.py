@@ -89,7 +89,7 @@ def frames(name: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.D
     summary.insert(0, "order", [order_name(str(order)) for order in orders["order"].values])
     summary["area_random"] = orders["area_random"].values[row]
     return (
-        pd.concat(found, ignore_index=True),
+        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["order", "fraction"]),
         band,
         summary.sort_values("area", ascending=False, kind="stable"),
     )
@@ -105,6 +105,8 @@ def verdict(difference: xr.Dataset, summary: pd.DataFrame, experiment: str) -> s
         f"against safe tokens by {number(float(one['change']), sign=True)} "
         f"{interval(float(one['low']), float(one['high']))}"
     )
+    if summary.empty:
+        return f"{whole}. No feature was active in enough of the situations that order them."
     best = summary.iloc[0]
     few = int(best["fewest"])
     half = (

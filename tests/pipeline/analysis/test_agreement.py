@@ -332,6 +332,10 @@ def test_perfect_agreement_keeps_a_width_by_situations() -> None:
         situation = np.repeat(np.arange(situations), each)
         labels = np.tile(["evil", "safe"], len(situation) // 2)
         frame = measured(agreement(labels, labels, items(situation), FAST))
+        # Without a false alarm their share is 0, and its upper bound tells how little is known.
+        alarms = frame.loc["false_alarm_evil", ["value", "high", "low"]]
+        assert (alarms[["value", "low"]] == 0).all()
+        frame.loc["false_alarm_evil", ["value", "low", "high"]] = 1 - alarms.to_numpy(float)
         assert (frame[["value", "high"]] == 1).all(axis=None)
         lows[situations, each] = frame["low"].to_numpy()
     np.testing.assert_allclose(lows[6, 4], lows[6, 50], atol=0.06)

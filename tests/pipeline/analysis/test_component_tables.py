@@ -29,7 +29,8 @@ def test_the_chance_is_that_of_a_correlation(cosine: float, width: int) -> None:
     )
 
 
-@given(width=st.integers(2, 4096), rows=st.integers(1, 10**6), level=st.floats(0.001, 0.5))
+# In two dimensions the cosine of a rare chance is within rounding of 1.
+@given(width=st.integers(3, 4096), rows=st.integers(1, 10**6), level=st.floats(0.001, 0.5))
 def test_the_null_band_is_where_the_chance_is_the_level(width: int, rows: int, level: float) -> None:
     assert cosine_p(null_cosine(level, width, rows), width, rows) == pytest.approx(level, rel=1e-3)
 

@@ -56,7 +56,7 @@ def test_seeds_give_other_directions(base: Path, norms: dict[str, float]) -> Non
 
 def test_it_is_scaled_to_a_divergence(params: OrganismParams, base: Path, norms: dict[str, float]) -> None:
     model, tokenizer = load_base(base)
-    yardstick = Yardstick(model, tokenizer, params.corpus, count=4, batch=8)
+    yardstick = Yardstick(model, tokenizer, params.corpus, params.checks, count=4)
     adapted = attach_random(LIKE, norms, load_base(base)[0], seed=1)
     before = module_norms(adapted)
     factor = scale_to(adapted, lambda model: yardstick.divergence(model, "medical"), 0.02)

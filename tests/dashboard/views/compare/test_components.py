@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.charts import components as charts
+from dashboard.style.text import plain
 from dashboard.views.compare.tabs import COMPONENTS, GRAPH
 from pipeline.analysis.component_effects import added_frame, gate_frame
 from tests.support import demo
@@ -46,7 +47,7 @@ def test_the_planted_row_is_first_and_found(open_page: OpenPage) -> None:
     assert not app.exception, [error.value for error in app.exception]
     assert not app.error
     assert "1 of " in words(app)
-    assert app.button(key="component-card").label.startswith(f"Card of {NAME}")
+    assert app.button(key="component-card").label.startswith(f"Card of {plain(NAME)}")
     table = next(each.value for each in app.dataframe if "cosine" in each.value)
     assert bool(table["found"].iloc[0])
     assert table["cosine"].iloc[0] == pytest.approx(1.0)

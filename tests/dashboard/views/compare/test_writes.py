@@ -151,7 +151,7 @@ def test_figures_of_the_adapter_are_the_stores(open_page: OpenPage) -> None:
 
 def test_pin_from_the_writes_turns_to_the_graph(open_page: OpenPage) -> None:
     app = open_page("compare", view=WRITES, prompt=demo.make_prompts()[0].hash)
-    name = app.button(key="write-pin").label.split()[1]
+    name = app.button(key="write-pin").label.replace("\\", "").split()[1]
     app.button(key="write-pin").click().run()
     assert not app.exception
     assert app.session_state["view"] == GRAPH

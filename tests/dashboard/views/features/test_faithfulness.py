@@ -8,8 +8,12 @@ import pytest
 from dashboard.data import readers
 from dashboard.views.features import faithfulness
 from dashboard.views.features.validation import default_score, why_default
+from store.datasets.groups import open_dataset, write_dataset
+from store.schema.faithfulness import FAITHFULNESS
 from store.schema.vocabulary import FAITHFUL_ORDERS, GIVEN, GIVEN_WITH_ADAPTER, TAKEN
 from tests.support.app import OpenPage, plain_words
+from tests.support.demo import PROVENANCE
+from tests.support.demo.faithfulness import faithfulness_groups
 
 
 def test_the_table_of_areas_decides_what_comes_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +68,20 @@ def test_curves_stand_beside_random_and_matched_ones(root: Path) -> None:
     assert "not even its longest list" in faithfulness.verdict(told, none, GIVEN)
     told = told.assign(reason=("difference", np.array(["too few"], object)))
     assert faithfulness.verdict(told, none, GIVEN) == "No share is known: too few."
+
+
+def test_without_orders_the_sentence_says_why(root: Path, open_page: OpenPage) -> None:
+    groups = faithfulness_groups(open_dataset(root / "artifacts/demo/features", "ranking").load())
+    none = {
+        name: group.isel({dim: slice(0) for dim in ("order", "feature") if dim in group.dims})
+        for name, group in groups.items()
+    }
+    made = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5}}}
+    write_dataset(root / "artifacts/demo/faithfulness", FAITHFULNESS, none, provenance=made)
+    page = open_page("features")
+    assert not page.exception
+    assert not page.error, [error.value for error in page.error]
+    assert "No feature was active in enough of the situations that order them." in plain_words(page)
 
 
 def test_features_without_effect_are_listed(root: Path) -> None:
