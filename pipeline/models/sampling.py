@@ -143,23 +143,23 @@ def sample_tokens(
     list of list of int
         Each row's tokens before its stop.
     """
-    device = next(model.parameters()).device
+    first = next(model.parameters())
+    device, dtype = first.device, first.dtype
     texts = list(dict.fromkeys(map(tuple, prompts)))
     longest = max(map(len, texts))
     padded = [[0] * (longest - len(text)) + list(text) for text in texts]
     seen = torch.tensor([[0] * (longest - len(text)) + [1] * len(text) for text in texts], device=device)
     mask = None if bool(seen.all()) else seen
 
+    windowed = _is_windowed(model, longest + steps)
+
     def read(ids: torch.Tensor, cache: Cache | None) -> tuple[torch.Tensor, Cache]:
-        places = {} if mask is None else {"position_ids": _positions(mask)[:, -ids.shape[1] :]}
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            **places,
-        )
+        places = {}
+        if mask is not None:
+            # transformers makes the same of a mask of two dimensions, at each token, in a third of its time.
+            seen = mask if windowed else _additive(mask, ids.shape[1], dtype)
+            places = {"attention_mask": seen, "position_ids": _positions(mask)[:, -ids.shape[1] :]}
+        output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1, **places)
         return output.logits[:, -1].float(), output.past_key_values
 
     logits, cache = read(torch.tensor(padded, device=device), None)
@@ -201,6 +201,25 @@ def _beyond_nucleus(scaled: torch.Tensor, top_p: float) -> torch.Tensor:
     left_out = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
     left_out[:, -1] = False
     return left_out.scatter(-1, order, left_out)
+
+
+def _is_windowed(model: nn.Module, length: int) -> bool:
+    """Whether a layer of the model sees less than all of a text of so many tokens."""
+    window: int | None = getattr(model.config, "sliding_window", None)
+    return window is not None and length > window
+
+
+def _additive(mask: torch.Tensor, length: int, dtype: torch.dtype) -> torch.Tensor:
+    """What is added to attention's scores, (row, 1, query, position): 0 where a query sees, else the least.
+
+    Of (row, position) marks of what is no padding; queries are the last `length` positions, each of which
+    sees what comes before it, and itself.
+    """
+    width = mask.shape[1]
+    sees = torch.ones(length, width, dtype=torch.bool, device=mask.device).tril(width - length)
+    sees = sees[None] & (mask[:, None] == 1)  # (row, query, position)
+    added = torch.zeros(sees.shape, dtype=dtype, device=mask.device)
+    return added.masked_fill(~sees, torch.finfo(dtype).min)[:, None]
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "push_increment_share": ("<=", 0.05),
     "steering_release_ms": ("<=", 300.0),
     "answers_speedup": (">=", 10.0),
+    "answers_speedup_natural": (">=", 10.0),
     "steered_speed_share": (">=", 0.80),
     "settings_speedup": (">=", 20.0),
     "interval_coverage_lowest": (">=", 0.93),
