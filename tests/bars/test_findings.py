@@ -40,7 +40,9 @@ def found() -> dict[str, Any]:
 def scored() -> tuple[list[PromptScores], dict[str, Prompt]]:
     prompts = {prompt.hash: prompt for prompt in read_prompts(FOLDER / "prompts.json")}
     labels, graphs = read_labels(FOLDER), open_collection(FOLDER / "graphs")
-    items = [graphs.item(prompt, FOCUS, READ) for prompt in graphs.prompts()]
+    confounding = load_params().features.confounding
+    ranked = [prompt for prompt in graphs.prompts() if not confounding(prompts[prompt].tags)]
+    items = [graphs.item(prompt, FOCUS, READ) for prompt in ranked]
     return [prompt_scores(item, prompts[item.prompt_hash], labels)["direct"] for item in items], prompts
 
 
