@@ -18,8 +18,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 RENDER = """
 from streamlit.testing.v1 import AppTest
 from dashboard.pages import PAGES
+app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
 for page in PAGES:
-    app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
     app.switch_page(page.script).run()
     assert not app.exception, (page, app.exception)
     assert not app.error, (page, [error.value for error in app.error])
