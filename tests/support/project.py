@@ -72,9 +72,9 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         """The project with its artifacts and item cache, free to change.
 
-        Files of the two caches are hard links, for nobody writes into one that is there.
+        Files in the caches of DVC and of items are hard links, for nobody writes into one that is there.
         """
-        caches = (self.folder / ".dvc" / "cache", self.folder / ".cache")
+        caches = (self.folder / ".dvc" / "cache", self.folder / ".cache" / "items")
 
         def linked(source: str, target: str) -> None:
             if any(Path(source).is_relative_to(cache) for cache in caches):
