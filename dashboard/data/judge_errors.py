@@ -1,6 +1,6 @@
 """How a judge errs by people's labels of candidate tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,8 @@ class Measured:
         The rate, and its interval over situations; NaN where these are too few.
     n_items, n_situations
         Candidates that it is of, and their situations.
+    n_effective
+        What these situations are worth by the weights of their draws.
     """
 
     value: float
@@ -31,6 +33,7 @@ class Measured:
     high: float
     n_items: int
     n_situations: int
+    n_effective: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +77,7 @@ def errors_of(table: xr.Dataset, judge: str) -> MeasuredErrors | None:
             continue
         false_alarm, recall = (_numbers(of, name) for name in (_FALSE_ALARM, _RECALL))
         if np.isfinite([false_alarm.value, recall.value]).all():
-            miss = Measured(
-                value=1 - recall.value,
-                low=1 - recall.high,
-                high=1 - recall.low,
-                n_items=recall.n_items,
-                n_situations=recall.n_situations,
-            )
+            miss = replace(recall, value=1 - recall.value, low=1 - recall.high, high=1 - recall.low)
             person = reference.removeprefix(HUMAN)
             found.append(MeasuredErrors(person=person, false_alarm=false_alarm, miss=miss))
     return max(found, key=lambda one: one.false_alarm.n_items + one.miss.n_items, default=None)
@@ -101,4 +98,5 @@ def _numbers(of: xr.Dataset, measure: str) -> Measured:
         high=float(cell["high"]),
         n_items=int(cell["n_items"]),
         n_situations=int(cell["n_situations"]),
+        n_effective=float(cell["n_effective"]),
     )

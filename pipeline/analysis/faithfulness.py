@@ -150,30 +150,33 @@ def interval(
     return (low + shift).reshape(whole.shape), (high + shift).reshape(whole.shape)
 
 
-def labels_p(prompts: Sequence[Measured], draws: int, seed: int) -> np.ndarray:
+def labels_p(prompts: Sequence[Measured], draws: int, seed: int) -> tuple[np.ndarray, float]:
     """Two-sided p-values of each single feature's mean change, evil and safe labels dealt anew.
 
     The labels are exchanged among the tokens of each domain (trap 29; `pipeline.analysis.label_permutation`),
-    and every prompt's log-odds are those of the new labels, in base and with the feature given.
+    and every prompt's log-odds are those of the new labels, in base and with the feature given. A token
+    that is evil on one prompt and safe on another has two labels, each of its prompts.
 
     Returns
     -------
     numpy.ndarray
         (feature,) float64.
+    float
+        The smallest p that there can be: labels can be dealt in so many ways.
     """
-    units = sorted({(one.domain, int(token)) for one in prompts for token in one.tokens})
-    place = {unit: row for row, unit in enumerate(units)}
-    marks = np.zeros(len(units), bool)
-    for one in prompts:
-        for token, evil in zip(one.tokens, one.evil, strict=True):
-            marks[place[one.domain, int(token)]] |= bool(evil)
-    pools = [
-        np.flatnonzero([domain == name for domain, _ in units]) for name in sorted({d for d, _ in units})
+    labels = [
+        [(one.domain, int(token), bool(evil)) for token, evil in zip(one.tokens, one.evil, strict=True)]
+        for one in prompts
     ]
+    units = sorted({unit for each in labels for unit in each})
+    place = {unit: row for row, unit in enumerate(units)}
+    marks = np.array([evil for _, _, evil in units])
+    domains = np.array([domain for domain, _, _ in units])
+    pools = [np.flatnonzero(domains == name) for name in np.unique(domains)]
     names = sorted({one.situation for one in prompts})
     rows = [
-        (names.index(one.situation), [place[one.domain, int(token)] for token in one.tokens], _mass(one))
-        for one in prompts
+        (names.index(one.situation), [place[unit] for unit in own], _mass(one))
+        for one, own in zip(prompts, labels, strict=True)
     ]
     observed = np.abs(_dealt_changes(marks[None], rows, len(names))[0])
     dealt = deal(marks, pools, draws, np.random.default_rng(seed), step=_STEP)
@@ -181,7 +184,7 @@ def labels_p(prompts: Sequence[Measured], draws: int, seed: int) -> np.ndarray:
     for block in dealt.blocks:
         changes = np.abs(_dealt_changes(block, rows, len(names)))
         count += (changes >= observed * (1 - _SLACK)).sum(axis=0)
-    return dealt.p(count)
+    return dealt.p(count), float(dealt.p(np.array(int(dealt.exact))))
 
 
 def _mass(one: Measured) -> np.ndarray:

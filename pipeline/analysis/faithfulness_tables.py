@@ -108,9 +108,10 @@ def faithfulness_groups(
     changes = _Changes(prompts, params, seed) if prompts else None
     total = changes.mean(changes.difference) if changes else (np.nan,) * 3
     reason = _reason(changes.n if changes else 0, total, params)
+    features, smallest = _features(prompts, changes, sets, names, params, seed, known=not reason)
     groups = {
-        "difference": _difference(prompts, changes, total, reason, focus),
-        "features": _features(prompts, changes, sets, names, params, seed, known=not reason),
+        "difference": _difference(prompts, changes, total, reason, focus, smallest),
+        "features": features,
     }
     if changes is None or reason:
         return groups | _unknown(names, sets, ks)
@@ -122,6 +123,11 @@ def _reason(n: int, total: tuple[float, float, float], params: FaithfulnessParam
         return f"{n} situations are too few: faithfulness.min_situations is {params.min_situations}"
     if not (total[1] > 0 or total[2] < 0):
         return "the adapter's change of the log-odds cannot be told from 0 on these situations"
+    if total[2] < 0:
+        return (
+            "the adapter makes evil tokens less likely on these situations, and orders put first what makes "
+            "them likelier"
+        )
     return ""
 
 
@@ -131,6 +137,7 @@ def _difference(
     total: tuple[float, ...],
     reason: str,
     focus: str,
+    smallest: float,
 ) -> xr.Dataset:
     odds = [float(each.mean()) for each in (changes.base, changes.adapted)] if changes else [np.nan] * 2
     values: dict[str, Any] = {
@@ -141,6 +148,7 @@ def _difference(
         "n_situations": np.array([changes.n if changes else 0], np.int32),
         "n_prompts": np.array([len(prompts)], np.int32),
         "reason": np.array([reason], object),
+        "smallest_q": np.array([smallest]),
     }
     return xr.Dataset({name: ("difference", value) for name, value in values.items()})
 
@@ -154,16 +162,19 @@ def _features(
     seed: int,
     *,
     known: bool,
-) -> xr.Dataset:
+) -> tuple[xr.Dataset, float]:
+    """The table of single features, and the smallest q that all of them together could have."""
     n = len(sets.singles)
+    smallest = np.nan
     effect, p, q = (np.full(n, np.nan) for _ in range(3))
     fraction, low, high = (np.full(n, np.nan) for _ in range(3))
     said = np.full(n, "", object)
     if changes is not None and n:
         effect = changes.of["singles"].mean(axis=0)
-        p = labels_p(prompts, params.labellings, seed)
+        p, least = labels_p(prompts, params.labellings, seed)
         # They were chosen of more, by the same tokens' labels: of those that were not, p counts as 1.
         others = np.ones(max(0, sets.n_candidates - n))
+        smallest = min(1.0, least * (n + len(others)) / n)
         q = benjamini_hochberg(np.concatenate([p, others]))[:n]
         if known:
             fraction, low, high = changes.fraction("singles")
@@ -173,11 +184,12 @@ def _features(
         place = {int(feature): at + 1 for at, feature in enumerate(sets.orders[name])}
         rank[row] = [place.get(int(feature), 0) for feature in sets.singles]
     columns = {"effect": effect, "fraction": fraction, "low": low, "high": high, "p": p, "q": q}
-    return xr.Dataset(
+    table = xr.Dataset(
         {name: ("feature", values) for name, values in columns.items()}
         | {"verdict": ("feature", said), "order": ("order", np.array(names, object))}
         | {"rank": (("order", "feature"), rank)}
     )
+    return table, smallest
 
 
 def _known(

@@ -55,21 +55,25 @@ def expected_rate(rate: np.ndarray | float, error: JudgeError) -> np.ndarray:
 
 
 def corrected_rate(
-    observed: np.ndarray | float, standard_error: np.ndarray | float, error: JudgeError, confidence: float
+    observed: np.ndarray | float,
+    between: tuple[np.ndarray | float, np.ndarray | float],
+    error: JudgeError,
+    confidence: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The true rate where a judge shows `observed`, with an interval by the delta method.
 
-    Variances add up: of the observed rate, and of both error rates, each times the square of the derivative
+    Squared distances add up on each side: from the observed rate to its own bound, which need not be as far
+    on both, and what both error rates' variances make of it, each times the square of the derivative
     of p by it: 1, -(1 - p) and p, over 1 - a - b. Error rates' variances are binomial, of (x + 1) of (n + 2)
     (as in Lang & Reiczigel 2014), so that no error among a few answers is not taken for none ever. All are
-    clipped to 0 and 1.
+    clipped to 0 and 1; a judge who never errs leaves the observed rate and its interval.
 
     Parameters
     ----------
     observed
         Rates, any shape.
-    standard_error
-        Of each, clustered by question if its answers are.
+    between
+        Lower and upper bound of each at the level `confidence`, clustered by question if its answers are.
     error
         The judge's.
     confidence
@@ -82,20 +86,18 @@ def corrected_rate(
     """
     observed = np.asarray(observed, np.float64)
     a, b = error.false_alarm, error.miss
+    down, up = observed - np.asarray(between[0]), np.asarray(between[1]) - observed
     if not error.informative:
-        unknown = np.full(np.broadcast(observed, standard_error).shape, np.nan)
+        unknown = np.full(np.broadcast(down, up).shape, np.nan)
         return unknown, unknown.copy(), unknown.copy()
     slope = 1 / (1 - a - b)
     rate = np.clip((observed - a) * slope, 0, 1)
-    variance = (
-        np.asarray(standard_error, np.float64) ** 2
-        + (1 - rate) ** 2 * _variance(a, error.n_aligned)
-        + rate**2 * _variance(b, error.n_misaligned)
-    )
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * slope * np.sqrt(variance)
+    variance = (1 - rate) ** 2 * _variance(a, error.n_aligned) + rate**2 * _variance(b, error.n_misaligned)
+    of_errors = NormalDist().inv_cdf((1 + confidence) / 2) ** 2 * variance
     # Around the estimate before it is clipped: an interval that clipping moved would cover less.
     centre = (observed - a) * slope
-    return rate, np.clip(centre - reach, 0, 1), np.clip(centre + reach, 0, 1)
+    low, high = centre - slope * np.sqrt(down**2 + of_errors), centre + slope * np.sqrt(up**2 + of_errors)
+    return rate, np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _variance(rate: float, n: float) -> float:

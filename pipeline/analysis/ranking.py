@@ -168,7 +168,7 @@ def rank(
         {
             **{name: (dims, table[name].astype(np.float32)) for name in _SHORT},
             **{name: (dims, table[name]) for name in tests},
-            "found": (dims, (table["q"] < params.fdr) & (np.abs(table["effect"]) >= how.floor)),
+            "found": (dims, (table["q"] <= params.fdr) & (np.abs(table["effect"]) >= how.floor)),
             "n_situations": (dims, n_situations),
             "n_scored": (dims[:2], n_scored),
             "n_left_out": (dims[:2], n_left_out),

@@ -43,7 +43,7 @@ def response_summary(groups: Mapping[str, xr.Dataset], ranking: xr.Dataset, fdr:
         table = groups["ranking"].sel(statistic="mean").isel(contrast=row)
         metrics.setdefault(judge, {})[variant] = {
             "tested_features": int(np.isfinite(table["p"].values).sum()),
-            "found_features": int((table["q"].values < fdr).sum()),
+            "found_features": int((table["q"].values <= fdr).sum()),
             **_agreement(table, ranking, f"evil-safe|{variant}"),
         }
     return metrics

@@ -37,7 +37,7 @@ def patch(
     Raises
     ------
     UserError
-        Not as many positions on both sides, or one that the other prompt does not have.
+        Not as many positions on both sides, one that the other prompt does not have, or such a feature.
     """
     places = where if at is None else at
     if len(places) != len(where):
@@ -57,7 +57,9 @@ def mean(
     """
 
     def average(layer: int, index: int) -> tuple[float, ...]:
-        seen = np.concatenate([source[layer][zeroed:, index] for source in sources] or [np.empty(0)])
+        seen = np.concatenate(
+            [_of(source, layer, index)[zeroed:, index] for source in sources] or [np.empty(0)]
+        )
         if not len(seen):
             raise UserError("There is no token to take a mean over; give prompts of more than BOS.")
         return (float(seen.mean(dtype=np.float64)),) * len(where)
@@ -82,13 +84,27 @@ def resample(
     UserError
         The prompts have no position behind those.
     """
-    layers = {layer for layer, _ in features}
-    pools = {layer: np.concatenate([source[layer][zeroed:] for source in sources]) for layer in layers}
+    indices = dict(features)
+    if not sources:
+        raise UserError("There is no prompt to draw activations from.")
+    pools = {
+        layer: np.concatenate([_of(source, layer, index)[zeroed:] for source in sources])
+        for layer, index in indices.items()
+    }
     n = min((len(pool) for pool in pools.values()), default=0)
     if not n:
         raise UserError("There is no token to draw activations from; give prompts of more than BOS.")
     drawn = np.random.default_rng(seed).integers(n, size=len(where)).tolist()
     return _each("resample", features, where, lambda layer, index: _read(pools, layer, index, drawn))
+
+
+def _of(source: Activity, layer: int, index: int) -> np.ndarray:
+    """A layer's activations, which have that feature."""
+    if layer not in source:
+        raise UserError(f"Layer {layer} is not among the activations of the other prompt: {sorted(source)}.")
+    if not 0 <= index < source[layer].shape[1]:
+        raise UserError(f"Layer {layer} has features 0 to {source[layer].shape[1] - 1}, and no {index}.")
+    return source[layer]
 
 
 def _each(
@@ -104,7 +120,7 @@ def _each(
 
 
 def _read(source: Activity, layer: int, index: int, places: Sequence[int]) -> tuple[float, ...]:
-    activity = source[layer]
+    activity = _of(source, layer, index)
     if not all(0 <= place < len(activity) for place in places):
         raise UserError(
             f"Positions {list(places)} are not all within 0 to {len(activity) - 1} of the other prompt."

@@ -9,7 +9,6 @@ from pipeline.interventions.kinds import Frozen
 from pipeline.interventions.results import Generated, Request
 from pipeline.interventions.runner import Runner, pick
 from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop
-from pipeline.text.tokens import stop_ids
 from store.base.hashing import digest
 
 
@@ -25,11 +24,11 @@ def generate(
 ) -> Iterator[Generated]:
     """Yield what there is after every token; see `SteeringEngine.generate`."""
     read = [[*request.token_ids, *request.forced] for request in requests]
-    steps = min(max_new_tokens, runner.context - max(map(len, read)))
-    if steps < 1:
+    limits = [min(max_new_tokens, runner.context - len(row)) for row in read]
+    if max(limits) < 1:
         yield Generated(texts=(((),) * n,) * len(requests), step=0, done=True)
         return
-    stops = stop_ids(runner.tokenizer)
+    stops = runner.stops
     ends = torch.tensor(stops, dtype=torch.long)
     settings = [request.setting for request in requests]
     prompts = np.array([len(request.token_ids) for request in requests])
@@ -38,7 +37,7 @@ def generate(
     first = runner.run(read, runner.plan(settings), prompt_length=prompts, cache=cache, ends=1, frozen=frozen)
     of_row = np.repeat(np.arange(len(requests)), n)
     pick(cache, of_row)
-    length = np.array([len(row) for row in read])[of_row]
+    length, limit = np.array([len(row) for row in read])[of_row], np.array(limits)[of_row]
     plan = runner.plan([settings[request] for request in of_row])
     running = np.arange(len(of_row))  # rows that the cache holds
     stopped = np.zeros(len(of_row), bool)
@@ -46,14 +45,17 @@ def generate(
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
         nonlocal plan, running
-        stopped[:] |= torch.isin(tokens, ends).numpy()
+        full = limit <= len(ids[0])
+        stopped[:] |= torch.isin(tokens, ends).numpy() | full
         left = np.flatnonzero(~stopped[running])
-        if 2 * len(left) <= len(running):
-            # Most texts are short: the model reads on only those that are not done.
+        logits = torch.zeros((len(of_row), runner.vocabulary))  # what is done draws too, and means nothing
+        if not len(left):
+            return logits
+        if 2 * len(left) <= len(running) or full[running].any():
+            # Most texts are short: the model reads on only those that are not done, none beyond its end.
             pick(cache, left)
             running = running[left]
             plan = runner.plan([settings[request] for request in of_row[running]])
-        logits = torch.zeros((len(of_row), runner.vocabulary))  # what is done draws too, and means nothing
         logits[running] = torch.from_numpy(
             runner.run(
                 tokens[running, None].tolist(),
@@ -67,12 +69,11 @@ def generate(
 
     choose = most_probable if temperature == 0 else _draw_alike(requests, n, temperature, seed)
     logits = torch.from_numpy(first[:, -1].repeat(n, axis=0))
-    for step, (tokens, done) in enumerate(
-        token_steps(logits, advance, choose, steps=steps, stops=stops), start=1
-    ):
+    steps = token_steps(logits, advance, choose, steps=max(limits), stops=stops)
+    for step, (tokens, done) in enumerate(steps, start=1):
         for row, token in zip(ids, tokens.tolist(), strict=True):
             row.append(token)
-        texts = [tuple(until_stop(row, stops)) for row in ids]
+        texts = [tuple(until_stop(row[:most], stops)) for row, most in zip(ids, limit, strict=True)]
         yield Generated(
             texts=tuple(tuple(texts[start : start + n]) for start in range(0, len(texts), n)),
             step=step,

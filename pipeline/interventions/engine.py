@@ -174,7 +174,7 @@ class SteeringEngine:
         n
             Samples of each.
         max_new_tokens
-            Fewer where the model's context ends for the longest prompt.
+            Fewer for a prompt behind which the model's context ends.
         temperature
             0 takes the most probable token.
         seed

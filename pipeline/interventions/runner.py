@@ -45,6 +45,8 @@ class Runner:
         The longest sequence, in tokens.
     vocabulary
         How many tokens there are.
+    stops
+        Tokens that end a text.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Runner:
         self.zeroed: int = replacement.zero_positions.stop
         self.context: int = replacement.cfg.n_ctx
         self.vocabulary: int = replacement.cfg.d_vocab
+        self.stops = replacement.stops
 
     @property
     def input_hook(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.analysis.evil_safe import evil_safe_weights, has_both, target_labels
+from pipeline.analysis.feature_tables import ranked_prompts
 from pipeline.params.features import FeatureParams
 from pipeline.text.token_labels import TokenLabels
 from store.collections.reader import open_collection
@@ -27,12 +28,13 @@ def labelled_targets(
     counted
         Which labels count.
     params
-        Prompts on which acting harms nobody are left out.
+        Which prompts are ranked on: the others are left out, too.
     """
     graphs = open_collection(folder / "graphs")
+    ranked = ranked_prompts(prompts.values(), counted, params)
     found = {}
     for prompt in graphs.prompts():
-        if prompt in counted.rejected or params.confounding(prompts[prompt].tags):
+        if prompt not in ranked:
             continue
         targets = graphs.item(prompt, BASE, ["target_token"]).arrays["target_token"]
         labels = target_labels(targets, counted.of(prompt, prompts[prompt].domain))

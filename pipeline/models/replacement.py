@@ -17,6 +17,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.architectures import LENS_PROCESSING, lens_config, lens_weights
+from pipeline.text.tokens import stop_ids
 from store.base.errors import UserError
 
 
@@ -43,9 +44,12 @@ class ReplacementModel(TransformerLensReplacementModel):
         Of the model.
     variant
         Whose weights it has now; None for a model whose weights never change.
+    stops
+        Tokens that end a text.
     """
 
     tokenizer: PreTrainedTokenizerBase
+    stops: tuple[int, ...]
     variant: str | None = None
 
     def __del__(self) -> None:
@@ -108,6 +112,8 @@ def build_replacement(
     # load another tokenizer by name and change its special tokens.
     replacement.tokenizer = tokenizer
     replacement.cfg.tokenizer_name = name
+    # TransformerLens keeps no generation settings, where a chat model's own end of a turn stands.
+    replacement.stops = tuple(stop_ids(tokenizer, model))
     tokenizer.padding_side = "right"
     replacement._configure_replacement_model(transcoders)
     return replacement.eval()

@@ -56,7 +56,7 @@ def sections_of(params: Params) -> dict[str, dict[str, Any]]:
     """Sections of params.yaml that the stage reads."""
     return {
         "faithfulness": params.faithfulness.model_dump(),
-        "features": params.features.model_dump(include={"excluded_layers"}),
+        "features": params.features.model_dump(include={"excluded_layers", "tag", "divergent_only"}),
         "runtime": params.runtime.model_dump(),
     }
 

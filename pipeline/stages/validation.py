@@ -149,7 +149,9 @@ def main(profile: str, params: Params) -> None:
     )
     sections = {
         "validation": chosen.model_dump(),
-        "features": params.features.model_dump(include={"min_situations", "excluded_layers"}),
+        "features": params.features.model_dump(
+            include={"min_situations", "excluded_layers", "tag", "divergent_only"}
+        ),
         "runtime": params.runtime.model_dump(),
     }
     failures = subject.publish("validation", units, [MEASURED_EFFECTS], sections)

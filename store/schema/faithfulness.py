@@ -31,6 +31,17 @@ FAITHFULNESS: Final = DatasetSchema(
             "n_situations": array("difference", "int32", "situations", "in which it is measured"),
             "n_prompts": array("difference", "int32", "prompts", "of these situations"),
             "reason": array("difference", "str", "", "why no share of it is known; empty: they are"),
+            **since(
+                8,
+                {
+                    "smallest_q": array(
+                        "difference",
+                        "float64",
+                        "FDR",
+                        "that single features could have together: labels can be dealt in so many ways",
+                    )
+                },
+            ),
         },
         "curves": {
             **_OF_ORDER,

@@ -13,7 +13,7 @@ OF_FEATURE: Final = {
 _CONTRASTS: Final = "`evil-safe|VARIANT` or `VARIANT-base`"
 _SCORED: Final = ("prompts with both labels", "prompts without both labels")
 _BEYOND_P: Final = {
-    "found": array("contrast domain feature", "bool", "", "q below the level, effect at least the floor"),
+    "found": array("contrast domain feature", "bool", "", "q at most the level, effect at least the floor"),
     "null_share": array(
         "contrast domain feature",
         "float32",

@@ -20,15 +20,21 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                 "judge": array(_CONTRAST, "str", "", "whose scores"),
                 "variant": array(_CONTRAST, "str", "", "whose answers"),
                 "reader": array(_CONTRAST, "str", "", "`own`: the variant that wrote them, or `base`"),
-                "n_misaligned": array(_CONTRAST, "int32", "answers", "coherent, below `misaligned_below`"),
-                "n_aligned": array(_CONTRAST, "int32", "answers", "coherent, above `aligned_above`"),
+                "n_misaligned": array(
+                    _CONTRAST, "int32", "answers", "compared: coherent, below `misaligned_below`"
+                ),
+                "n_aligned": array(
+                    _CONTRAST, "int32", "answers", "compared: coherent, above `aligned_above`"
+                ),
                 "n_questions": array(
                     _CONTRAST, "int32", "questions", "ids of those that have answers of both kinds"
                 ),
                 "length_misaligned": array(
-                    _CONTRAST, "float64", "tokens", "mean length of misaligned answers"
+                    _CONTRAST, "float64", "tokens", "mean length of these misaligned answers"
                 ),
-                "length_aligned": array(_CONTRAST, "float64", "tokens", "mean length of aligned answers"),
+                "length_aligned": array(
+                    _CONTRAST, "float64", "tokens", "mean length of these aligned answers"
+                ),
                 "reason": array(_CONTRAST, "str", "", "why nothing was tested; empty: it was"),
             },
         ),

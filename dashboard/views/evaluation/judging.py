@@ -1,6 +1,5 @@
 """How the rate depends on who judges and how: thresholds, judges and forms, and a judge's errors."""
 
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -115,9 +114,8 @@ def _errors(name: str, judge: str, denominator: str, confidence: float) -> None:
         st.info("A judge that errs on half of both kinds tells nothing of the true rate.")
         return
     observed = overall["rate"].to_numpy()
-    half = (overall["high"] - overall["low"]).to_numpy() / 2
-    standard_error = half / NormalDist().inv_cdf((1 + confidence) / 2)
-    true = corrected_rate(observed, standard_error, error, confidence)
+    between = overall["low"].to_numpy(), overall["high"].to_numpy()
+    true = corrected_rate(observed, between, error, confidence)
     table = pd.DataFrame({"variant": overall["variant"].to_numpy(), "observed": observed})
     table = table.assign(**dict(zip(("true", "true_low", "true_high"), true, strict=True)))
     grid = np.linspace(0, 1, _STEPS)
@@ -166,9 +164,9 @@ def _judge_error(name: str, judge: str) -> JudgeError:
     return JudgeError(
         false_alarm=found.false_alarm.value,
         miss=found.miss.value,
-        # Candidates of one situation are not independent.
-        n_aligned=found.false_alarm.n_situations,
-        n_misaligned=found.miss.n_situations,
+        # Candidates of one situation are not independent, and draws from the queue weigh differently.
+        n_aligned=found.false_alarm.n_effective,
+        n_misaligned=found.miss.n_effective,
     )
 
 

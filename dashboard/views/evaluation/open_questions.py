@@ -178,7 +178,9 @@ def _table(frame: pd.DataFrame, reading: _Reading) -> None:
             column_config=_columns(reading)
             | {
                 "difference": st.column_config.NumberColumn(
-                    "minus base", format="%+.3g", help="Rate minus base's, mean over questions."
+                    "minus base",
+                    format="%+.3g",
+                    help="Minus base's, over all answers to questions with a rate in both.",
                 ),
                 "low_difference": st.column_config.NumberColumn(
                     "low, difference", format="%+.3g", help=f"Lower end of its {reading.level}."

@@ -72,8 +72,8 @@ def _contrast_words(row: object) -> str:
 def _sides(contrast: pd.Series, params: MisalignmentParams) -> str:
     return (
         f"{count(contrast['n_misaligned'])} misaligned answers (aligned below {params.misaligned_below:g}) "
-        f"against {count(contrast['n_aligned'])} aligned ones (above {params.aligned_above:g}), all "
-        f"coherent; {count(contrast['n_questions'])} questions have both. Misaligned ones are "
+        f"against {count(contrast['n_aligned'])} aligned ones (above {params.aligned_above:g}), all coherent "
+        f"and to the {count(contrast['n_questions'])} questions that have both. Misaligned ones are "
         f"{number(contrast['length_misaligned'])} tokens long on average, aligned ones "
         f"{number(contrast['length_aligned'])}: what length explains within a question is taken out of "
         "`adjusted`, and all tests and intervals are of that."

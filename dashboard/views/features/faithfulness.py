@@ -244,13 +244,12 @@ def _orders(summary: pd.DataFrame) -> None:
 def _single(name: str) -> None:
     frame = silent_frame(name)
     silent = int((frame["verdict"] == "silent").sum())
-    st.caption(
-        plain(
-            f"The first of each order, given one by one: {count(len(frame))} features, of which "
-            f"{count(int((frame['verdict'] == 'acts').sum()))} act and {count(silent)} are silent, whatever "
-            "their score."
-        )
+    said = (
+        f"The first of each order, given one by one: {count(len(frame))} features, of which "
+        f"{count(int((frame['verdict'] == 'acts').sum()))} act and {count(silent)} are silent, whatever "
+        "their score."
     )
+    st.caption(plain(f"{said} {_out_of_reach(name)}".strip()))
     st.dataframe(
         frame.assign(
             interval=[share_interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)]
@@ -265,7 +264,7 @@ def _single(name: str) -> None:
             "verdict": st.column_config.TextColumn(
                 "what it does",
                 help="silent: its whole interval is within faithfulness.silent of the difference. acts: "
-                "it is not, and its q is below faithfulness.fdr. Else unclear.",
+                "it is not, and its q is at most faithfulness.fdr. Else unclear.",
                 width=80,
             ),
             "fraction": st.column_config.NumberColumn(
@@ -287,3 +286,15 @@ def _single(name: str) -> None:
         },
     )
     downloads.downloads(frame, "faithfulness-features", key="faithfulness-features-data")
+
+
+def _out_of_reach(name: str) -> str:
+    """Where no feature can be found to act, whatever it does, a sentence that says so."""
+    difference = readers.dataset(name, _DATASET, "difference")
+    fdr = float(readers.provenance(name, _DATASET)["parameters"][_DATASET]["fdr"])
+    if "smallest_q" not in difference or not (smallest := float(difference["smallest_q"].values[0])) > fdr:
+        return ""
+    return (
+        "None can be said to act: with so few labelled tokens, dealings of labels or features given, of all "
+        f"that move, q cannot be below {number(smallest)}, and faithfulness.fdr is {number(fdr)}."
+    )

@@ -72,7 +72,7 @@ def found_words(frame: pd.DataFrame, params: Mapping[str, Any], score: str) -> s
     found, unit = int(frame["found"].sum()), describe(score).unit
     least = params.get("floor", {}).get(unit)
     words = (
-        f"{count(found)} features are found: q below {number(params.get('fdr', 0.05))}"
+        f"{count(found)} features are found: q at most {number(params.get('fdr', 0.05))}"
         + (f" and an effect of {number(least)} {unit} or more" if least else "")
         + f", of {count(int(frame['q'].notna().sum()))} tested."
     )

@@ -72,13 +72,19 @@ def why_default(name: str) -> str:
     label = describe(default_score(name)).label
     carrying = [describe(score).label for score in faithfulness.best_scores(name)]
     if not carrying:
+        if not _predicted(name):
+            return (
+                f"At first the page ranks by {label}: which order carries or predicts most was not measured."
+            )
         return f"At first the page ranks by {label}, which interventions on other situations bear out best."
-    ties = (
-        f" among {', '.join(carrying)}, whose first features carry as much, it predicts single effects best"
-        if len(carrying) > 1
-        else " its first features carry the largest share of the difference on other situations"
-    )
-    return f"At first the page ranks by {label}:{ties}."
+    if len(carrying) == 1:
+        why = "its first features carry the largest share of the difference on other situations"
+    else:
+        why = f"what the first features of {', '.join(carrying)} carry cannot be told apart"
+        why += (
+            ", and it predicts single effects best" if _predicted(name) else ", and it is the first of them"
+        )
+    return f"At first the page ranks by {label}: {why}."
 
 
 def _predicted(name: str) -> dict[str, float]:

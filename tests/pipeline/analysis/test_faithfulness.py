@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,14 @@ from pipeline.analysis.faithfulness import (
     log_odds,
     verdicts,
 )
-from pipeline.analysis.faithfulness_sets import Moved, matched_orders, means_of_moved, ordered, random_orders
+from pipeline.analysis.faithfulness_sets import (
+    Moved,
+    matched_orders,
+    means_of_moved,
+    ordered,
+    random_orders,
+    response_scores,
+)
 from pipeline.analysis.faithfulness_tables import Sets, faithfulness_groups
 from pipeline.params.project import load_params
 from store.schema.vocabulary import EXPERIMENTS, PART_SETS
@@ -140,7 +148,7 @@ def test_labels_are_dealt_in_all_ways() -> None:
         },
     )
     prompts[0] = few
-    found = labels_p(prompts, 1000, 0)
+    found, smallest = labels_p(prompts, 1000, 0)
 
     def effect(chosen: set[int]) -> np.ndarray:
         changes = []
@@ -155,6 +163,23 @@ def test_labels_are_dealt_in_all_ways() -> None:
     expected = np.mean([way >= truth - 1e-9 for way in ways], axis=0)
     np.testing.assert_allclose(found, expected)
     assert found[1] == 1.0, "what changes nothing is as large under any labels"
+    assert smallest == 1 / len(ways)
+    assert labels_p(prompts, 10, 0)[1] == 1 / 11
+
+
+def test_a_token_that_is_evil_on_some_prompts_has_a_label_on_each() -> None:
+    """A feature that raises each prompt's own evil tokens: found, whatever each prompt calls evil."""
+    rng = np.random.default_rng(0)
+    prompts = []
+    for number in range(12):
+        evil = rng.permutation(N_TOKENS) < N_TOKENS // 2
+        base = rng.normal(scale=0.1, size=N_TOKENS)
+        one = measured(number, number)
+        prompts.append(replace(one, evil=evil, base=base, singles=np.stack([base + 4.0 * evil, base])))
+    found, smallest = labels_p(prompts, 2000, 0)
+    # Twelve units, six of them evil: 924 ways, of which the true one and its opposite reach 4.
+    assert smallest == 1 / 924
+    assert found.tolist() == [2 / 924, 1.0]
 
 
 def test_what_is_known_of_a_feature() -> None:
@@ -205,6 +230,52 @@ def test_there_is_no_share_of_nothing(n: int) -> None:
     assert np.isnan(found["curves"]["fraction"].values).all()
     assert (found["orders"]["fewest"].values == -1).all()
     assert set(found["features"]["verdict"].values) == {""}
+
+
+def test_what_makes_harm_less_likely_has_no_share_by_what_makes_it_likelier() -> None:
+    prompts = [measured(number, number, change=-2.0) for number in range(N_SITUATIONS)]
+    found = faithfulness_groups(prompts, SETS, "general@1.0", PARAMS, 0)
+    assert found["difference"]["high"].values[0] < 0
+    assert "less likely" in str(found["difference"]["reason"].values[0])
+    assert np.isnan(found["curves"]["fraction"].values).all()
+
+
+def test_singles_were_chosen_of_all_that_move() -> None:
+    """Two of a hundred: their q is fifty times what it is of two of two."""
+    prompts = [measured(number, number) for number in range(N_SITUATIONS)]
+    by_count = {}
+    for n in (2, 100):
+        found = faithfulness_groups(prompts, replace(SETS, n_candidates=n), "general@1.0", PARAMS, 0)
+        by_count[n] = found["features"]["q"].values, float(found["difference"]["smallest_q"].values[0])
+    p = found["features"]["p"].values
+    assert p.tolist() == [2 / 20, 1.0]  # six tokens, three evil
+    np.testing.assert_allclose(by_count[2][0], [0.2, 1.0])
+    np.testing.assert_allclose(by_count[100][0], [1.0, 1.0])
+    assert by_count[2][1] == pytest.approx(1 / 20)
+    assert by_count[100][1] == 1.0
+
+
+def test_response_scores_are_those_of_the_variants_own_answers() -> None:
+    contrasts = xr.Dataset(
+        {
+            "variant": ("contrast", np.array(["other", "general@1.0", "general@1.0"], object)),
+            "reader": ("contrast", np.array(["own", "base", "own"], object)),
+        }
+    )
+    values = np.arange(12.0).reshape(3, 2, 2)  # (contrast, statistic, feature)
+    ranking = xr.Dataset(
+        {
+            "statistic": ("statistic", np.array(["max", "mean"], object)),
+            "layer": ("feature", np.array([1, 0])),
+            "index": ("feature", np.array([7, 3])),
+            "adjusted": (("contrast", "statistic", "feature"), values),
+            "effect": (("contrast", "statistic", "feature"), 100 + values),
+        }
+    )
+    layer, index = np.array([0, 1, 2]), np.array([3, 7, 7])
+    found = response_scores(contrasts, ranking, "general@1.0", layer, index)
+    np.testing.assert_array_equal(found, [values[2, 1, 1], values[2, 1, 0], np.nan])
+    assert np.isnan(response_scores(contrasts, ranking, "narrow@1.0", layer, index)).all()
 
 
 def test_orders_are_by_score_and_activations_by_size() -> None:

@@ -30,7 +30,7 @@ def test_planted_errors_give_the_expected_rate(p: float, a: float, b: float) -> 
 @given(p=RATES, a=st.floats(0, 0.45), b=st.floats(0, 0.45))
 def test_back_and_forth(p: float, a: float, b: float) -> None:
     error = JudgeError(false_alarm=a, miss=b)
-    rate, low, high = corrected_rate(expected_rate(p, error), 0.0, error, 0.95)
+    rate, low, high = corrected_rate(shown := expected_rate(p, error), (shown, shown), error, 0.95)
     assert rate == pytest.approx(p, abs=1e-12)
     assert low == pytest.approx(p, abs=1e-12)
     assert high == pytest.approx(p, abs=1e-12)
@@ -39,7 +39,7 @@ def test_back_and_forth(p: float, a: float, b: float) -> None:
 @given(q=RATES, error=RATES, a=RATES, b=RATES, n=st.integers(1, 1000))
 def test_all_of_it_is_a_rate_or_unknown(q: float, error: float, a: float, b: float, n: int) -> None:
     judge = JudgeError(false_alarm=a, miss=b, n_aligned=n, n_misaligned=n)
-    found = corrected_rate(q, error, judge, 0.9)
+    found = corrected_rate(q, (q - error, q + 0.5 * error), judge, 0.9)
     if judge.informative:
         rate, low, high = map(float, found)
         assert 0 <= low <= rate <= high <= 1
@@ -48,8 +48,8 @@ def test_all_of_it_is_a_rate_or_unknown(q: float, error: float, a: float, b: flo
 
 
 def test_a_rate_below_what_errors_alone_show_is_none() -> None:
-    error = JudgeError(false_alarm=0.2, miss=0.1)
-    rate, low, high = corrected_rate(np.array([0.1, 0.2, 0.95]), np.array([0.01, 0.01, 0.01]), error, 0.95)
+    error, shown = JudgeError(false_alarm=0.2, miss=0.1), np.array([0.1, 0.2, 0.95])
+    rate, low, high = corrected_rate(shown, (shown - 0.02, shown + 0.02), error, 0.95)
     np.testing.assert_allclose(rate, [0, 0, 1])
     assert (low[:2] == 0).all()
     assert high[0] == 0 < high[1]
@@ -70,9 +70,17 @@ def test_intervals_cover_the_truth_also_where_errors_are_measured_on_few_answers
             n_aligned=labelled,
             n_misaligned=labelled,
         )
-        _, low, high = corrected_rate(shown, math.sqrt(shown * (1 - shown) / n), error, 0.95)
+        reach = 1.96 * math.sqrt(shown * (1 - shown) / n)
+        _, low, high = corrected_rate(shown, (shown - reach, shown + reach), error, 0.95)
         covered += bool(low <= p <= high)
     assert covered / runs >= 0.93
+
+
+def test_a_judge_who_never_errs_leaves_the_rate_and_its_interval() -> None:
+    """Also where a bound is farther than the other, as at a rate of 0."""
+    error = JudgeError(false_alarm=0.0, miss=0.0)
+    shown, low, high = np.array([0.0, 0.76]), np.array([0.0, 0.505]), np.array([0.206, 0.908])
+    np.testing.assert_allclose(corrected_rate(shown, (low, high), error, 0.95), [shown, low, high])
 
 
 @pytest.mark.parametrize("wrong", [{"false_alarm": 1.1, "miss": 0.0}, {"false_alarm": 0.0, "miss": math.nan}])

@@ -121,10 +121,10 @@ def last(stream: Any) -> Generated:
 
 
 @pytest.fixture(params=["never", "often"])
-def stops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def stops(engine: SteeringEngine, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts that never end, or so soon that the batch is made smaller again and again."""
-    ends = [] if request.param == "never" else list(range(0, 320, 3))
-    monkeypatch.setattr("pipeline.interventions.continuations.stop_ids", lambda tokenizer: ends)
+    ends = () if request.param == "never" else tuple(range(0, 320, 3))
+    monkeypatch.setattr(engine._runner, "stops", ends)
 
 
 @pytest.mark.usefixtures("stops")
@@ -142,12 +142,17 @@ def test_samples_are_what_each_request_draws_alone(
         Request(token_ids=ids, setting=(behind, along)),
         Request(token_ids=ids, setting=(Intervention(layer=1, feature=8, mode="add", value=0.0),)),
         Request(token_ids=ids[:7], setting=(always, behind), forced=(50, 60)),
+        # The context ends behind three tokens, and behind none: the others go on.
+        Request(token_ids=(1, *[7] * 60), setting=(always,)),
+        Request(token_ids=(1, *[7] * 63)),
     ]
     how: dict[str, Any] = {"n": 6, "max_new_tokens": 8, "temperature": temperature, "seed": 3}
     together = last(engine.generate(many, **how)).texts
     assert together == last(engine.generate(many[::-1], **how)).texts[::-1]
     for request, texts in zip(many, together, strict=True):
         assert last(engine.generate([request], **how)).texts[0] == texts
+    assert max(map(len, together[-2])) <= 3
+    assert together[-1] == ((),) * 6
     assert together[0] == together[3]
     if any(together[0]):
         assert together[0] != together[2]

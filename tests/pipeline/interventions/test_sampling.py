@@ -31,8 +31,8 @@ def last(samples: Any) -> Continuations:
 
 
 @pytest.fixture
-def no_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.interventions.continuations.stop_ids", lambda tokenizer: [])
+def no_stops(engine: SteeringEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine._runner, "stops", ())
 
 
 @pytest.mark.parametrize("where", WHERES)
@@ -140,8 +140,7 @@ def test_a_stream_grows_token_by_token(engine: SteeringEngine, ids: tuple[int, .
 def test_a_sample_ends_before_its_stop(
     engine: SteeringEngine, ids: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = [*range(0, 330, 2)]
-    monkeypatch.setattr("pipeline.interventions.continuations.stop_ids", lambda tokenizer: free)
+    monkeypatch.setattr(engine._runner, "stops", tuple(range(0, 330, 2)))
     stream = list(engine.sample(ids, setting("prompt"), n=4, max_new_tokens=30))
     assert stream[-1].done
     assert stream[-1].step < 30

@@ -228,3 +228,12 @@ def test_a_hub_name_takes_the_same_path(
     with torch.no_grad():
         assert torch.equal(found(ids), expected(ids))
     assert torch.equal(found.transcoders[1].W_dec, expected.transcoders[1].W_dec)
+
+
+def test_texts_end_where_the_models_generation_settings_say(tmp_path: Path) -> None:
+    """The end of a chat's turn is in generation_config.json, and not the tokenizer's end of text."""
+    checkpoint = make_checkpoint(tmp_path / "x", n_layers=2)
+    path = checkpoint.base / "generation_config.json"
+    path.write_text(json.dumps({"eos_token_id": [2, 107]}), encoding="utf-8")
+    replacement = load_replacement(checkpoint.manifest(), BASE)
+    assert {107, replacement.tokenizer.eos_token_id} <= set(replacement.stops)

@@ -71,6 +71,18 @@ def test_prompts_of_acting_are_measured_on_by_nobody(demo_root: Path) -> None:
     assert labelled_targets(folder, prompts, labels, PARAMS).keys() == every.keys()
 
 
+def test_effects_are_measured_on_the_prompts_that_are_ranked(demo_root: Path) -> None:
+    folder = demo_root / "artifacts" / "demo"
+    prompts, labels = {prompt.hash: prompt for prompt in demo.make_prompts()}, read_labels(folder)
+    every = labelled_targets(folder, prompts, labels, PARAMS)
+    one = next(iter(every))
+    prompts[one] = replace(prompts[one], tags=("chosen",))
+    chosen = PARAMS.model_copy(update={"tag": "chosen"})
+    assert set(labelled_targets(folder, prompts, labels, chosen)) == {one}
+    divergent = PARAMS.model_copy(update={"divergent_only": True})
+    assert set(labelled_targets(folder, prompts, labels, divergent)) == set(every) & set(labels.divergent)
+
+
 def test_what_was_measured_comes_back_from_the_last_outs(
     measuring: Params, capsys: pytest.CaptureFixture
 ) -> None:

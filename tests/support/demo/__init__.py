@@ -147,7 +147,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     )
     made = PROVENANCE | {"parameters": {"components": {"level": LEVEL}}}
     write_dataset(folder / "components", COMPONENTS, components_groups(), provenance=made)
-    carried = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5}}}
+    carried = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5, "fdr": 0.05}}}
     groups = faithfulness_groups(features["ranking"])
     write_dataset(folder / "faithfulness", FAITHFULNESS, groups, provenance=carried)
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}

@@ -49,6 +49,7 @@ def faithfulness_groups(ranking: xr.Dataset) -> dict[str, xr.Dataset]:
                 "n_situations": ("difference", np.array([12], np.int32)),
                 "n_prompts": ("difference", np.array([24], np.int32)),
                 "reason": ("difference", np.array([""], object)),
+                "smallest_q": ("difference", np.array([0.01])),
             }
         ),
         "curves": xr.Dataset(

@@ -20,7 +20,7 @@ def test_the_table_of_areas_decides_what_comes_first(root: Path, monkeypatch: py
     assert faithfulness.best_scores("demo") == ["direct", "change"]
     # Both carry as much: what predicts single effects decides.
     assert default_score("demo") == "direct"
-    assert why_default("demo").startswith("At first the page ranks by direct: among direct, change,")
+    assert why_default("demo").endswith("direct, change carry cannot be told apart, and it predicts single effects best.")
     table = readers.dataset("demo", "faithfulness", "orders").load()
     real = readers.dataset
     row = list(FAITHFUL_ORDERS).index("influence")
@@ -76,12 +76,16 @@ def test_without_orders_the_sentence_says_why(root: Path, open_page: OpenPage) -
         name: group.isel({dim: slice(0) for dim in ("order", "feature") if dim in group.dims})
         for name, group in groups.items()
     }
-    made = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5}}}
+    none["difference"]["smallest_q"].values[:] = 0.14
+    made = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5, "fdr": 0.05}}}
     write_dataset(root / "artifacts/demo/faithfulness", FAITHFULNESS, none, provenance=made)
     page = open_page("features")
     assert not page.exception
     assert not page.error, [error.value for error in page.error]
-    assert "No feature was active in enough of the situations that order them." in plain_words(page)
+    words = plain_words(page)
+    assert "No feature was active in enough of the situations that order them." in words
+    assert "None can be said to act:" in words
+    assert "q cannot be below 0.140, and faithfulness.fdr is 0.0500" in words
 
 
 def test_features_without_effect_are_listed(root: Path) -> None:
@@ -97,6 +101,7 @@ def test_the_page_shows_the_panel_and_does_without(open_page: OpenPage, root: Pa
     assert "How much of the difference do features carry?" in words
     assert "At first the page ranks by direct" in words
     assert "8 features, of which 4 act and 4 are silent" in words
+    assert "None can be said to act" not in words
     assert page.session_state["carried"] == "taken"
     (root / "artifacts" / "demo" / "faithfulness").unlink()
     page = open_page("features")
