@@ -97,7 +97,7 @@ LABELLED_STATE: Final = short_text(LABELS, "labelled", "how prompts stand")
 
 OUTCOME: Final = choice(EVALUATION, "outcome", "harmful", "safe", "neither")
 SITUATION: Final = short_text(EVALUATION, "situation", "a situation")
-EVALUATED: Final = choice(EVALUATION, "evaluated", "Open questions", "Pivotal prompts")
+EVALUATED: Final = choice(EVALUATION, "evaluated", "Open questions", "Pivotal prompts", "Steered")
 JUDGE: Final = short_text(EVALUATION, "judge", "the name of a judge")
 SHARE_OF: Final = choice(EVALUATION, "share-of", *DENOMINATORS)
 OPEN_VIEW: Final = short_text(EVALUATION, "open", "a tab of the page")
@@ -114,6 +114,7 @@ FALSELY: Final = number(EVALUATION, "falsely-misaligned")
 MISSED: Final = number(EVALUATION, "missed")
 BETWEEN: Final = short_text(EVALUATION, "between", "a contrast of answers")
 STATISTIC: Final = choice(EVALUATION, "statistic", *STATISTICS)
+STEERED_SIDE: Final = choice(EVALUATION, "steered", "added to base", "ablated in the adapted model")
 RESCORED: Final = {
     side: {
         "judge": short_text(EVALUATION, f"{side}-judge", "the name of a judge"),
@@ -141,7 +142,7 @@ PARAMETERS: Final = (
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
     *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
-    *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC),
+    *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC, STEERED_SIDE),
     *(each for side in RESCORED.values() for each in side.values()),
     ARTIFACT,
 )

@@ -25,6 +25,7 @@ from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.samples import SAMPLES
+from store.schema.steered import STEERED
 from store.schema.validation import VALIDATION
 
 COLLECTIONS: Final = {
@@ -56,5 +57,6 @@ DATASETS: Final = {
         ANSWER_SCORES,
         MISALIGNMENT,
         RESPONSE_FEATURES,
+        STEERED,
     )
 }
