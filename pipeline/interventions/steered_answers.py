@@ -188,7 +188,6 @@ def compute_scales(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     MLPs write at answers; `decoder` (layer, feature), lengths of decoder rows; `difference` (layer,
     d_model), mean residual stream behind the layer at answers, adapted minus base.
     """
-    (_, variant) = unit.outputs[0]
     arguments = unit.arguments
     base, written = _means(models, BASE, arguments["base"])
     adapted, _ = _means(models, arguments["variant"], arguments["adapted"])
@@ -200,7 +199,7 @@ def compute_scales(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
         "decoder": torch.stack(norms).cpu().numpy(),
         "difference": adapted - base,
     }
-    yield SCALES_KIND, _item(unit.item(variant), arrays)
+    yield SCALES_KIND, _item(_name(unit), arrays)
 
 
 def _means(
@@ -262,11 +261,16 @@ def _members(unit: Unit) -> Sequence[Unit]:
 
 
 def _name(unit: Unit) -> ItemName:
-    ((_, label),) = unit.outputs
-    return unit.item(label)
+    ((_, name),) = unit.wanted()
+    return name
 
 
 def _item(name: ItemName, arrays: Mapping[str, np.ndarray]) -> Item:
     return Item(
-        key=name.key, prompt_hash=name.prompt_hash, variant=name.variant, arrays=dict(arrays), scalars={}
+        key=name.key,
+        prompt_hash=name.prompt_hash,
+        variant=name.variant,
+        setting=name.setting,
+        arrays=dict(arrays),
+        scalars={},
     )

@@ -1,6 +1,6 @@
 """Units that are computed in one batch, and kept one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.items.units import ItemName, Unit
@@ -17,15 +17,15 @@ class Batch(Unit):
     Attributes
     ----------
     members
-        Each gives items of variants that no other gives.
+        They differ in their settings.
     """
 
     members: tuple[Unit, ...]
 
-    def item(self, variant: str) -> ItemName:
-        """The name of the member's that gives it."""
-        (member,) = [each for each in self.members if any(name == variant for _, name in each.outputs)]
-        return member.item(variant)
+    def wanted(self) -> Iterator[tuple[str, ItemName]]:
+        """Kind and name of every item that is wanted of a member."""
+        for member in self.members:
+            yield from member.wanted()
 
 
 def in_batches(units: Sequence[Unit], size: int, done: Callable[[Unit], bool]) -> list[Unit]:
@@ -49,6 +49,7 @@ def _batch(units: Sequence[Unit]) -> Batch:
         token_ids=(),
         variants=first.variants,
         arguments={},
-        outputs=tuple(output for unit in units for output in unit.outputs),
+        outputs=first.outputs,
+        settings=tuple(setting for unit in units for setting in unit.settings),
         members=tuple(units),
     )

@@ -23,6 +23,7 @@ from pipeline.text.tokens import decode_after
 from store.base.atomic import locked
 from store.base.errors import UserError
 from store.base.hashing import digest
+from store.collections.item import UNSTEERED
 from store.collections.reader import open_collection
 from store.documents.failures import Failure
 from store.documents.questions import Question
@@ -118,8 +119,9 @@ class Measuring:
         for entry, strength in jobs:
             steps = self.scales.steps(entry, strength)
             variant = self.variants[entry.side]
+            setting = digest(steps) if steps else UNSTEERED
             units.append(
-                self._unit(kind, function, [variant], digest(steps)[:16], {"setting": steps, **arguments})
+                self._unit(kind, function, [variant], variant, {"setting": steps, **arguments}, setting)
             )
         cache, source = self._subject.cache, self._subject.source
         distinct = list({unit.key: unit for unit in units}.values())
@@ -130,7 +132,7 @@ class Measuring:
             cache=cache,
             executor=with_helpers(source.processes),
         )
-        items = [cache.get(kind, unit.item(unit.outputs[0][1]).key) for unit in units]
+        items = [cache.get(kind, name.key) for unit in units for _, name in unit.wanted()]
         return [None if item is None else item.arrays for item in items]
 
     def _scored(self, asking: Asking, known: Sequence[Sequence[tuple[int, ...]]]) -> np.ndarray:
@@ -211,18 +213,20 @@ class Measuring:
         kind: str,
         function: QualifiedName,
         variants: Sequence[str],
-        label: str,
+        of: str,
         arguments: Mapping[str, Any],
+        setting: str = UNSTEERED,
     ) -> Unit:
         return make_unit(
             function,
             prompt_hash=digest(dict(arguments))[:12],
             token_ids=(),
             variants=variants,
-            outputs=[(kind, label)],
+            outputs=[(kind, of)],
             arguments=arguments,
             manifest=self._subject.manifest,
             runtime=self._subject.runtime,
+            settings=[setting],
         )
 
 

@@ -6,19 +6,18 @@ it again for a version that has been committed: it refuses.
 
 import json
 import math
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from store.datasets.groups import write_dataset
-from store.schema.features import FEATURES
+from store.collections.writer import write_collection
+from store.schema.next_tokens import NEXT_TOKENS
 from store.schema.specs import FORMAT_VERSION
 from tests.support.places import ROOT
-from tests.support.random_items import make_groups
+from tests.support.random_items import make_item
 
 DATA: Final = ROOT / "tests" / "store" / "data"
-CHANGED: Final = replace(FEATURES, groups={"acting": FEATURES.groups["acting"]})
+CHANGED: Final = NEXT_TOKENS
 """What this version has of its own; samples of the others are in the versions before."""
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 
@@ -27,12 +26,20 @@ def main() -> None:
     """Write this version's sample and ``expected.json``, the values as plain lists."""
     folder = DATA / f"v{FORMAT_VERSION}"
     folder.mkdir(parents=True)
-    groups = make_groups(CHANGED)
-    write_dataset(folder / CHANGED.kind, CHANGED, groups, provenance=PROVENANCE)
-    values = {
-        group: {str(name): plain(array.values) for name, array in dataset.variables.items()}
-        for group, dataset in groups.items()
-    }
+    items = [
+        make_item(CHANGED, "0123456789ab", "base", seed=seed, longest=4, setting=setting)
+        for seed, setting in enumerate(["", "ab" * 32])
+    ]
+    write_collection(folder / CHANGED.kind, CHANGED, items, provenance=PROVENANCE)
+    values = [
+        {
+            **item.identity._asdict(),
+            "key": item.key,
+            "scalars": dict(item.scalars),
+            "arrays": {name: plain(array) for name, array in item.arrays.items()},
+        }
+        for item in items
+    ]
     text = json.dumps({CHANGED.kind: values}, indent=1, ensure_ascii=False)
     (folder / "expected.json").write_text(f"{text}\n", encoding="utf-8")
 
