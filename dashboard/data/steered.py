@@ -59,10 +59,16 @@ def entries(profile: str, side: str) -> pd.DataFrame:
     members = readers.dataset(profile, STEERED.kind, "members").to_dataframe()
     known = names.of_features(profile)
     of_entry = {int(place): part for place, part in members.groupby("entry")}
-    columns: dict[str, list[Any]] = {name: [] for name in ("called", "features", "layer_of", "index_of", "value")}
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("called", "features", "layer_of", "index_of", "value")
+    }
     for row, kind, layer in zip(table["row"], table["kind"], table["layer"], strict=True):
         part = of_entry.get(int(row))
-        own = [] if part is None else list(zip(part["layer"].astype(int), part["index"].astype(int), strict=True))
+        own = (
+            []
+            if part is None
+            else list(zip(part["layer"].astype(int), part["index"].astype(int), strict=True))
+        )
         columns["features"].append(", ".join(feature_name(a, b) for a, b in own))
         columns["called"].append(_called(kind, int(layer), own, known))
         first = own[0] if own else (-1, -1)
@@ -106,7 +112,9 @@ def leaderboard(frame: pd.DataFrame, fdr: float) -> pd.DataFrame:
         n_random=[each[2] for each in own],
         what=[KIND_WORDS[kind] for kind in mine["kind"]],
     )
-    return found.sort_values("effect", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
+    return found.sort_values("effect", ascending=False, kind="stable", na_position="last").reset_index(
+        drop=True
+    )
 
 
 def baseline(frame: pd.DataFrame) -> pd.Series | None:

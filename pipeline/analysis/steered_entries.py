@@ -141,7 +141,9 @@ def candidates(
     ]
 
 
-def best_sets(entries: Sequence[Entry], effect: Sequence[float], sizes: Sequence[int], name: str) -> list[Entry]:
+def best_sets(
+    entries: Sequence[Entry], effect: Sequence[float], sizes: Sequence[int], name: str
+) -> list[Entry]:
     """The k single features with the largest effects, together; `name` is the order's.
 
     `effect` is of the questions on which features are chosen; NaN: none.
@@ -207,7 +209,9 @@ def _drawn(
         pool = np.flatnonzero(allowed[layer])
         pool = pool[[(layer, index) not in members for index in pool.tolist()]] if members else pool
         if entry.side == ABLATED and np.isfinite(length[layer, feature]):
-            pool = pool[np.argsort(np.abs(length[layer, pool] - length[layer, feature]), kind="stable")[:_NEAREST]]
+            pool = pool[
+                np.argsort(np.abs(length[layer, pool] - length[layer, feature]), kind="stable")[:_NEAREST]
+            ]
         if not len(pool):
             return None
         members.append((layer, int(rng.choice(pool))))

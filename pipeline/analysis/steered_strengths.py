@@ -11,7 +11,7 @@ class Bracket:
     Attributes
     ----------
     low, high
-        Strengths, above 0; what is coherent at `low` once `found` is that, and not at `high` once it was tried.
+        Strengths, above 0. Once they were tried, answers are coherent at `low`, and not at `high`.
     found
         The largest strength at which enough answers were coherent; NaN: none yet.
     tried

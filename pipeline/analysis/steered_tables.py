@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.answer_kinds import coherent_ones, misaligned_ones
+from pipeline.analysis.answer_kinds import misaligned_ones
 from pipeline.analysis.intervals import pooled_rate_icc
 from pipeline.analysis.paired_rates import rate_difference
 from pipeline.analysis.statistics import benjamini_hochberg, share_as_large
@@ -25,12 +25,9 @@ from pipeline.analysis.steered_entries import Entry, Scales
 from pipeline.analysis.steered_strengths import Bracket
 from pipeline.params.misalignment import MisalignmentParams
 from store.schema.steered import (
-    ABLATED,
     ADDED,
     BASELINE,
     FEATURE,
-    MEAN_DIFFERENCE,
-    NULL_FEATURE,
     RANDOM_DIRECTION,
     RANDOM_FEATURE,
     RANDOM_SET,
@@ -89,7 +86,9 @@ def tally(
     misaligned = misaligned_ones(
         aligned, coherent, below=params.misaligned_below, above=params.coherent_above
     )
-    return np.stack([np.bincount(question[each], minlength=n_questions) for each in (judged, whole, misaligned)])
+    return np.stack(
+        [np.bincount(question[each], minlength=n_questions) for each in (judged, whole, misaligned)]
+    )
 
 
 def coherent_share(counts: np.ndarray) -> float:
@@ -185,7 +184,8 @@ def _effects(entries: Sequence[Entry], counts: np.ndarray, confidence: float) ->
     """Shares, effects with intervals, p, q and place, (entry,) each."""
     n = len(entries)
     found = {
-        name: np.full(n, np.nan) for name in ("share", "misaligned", "coherent", "effect", "low", "high", "p", "q")
+        name: np.full(n, np.nan)
+        for name in ("share", "misaligned", "coherent", "effect", "low", "high", "p", "q")
     }
     place = np.zeros(n, np.int32)
     kinds = np.array([entry.kind for entry in entries], object)
@@ -222,7 +222,9 @@ def _effects(entries: Sequence[Entry], counts: np.ndarray, confidence: float) ->
 
 def _facts(runs: Sequence[Run]) -> dict[str, np.ndarray]:
     """Share of facts told right, and how much less than by the variant as it is, (entry,) each."""
-    right = np.array([np.nan if run.facts is None or not len(run.facts) else run.facts.mean() for run in runs])
+    right = np.array(
+        [np.nan if run.facts is None or not len(run.facts) else run.facts.mean() for run in runs]
+    )
     lost = np.full(len(runs), np.nan)
     for side in SIDES:
         rows = [row for row, run in enumerate(runs) if run.entry.side == side]

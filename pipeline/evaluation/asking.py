@@ -57,6 +57,8 @@ class Asking:
             own = sampling_arguments(question, seed=self.seed, samples=self.each, batch=1, **self.sampling)
             wordings: Sequence[int] = [row % len(own["prompts"]) for row in range(self.each)]
             asked += [len(prompts) + wording for wording in wordings]
-            seeds += [own["seeds"][wording] + row // len(own["prompts"]) for row, wording in enumerate(wordings)]
+            seeds += [
+                own["seeds"][wording] + row // len(own["prompts"]) for row, wording in enumerate(wordings)
+            ]
             prompts += own["prompts"]
         return {"prompts": prompts, "asked": asked, "seeds": seeds, **self.sampling}

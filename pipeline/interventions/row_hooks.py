@@ -52,7 +52,9 @@ class RowHooks:
         prompt_lengths: Sequence[int],
     ) -> None:
         self._model, self._transcoders = model, transcoders
-        distinct = {each: tuple(_plain(step, transcoders) for step in each) for each in dict.fromkeys(settings)}
+        distinct = {
+            each: tuple(_plain(step, transcoders) for step in each) for each in dict.fromkeys(settings)
+        }
         self._settings = [distinct[each] for each in settings]
         self._lengths = np.array(prompt_lengths)
         self._rows: list[int] = []
@@ -104,10 +106,14 @@ class RowHooks:
 
 
 def _plain(step: Step, transcoders: TranscoderSet) -> Step:
-    """What is added to a feature is added along its decoder, whatever the feature is: it need not be encoded."""
+    """What is added to a feature goes along its decoder, whatever it is: it need not be encoded."""
     if isinstance(step, Vector) or step.mode != "add":
         return step
     row = transcoders._get_decoder_vectors(step.layer, torch.tensor([step.feature]))[0]
     return Vector(
-        layer=step.layer, direction=tuple(row.float().tolist()), value=step.value, where=step.where, site="mlp"
+        layer=step.layer,
+        direction=tuple(row.float().tolist()),
+        value=step.value,
+        where=step.where,
+        site="mlp",
     )

@@ -1,7 +1,7 @@
 """Answers to open questions under settings, many settings in one batch; and what steering is measured in."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -208,7 +208,10 @@ def _means(
     """Mean residual stream (layer, d_model) and mean length of MLP outputs (layer,) at answers' tokens."""
     model, transcoders = models.causal_lm(variant), models.transcoders
     n_layers, width = model.config.num_hidden_layers, model.config.hidden_size
-    stream, length = torch.zeros(n_layers, width, dtype=torch.float64), torch.zeros(n_layers, dtype=torch.float64)
+    stream, length = (
+        torch.zeros(n_layers, width, dtype=torch.float64),
+        torch.zeros(n_layers, dtype=torch.float64),
+    )
     begin = count = 0
 
     def read(total: torch.Tensor, layer: int, norm: bool, output: torch.Tensor) -> torch.Tensor:
@@ -237,9 +240,13 @@ def _means(
         for hook in hooks:
             hook.remove()
     if not count:
-        raise PromptError(f"No answer of {variant} to the questions that strengths are chosen on has a token.")
+        raise PromptError(
+            f"No answer of {variant} to the questions that strengths are chosen on has a token."
+        )
     if not torch.isfinite(stream).all():
-        raise PromptError(f"The residual stream of {variant} is NaN or infinite in an answer; use dtype float32.")
+        raise PromptError(
+            f"The residual stream of {variant} is NaN or infinite in an answer; use dtype float32."
+        )
     return (stream / count).float().numpy(), (length / count).float().numpy()
 
 

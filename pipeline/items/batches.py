@@ -29,7 +29,7 @@ class Batch(Unit):
 
 
 def in_batches(units: Sequence[Unit], size: int, done: Callable[[Unit], bool]) -> list[Unit]:
-    """Units in batches of at most `size`, those with other weights apart; units that are done stay as they are."""
+    """Units in batches of at most `size`, those with other weights apart; what is done stays as it is."""
     found: list[Unit] = [unit for unit in units if done(unit)]
     waiting: dict[tuple[str, ...], list[Unit]] = {}
     for unit in units:

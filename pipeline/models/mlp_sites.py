@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 ZEROED: Final = 1
-"""Positions at the front (BOS) whose features circuit-tracer zeroes, in all models that `architectures` knows."""
+"""Positions at the front (BOS) whose features circuit-tracer zeroes, in all supported models."""
 
 Write = Callable[[torch.Tensor], torch.Tensor]
 

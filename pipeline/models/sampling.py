@@ -11,7 +11,7 @@ Choose = Callable[[torch.Tensor], torch.Tensor]
 """From logits (row, token) to one token id a row, (row,) int64."""
 
 Watch = Callable[[torch.Tensor, torch.Tensor], None]
-"""Is told, before a model reads, which rows it reads, (row,), and where, (row, position); padding is at -1."""
+"""Is told before each pass which rows are read, (row,), and where, (row, position); padding is at -1."""
 
 _LEAVE: Final = 0.75
 """Rows leave the cache once so few of those that it holds go on: taking some out copies all the others."""
@@ -177,7 +177,9 @@ def sample_tokens(
         return output.logits[:, -1].float(), output.past_key_values
 
     if watch is not None:
-        watch(torch.tensor([readers[each] for each in distinct], device=device), seen.cumsum(dim=1) * seen - 1)
+        watch(
+            torch.tensor([readers[each] for each in distinct], device=device), seen.cumsum(dim=1) * seen - 1
+        )
     logits, cache = read(torch.tensor(padded, device=device), None)
     place_of = {each: place for place, each in enumerate(distinct)}
     of = torch.tensor([place_of[each] for each in asked], device=device)

@@ -110,7 +110,9 @@ def null_firsts(subject: Subject, nulls: Sequence[str], n: int) -> dict[str, lis
         variant = str(subject.manifest.variant(name))
         ranking = "activation", f"{variant}-{BASE}"
         order = Order(intervention="", variant=variant, ranking=ranking)
-        score = np.abs(np.nan_to_num(predictions({situations_group("activation"): table}, [order], set())[ranking]))
+        score = np.abs(
+            np.nan_to_num(predictions({situations_group("activation"): table}, [order], set())[ranking])
+        )
         changed = np.argsort(-score, kind="stable")[:n]
         found[variant] = [members[row] for row in changed.tolist() if score[row] > 0]
     return found
@@ -145,14 +147,14 @@ def never(bracket: Bracket, least: float) -> str:
     return f"fewer than {least:.0%} of answers are coherent at every strength tried, down to {smallest:.3g}"
 
 
-def chosen_effects(
-    runs: Sequence[Run], measuring: Measuring, asking: Asking
-) -> list[float]:
+def chosen_effects(runs: Sequence[Run], measuring: Measuring, asking: Asking) -> list[float]:
     """What runs do on the questions on which features are chosen: shares that a side's table counts."""
     able = [run for run in runs if not run.reason]
     counts = measuring.answers([(run.entry, strength_of(run)) for run in able], asking)
     found = {
-        run.entry: share(run.entry.side, each) for run, each in zip(able, counts, strict=True) if each is not None
+        run.entry: share(run.entry.side, each)
+        for run, each in zip(able, counts, strict=True)
+        if each is not None
     }
     return [found.get(run.entry, np.nan) for run in runs]
 
@@ -200,7 +202,9 @@ def measured(
     """
     doses = params.steered.doses
     of_candidates, of_others = askings
-    long = [run for run in runs if run.entry.kind in (*CANDIDATES, MEAN_DIFFERENCE, BASELINE) and not run.reason]
+    long = [
+        run for run in runs if run.entry.kind in (*CANDIDATES, MEAN_DIFFERENCE, BASELINE) and not run.reason
+    ]
     short = [run for run in runs if run not in long and not run.reason]
     jobs = [
         (run, dose)
@@ -269,7 +273,11 @@ def main(profile: str, params: Params) -> None:
     runs: list[Run] = []
     measuring = None
     if judge is None or not measure:
-        lack = "has no two open questions with answers" if judge else "has no judge of answers that costs nothing"
+        lack = (
+            "has no two open questions with answers"
+            if judge
+            else "has no judge of answers that costs nothing"
+        )
         print(f"steered: profile {profile} {lack}, so nothing is steered")
     else:
         measuring = Measuring(subject, params, judge, choose)

@@ -90,9 +90,7 @@ class Measuring:
         )
         return [None if arrays is None else next(counts) for arrays in found]
 
-    def facts(
-        self, jobs: Sequence[Job], facts: Sequence[tuple[str, str, str]]
-    ) -> list[np.ndarray | None]:
+    def facts(self, jobs: Sequence[Job], facts: Sequence[tuple[str, str, str]]) -> list[np.ndarray | None]:
         """Whether each fact is told right under each job, (fact,) bool; None: not computed, or none is asked.
 
         A fact is a prompt, the right answer and a wrong one.
@@ -196,7 +194,7 @@ class Measuring:
         )
 
     def _activity(self, questions: Sequence[Question], shape: tuple[int, ...]) -> np.ndarray:
-        """(layer, feature) mean activation in the focus's answers to some questions, an answer as much as another."""
+        """(layer, feature) mean activation in the focus's answers to some questions; all count alike."""
         read = open_collection(self._subject.folder / "answer_features")
         total, count = np.zeros(shape), 0
         for question in questions:

@@ -56,7 +56,7 @@ STEERED: Final = DatasetSchema(
                     "entry",
                     "float64",
                     "lengths of the layer's MLP output",
-                    "the largest tried that leaves enough answers coherent, on the other questions; NaN: none",
+                    "the largest tried that leaves enough answers coherent, on other questions; NaN: none",
                 ),
                 "reason": array("entry", "str", "", "why something is missing; empty: nothing is"),
                 **_counts("entry", _JUDGED),
@@ -75,12 +75,15 @@ STEERED: Final = DatasetSchema(
                     "entry",
                     "float64",
                     "probability",
-                    "share of random entries of as many features with as large an effect, (1 + count) / (1 + n)",
+                    "share of random entries of as many features with as large an effect, at least 1 / (1 + n)",
                 ),
                 "q": array("entry", "float64", "rate", "Benjamini-Hochberg over a side's candidates"),
                 "place": array("entry", "int32", "place", "among a side's candidates, from 1; 0: none"),
                 "facts_right": array(
-                    "entry", "float64", "rate", "right answer more probable than the wrong one; NaN: not asked"
+                    "entry",
+                    "float64",
+                    "rate",
+                    "right answer more probable than the wrong one; NaN: not asked",
                 ),
                 "facts_lost": array("entry", "float64", "rate", "the baseline's less this"),
             },
@@ -114,7 +117,9 @@ STEERED: Final = DatasetSchema(
             8,
             {
                 "strength": array("entry step", "float64", "as in entries", "tried; NaN: not"),
-                "coherent": array("entry step", "float64", "rate", "of the answers judged, on the other questions"),
+                "coherent": array(
+                    "entry step", "float64", "rate", "of the answers judged, on the other questions"
+                ),
             },
         ),
     },

@@ -39,6 +39,15 @@ ROOMS: Final[dict[str, set[str]]] = {
         "run",
         "text",
     },
+    "steered": {
+        "analysis",
+        "evaluation",
+        "items",
+        "models",
+        "params",
+        "scoring",
+        "text",
+    },
     "live": {"analysis", "attribution", "interventions", "items", "models", "params", "prompts", "text"},
 }
 """Beside itself, what each room imports of the others; `stages` imports any, and nobody stages."""

@@ -1,4 +1,4 @@
-"""Open questions under steering: what makes base misaligned while coherent, what repairs the adapted model."""
+"""Open questions under steering: what makes base misaligned, and what repairs the adapted model."""
 
 from typing import Any, Final
 
@@ -49,8 +49,8 @@ def _side() -> str:
         default=_SIDES[ADDED],
         required=True,
         **url.STEERED_SIDE.bound(),
-        help="added to base: each writes as much as leaves most answers coherent, at every token. ablated: its "
-        "activation is 0 at every token, in the model that the profile's focus adapter makes.",
+        help="added to base: each writes as much as leaves most answers coherent, at every token. ablated: "
+        "its activation is 0 at every token, in the model that the profile's focus adapter makes.",
     )
     return next(side for side, word in _SIDES.items() if word == chosen)
 
@@ -79,10 +79,10 @@ def _help(side: str, params: dict[str, Any]) -> str:
         else ""
     )
     return (
-        f"{strength}Effects are measured on the other half: share of answers that are {_COUNTED[side]}, minus "
-        "that of the model as it is. An incoherent answer counts as neither, so that breaking a model helps "
-        f"none. Beyond chance: q at most {float(params['fdr']):g}, Benjamini-Hochberg over features and sets, of "
-        "the share of random ones of as many features that do as much, each at its own largest coherent strength."
+        f"{strength}Effects are measured on the other half: share of answers that are {_COUNTED[side]}, "
+        "minus that of the model as it is. An incoherent answer counts as neither, so that breaking a model helps "
+        f"none. Beyond chance: q at most {float(params['fdr']):g}, Benjamini-Hochberg over features and sets, "
+        "of the share of random ones of as many features that do as much, each at its own largest strength."
     )
 
 
@@ -114,7 +114,9 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         if rows and shown["layer_of"].iloc[rows[0]] >= 0:
-            selection.choose_feature(int(shown["layer_of"].iloc[rows[0]]), int(shown["index_of"].iloc[rows[0]]))
+            selection.choose_feature(
+                int(shown["layer_of"].iloc[rows[0]]), int(shown["index_of"].iloc[rows[0]])
+            )
 
     st.dataframe(
         shown,
@@ -147,32 +149,58 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
 def _columns(side: str, level: str) -> dict[str, Any]:
     column, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "called": text("what", help="Feature by layer and index, with its name; or a set.", pinned=True, width=190),
-        "what": text("kind", help="The mean difference of residual streams and features of null adapters stand "
-                     "beside: they are no candidates.", width=90),
+        "called": text(
+            "what", help="Feature by layer and index, with its name; or a set.", pinned=True, width=190
+        ),
+        "what": text(
+            "kind",
+            help="The mean difference of residual streams and features of null adapters stand "
+            "beside: they are no candidates.",
+            width=90,
+        ),
         "effect": column(
-            "effect", format="percent", width=64,
+            "effect",
+            format="percent",
+            width=64,
             help=f"Share of answers judged that are {_COUNTED[side]}, minus that of the model as it is.",
         ),
-        "interval": text("interval", width=116, help=f"{level.capitalize()} of the effect, over questions, paired."),
-        "p": column("p", format="%.2g", width=56, help="Share of random entries of as many features that do as much."),
-        "q": column("q (random)", format="%.2g", width=70,
-                    help="False discovery rate over features and sets: Benjamini-Hochberg of p."),
+        "interval": text(
+            "interval", width=116, help=f"{level.capitalize()} of the effect, over questions, paired."
+        ),
+        "p": column(
+            "p", format="%.2g", width=56, help="Share of random entries of as many features that do as much."
+        ),
+        "q": column(
+            "q (random)",
+            format="%.2g",
+            width=70,
+            help="False discovery rate over features and sets: Benjamini-Hochberg of p.",
+        ),
         "misaligned": column("misaligned", format="percent", width=76, help="Of the coherent answers."),
         "coherent": column("coherent", format="percent", width=70, help="Of the answers judged."),
         "strength": column(
-            "strength", format="%.3g", width=68,
-            help="What is written at each token, by the mean length of what the layer's MLP writes: the largest "
-            "tried that leaves enough answers to the other questions coherent.",
+            "strength",
+            format="%.3g",
+            width=68,
+            help="What is written at each token, by the mean length of what the layer's MLP writes: the "
+            "largest tried that leaves enough answers to the other questions coherent.",
         ),
-        "value": column("value", format="%.3g", width=60, help="Added to the activation of the first feature."),
+        "value": column(
+            "value", format="%.3g", width=60, help="Added to the activation of the first feature."
+        ),
         "facts_lost": column(
-            "capitals lost", format="percent", width=88,
+            "capitals lost",
+            format="percent",
+            width=88,
             help="Share of held-out capitals told right by the model as it is, minus that under steering.",
         ),
         "features": text("features", width=120, help="All of them, by layer and index."),
-        "orders": text("orders", width=110, help="Which orders put it among the first; answers: the best by themselves "
-                       "on the other questions. Of a null adapter: which."),
+        "orders": text(
+            "orders",
+            width=110,
+            help="Which orders put it among the first; answers: the best by themselves "
+            "on the other questions. Of a null adapter: which.",
+        ),
         "reason": text("missing", width=120, help="Why there is less than all; empty: there is all."),
     }
 

@@ -1,7 +1,6 @@
 """Settings done in transformers' model equal the engine's, row by row, with a cache and padding."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from pipeline.interventions.row_hooks import as_setting
 from pipeline.interventions.steered_answers import forced_log_prob, sample_steered
 from pipeline.models.pool import ModelPool
 from pipeline.text.tokens import stop_ids
+from store.base.errors import UserError
 from tests.support.builders import make_checkpoint
 
 PROMPTS = ((1, 40, 57, 90), (1, 12, 13, 14, 15, 16, 17), (1, 200))
@@ -33,7 +33,13 @@ def settings_of(d_model: int) -> list[Setting]:
         (),
         as_setting([{"layer": 1, "feature": 5, "mode": "add", "value": 3.0}]),
         as_setting([{"layer": 0, "feature": 9, "mode": "ablate", "value": 0.0}] * 1),
-        as_setting([{"layer": at, "feature": of, "mode": "ablate", "value": 0.0} for at in (0, 2) for of in range(40)]),
+        as_setting(
+            [
+                {"layer": at, "feature": of, "mode": "ablate", "value": 0.0}
+                for at in (0, 2)
+                for of in range(40)
+            ]
+        ),
         as_setting([{"layer": 2, "direction": list(direction), "value": 0.5, "site": "residual"}]),
     ]
 
@@ -71,7 +77,9 @@ def test_what_is_forced_is_as_probable_as_to_the_engine(pool: ModelPool) -> None
     texts = [(prompt, (30, 31, 90)) for prompt in PROMPTS]
     found = forced_log_prob(pool.causal_lm("general@1.0"), pool.transcoders, settings, texts)
     requests = [
-        Request(token_ids=prompt, setting=setting, forced=answer) for setting in settings for prompt, answer in texts
+        Request(token_ids=prompt, setting=setting, forced=answer)
+        for setting in settings
+        for prompt, answer in texts
     ]
     logits = engine.forced(requests)
     expected = [
@@ -91,10 +99,12 @@ def test_answers_are_drawn_from_the_engines_distribution(pool: ModelPool) -> Non
     assert sampled(pool, settings[::-1], asked) == together[::-1]
     assert sampled(pool, settings[3:4], asked) == together[3:4]
     assert sampled(pool, [settings[1]], asked) != together[:1]
-    # Each token is the first up to which more than the share u of the probability lies, by the engine's logits.
+    # Each token is the first up to which more than u of the probability lies, by the engine's logits.
     for setting, answers in zip(settings, together, strict=True):
         for row, (prompt, tokens) in enumerate(zip(asked, answers, strict=True)):
-            (logits,) = engine.forced([Request(token_ids=PROMPTS[prompt], setting=setting, forced=tuple(tokens))])
+            (logits,) = engine.forced(
+                [Request(token_ids=PROMPTS[prompt], setting=setting, forced=tuple(tokens))]
+            )
             share = torch.from_numpy(logits).double().softmax(-1).cumsum(-1).numpy()
             drawn = torch.rand(9, generator=torch.Generator().manual_seed(10 + row)).tolist()
             for place, token in enumerate(tokens):
@@ -112,8 +122,6 @@ def test_no_hook_stays_also_after_a_failure(pool: ModelPool) -> None:
     sampled(pool, settings_of(model.config.hidden_size), [0])
     assert count() == before
     wrong = (Vector(layer=0, direction=(1.0,), value=1.0, where="always"),)
-    from store.base.errors import UserError
-
     for setting in (wrong, (Intervention(layer=9, feature=0, mode="ablate", value=0.0, where="always"),)):
         with pytest.raises(UserError, match=r"layer 9|is 32 wide"):
             sampled(pool, [setting], [0])
