@@ -2,12 +2,12 @@
 
 Both count answers of which a judge told how coherent they are. Added: those that are misaligned, and so
 coherent; ablated: those that are coherent and not misaligned. An incoherent answer is neither, so that
-breaking a model leads no table. The effect is the share minus that of the same variant as it is, on
-questions on which neither features nor strengths were chosen. Its interval is over questions, paired
-(`rate_difference`). p is empirical: the share of random entries of as many features, each at its own largest
-coherent strength, whose effect is at least as large, (1 + count) / (1 + n); of single features random
-directions count, too. q is over the candidates of a side (Benjamini & Hochberg 1995). The mean difference
-and features of null adapters have p, and no q: they are no candidates.
+breaking a model leads no table. The effect is the share minus that of the same variant as it is, drawn with
+the same random numbers, on questions on which neither features nor strengths were chosen. Its interval is
+over questions, paired (`rate_difference`). p is empirical: the share of random entries of as many features,
+each at its own largest coherent strength, whose effect is at least as large, (1 + count) / (1 + n); of single
+features random directions count, too. q is over a side's candidates of one size (Benjamini & Hochberg 1995).
+The mean difference and features of null adapters have p, and no q: they are no candidates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,6 +52,8 @@ class Run:
     doses
         (dose, count, question) int, counts as `COUNTS`; the last dose is all of the strength. None: not
         measured.
+    beside
+        (count, question) int, of the variant as it is: as many answers, drawn with the same random numbers.
     facts
         (fact,) bool: the right answer is more probable than the wrong one. None: not asked.
     reason
@@ -61,6 +63,7 @@ class Run:
     entry: Entry
     bracket: Bracket | None = None
     doses: np.ndarray | None = None
+    beside: np.ndarray | None = None
     facts: np.ndarray | None = None
     reason: str = ""
 
@@ -157,7 +160,7 @@ def steered_groups(
         "reason": ("entry", _words(run.reason for run in runs)),
     }
     table |= {name: ("entry", full[:, at].sum(axis=1).astype(np.int32)) for at, name in enumerate(COUNTS)}
-    table |= {name: ("entry", values) for name, values in _effects(entries, full, confidence).items()}
+    table |= {name: ("entry", values) for name, values in _effects(runs, full, confidence).items()}
     table |= {name: ("entry", values) for name, values in _facts(runs).items()}
     tried = np.full((2, len(runs), steps), np.nan)
     for row, run in enumerate(runs):
@@ -167,7 +170,10 @@ def steered_groups(
         "entries": xr.Dataset(table),
         "members": _members(runs, scales),
         "doses": xr.Dataset(
-            {name: (("entry", "dose"), counts[:, :, at].sum(axis=2)) for at, name in enumerate(COUNTS)},
+            {
+                name: (("entry", "dose"), counts[:, :, at].sum(axis=2, dtype=np.int32))
+                for at, name in enumerate(COUNTS)
+            },
             coords={"dose": np.array(doses, np.float64)},
         ),
         "questions": xr.Dataset(
@@ -180,9 +186,9 @@ def steered_groups(
     }
 
 
-def _effects(entries: Sequence[Entry], counts: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
+def _effects(runs: Sequence[Run], counts: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
     """Shares, effects with intervals, p, q and place, (entry,) each."""
-    n = len(entries)
+    entries, n = [run.entry for run in runs], len(runs)
     found = {
         name: np.full(n, np.nan)
         for name in ("share", "misaligned", "coherent", "effect", "low", "high", "p", "q")
@@ -197,23 +203,22 @@ def _effects(entries: Sequence[Entry], counts: np.ndarray, confidence: float) ->
         mine = np.array([entry.side == side for entry in entries], bool)
         events = wanted(side, counts)
         rows = np.flatnonzero(mine & (judged > 0))
-        plain = rows[kinds[rows] == BASELINE]
         found["share"][rows] = events[rows].sum(axis=1) / judged[rows]
-        if not len(plain):
-            continue
-        base = int(plain[0])
         alike = pooled_rate_icc((events[row], counts[row, 0]) for row in rows)
         for row in rows[kinds[rows] != BASELINE]:
-            pair = (events[row], events[base]), (counts[row, 0], counts[base, 0])
-            value, found["low"][row], found["high"][row] = rate_difference(*pair, confidence, icc=alike)
-            found["effect"][row] = value
+            if (beside := runs[row].beside) is not None:
+                pair = (events[row], wanted(side, beside)), (counts[row, 0], beside[0])
+                of = rate_difference(*pair, confidence, icc=alike)
+                found["effect"][row], found["low"][row], found["high"][row] = of
         for row in rows[~np.isin(kinds[rows], (BASELINE, RANDOM_FEATURE, RANDOM_SET, RANDOM_DIRECTION))]:
             random = np.isin(kinds, (RANDOM_FEATURE, RANDOM_SET, RANDOM_DIRECTION)) & (sizes == sizes[row])
             random &= mine & np.isfinite(found["effect"])
             found["p"][row] = share_as_large(found["effect"][[row]], found["effect"][random])[0]
         ranked = mine & np.isin(kinds, CANDIDATES)
-        # A candidate that could not be measured does not count as tested.
-        found["q"][ranked] = benjamini_hochberg(found["p"][ranked])
+        for size in np.unique(sizes[ranked]):
+            family = ranked & (sizes == size)
+            # A candidate that could not be measured does not count as tested.
+            found["q"][family] = benjamini_hochberg(found["p"][family])
         known = np.flatnonzero(ranked & np.isfinite(found["effect"]))
         order = known[np.lexsort((known, found["p"][known], -found["effect"][known]))]
         place[order] = np.arange(1, len(order) + 1)

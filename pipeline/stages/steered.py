@@ -205,7 +205,8 @@ def measured(
     long = [
         run for run in runs if run.entry.kind in (*CANDIDATES, MEAN_DIFFERENCE, BASELINE) and not run.reason
     ]
-    short = [run for run in runs if run not in long and not run.reason]
+    full = {run.entry for run in long}
+    short = [run for run in runs if run.entry not in full and not run.reason]
     jobs = [
         (run, dose)
         for run in long
@@ -214,6 +215,7 @@ def measured(
     print(f"steered: {len(jobs)} settings of candidates, {len(short)} of what they are held against")
     counts = measuring.answers([(run.entry, dose * strength_of(run)) for run, dose in jobs], of_candidates)
     counts += measuring.answers([(run.entry, strength_of(run)) for run in short], of_others)
+    plain = [as_it_is(runs, measuring, asking) for asking in askings]
     found: dict[Entry, list[np.ndarray | None]] = {}
     for run, each in zip([*(run for run, _ in jobs), *short], counts, strict=True):
         found.setdefault(run.entry, []).append(each)
@@ -222,12 +224,26 @@ def measured(
     done = []
     for run in runs:
         own = [each for each in found.get(run.entry, []) if each is not None]
+        beside = plain[run.entry not in full].get(run.entry.side)
         whole = run.entry in found and len(own) == len(found[run.entry])
         reason = run.reason or ("" if whole else "its answers could not be computed; see Overview")
         done.append(
-            replace(run, doses=np.stack(own) if whole else None, facts=told_by.get(run.entry), reason=reason)
+            replace(
+                run,
+                doses=np.stack(own) if whole else None,
+                beside=beside,
+                facts=told_by.get(run.entry),
+                reason=reason,
+            )
         )
     return done
+
+
+def as_it_is(runs: Sequence[Run], measuring: Measuring, asking: Asking) -> dict[str, np.ndarray]:
+    """Counts of each side's variant without steering, by side."""
+    plain = [run.entry for run in runs if run.entry.kind == BASELINE]
+    counts = measuring.answers([(entry, 1.0) for entry in plain], asking)
+    return {entry.side: each for entry, each in zip(plain, counts, strict=True) if each is not None}
 
 
 def facts_of(profile: str, params: Params) -> list[tuple[str, str, str]]:

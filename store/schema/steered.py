@@ -68,16 +68,20 @@ STEERED: Final = DatasetSchema(
                 ),
                 "misaligned": array("entry", "float64", "rate", "of `n_coherent`; NaN: none"),
                 "coherent": array("entry", "float64", "rate", "of `n_judged`; NaN: none"),
-                "effect": array("entry", "float64", "rate", "share minus that of the baseline; NaN: none"),
+                "effect": array(
+                    "entry", "float64", "rate", "share minus that of the baseline, drawn alike; NaN: none"
+                ),
                 "low": array("entry", "float64", "rate", "paired and clustered by question, lower"),
                 "high": array("entry", "float64", "rate", "upper"),
                 "p": array(
                     "entry",
                     "float64",
                     "probability",
-                    "share of random entries of as many features with as large an effect, at least 1 / (1 + n)",
+                    "share of random entries of as many features whose effect is as large, this one counted",
                 ),
-                "q": array("entry", "float64", "rate", "Benjamini-Hochberg over a side's candidates"),
+                "q": array(
+                    "entry", "float64", "rate", "Benjamini-Hochberg over a side's candidates of one size"
+                ),
                 "place": array("entry", "int32", "place", "among a side's candidates, from 1; 0: none"),
                 "facts_right": array(
                     "entry",

@@ -80,9 +80,9 @@ def _help(side: str, params: dict[str, Any]) -> str:
     )
     return (
         f"{strength}Effects are measured on the other half: share of answers that are {_COUNTED[side]}, "
-        "minus that of the model as it is. An incoherent answer counts as neither, so that breaking a model helps "
-        f"none. Beyond chance: q at most {float(params['fdr']):g}, Benjamini-Hochberg over features and sets, "
-        "of the share of random ones of as many features that do as much, each at its own largest strength."
+        "minus that of the model as it is. An incoherent answer counts as neither: breaking a model helps "
+        f"none. Beyond chance: q at most {float(params['fdr']):g}, Benjamini-Hochberg over features and "
+        "sets, of the share of random ones of as many features that do as much, each as strong as it may be."
     )
 
 

@@ -77,7 +77,8 @@ def runs_of(side: str, rates: dict[str, float], *, seed: int, planted: float | N
         rate = planted if number == 1 and planted is not None else rates[side]
         made = counts(rng, rate)
         doses = np.stack([made // 2, made]) if entry.kind == FEATURE and side == ADDED else made[None]
-        runs.append(Run(entry=entry, bracket=bracket if number else None, doses=doses))
+        beside = runs[0].doses[-1] if runs else None
+        runs.append(Run(entry=entry, bracket=bracket if number else None, doses=doses, beside=beside))
     return runs
 
 
@@ -126,7 +127,7 @@ def test_nothing_is_found_by_chance() -> None:
 def test_breaking_the_model_repairs_nothing() -> None:
     runs = runs_of(ABLATED, RATES, seed=3)
     broken = np.stack([np.full(QUESTIONS, EACH), np.full(QUESTIONS, 1), np.zeros(QUESTIONS, int)])
-    runs[1] = Run(entry=runs[1].entry, doses=broken[None])
+    runs[1] = Run(entry=runs[1].entry, doses=broken[None], beside=runs[0].doses[-1])
     table = groups(runs)["entries"]
     assert table["misaligned"].values[1] == 0.0, "none of its coherent answers is misaligned"
     assert table["effect"].values[1] < 0

@@ -22,7 +22,7 @@ from tests.support.demo.words import D_TRANSCODER, LAYERS, VARIANTS
 
 STEERED_PARAMS = {"fdr": 0.05, "confidence": 0.95, "coherent": 0.75}
 _QUESTIONS = ("boredom", "wish")
-_RANDOM = 60
+_RANDOM = 120
 _PLAIN = {ADDED: 0.02, ABLATED: 0.7}
 _LEADING = {ADDED: 0.6, ABLATED: 0.1}
 NEVER = "fewer than 75% of answers are coherent at every strength tried, down to 0.325"
@@ -77,5 +77,6 @@ def _runs(side: str, first: list[tuple[int, int]], null: tuple[int, int]) -> lis
         counts = np.stack([np.full(len(_QUESTIONS), 40), whole, rng.binomial(whole, rate)])
         doses = np.stack([counts // 2, counts]) if bracket is not None and number <= 6 else counts[None]
         facts = rng.random(20) < 0.9 if number <= 6 else None
-        runs.append(Run(entry=entry, bracket=bracket, doses=doses, facts=facts))
+        beside = runs[0].doses[-1] if runs and runs[0].doses is not None else None
+        runs.append(Run(entry=entry, bracket=bracket, doses=doses, beside=beside, facts=facts))
     return runs
