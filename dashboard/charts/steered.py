@@ -9,6 +9,7 @@ from dashboard.charts.common import AXIS, LEGEND, ROW, finish
 from dashboard.style.theme import NEUTRAL, STEERING_COLOURS
 
 FOUND: Final = ("beyond chance", "not beyond chance")
+BESIDE: Final = "beside, no candidate"
 
 
 def leaderboard(frame: pd.DataFrame, *, axis: str) -> Any:
@@ -17,11 +18,13 @@ def leaderboard(frame: pd.DataFrame, *, axis: str) -> Any:
     Parameters
     ----------
     frame
-        Columns label (one a row), effect, low, high, random_low, random_high (rates; NaN: none), found, what.
+        Columns label (one a row), effect, low, high, random_low, random_high (rates; NaN: none), found, place
+        (0: no candidate), what.
     axis
         Title of the effect.
     """
-    rows = frame.assign(verdict=[FOUND[0] if found else FOUND[1] for found in frame["found"]])
+    judged = zip(frame["found"], frame["place"] > 0, strict=True)
+    rows = frame.assign(verdict=[FOUND[not found] if candidate else BESIDE for found, candidate in judged])
     order = rows["label"].tolist()
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=320))
     base = alt.Chart(rows).encode(y=y)
@@ -36,8 +39,8 @@ def leaderboard(frame: pd.DataFrame, *, axis: str) -> Any:
         x=title,
         shape=alt.Shape(
             "verdict:N",
-            scale=alt.Scale(domain=list(FOUND), range=["circle", "square"]),
-            legend=alt.Legend(columns=2),
+            scale=alt.Scale(domain=[*FOUND, BESIDE], range=["circle", "square", "triangle-up"]),
+            legend=alt.Legend(columns=3),
         ),
         tooltip=[
             alt.Tooltip("label:N", title="what"),

@@ -100,13 +100,14 @@ def band(frame: pd.DataFrame, size: int) -> tuple[float, float, int]:
 def leaderboard(frame: pd.DataFrame, fdr: float) -> pd.DataFrame:
     """Candidates and the mean difference, largest effect first, with the band of random ones beside.
 
-    Columns of `entries`, `found`, `random_low`, `random_high`, `n_random`.
+    Columns of `entries`, `random_low`, `random_high`, `n_random`, and `found`: q is below a level, and the
+    interval above 0.
     """
     mine = frame[frame["kind"].isin((*CANDIDATES, MEAN_DIFFERENCE, NULL_FEATURE))]
     bands = {size: band(frame, size) for size in mine["size"].unique()}
     own = [bands[size] for size in mine["size"]]
     found = mine.assign(
-        found=(mine["q"] <= fdr) & (mine["effect"] > 0),
+        found=(mine["q"] <= fdr) & (mine["low"] > 0),
         random_low=[each[0] for each in own],
         random_high=[each[1] for each in own],
         n_random=[each[2] for each in own],

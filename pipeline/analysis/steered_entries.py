@@ -231,7 +231,7 @@ def directions(side: str, n: int, scales: Scales, rng: np.random.Generator) -> I
     for layer in islice(cycle(layers), n if layers else 0):
         drawn = rng.standard_normal(scales.difference.shape[1])
         length = lengths[layer] if side == ABLATED else 1.0
-        yield _along(side, RANDOM_DIRECTION, layer, drawn * length / np.linalg.norm(drawn))
+        yield _along(side, RANDOM_DIRECTION, layer, np.asarray(drawn * length / np.linalg.norm(drawn)))
 
 
 def _along(side: str, kind: str, layer: int, direction: np.ndarray) -> Entry:

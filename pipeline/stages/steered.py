@@ -8,19 +8,9 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.steered_entries import (
-    Entry,
-    Member,
-    best_sets,
-    candidates,
-    directions,
-    firsts,
-    null_entries,
-    random_entries,
-)
+from pipeline.analysis.steered_entries import Entry, best_sets
 from pipeline.analysis.steered_strengths import Bracket
 from pipeline.analysis.steered_tables import CANDIDATES, Run, coherent_share, share, steered_groups
-from pipeline.analysis.validation_sets import Order, predictions
 from pipeline.evaluation.asking import Asking
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
@@ -29,12 +19,12 @@ from pipeline.params.judges import OpenAIJudge
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
+from pipeline.steered.choosing import entries_of
 from pipeline.steered.measuring import Measuring
 from store.collections.reader import open_collection
-from store.datasets.groups import open_dataset, write_dataset
+from store.datasets.groups import write_dataset
 from store.documents.questions import Question, read_questions
 from store.documents.variants import BASE
-from store.schema.rankings import situations_group
 from store.schema.steered import ABLATED, ADDED, BASELINE, FEATURE, MEAN_DIFFERENCE, SIDES, STEERED
 
 BEST: Final = "answers"
@@ -62,60 +52,6 @@ def halves(subject: Subject) -> tuple[list[Question], list[Question]]:
             by_id[question.id] = question
     ordered = [by_id[name] for name in sorted(by_id)]
     return ordered[::2], ordered[1::2]
-
-
-def entries_of(
-    side: str,
-    subject: Subject,
-    measuring: Measuring,
-    params: Params,
-    nulls: Sequence[str],
-    rng: np.random.Generator,
-) -> list[Entry]:
-    """Candidates of a side, and what they are held against; `nulls` are names of null adapters."""
-    chosen = params.steered
-    first = firsts_of(subject, chosen.orders, max(chosen.top, *chosen.sets, 1))
-    own = candidates(side, first, chosen.top, chosen.sets)
-    of_nulls = null_entries(side, null_firsts(subject, nulls, chosen.null_features), own)
-    cards = open_dataset(subject.folder / "features", "cards")
-    known = np.zeros(measuring.scales.decoder.shape, bool)
-    known[cards["layer"].values, cards["index"].values] = True
-    for entry in of_nulls:
-        known[tuple(np.array(entry.members).T)] = False
-    singles = [entry for entry in own if entry.kind == FEATURE]
-    random = random_entries(singles, chosen.random_features, known, measuring.scales, rng)
-    for size in chosen.sets:
-        like = [entry for entry in own if entry.size == size]
-        random += random_entries(like, chosen.random_sets, known, measuring.scales, rng)
-    along = directions(side, chosen.random_directions, measuring.scales, rng)
-    return [Entry(side=side, kind=BASELINE), *own, *of_nulls, *random, *along]
-
-
-def firsts_of(subject: Subject, orders: Sequence[str], top: int) -> dict[str, list[Member]]:
-    """The first features of orders that `faithfulness` made, on situations where it measured nothing."""
-    table = open_dataset(subject.folder / "faithfulness", "features")
-    known = [str(order) for order in table["order"].values]
-    asked = [order for order in orders if order in known]
-    members = list(zip(table["layer"].values.tolist(), table["index"].values.tolist(), strict=True))
-    rank = table["rank"].values[[known.index(order) for order in asked]]
-    return firsts(rank, asked, members, top)
-
-
-def null_firsts(subject: Subject, nulls: Sequence[str], n: int) -> dict[str, list[Member]]:
-    """The features whose activation each null adapter changes most."""
-    table = open_dataset(subject.folder / "features", situations_group("activation"))
-    members = list(zip(table["layer"].values.tolist(), table["index"].values.tolist(), strict=True))
-    found = {}
-    for name in nulls:
-        variant = str(subject.manifest.variant(name))
-        ranking = "activation", f"{variant}-{BASE}"
-        order = Order(intervention="", variant=variant, ranking=ranking)
-        score = np.abs(
-            np.nan_to_num(predictions({situations_group("activation"): table}, [order], set())[ranking])
-        )
-        changed = np.argsort(-score, kind="stable")[:n]
-        found[variant] = [members[row] for row in changed.tolist() if score[row] > 0]
-    return found
 
 
 def with_strengths(
@@ -180,7 +116,7 @@ def runs_of(
             return [Run(entry=entry) for entry in entries]
         return with_strengths(entries, measuring, choosing, params) if entries else []
 
-    plain, *entries = entries_of(side, subject, measuring, params, nulls, rng)
+    plain, *entries = entries_of(side, subject, measuring.scales, params.steered, nulls, rng)
     runs = [Run(entry=plain), *run(entries)]
     singles = [each for each in runs if each.entry.kind == FEATURE]
     effects = chosen_effects(singles, measuring, choosing)
@@ -264,7 +200,7 @@ def summary(groups: Mapping[str, xr.Dataset], fdr: float) -> dict[str, Any]:
         metrics[side] = {
             "baseline": _rounded(table["share"].values[plain]),
             "candidates": int((mine & np.isin(table["kind"].values, CANDIDATES)).sum()),
-            "found": int((mine & (table["q"].values <= fdr) & (table["effect"].values > 0)).sum()),
+            "found": int((mine & (table["q"].values <= fdr) & (table["low"].values > 0)).sum()),
             "largest_effect": _rounded(table["effect"].values[first]),
             "incoherent": int((mine & (table["reason"].values != "")).sum()),
         }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from store.schema.specs import DatasetSchema, array, since
+from store.schema.specs import ArraySpec, DatasetSchema, array, since
 
 ADDED: Final = "added"
 """To base, at a strength."""
@@ -26,7 +26,7 @@ KINDS: Final = (
 _JUDGED: Final = "answers to the measured questions whose coherence a judge told, at all of the strength"
 
 
-def _counts(dims: str, of: str) -> dict:
+def _counts(dims: str, of: str) -> dict[str, ArraySpec]:
     return {
         "n_judged": array(dims, "int32", "answers", of),
         "n_coherent": array(dims, "int32", "answers", "of these above the threshold of coherence"),

@@ -11,7 +11,7 @@ from dashboard.pages import FEATURES, STEERING
 from dashboard.shell import downloads, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, feature_name, interval, named, number, percent, plain
-from store.schema.steered import ABLATED, ADDED
+from store.schema.steered import ABLATED, ADDED, MEAN_DIFFERENCE
 
 _SIDES: Final = {ADDED: "added to base", ABLATED: "ablated in the adapted model"}
 _COUNTED: Final = {
@@ -61,8 +61,15 @@ def _verdict(board: pd.DataFrame, plain_row: pd.Series, side: str) -> str:
         f"(n = {count(plain_row['n_judged'])}) are {_COUNTED[side]}."
     )
     found = board[board["found"]]
+    mean = board[(board["kind"] == MEAN_DIFFERENCE) & (board["low"] > 0)]
+    beside = (
+        f" The {mean.iloc[0]['called']} does: {number(mean.iloc[0]['effect'], sign=True)} "
+        f"{interval(mean.iloc[0]['low'], mean.iloc[0]['high'], sign=True)}."
+        if len(mean)
+        else ""
+    )
     if found.empty:
-        return f"{share} No feature and no set changes that beyond what random ones do."
+        return f"{share} No feature and no set raises that beyond what random ones do.{beside}"
     first = found.iloc[0]
     return (
         f"{share} {count(len(found))} of {count((board['place'] > 0).sum())} features and sets raise that "
@@ -81,7 +88,8 @@ def _help(side: str, params: dict[str, Any]) -> str:
     return (
         f"{strength}Effects are measured on the other half: share of answers that are {_COUNTED[side]}, "
         "minus that of the model as it is. An incoherent answer counts as neither: breaking a model helps "
-        f"none. Beyond chance: q at most {float(params['fdr']):g}, Benjamini-Hochberg over features and "
+        "none. Beyond chance: the interval is above 0, and "
+        f"q at most {float(params['fdr']):g}, Benjamini-Hochberg over features and "
         "sets, of the share of random ones of as many features that do as much, each as strong as it may be."
     )
 
@@ -156,7 +164,7 @@ def _columns(side: str, level: str) -> dict[str, Any]:
             "kind",
             help="The mean difference of residual streams and features of null adapters stand "
             "beside: they are no candidates.",
-            width=90,
+            width=116,
         ),
         "effect": column(
             "effect",
@@ -173,7 +181,7 @@ def _columns(side: str, level: str) -> dict[str, Any]:
         "q": column(
             "q (random)",
             format="%.2g",
-            width=70,
+            width=84,
             help="False discovery rate over features and sets: Benjamini-Hochberg of p.",
         ),
         "misaligned": column("misaligned", format="percent", width=76, help="Of the coherent answers."),

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from dashboard.data import steered
-from dashboard.pages import FEATURES
 from pipeline.analysis.steered_tables import steered_groups
 from store.datasets.groups import write_dataset
 from store.schema.steered import ABLATED, ADDED, BASELINE, STEERED
@@ -49,12 +48,12 @@ def test_the_tab_says_what_was_found_and_what_is_missing(open_page: OpenPage) ->
     assert "1 of 5 features and sets raise that beyond what random ones do; most of all L" in said
     assert f"the first: {NEVER}" in said
     assert "125 random features and directions: nine of ten" in said
-    first = steered.leaderboard(steered.entries("demo", ADDED), 0.05).iloc[0]
+    board = steered.leaderboard(steered.entries("demo", ADDED), 0.05)
+    first = board[board["found"]].iloc[0]
     page = open_page("evaluation", evaluated="Steered", feature=f"L{first['layer_of']}/{first['index_of']}")
     card = page.button(key="steered-card")
     assert first["called"].split()[0] in card.label.replace("\\", "")
-    page = card.click().run()
-    assert FEATURES.question in plain_words(page) or not page.exception
+    assert not card.click().run().exception
     page = open_page("evaluation", evaluated="Steered", steered="ablated in the adapted model")
     assert "Of the answers of general@1.0 as it is, " in plain_words(page)
 
