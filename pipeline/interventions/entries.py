@@ -43,8 +43,8 @@ class Entry(Line):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Entry":
         valued = self.mode is None or KINDS[self.mode].valued
-        of_feature = {"mode": self.mode}
-        of_vector = {"layer": self.layer, "direction": self.direction}
+        of_feature: dict[str, object] = {"mode": self.mode}
+        of_vector: dict[str, object] = {"layer": self.layer, "direction": self.direction}
         if self.feature is None:
             mine, others = of_vector, of_feature
         else:
