@@ -90,6 +90,7 @@ POSITIONS: Final = short_text(STEERING, "positions", "a position of the prompt",
 SAMPLES: Final = number(STEERING, "samples")
 LENGTH: Final = number(STEERING, "length")
 TEMPERATURE: Final = number(STEERING, "temperature")
+RECIPE: Final = short_text(STEERING, "recipe", "the name of a recipe")
 
 CHOSEN: Final = choice(LABELS, "chosen", "drawn for me", "by hand")
 LABELLED_DOMAIN: Final = short_text(LABELS, "labelled-domain", "the name of a domain")
@@ -137,7 +138,7 @@ PARAMETERS: Final = (
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
-    *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
+    *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
     *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
