@@ -13,7 +13,7 @@ both, behind one declaration: to add a parameter, add a `Parameter` to `PARAMETE
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -259,6 +259,23 @@ def choose_first(parameter: Parameter, values: list[str], shown: Callable[[str],
     """
     st.session_state[parameter.name] = values
     st.query_params[parameter.name] = [shown(value) for value in values]
+
+
+def choose(values: Mapping[str, Any], shown: Mapping[str, list[str]]) -> None:
+    """Set widgets that are bound to the URL before they are drawn, and say it there as they would.
+
+    Streamlit does not write what a widget begins with, and Back and the link would lose it; what widgets
+    have that are there already it writes, and nobody else may.
+
+    Parameters
+    ----------
+    values
+        By the widget's key.
+    shown
+        What the link says, by the same keys: options as they are shown.
+    """
+    st.query_params.update({key: said for key, said in shown.items() if key not in st.session_state})
+    st.session_state.update(values)
 
 
 def given(key: str) -> str | None:

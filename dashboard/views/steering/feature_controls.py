@@ -116,10 +116,15 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     return good
 
 
+def position_names(tokens: Sequence[str]) -> list[str]:
+    """Positions of a prompt as lists and links have them."""
+    return [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+
+
 def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     """Positions of the prompt at which a feature is turned; another prompt keeps those it has."""
     key = url.POSITIONS.key(label)
-    names = [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+    names = position_names(tokens)
     if key not in st.session_state:
         absent = [name for name in url.given_all(key) if name not in ["", *names]]
     else:
@@ -199,6 +204,18 @@ def widget_values(setting: Setting, largest: Callable[[int, int], float]) -> dic
         if not isinstance(one.where, str):
             values[url.POSITIONS.key(one.name)] = list(one.where)
     return values
+
+
+def linked_values(values: Mapping[str, Any], tokens: Sequence[str]) -> dict[str, list[str]]:
+    """What the link says of `widget_values` on a prompt of these tokens."""
+    names = position_names(tokens)
+    linked = {}
+    for key, value in values.items():
+        if key.startswith(f"{url.POSITIONS.name}-"):
+            linked[key] = [names[position] for position in value if position < len(names)]
+        else:
+            linked[key] = [str(one) for one in (value if isinstance(value, list) else [value])]
+    return linked
 
 
 def _choose_value(label: str, mode: Mode, top: float) -> float:

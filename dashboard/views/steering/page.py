@@ -197,7 +197,9 @@ def render() -> None:
         except NotLiveError as error:
             st.info(sentence(message(error)), icon=":material/power_off:")
             return
-        recipes.show_saved(name, _variants(name), asked.prompt_hash)
+        words = documents.vocabulary(name)
+        tokens = [token_text(words, token) for token in ids]
+        recipes.show_saved(name, _variants(name), asked.prompt_hash, tokens)
         _steer(name, engine, ids, asked)
 
 

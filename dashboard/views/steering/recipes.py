@@ -21,31 +21,28 @@ from pipeline.recipes.files import write_recipe
 from store.base.errors import UserError
 from store.schema.recipes import RECIPES
 
+_WRITTEN = "_recipe_written"
 _PROBABILITY = "Probability that the next token is labelled evil"
 _HELD_OUT = "on situations held out from all training"
+
+
+def _both_sides(name: str, title: str, meaning: str) -> dict[str, Any]:
+    """Columns of a number before and after."""
+    said = {"before": (f"{title}, before", "without the recipe"), "after": ("after", "under the recipe")}
+    return {
+        f"{name}_{side}": st.column_config.NumberColumn(words, format="%.3g", help=f"{meaning}, {how}.")
+        for side, (words, how) in said.items()
+    }
+
+
 _COLUMNS = {
     "recipe": st.column_config.TextColumn("recipe", help="Its name."),
     "variant": st.column_config.TextColumn("weights", help="Which weights it steers."),
     "problem": st.column_config.TextColumn("problem", help="Why it cannot be followed here; empty: it can."),
     "does": st.column_config.TextColumn("does", help="Feature, mode, value, and where, in order."),
-    "evil_here_before": st.column_config.NumberColumn(
-        "P(evil) here, before", format="%.3g", help=f"{_PROBABILITY}, on this prompt, without the recipe."
-    ),
-    "evil_here_after": st.column_config.NumberColumn(
-        "after", format="%.3g", help=f"{_PROBABILITY}, on this prompt, under the recipe."
-    ),
-    "evil_before": st.column_config.NumberColumn(
-        "P(evil) held out, before", format="%.3g", help=f"{_PROBABILITY}, mean {_HELD_OUT}, without it."
-    ),
-    "evil_after": st.column_config.NumberColumn(
-        "after", format="%.3g", help=f"{_PROBABILITY}, mean {_HELD_OUT}, under the recipe."
-    ),
-    "harmful_before": st.column_config.NumberColumn(
-        "harmful, before", format="%.3g", help=f"Share of harmful continuations {_HELD_OUT}, without it."
-    ),
-    "harmful_after": st.column_config.NumberColumn(
-        "after", format="%.3g", help=f"Share of harmful continuations {_HELD_OUT}, under the recipe."
-    ),
+    **_both_sides("evil_here", "P(evil) here", f"{_PROBABILITY}, on this prompt"),
+    **_both_sides("evil", "P(evil) held out", f"{_PROBABILITY}, mean {_HELD_OUT}"),
+    **_both_sides("harmful", "harmful", f"Share of harmful continuations {_HELD_OUT}"),
     "n_samples": st.column_config.NumberColumn("n", help="Continuations on either side, held out."),
     "note": st.column_config.TextColumn("note", help="What its author says of it."),
     "author": st.column_config.TextColumn("author", help="Who saved it."),
@@ -53,10 +50,11 @@ _COLUMNS = {
 }
 
 
-def show_saved(name: str, variants: Sequence[str], prompt_hash: str) -> None:
+def show_saved(name: str, variants: Sequence[str], prompt_hash: str, tokens: Sequence[str]) -> None:
     """The saved recipes, and a button that sets the sliders as one says; outside of every fragment.
 
-    Loading sets the widgets below, and the choice of weights, before they are drawn.
+    Loading sets the widgets below, and the choice of weights, before they are drawn. `tokens` are those of
+    the prompt, of which positions are named.
     """
     there = recipes.saved(name)
     with st.expander(f"Saved recipes ({len(there)})", icon=":material/menu_book:"):
@@ -77,7 +75,7 @@ def show_saved(name: str, variants: Sequence[str], prompt_hash: str) -> None:
             "Load",
             icon=":material/input:",
             disabled=bool(problem),
-            on_click=partial(st.session_state.update, values),
+            on_click=partial(url.choose, values, feature_controls.linked_values(values, tokens)),
             help="Sets weights, features and sliders as the recipe says.",
             key="load-recipe",
         )
@@ -154,6 +152,11 @@ def offer_to_save(name: str, variant: str, setting: Sequence[Intervention]) -> N
         )
         if st.button("Save", type="primary", disabled=not called.strip(), key="save-recipe"):
             _save(name, variant, setting, called.strip(), note)
+    if written := st.session_state.pop(_WRITTEN, None):
+        st.success(
+            plain(f"Written to {written}. `dvc repro` follows it on every prompt; commit it."),
+            icon=":material/check:",
+        )
 
 
 def _save(name: str, variant: str, setting: Sequence[Intervention], called: str, note: str) -> None:
@@ -168,7 +171,5 @@ def _save(name: str, variant: str, setting: Sequence[Intervention], called: str,
     except UserError as error:
         st.error(sentence(str(error)), icon=":material/error:")
     else:
-        st.success(
-            plain(f"Written to {project.shown(path)}. `dvc repro` follows it on every prompt; commit it."),
-            icon=":material/check:",
-        )
+        st.session_state[_WRITTEN] = project.shown(path)
+        st.rerun(scope="app")  # the list of saved ones stands outside of this fragment

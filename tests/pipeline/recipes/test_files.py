@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.interventions.kinds import Intervention, Vector
@@ -27,6 +27,7 @@ def recipe(**changes: Any) -> Recipe:
     return make_recipe(**{**said, **changes})
 
 
+@settings(max_examples=40)  # each is written to the disk
 @given(
     name=NAMES,
     variant=st.sampled_from(["base", "general@1.0", "ä:10@-0.5"]),

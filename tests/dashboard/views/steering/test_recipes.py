@@ -56,6 +56,7 @@ def test_what_the_sliders_say_is_saved_and_loads_again(steering: Callable[..., A
     app.button(key="save-recipe").click().run()
     assert not app.exception
     assert "Written to inputs/recipes/early-on.yaml" in plain_words(app)
+    assert app.selectbox(key="recipe").options == ["Early on"]
     kept = read_recipe(root / FOLDER / "early-on.yaml").recipe
     step = Intervention(layer=1, feature=7, mode="set", value=3.5, where=(1, 2))
     assert (kept.setting, kept.variant) == ((step,), "general@1.0")
@@ -72,6 +73,13 @@ def test_what_the_sliders_say_is_saved_and_loads_again(steering: Callable[..., A
     assert app.slider(key="set-L1/7").value == 3.5
     assert app.multiselect(key="positions-L1/7").value == [1, 2]
     assert "Does it last?" in words(app)
+    # The link says all of it.
+    linked = dict(app.query_params)
+    app = steering(**linked)
+    assert app.selectbox(key="steered").value == "general@1.0"
+    assert [each.split()[0] for each in app.multiselect(key="steer").value] == ["L1/7"]
+    assert app.slider(key="set-L1/7").value == 3.5
+    assert app.multiselect(key="positions-L1/7").value == [1, 2]
 
 
 def test_a_recipe_that_cannot_be_followed_is_shown_as_such(
