@@ -43,8 +43,8 @@ class Entry(Line):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "Entry":
         valued = self.mode is None or KINDS[self.mode].valued
-        of_feature = {"mode": self.mode}
-        of_vector = {"layer": self.layer, "direction": self.direction}
+        of_feature: dict[str, object] = {"mode": self.mode}
+        of_vector: dict[str, object] = {"layer": self.layer, "direction": self.direction}
         if self.feature is None:
             mine, others = of_vector, of_feature
         else:
@@ -131,13 +131,17 @@ def setting_digest(setting: Setting, transcoders: str) -> str:
 
 
 def _sorted(one: Entry) -> dict[str, Any]:
-    """An entry as JSON, numbers as floats, positions in their order, values with them."""
+    """An entry as JSON, positions in their order, values with them; minus zero is zero."""
     step, plain = one.step, one.plain()
+    if "value" in plain:
+        plain["value"] = [*step.value] if isinstance(step.value, tuple) else step.value + 0.0
+    if "direction" in plain:
+        plain["direction"] = [number + 0.0 for number in plain["direction"]]
     if not isinstance(step.where, str):
         order = sorted(range(len(step.where)), key=step.where.__getitem__)
         plain["where"] = list(dict.fromkeys(step.where[place] for place in order))
         if isinstance(step.value, tuple):
-            plain["value"] = [step.value[place] for place in order]
+            plain["value"] = [step.value[place] + 0.0 for place in order]
     return plain
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
+from store.base.errors import NotInStoreError, UnknownFormatError
+from store.collections.absent import absent, no_array
 from store.collections.item import UNSTEERED, Identity, Item, Scalar
 from store.collections.on_demand import ArraysOnDemand
 from store.collections.writer import (
@@ -284,28 +285,10 @@ class Collection:
         return tuple(lengths[dim] for dim in spec.dims)
 
     def _no_array(self, name: str) -> str:
-        schema = COLLECTIONS[self.kind]
-        if name in schema.arrays:
-            return f"{self.path} holds no array {name}: {OLDER}"
-        if name in schema.former:
-            return f"{self.path} holds no array {name}: version {self._artifact.version} has it no more."
-        return f"{self.path} holds no array {name}; it holds {', '.join(self._schema.arrays)}."
+        return no_array(self.path, name, COLLECTIONS[self.kind], self._artifact.version)
 
     def _absent(self, who: Identity) -> str:
-        held = {other.variant: None for other in self._identities if other.prompt_hash == who.prompt_hash}
-        of_prompt = f"of prompt {who.prompt_hash}"
-        if who.variant in held:
-            return f"{self.path} holds no item {of_prompt}, {who.variant} under {_words(who.setting)}."
-        if held:
-            return f"{self.path} holds no variant {who.variant} {of_prompt}; it holds {', '.join(held)}."
-        return (
-            f"{self.path} holds no prompt {who.prompt_hash} (it holds "
-            f"{self._artifact.attributes['n_prompts']}); add it to a prompt file, run `dvc repro`."
-        )
-
-
-def _words(setting: str) -> str:
-    return f"setting {setting}" if setting != UNSTEERED else "no setting"
+        return absent(self.path, who, self._identities, self._artifact.attributes["n_prompts"])
 
 
 def _scalar(value: Any, dtype: str) -> Scalar:

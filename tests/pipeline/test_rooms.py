@@ -25,6 +25,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "features": {"analysis", "attribution", "items", "models", "text"},
     "evaluation": {"items", "models", "prompts", "text"},
     "interventions": {"analysis", "items", "models", "text"},
+    "recipes": {"interventions", "labels", "text"},
     "judging": {"labels", "models", "params", "run", "text"},
     "naming": {"analysis", "judging", "labels", "params", "text"},
     "scoring": {"analysis", "judging", "organism", "params", "text"},
