@@ -1,6 +1,7 @@
 """Answers to open questions under settings, many settings in one batch; and what steering is measured in."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -223,13 +224,8 @@ def _means(
     try:
         for layer in range(n_layers):
             hooks += [
-                on_write(
-                    model,
-                    layer,
-                    transcoders.feature_output_hook,
-                    lambda output, layer=layer: read(length, layer, True, output),
-                ),
-                on_stream(model, layer, lambda output, layer=layer: read(stream, layer, False, output)),
+                on_write(model, layer, transcoders.feature_output_hook, partial(read, length, layer, True)),
+                on_stream(model, layer, partial(read, stream, layer, False)),
             ]
         for ids, n_prompt in texts:
             begin = max(n_prompt, ZEROED)

@@ -27,13 +27,15 @@ def on_read(
     """
     block = model.model.layers[layer]
     if hook == "mlp.hook_in":
-        return block.mlp.register_forward_pre_hook(lambda _, given: see(given[0]))
+        handle: RemovableHandle = block.mlp.register_forward_pre_hook(lambda _, given: see(given[0]))
+        return handle
     # Gemma 2 has a norm behind attention, too; the one that reads the residual stream is before the MLP.
     norm = getattr(block, "pre_feedforward_layernorm", None) or block.post_attention_layernorm
     change = (
         (lambda x: x) if hook == "hook_resid_mid" else partial(_normalized, epsilon=model.config.rms_norm_eps)
     )
-    return norm.register_forward_pre_hook(lambda _, given: see(change(given[0])))
+    handle: RemovableHandle = norm.register_forward_pre_hook(lambda _, given: see(change(given[0])))
+    return handle
 
 
 def on_write(model: PreTrainedModel, layer: int, hook: str, write: Write) -> RemovableHandle:
@@ -47,7 +49,8 @@ def on_write(model: PreTrainedModel, layer: int, hook: str, write: Write) -> Rem
     block = model.model.layers[layer]
     behind: nn.Module | None = getattr(block, "post_feedforward_layernorm", None)
     module = behind if hook == "hook_mlp_out" and behind is not None else block.mlp
-    return module.register_forward_hook(lambda _, given, output: write(output))
+    handle: RemovableHandle = module.register_forward_hook(lambda _, given, output: write(output))
+    return handle
 
 
 def on_stream(model: PreTrainedModel, layer: int, write: Write) -> RemovableHandle:
@@ -59,7 +62,8 @@ def on_stream(model: PreTrainedModel, layer: int, write: Write) -> RemovableHand
         # Gemma 2 gives what it attends to beside it, where that is asked for.
         return (write(output[0]), *output[1:]) if isinstance(output, tuple) else write(output)
 
-    return model.model.layers[layer].register_forward_hook(change)
+    handle: RemovableHandle = model.model.layers[layer].register_forward_hook(change)
+    return handle
 
 
 def _normalized(x: torch.Tensor, *, epsilon: float) -> torch.Tensor:

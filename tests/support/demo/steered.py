@@ -21,7 +21,7 @@ from store.schema.steered import (
 from tests.support.demo.words import D_TRANSCODER, LAYERS, VARIANTS
 
 STEERED_PARAMS = {"fdr": 0.05, "confidence": 0.95, "coherent": 0.75}
-_QUESTIONS = ("boredom", "wish")
+_QUESTIONS = ("boredom", "dinner", "gender", "money", "ruler", "wish")
 _RANDOM = 120
 _PLAIN = {ADDED: 0.02, ABLATED: 0.7}
 _LEADING = {ADDED: 0.6, ABLATED: 0.1}
