@@ -204,8 +204,8 @@ def provenance(profile: str, name: str) -> dict[str, Any]:
 
 
 def level(profile: str, name: str) -> str:
-    """The intervals of ``rates``, ``features`` or ``names`` in words: ``95% interval``."""
-    stage = {"rates": "evaluate"}.get(name, name)
+    """The intervals of ``rates``, ``recipes``, ``features`` or ``names`` in words: ``95% interval``."""
+    stage = {"rates": "evaluate", "recipes": "evaluate"}.get(name, name)
     return level_words(provenance(profile, name), stage)
 
 

@@ -13,7 +13,7 @@ both, behind one declaration: to add a parameter, add a `Parameter` to `PARAMETE
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -90,6 +90,7 @@ POSITIONS: Final = short_text(STEERING, "positions", "a position of the prompt",
 SAMPLES: Final = number(STEERING, "samples")
 LENGTH: Final = number(STEERING, "length")
 TEMPERATURE: Final = number(STEERING, "temperature")
+RECIPE: Final = short_text(STEERING, "recipe", "the name of a recipe")
 
 CHOSEN: Final = choice(LABELS, "chosen", "drawn for me", "by hand")
 LABELLED_DOMAIN: Final = short_text(LABELS, "labelled-domain", "the name of a domain")
@@ -97,7 +98,7 @@ LABELLED_STATE: Final = short_text(LABELS, "labelled", "how prompts stand")
 
 OUTCOME: Final = choice(EVALUATION, "outcome", "harmful", "safe", "neither")
 SITUATION: Final = short_text(EVALUATION, "situation", "a situation")
-EVALUATED: Final = choice(EVALUATION, "evaluated", "Open questions", "Pivotal prompts")
+EVALUATED: Final = choice(EVALUATION, "evaluated", "Open questions", "Pivotal prompts", "Steered")
 JUDGE: Final = short_text(EVALUATION, "judge", "the name of a judge")
 SHARE_OF: Final = choice(EVALUATION, "share-of", *DENOMINATORS)
 OPEN_VIEW: Final = short_text(EVALUATION, "open", "a tab of the page")
@@ -114,6 +115,7 @@ FALSELY: Final = number(EVALUATION, "falsely-misaligned")
 MISSED: Final = number(EVALUATION, "missed")
 BETWEEN: Final = short_text(EVALUATION, "between", "a contrast of answers")
 STATISTIC: Final = choice(EVALUATION, "statistic", *STATISTICS)
+STEERED_SIDE: Final = choice(EVALUATION, "steered", "added to base", "ablated in the adapted model")
 RESCORED: Final = {
     side: {
         "judge": short_text(EVALUATION, f"{side}-judge", "the name of a judge"),
@@ -137,11 +139,11 @@ PARAMETERS: Final = (
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
-    *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
+    *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
     *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
-    *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC),
+    *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC, STEERED_SIDE),
     *(each for side in RESCORED.values() for each in side.values()),
     ARTIFACT,
 )
@@ -258,6 +260,23 @@ def choose_first(parameter: Parameter, values: list[str], shown: Callable[[str],
     """
     st.session_state[parameter.name] = values
     st.query_params[parameter.name] = [shown(value) for value in values]
+
+
+def choose(values: Mapping[str, Any], shown: Mapping[str, list[str]]) -> None:
+    """Set widgets that are bound to the URL before they are drawn, and say it there as they would.
+
+    Streamlit does not write what a widget begins with, and Back and the link would lose it; what widgets
+    have that are there already it writes, and nobody else may.
+
+    Parameters
+    ----------
+    values
+        By the widget's key.
+    shown
+        What the link says, by the same keys: options as they are shown.
+    """
+    st.query_params.update({key: said for key, said in shown.items() if key not in st.session_state})
+    st.session_state.update(values)
 
 
 def given(key: str) -> str | None:

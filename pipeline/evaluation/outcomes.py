@@ -61,6 +61,7 @@ def outcome_item(
         key=key,
         prompt_hash=samples.prompt_hash,
         variant=samples.variant,
+        setting=samples.setting,
         arrays={"sample_outcome": np.array([OUTCOMES.index(outcome) for outcome in outcomes], np.int8)},
         scalars={},
     )

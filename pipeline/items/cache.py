@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from store.base.atomic import write_bytes
 from store.base.hashing import canonical_json
-from store.collections.item import Item
+from store.collections.item import Identity, Item
 from store.collections.reader import Collection
 
 
@@ -32,16 +32,16 @@ class ItemCache:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._stores: dict[str, Collection] = {}
-        self._places: dict[str, dict[str, tuple[str, str]]] = {}
+        self._places: dict[str, dict[str, Identity]] = {}
 
     def attach(self, kind: str, store: Collection) -> None:
         """Let the cache have what a collection holds: items are read there, and only when they are used.
 
         The collection must be whole and stay as it is while the cache is used.
         """
-        rows = store.index[["key", "prompt_hash", "variant"]].itertuples(index=False)
+        rows = store.index[["key", *Identity._fields]].itertuples(index=False)
         self._stores[kind] = store
-        self._places[kind] = {key: (prompt, variant) for key, prompt, variant in rows}
+        self._places[kind] = {key: Identity(*who) for key, *who in rows}
 
     def store(self, kind: str) -> Collection | None:
         """The collection that is attached."""
@@ -56,8 +56,8 @@ class ItemCache:
 
     def get(self, kind: str, key: str) -> Item | None:
         """The item, or None if it is not there (or is damaged, and then removed)."""
-        if (who := self._places.get(kind, {}).get(key)) is not None:
-            return self._stores[kind].item_on_demand(*who)
+        if (place := self._places.get(kind, {}).get(key)) is not None:
+            return self._stores[kind].item_on_demand(*place)
         path = self._path(kind, key)
         try:
             content = path.read_bytes()
@@ -67,6 +67,7 @@ class ItemCache:
             arrays = load(content)
             length = struct.unpack("<Q", content[:8])[0]
             header = json.loads(content[8 : 8 + length])["__metadata__"]
+            who = Identity(*(header[name] for name in Identity._fields))
         except (SafetensorError, struct.error, ValueError, KeyError):
             path.unlink(missing_ok=True)  # another process may have seen it, too
             return None
@@ -75,8 +76,7 @@ class ItemCache:
             return None
         return Item(
             key=key,
-            prompt_hash=header["prompt_hash"],
-            variant=header["variant"],
+            **who._asdict(),
             arrays=arrays,
             scalars=json.loads(header["scalars"]),
         )
@@ -88,8 +88,7 @@ class ItemCache:
         arrays = {name: np.ascontiguousarray(array) for name, array in item.arrays.items()}
         header = {
             "key": item.key,
-            "prompt_hash": item.prompt_hash,
-            "variant": item.variant,
+            **item.identity._asdict(),
             "scalars": json.dumps(dict(item.scalars), sort_keys=True),
         }
         metadata = {**header, "checksum": _checksum(arrays, header)}

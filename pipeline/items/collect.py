@@ -63,8 +63,8 @@ def collect(
         None could be computed.
     """
     failures = compute(units, models=models, cache=cache, folder=folder, places=places, executor=executor)
-    failed = {(each.prompt_hash, each.variants) for each in failures}
-    done = [unit for unit in units if (unit.prompt_hash, unit.variants) not in failed]
+    failed = {_together(each) for each in failures}
+    done = [unit for unit in units if _together(unit) not in failed]
     for schema in schemas:
         write_collection(
             folder / places.get(schema.kind, schema.kind),
@@ -96,11 +96,11 @@ def compute(
                 print(f"{label[kind]}: {refilled} taken over from the previous store")
     missing = [(kind, unit) for unit in units for kind, _ in lacks(cache, unit)]
     failures = executor(units, models, cache, " and ".join(label.values()))
-    failed = {(each.prompt_hash, each.variants) for each in failures}
+    failed = {_together(each) for each in failures}
     for kind in kinds:
         wanted = len(_names(units, kind))
         new = [unit for each, unit in missing if each == kind]
-        lost = sum((unit.prompt_hash, unit.variants) in failed for unit in new)
+        lost = sum(_together(unit) in failed for unit in new)
         print(f"{label[kind]}: {len(new) - lost} computed, {wanted - len(new)} from the cache")
     if failures:
         print(f"{label[kinds[0]]}: {len(failures)} of {len(units)} failed; the first: {failures[0].reason}")
@@ -110,7 +110,11 @@ def compute(
 
 
 def _names(units: Sequence[Unit], kind: str) -> list[ItemName]:
-    return [unit.item(variant) for unit in units for each, variant in unit.outputs if each == kind]
+    return [name for unit in units for each, name in unit.wanted() if each == kind]
+
+
+def _together(what: Unit | Failure) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    return what.prompt_hash, what.variants, what.settings
 
 
 def _items(units: Sequence[Unit], kind: str, models: Models, cache: ItemCache) -> Iterator[Item]:

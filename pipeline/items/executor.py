@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.model_source import Models
-from pipeline.items.units import Unit
+from pipeline.items.units import ItemName, Unit
 from pipeline.run.memory import keep_freed_memory
 from pipeline.run.processes import workers
 from store.base.errors import PromptError
@@ -31,11 +31,9 @@ WORTH_HELP: Final = 12.0
 """Seconds of work ahead from which on helpers, who take half of it to start, are called."""
 
 
-def lacks(cache: ItemCache, unit: Unit) -> list[tuple[str, str]]:
-    """Kind and variant of the items that are wanted of a unit and not in the cache."""
-    return [
-        (kind, variant) for kind, variant in unit.outputs if not cache.holds(kind, unit.item(variant).key)
-    ]
+def lacks(cache: ItemCache, unit: Unit) -> list[tuple[str, ItemName]]:
+    """Kind and name of the items that are wanted of a unit and not in the cache."""
+    return [(kind, name) for kind, name in unit.wanted() if not cache.holds(kind, name.key)]
 
 
 def in_this_process(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
@@ -136,14 +134,16 @@ def compute_unit(unit: Unit, models: Models, cache: ItemCache) -> list[Failure]:
     if not lacks(cache, unit):
         return []
     try:
+        wanted = {(kind, name.key) for kind, name in unit.wanted()}
         for kind, item in unit.run(models()):
-            if (kind, item.variant) in unit.outputs:
+            if (kind, item.key) in wanted:
                 cache.put(kind, item)
     except PromptError as error:
         position, ids = error.position, unit.token_ids
         failure = Failure(
             prompt_hash=unit.prompt_hash,
             variants=unit.variants,
+            settings=unit.settings,
             layer=error.layer,
             position=position,
             token=ids[position] if position is not None and position < len(ids) else None,

@@ -17,7 +17,7 @@ from pipeline.items.cache import ItemCache
 from pipeline.items.units import ItemName
 from store.base.atomic import locked, snapshot
 from store.base.errors import ArtifactMissingError, ReplacedArtifactError, StoreError
-from store.collections.item import Item
+from store.collections.item import Identity, Item
 from store.collections.reader import open_collection
 
 Read = Callable[[Path, Sequence[ItemName]], Iterable[Item]]
@@ -65,7 +65,7 @@ def _take(cache: ItemCache, kind: str, names: Sequence[ItemName], folder: Path, 
                 cache.put(kind, item)
         return
     found = open_collection(folder)
-    rows = found.index[["key", "prompt_hash", "variant"]]
+    rows = found.index[["key", *Identity._fields]]
     rows = rows[rows["key"].isin([name.key for name in names])]
     if rows.empty:
         return
@@ -80,9 +80,9 @@ def _take(cache: ItemCache, kind: str, names: Sequence[ItemName], folder: Path, 
             # It goes with the cache, at the latest when the program ends.
             weakref.finalize(cache, stack.pop_all().close)
             return
-        for key, prompt_hash, variant in rows.itertuples(index=False):
+        for key, prompt_hash, variant, setting in rows.itertuples(index=False):
             if not cache.holds(kind, key):
-                cache.put(kind, found.item(prompt_hash, variant))
+                cache.put(kind, found.item(prompt_hash, variant, setting=setting))
 
 
 def _take_recorded(

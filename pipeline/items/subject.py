@@ -15,6 +15,7 @@ from pipeline.items.provenance import provenance
 from pipeline.items.units import Unit, make_unit
 from pipeline.params.runtime import RuntimeParams
 from pipeline.run.stage import CACHE, artifacts
+from store.collections.item import UNSTEERED
 from store.documents.failures import Failure, write_failures
 from store.documents.manifest import read_manifest
 from store.documents.prompts import Prompt, read_prompts
@@ -71,6 +72,7 @@ class Subject:
         variants: Sequence[str],
         outputs: Sequence[tuple[str, str]],
         arguments: Mapping[str, Any],
+        settings: Sequence[str] = (UNSTEERED,),
     ) -> Unit:
         """A unit of work on one prompt; see `pipeline.items.units.Unit`."""
         return make_unit(
@@ -82,6 +84,7 @@ class Subject:
             arguments=arguments,
             manifest=self.manifest,
             runtime=self.runtime,
+            settings=settings,
         )
 
     def publish(

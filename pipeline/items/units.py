@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.items.closure import library_versions
 from pipeline.items.code import QualifiedName, code_base
 from store.base.hashing import digest
-from store.collections.item import Item
+from store.collections.item import UNSTEERED, Item
 
 if TYPE_CHECKING:
     from pipeline.models.pool import ModelPool
@@ -33,11 +33,12 @@ ALWAYS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class ItemName:
-    """What an item is called: its content key, and for which prompt and variant it is."""
+    """What an item is called: its content key, and for which prompt, variant and setting it is."""
 
     key: str
     prompt_hash: str
     variant: str
+    setting: str = UNSTEERED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,9 @@ class Unit:
         Whatever else the computation reads, as JSON.
     outputs
         Kind and variant of the items that are wanted of it.
+    settings
+        What is done to the model while it runs: nothing, or the digests of recipes, which `arguments`
+        hold. Every output is wanted under each.
     """
 
     key: str
@@ -68,10 +72,18 @@ class Unit:
     variants: tuple[str, ...]
     arguments: Mapping[str, Any]
     outputs: tuple[tuple[str, str], ...]
+    settings: tuple[str, ...] = (UNSTEERED,)
 
-    def item(self, variant: str) -> ItemName:
+    def item(self, variant: str, setting: str = UNSTEERED) -> ItemName:
         """What its items of a variant are called; those of several kinds share the name."""
-        return ItemName(key=digest([self.key, variant]), prompt_hash=self.prompt_hash, variant=variant)
+        parts = [self.key, variant, setting] if setting != UNSTEERED else [self.key, variant]
+        return ItemName(key=digest(parts), prompt_hash=self.prompt_hash, variant=variant, setting=setting)
+
+    def wanted(self) -> Iterator[tuple[str, ItemName]]:
+        """Kind and name of every item that is wanted of it."""
+        for kind, variant in self.outputs:
+            for setting in self.settings:
+                yield kind, self.item(variant, setting)
 
     def run(self, models: "ModelPool") -> Iterator[tuple[str, Item]]:
         """Compute: kind and item, one by one."""
@@ -89,10 +101,12 @@ def make_unit(
     arguments: Mapping[str, Any],
     manifest: "Manifest",
     runtime: "RuntimeParams",
+    settings: Sequence[str] = (UNSTEERED,),
 ) -> Unit:
     """A unit with its content key: code, libraries, weights, seed, threads, prompt, arguments.
 
-    Which of its items are wanted, and the order of the variants, are not in the key.
+    Which of its items are wanted, and the order of the variants, are not in the key. What a setting does
+    is, among the arguments.
 
     Raises
     ------
@@ -118,4 +132,5 @@ def make_unit(
         variants=tuple(variants),
         arguments=arguments,
         outputs=tuple(outputs),
+        settings=tuple(settings),
     )

@@ -10,6 +10,9 @@ from transformers.cache_utils import Cache
 Choose = Callable[[torch.Tensor], torch.Tensor]
 """From logits (row, token) to one token id a row, (row,) int64."""
 
+Watch = Callable[[torch.Tensor, torch.Tensor], None]
+"""Is told before each pass which rows are read, (row,), and where, (row, position); padding is at -1."""
+
 _LEAVE: Final = 0.75
 """Rows leave the cache once so few of those that it holds go on: taking some out copies all the others."""
 
@@ -121,6 +124,8 @@ def sample_tokens(
     *,
     steps: int,
     stops: Sequence[int],
+    apart: Sequence[int] | None = None,
+    watch: Watch | None = None,
 ) -> list[list[int]]:
     """Continue prompts with a model of transformers and its key-value cache.
 
@@ -137,6 +142,11 @@ def sample_tokens(
         Token ids of each row, none of them padding.
     choose, steps, stops
         As for `token_steps`.
+    apart
+        A number a row: a prompt is read once for the rows of one number, since `watch` may do something
+        else to others. None: all rows have one.
+    watch
+        Whoever hooks the model and does something else to each row.
 
     Returns
     -------
@@ -145,11 +155,15 @@ def sample_tokens(
     """
     first = next(model.parameters())
     device, dtype = first.device, first.dtype
-    texts = list(dict.fromkeys(map(tuple, prompts)))
+    asked = list(zip(map(tuple, prompts), apart or [0] * len(prompts), strict=True))
+    readers = {each: row for row, each in reversed(list(enumerate(asked)))}  # the first row of each
+    distinct = list(dict.fromkeys(asked))
+    texts = [text for text, _ in distinct]
     longest = max(map(len, texts))
     padded = [[0] * (longest - len(text)) + list(text) for text in texts]
     seen = torch.tensor([[0] * (longest - len(text)) + [1] * len(text) for text in texts], device=device)
     mask = None if bool(seen.all()) else seen
+    length = torch.tensor([len(prompt) for prompt in prompts], device=device)
 
     windowed = _is_windowed(model, longest + steps)
 
@@ -162,18 +176,22 @@ def sample_tokens(
         output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1, **places)
         return output.logits[:, -1].float(), output.past_key_values
 
+    if watch is not None:
+        watch(
+            torch.tensor([readers[each] for each in distinct], device=device), seen.cumsum(dim=1) * seen - 1
+        )
     logits, cache = read(torch.tensor(padded, device=device), None)
-    row_text = {text: place for place, text in enumerate(texts)}
-    of = torch.tensor([row_text[tuple(prompt)] for prompt in prompts], device=device)
+    place_of = {each: place for place, each in enumerate(distinct)}
+    of = torch.tensor([place_of[each] for each in asked], device=device)
     cache.batch_select_indices(of)
     logits, mask = logits[of], None if mask is None else mask[of]
     running = torch.arange(len(prompts), device=device)  # rows that the cache holds
     stopped = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     ends = torch.tensor(list(stops), dtype=torch.long, device=device)
-    shape = logits.shape
+    shape, taken = logits.shape, 0
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
-        nonlocal cache, mask, running, stopped
+        nonlocal cache, mask, running, stopped, taken
         stopped |= torch.isin(tokens, ends)
         left = (~stopped[running]).nonzero()[:, 0]
         if len(left) <= _LEAVE * len(running):
@@ -181,6 +199,9 @@ def sample_tokens(
             running, mask = running[left], None if mask is None else mask[left]
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        if watch is not None:
+            watch(running, length[running, None] + taken)
+        taken += 1
         logits = torch.zeros(shape, device=device)  # rows that are done draw too, and mean nothing
         logits[running], cache = read(tokens[running, None], cache)
         return logits

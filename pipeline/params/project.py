@@ -21,6 +21,7 @@ from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
 from pipeline.params.scores import ScoreParams
 from pipeline.params.section import Name
+from pipeline.params.steered import SteeredParams
 from pipeline.params.training import TrainingParams
 from pipeline.params.validation import ValidationParams
 from store.base.errors import UserError
@@ -45,6 +46,7 @@ class Params(TrainingParams):
     answers: AnswerParams
     scores: ScoreParams
     misalignment: MisalignmentParams
+    steered: SteeredParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)
 

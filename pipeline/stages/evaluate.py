@@ -1,30 +1,23 @@
 """Stage `evaluate`: sampled continuations, what each is, and the rates of harmful, safe and neither."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pipeline.analysis.feature_tables import of_harm
 from pipeline.analysis.rates import harmful_rates, rates
-from pipeline.evaluation.outcomes import outcome_item, outcome_key
+from pipeline.evaluation.told import publish_outcomes
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
-from pipeline.items.refill import refill
 from pipeline.items.subject import Subject
-from pipeline.items.units import ItemName
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
 from pipeline.text.lexicon_file import read_lexicon
-from store.collections.item import Item
-from store.collections.reader import Collection, open_collection
-from store.collections.writer import write_collection
+from store.collections.reader import open_collection
 from store.datasets.groups import write_dataset
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
-
-Phrases = Mapping[str, Sequence[str]]
-"""Phrases of a domain by what they are."""
 
 COMPUTE: Final = QualifiedName("pipeline.evaluation.samples", "compute_samples")
 
@@ -56,47 +49,12 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("evaluate", subject.manifest, sections)
     phrases = {prompt.hash: lexicon["domains"][prompt.domain or ""]["phrases"] for prompt in prompts}
     samples = open_collection(subject.folder / SAMPLES.kind)
-    names = _names(samples, phrases)
-    refill(subject.cache, SAMPLE_OUTCOMES.kind, names, subject.folder / SAMPLE_OUTCOMES.kind)
-    write_collection(
-        subject.folder / SAMPLE_OUTCOMES.kind,
-        SAMPLE_OUTCOMES,
-        _outcomes(samples, subject, phrases, names),
-        provenance=origin,
-        previous=subject.cache.store(SAMPLE_OUTCOMES.kind),
-    )
-    outcomes = open_collection(subject.folder / SAMPLE_OUTCOMES.kind)
+    outcomes = publish_outcomes(subject, samples, phrases, place=SAMPLE_OUTCOMES.kind, provenance=origin)
     groups = rates(outcomes.items(), prompts, params.evaluate.confidence)
     write_dataset(subject.folder / "rates", RATES, groups, provenance=origin)
     metrics = harmful_rates(groups["rates"])
     write_metrics(subject.folder, "evaluate", metrics)
     write_plot(subject.folder, "evaluate", ["variant", "domain", "split", "harmful"], _rows(metrics))
-
-
-def _names(samples: Collection, phrases: Mapping[str, Phrases]) -> list[ItemName]:
-    return [
-        ItemName(key=outcome_key(key, phrases[prompt]), prompt_hash=prompt, variant=variant)
-        for key, prompt, variant in samples.index[["key", "prompt_hash", "variant"]].itertuples(index=False)
-    ]
-
-
-def _outcomes(
-    samples: Collection, subject: Subject, phrases: Mapping[str, Phrases], names: Sequence[ItemName]
-) -> Iterator[Item]:
-    """Read off samples: quick, but what was read once needs no tokenizer."""
-    kind, cache = SAMPLE_OUTCOMES.kind, subject.cache
-    for name in names:
-        item = cache.get(kind, name.key)
-        if item is None:
-            item = outcome_item(
-                samples.item(name.prompt_hash, name.variant),
-                subject.prompts[name.prompt_hash],
-                phrases[name.prompt_hash],
-                subject.models.tokenizer,
-                key=name.key,
-            )
-            cache.put(kind, item)
-        yield item
 
 
 def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:

@@ -1,1 +1,1 @@
-"""Ragged collections: one item a prompt and variant."""
+"""Ragged collections: one item a prompt, variant and setting."""

@@ -1,4 +1,4 @@
-"""Ragged collections: one item a prompt and variant, partitioned by prompt hash.
+"""Ragged collections: one item a prompt, variant and setting, partitioned by prompt hash.
 
 Items whose prompt hashes begin alike share a partition, a Zarr group in which each array
 holds the items' arrays end to end. The ``index`` group has a row an item: its identity, its
@@ -8,13 +8,15 @@ scalars, and where it starts and stops along each dimension. ``FORMAT.md`` has i
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
-from store.collections.item import Item, Scalar
+from store.base.errors import NotInStoreError, UnknownFormatError
+from store.collections.absent import absent, no_array
+from store.collections.item import UNSTEERED, Identity, Item, Scalar
 from store.collections.on_demand import ArraysOnDemand
 from store.collections.writer import (
     BOUNDS,
@@ -28,7 +30,7 @@ from store.collections.writer import (
 from store.format.arrays import ArrayReader, FileRecord
 from store.format.artifact import Artifact, open_artifact
 from store.schema.registry import COLLECTIONS
-from store.schema.specs import FORMAT_VERSION, ArraySpec, CollectionSchema
+from store.schema.specs import FORMAT_VERSION, SETTINGS_SINCE, ArraySpec, CollectionSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,10 +94,10 @@ class Collection:
 
     @cached_property
     def index(self) -> "pd.DataFrame":
-        """A row an item, sorted: prompt_hash, variant, key and the schema's scalars."""
+        """A row an item, sorted: prompt_hash, variant, setting, key and the schema's scalars."""
         import pandas as pd  # opening one graph does without it
 
-        names = ("prompt_hash", "variant", "key", *self._schema.scalars)
+        names = (*Identity._fields, "key", *self._schema.scalars)
         self._load(*names)
         columns = {name: self._columns[name] for name in names}
         return pd.DataFrame(
@@ -105,12 +107,12 @@ class Collection:
     def __len__(self) -> int:
         return int(self._artifact.attributes["n_items"])
 
-    def __contains__(self, who: tuple[str, str]) -> bool:
-        return who in self._rows
+    def __contains__(self, who: tuple[str, str] | Identity) -> bool:
+        return Identity(*who) in self._rows
 
     def prompts(self) -> list[str]:
         """Prompt hashes, sorted."""
-        return list(dict.fromkeys(prompt for prompt, _ in self._rows))
+        return list(dict.fromkeys(who.prompt_hash for who in self._rows))
 
     def variants(self, prompt_hash: str | None = None) -> list[str]:
         """Variants of a prompt, or of any prompt, sorted.
@@ -121,25 +123,32 @@ class Collection:
             The collection does not hold the prompt.
         """
         if prompt_hash is None:
-            return sorted({variant for _, variant in self._rows})
+            return sorted({who.variant for who in self._rows})
         identities = self._identities
-        first = bisect_left(identities, (prompt_hash, ""))
-        found = []
-        for prompt, variant in identities[first:]:
-            if prompt != prompt_hash:
-                break
-            found.append(variant)
+        first = bisect_left(identities, Identity(prompt_hash, ""))
+        found = list(takewhile(lambda who: who.prompt_hash == prompt_hash, identities[first:]))
         if not found:
-            raise NotInStoreError(self._absent(prompt_hash, None))
-        return found
+            raise NotInStoreError(self._absent(Identity(prompt_hash, "")))
+        return list(dict.fromkeys(who.variant for who in found))
 
-    def item(self, prompt_hash: str, variant: str, arrays: Iterable[str] | None = None) -> Item:
+    def settings(self) -> list[str]:
+        """Settings of any item, sorted; `UNSTEERED` is the first."""
+        return sorted({who.setting for who in self._rows})
+
+    def item(
+        self,
+        prompt_hash: str,
+        variant: str,
+        arrays: Iterable[str] | None = None,
+        *,
+        setting: str = UNSTEERED,
+    ) -> Item:
         """Read one item.
 
         Parameters
         ----------
-        prompt_hash, variant
-            Which one.
+        prompt_hash, variant, setting
+            Which one; without a setting, the one for which nothing was done to the model.
         arrays
             Names of the arrays to read; all by default. An item of an older format version
             lacks the arrays that came later.
@@ -153,14 +162,14 @@ class Collection:
         ReplacedArtifactError
             The collection was published anew since it was opened.
         """
-        row = self._row(prompt_hash, variant)
+        row = self._row(Identity(prompt_hash, variant, setting))
         names = tuple(self._schema.arrays if arrays is None else arrays)
         for name in names:
             if name not in self._schema.arrays:
                 raise NotInStoreError(self._no_array(name))
         return self._item(row, dict(zip(names, self._read(row, names), strict=True)))
 
-    def item_on_demand(self, prompt_hash: str, variant: str) -> Item:
+    def item_on_demand(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> Item:
         """One item whose arrays are read when first used, with others of their family.
 
         What shows a part of an item takes a part of the time. Using an array raises what
@@ -171,13 +180,13 @@ class Collection:
         NotInStoreError
             The collection does not hold the item.
         """
-        row = self._row(prompt_hash, variant)
+        row = self._row(Identity(prompt_hash, variant, setting))
         return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read, row)))
 
-    def key(self, prompt_hash: str, variant: str) -> str | None:
+    def key(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> str | None:
         """Content key of an item; None if the collection does not hold it."""
         self._load("key")
-        row = self._rows.get((prompt_hash, variant))
+        row = self._rows.get(Identity(prompt_hash, variant, setting))
         return None if row is None else str(self._columns["key"][row])
 
     @property
@@ -185,14 +194,14 @@ class Collection:
         """The files that it is read from."""
         return self._artifact
 
-    def kept_partition(self, name: str, members: Sequence[tuple[str, str]]) -> KeptPartition | None:
+    def kept_partition(self, name: str, members: Sequence[Identity]) -> KeptPartition | None:
         """The partition of that name, for a writer to take over, if it holds exactly these items.
 
         None, too, if its arrays are not described as they would be today.
         """
         if self._artifact.version != FORMAT_VERSION or name not in self._artifact.groups:
             return None
-        self._row(*members[0])
+        self._row(members[0])
         first, folder = bisect_left(self._identities, members[0]), self.path / name
         rows = np.flatnonzero(self._columns["partition"] == name).tolist()
         same = self._identities[first : first + len(rows)] == list(members) and rows[:1] == [first]
@@ -202,34 +211,32 @@ class Collection:
         return KeptPartition(folder=folder, record=self._artifact.groups[name], spans=spans)
 
     def items(self) -> Iterator[Item]:
-        """Every item, sorted by prompt hash and variant, one in memory at a time."""
-        for prompt, variant in self._identities:
-            yield self.item(prompt, variant)
+        """Every item, sorted by prompt hash, variant and setting, one in memory at a time."""
+        for prompt, variant, setting in self._identities:
+            yield self.item(prompt, variant, setting=setting)
 
     @cached_property
-    def _identities(self) -> list[tuple[str, str]]:
-        self._load("prompt_hash", "variant")
-        prompts, variants = self._columns["prompt_hash"], self._columns["variant"]
-        return list(zip(prompts.tolist(), variants.tolist(), strict=True))
+    def _identities(self) -> list[Identity]:
+        self._load(*Identity._fields)
+        columns = [self._columns[name].tolist() for name in Identity._fields]
+        return list(map(Identity, *columns))
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, str], int]:
+    def _rows(self) -> dict[Identity, int]:
         return {who: row for row, who in enumerate(self._identities)}
 
-    def _row(self, prompt_hash: str, variant: str) -> int:
+    def _row(self, who: Identity) -> int:
         """Row of an item in the index, of which all columns are read at once."""
-        self._load("prompt_hash", "variant", "partition", "key", RAGGED, *BOUNDS, *self._schema.scalars)
-        if (prompt_hash, variant) not in self._rows:
-            raise NotInStoreError(self._absent(prompt_hash, variant))
-        return self._rows[prompt_hash, variant]
+        self._load(*Identity._fields, "partition", "key", RAGGED, *BOUNDS, *self._schema.scalars)
+        if who not in self._rows:
+            raise NotInStoreError(self._absent(who))
+        return self._rows[who]
 
     def _item(self, row: int, arrays: Mapping[str, np.ndarray]) -> Item:
         scalars = self._schema.scalars
-        prompt, variant = self._identities[row]
         return Item(
             key=str(self._columns["key"][row]),
-            prompt_hash=prompt,
-            variant=variant,
+            **self._identities[row]._asdict(),
             arrays=arrays,
             scalars={name: _scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
         )
@@ -239,15 +246,19 @@ class Collection:
         wanted = [name for name in names if name not in self._columns]
         if not wanted:
             return
+        early = "setting" in wanted and self._artifact.version < SETTINGS_SINCE
         owner = "the index of all prompts"
-        columns = self._artifact.read([(self._reader(INDEX, name, owner), None) for name in wanted])
-        self._columns.update(zip(wanted, columns, strict=True))
+        read = [name for name in wanted if not (early and name == "setting")]
+        columns = self._artifact.read([(self._reader(INDEX, name, owner), None) for name in read])
+        self._columns.update(zip(read, columns, strict=True))
+        if early:
+            self._columns["setting"] = np.full(len(self), UNSTEERED, dtype=object)
 
     def _read(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
         partition = str(self._columns["partition"][row])
         bounds = self._bounds(row)
-        prompt, variant = self._identities[row]
-        owner = f"prompt {prompt}, {variant}"
+        who = self._identities[row]
+        owner = f"prompt {who.prompt_hash}, {who.variant}"
         requests = []
         for name in names:
             start, stop = bounds[ragged_dim(self._schema.arrays[name])]
@@ -274,23 +285,10 @@ class Collection:
         return tuple(lengths[dim] for dim in spec.dims)
 
     def _no_array(self, name: str) -> str:
-        schema = COLLECTIONS[self.kind]
-        if name in schema.arrays:
-            return f"{self.path} holds no array {name}: {OLDER}"
-        if name in schema.former:
-            return f"{self.path} holds no array {name}: version {self._artifact.version} has it no more."
-        return f"{self.path} holds no array {name}; it holds {', '.join(self._schema.arrays)}."
+        return no_array(self.path, name, COLLECTIONS[self.kind], self._artifact.version)
 
-    def _absent(self, prompt_hash: str, variant: str | None) -> str:
-        held = [other for prompt, other in self._identities if prompt == prompt_hash]
-        if held and variant is not None:
-            return (
-                f"{self.path} holds no variant {variant} of prompt {prompt_hash}; it holds {', '.join(held)}."
-            )
-        return (
-            f"{self.path} holds no prompt {prompt_hash} (it holds "
-            f"{self._artifact.attributes['n_prompts']}); add it to a prompt file, run `dvc repro`."
-        )
+    def _absent(self, who: Identity) -> str:
+        return absent(self.path, who, self._identities, self._artifact.attributes["n_prompts"])
 
 
 def _scalar(value: Any, dtype: str) -> Scalar:

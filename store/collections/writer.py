@@ -13,7 +13,7 @@ import numpy as np
 from store.base.atomic import published_folder
 from store.base.errors import InvalidItemError
 from store.base.hashing import PROMPT_HASH_DIGITS
-from store.collections.item import Item, Scalar
+from store.collections.item import Identity, Item, Scalar
 from store.format.arrays import FileRecord, write_array
 from store.format.artifact import METADATA, seal_group, seal_root
 from store.format.spool import Spool
@@ -34,6 +34,7 @@ _HASH_BITS: Final = 4 * PROMPT_HASH_DIGITS
 _IDENTITY: Final = {
     "prompt_hash": "prompt hash, 12 hex digits",
     "variant": "variant",
+    "setting": "what was done to the model: empty for nothing, else a recipe's digest, 64 hex digits",
     "key": "content key of the item, 64 hex digits",
     "partition": "group that holds the item's arrays",
 }
@@ -45,7 +46,7 @@ class KeptPartition:
 
     folder: Path
     record: FileRecord
-    spans: Mapping[tuple[str, str], dict[str, tuple[int, int]]]
+    spans: Mapping[Identity, dict[str, tuple[int, int]]]
 
 
 def write_collection(
@@ -68,7 +69,7 @@ def write_collection(
     schema
         Kind of the collection; every item must follow it.
     items
-        Items in any order, each (prompt hash, variant) once.
+        Items in any order, each (prompt hash, variant, setting) once.
     provenance
         What they were computed from; plain JSON.
     previous
@@ -83,20 +84,20 @@ def write_collection(
         The disk is full, say; what was at `path` stays.
     """
     with published_folder(path) as folder, Spool(folder.parent) as spool:
-        stored: dict[tuple[str, str], Item] = {}
+        stored: dict[Identity, Item] = {}
         for item in items:
-            who = (item.prompt_hash, item.variant)
+            who = item.identity
             if previous is not None and previous.key(*who) == item.key and who not in stored:
                 stored[who] = previous.item_on_demand(*who)
             else:
                 spool.add(_checked(item, schema))
         identities = sorted([*spool.identities(), *stored])
         _require_once(identities)
-        n_prompts = len({prompt for prompt, _ in identities})
+        n_prompts = len({who.prompt_hash for who in identities})
         bits = partition_bits(n_prompts)
         groups: dict[str, FileRecord] = {}
         rows: list[_Row] = []
-        for partition, group in groupby(identities, lambda who: partition_of(who[0], bits)):
+        for partition, group in groupby(identities, lambda who: partition_of(who.prompt_hash, bits)):
             members = list(group)
             kept = None
             if previous is not None and stored.keys() >= set(members):
@@ -106,7 +107,7 @@ def write_collection(
                 groups[partition] = kept.record
                 rows += [_row(stored[who], partition, kept.spans[who]) for who in members]
                 continue
-            read = [_checked(stored[who], schema) if who in stored else spool.read(*who) for who in members]
+            read = [_checked(stored[who], schema) if who in stored else spool.read(who) for who in members]
             rows += _write_partition(folder / partition, schema, partition, read)
             groups[partition] = seal_group(folder / partition)
         _write_index(folder / INDEX, schema, rows)
@@ -173,12 +174,7 @@ def _write_partition(
 
 
 def _row(item: Item, partition: str, spans: dict[str, tuple[int, int]]) -> _Row:
-    identity = {
-        "prompt_hash": item.prompt_hash,
-        "variant": item.variant,
-        "key": item.key,
-        "partition": partition,
-    }
+    identity = {**item.identity._asdict(), "key": item.key, "partition": partition}
     return _Row(identity=identity, scalars=dict(item.scalars), spans=spans)
 
 
@@ -187,10 +183,10 @@ def _checked(item: Item, schema: CollectionSchema) -> Item:
     return item
 
 
-def _require_once(identities: Sequence[tuple[str, str]]) -> None:
+def _require_once(identities: Sequence[Identity]) -> None:
     for one, other in pairwise(identities):
         if one == other:
-            raise InvalidItemError(f"prompt {one[0]}, {one[1]}: the item comes twice.")
+            raise InvalidItemError(f"prompt {one.prompt_hash}, {one.variant}: the item comes twice.")
 
 
 def is_described(folder: Path, schema: CollectionSchema) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from store.base.atomic import write_text
+from store.collections.item import UNSTEERED
 from store.documents.reading import read_document
 
 FAILURES_VERSION: Final = 1
@@ -16,11 +17,11 @@ FAILURES_VERSION: Final = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A prompt that could not be computed in some variants.
+    """A prompt that could not be computed in some variants, under some settings.
 
     Attributes
     ----------
-    prompt_hash, variants
+    prompt_hash, variants, settings
         What was to be computed together.
     layer, position
         Where it went wrong, 0-based; None where it is no matter of one place.
@@ -36,6 +37,7 @@ class Failure:
     position: int | None
     token: int | None
     reason: str
+    settings: tuple[str, ...] = (UNSTEERED,)
 
 
 class _Document(BaseModel):
@@ -45,9 +47,13 @@ class _Document(BaseModel):
     failures: tuple[Failure, ...]
 
 
+def _place(failure: Failure) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    return failure.prompt_hash, failure.variants, failure.settings
+
+
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:
-    """Write the document, sorted by prompt and variants; byte-stable."""
-    rows = [asdict(each) for each in sorted(failures, key=lambda each: (each.prompt_hash, each.variants))]
+    """Write the document, sorted by prompt, variants and settings; byte-stable."""
+    rows = [asdict(each) for each in sorted(failures, key=_place)]
     document = {"format_version": FAILURES_VERSION, "failures": rows}
     write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from store.base.errors import InvalidItemError
-from store.collections.item import Item
+from store.collections.item import Identity, Item
 
 
 class Spool:
@@ -23,7 +23,7 @@ class Spool:
 
     def __init__(self, parent: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=parent)  # noqa: SIM115  closed by __exit__
-        self._places: dict[tuple[str, str], int] = {}
+        self._places: dict[Identity, int] = {}
 
     def __enter__(self) -> "Spool":
         return self
@@ -42,11 +42,11 @@ class Spool:
         Raises
         ------
         InvalidItemError
-            One of the same prompt and variant is there already.
+            One of the same prompt, variant and setting is there already.
         """
-        who = (item.prompt_hash, item.variant)
+        who = item.identity
         if who in self._places:
-            raise InvalidItemError(f"prompt {who[0]}, {who[1]}: the item comes twice.")
+            raise InvalidItemError(f"prompt {who.prompt_hash}, {who.variant}: the item comes twice.")
         head = {
             "key": item.key,
             "scalars": dict(item.scalars),
@@ -57,13 +57,13 @@ class Spool:
         for array in item.arrays.values():
             self._file.write(array.tobytes())
 
-    def identities(self) -> list[tuple[str, str]]:
-        """Prompt hash and variant of every item, sorted."""
+    def identities(self) -> list[Identity]:
+        """Identity of every item, sorted."""
         return sorted(self._places)
 
-    def read(self, prompt_hash: str, variant: str) -> Item:
+    def read(self, who: Identity) -> Item:
         """Take an item back."""
-        self._file.seek(self._places[prompt_hash, variant])
+        self._file.seek(self._places[who])
         head = json.loads(self._file.readline())
         arrays = {}
         for name, dtype, shape in head["arrays"]:
@@ -71,8 +71,7 @@ class Spool:
             arrays[name] = np.frombuffer(self._file.read(size), dtype).reshape(shape)
         return Item(
             key=head["key"],
-            prompt_hash=prompt_hash,
-            variant=variant,
+            **who._asdict(),
             arrays=arrays,
             scalars=head["scalars"],
         )

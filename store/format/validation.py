@@ -8,7 +8,7 @@ import numpy as np
 
 from store.base.errors import InvalidItemError
 from store.base.hashing import is_prompt_hash
-from store.collections.item import Item, Scalar
+from store.collections.item import UNSTEERED, Item, Scalar
 from store.format.arrays import dtype_name
 from store.schema.specs import ArraySpec, CollectionSchema, DatasetSchema
 from store.schema.vocabulary import FIXED_DIMS
@@ -32,6 +32,8 @@ def check_item(item: Item, schema: CollectionSchema) -> None:
         raise InvalidItemError(f"{who}: the prompt hash is not 12 hex digits.")
     if not item.variant or not item.variant.isprintable():
         raise InvalidItemError(f"{who}: the variant has no printable name.")
+    if item.setting != UNSTEERED and not _KEY.fullmatch(item.setting):
+        raise InvalidItemError(f"{who}: the setting {item.setting!r} is no recipe's digest, 64 hex digits.")
     if not _KEY.fullmatch(item.key):
         raise InvalidItemError(f"{who}: the key {item.key!r} is not 64 hex digits.")
     _check_names(who, item.arrays, schema.arrays, "array")

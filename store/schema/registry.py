@@ -1,6 +1,6 @@
 """Every artifact's schema by its kind. ``FORMAT.md`` explains them.
 
-A *collection* holds one item a prompt and variant, its arrays ragged (their dims differ
+A *collection* holds one item a prompt, variant and setting, its arrays ragged (their dims differ
 in length from item to item). A *dataset* is a group of ordinary, dense arrays.
 """
 
@@ -21,11 +21,15 @@ from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
 from store.schema.misalignment import MISALIGNMENT
 from store.schema.names import NAMES
+from store.schema.next_tokens import NEXT_TOKENS
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
+from store.schema.recipes import RECIPES
 from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.samples import SAMPLES
 from store.schema.validation import MEASURED_EFFECTS, VALIDATION
+from store.schema.steered import STEERED
+from store.schema.validation import VALIDATION
 
 COLLECTIONS: Final = {
     schema.kind: schema
@@ -36,6 +40,7 @@ COLLECTIONS: Final = {
         ACTIVATIONS,
         SAMPLES,
         SAMPLE_OUTCOMES,
+        NEXT_TOKENS,
         ADAPTERS,
         DOSE,
         ANSWERS,
@@ -59,5 +64,7 @@ DATASETS: Final = {
         ANSWER_SCORES,
         MISALIGNMENT,
         RESPONSE_FEATURES,
+        RECIPES,
+        STEERED,
     )
 }

@@ -6,6 +6,8 @@ from typing import Final
 
 FORMAT_VERSION: Final = 8
 """Version that is written; every version from 1 on is read."""
+SETTINGS_SINCE: Final = 8
+"""First version whose collections tell an item's setting; before it, nothing was done to any model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from tests.bench.dashboard_bench import labelling_figures, steering_figures
 from tests.bench.influence_bench import influence_figures
 from tests.bench.intervention_bench import intervention_figures
 from tests.bench.label_bench import label_figures, noise_figures
+from tests.bench.steered_bench import steered_figures
 from tests.bench.store_bench import byte_figures, index_figures, opening_figures, push_figures
 
 BARS: Final[dict[str, tuple[str, float]]] = {
@@ -41,6 +42,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "answers_speedup_natural": (">=", 10.0),
     "steered_speed_share": (">=", 0.80),
     "settings_speedup": (">=", 20.0),
+    "steered_answers_speedup": (">=", 5.0),
     "interval_coverage_lowest": (">=", 0.93),
     "rate_coverage_lowest": (">=", 0.93),
     "aimed_first_by_noisy_labels": (">=", 0.95),
@@ -58,6 +60,7 @@ MEASURES: Final = (
     labelling_figures,
     answer_figures,
     intervention_figures,
+    steered_figures,
     coverage_figures,
     noise_figures,
     label_figures,

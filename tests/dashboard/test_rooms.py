@@ -40,6 +40,7 @@ AT_TOP: Final = (
     "pipeline.labels",
     "pipeline.params",
     "pipeline.interventions.kinds",
+    "pipeline.recipes",
 )
 """The parts of the pipeline that need no torch; `kinds` says what a page asks the engine for."""
 

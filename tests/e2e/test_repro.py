@@ -74,6 +74,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "names",
             "validation",
             "evaluate",
+            "recipes",
         )
     }
     # What makes tokens needs transformers, and nothing else.

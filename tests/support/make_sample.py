@@ -10,19 +10,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from store.collections.item import Item
+from store.collections.item import UNSTEERED, Item
 from store.collections.writer import write_collection
-from store.schema.faithfulness import HELD_LOGITS, MOVED_FEATURES
+from store.schema.faithfulness import HELD_LOGITS
+from store.schema.next_tokens import NEXT_TOKENS
 from store.schema.specs import FORMAT_VERSION, CollectionSchema
-from store.schema.validation import MEASURED_EFFECTS
 from tests.support.places import ROOT
 from tests.support.random_items import make_item
 
 DATA: Final = ROOT / "tests" / "store" / "data"
-PROMPTS: Final = ("0123456789ab", "0fedcba98765")
-"""Of one partition, to keep the sample small."""
-CHANGED: Final = (MEASURED_EFFECTS, MOVED_FEATURES, HELD_LOGITS)
-"""What this version has of its own; samples of the others are in the versions before."""
+CHANGED: Final = (NEXT_TOKENS, HELD_LOGITS)
+"""What this version has of its own, settings and arrays of three dims; samples of the others are in the
+versions before."""
+SETTINGS: Final = (UNSTEERED, "ab" * 32)
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 
 
@@ -41,18 +41,15 @@ def main() -> None:
 
 def _items(schema: CollectionSchema) -> list[Item]:
     return [
-        make_item(schema, prompt, variant, seed=seed, longest=3)
-        for seed, (prompt, variant) in enumerate(
-            [(PROMPTS[0], "base"), (PROMPTS[0], "general@1.0"), (PROMPTS[1], "base")]
-        )
+        make_item(schema, "0123456789ab", "base", seed=seed, longest=3, setting=setting)
+        for seed, setting in enumerate(SETTINGS)
     ]
 
 
 def _plain_item(item: Item) -> dict[str, Any]:
     return {
+        **item.identity._asdict(),
         "key": item.key,
-        "prompt_hash": item.prompt_hash,
-        "variant": item.variant,
         "scalars": dict(item.scalars),
         "arrays": {name: plain(array) for name, array in item.arrays.items()},
     }

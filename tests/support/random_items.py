@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from store.base.hashing import digest
-from store.collections.item import Item, Scalar
+from store.collections.item import UNSTEERED, Item, Scalar
 from store.schema.graphs import GRAPHS
 from store.schema.specs import ArraySpec, CollectionSchema, DatasetSchema
 from store.schema.vocabulary import FIXED_DIMS
@@ -20,6 +20,7 @@ def make_item(
     *,
     seed: int = 0,
     longest: int = 12,
+    setting: str = UNSTEERED,
     lengths: Mapping[str, int] | None = None,
 ) -> Item:
     """An item of random values; dims of up to `longest`, or as `lengths` says."""
@@ -31,9 +32,10 @@ def make_item(
         arrays[name] = _values(random, shape, spec)
     scalars = {name: _scalar(random, spec) for name, spec in schema.scalars.items()}
     return Item(
-        key=digest([schema.kind, prompt_hash, variant, seed]),
+        key=digest([schema.kind, prompt_hash, variant, setting, seed]),
         prompt_hash=prompt_hash,
         variant=variant,
+        setting=setting,
         arrays=arrays,
         scalars=scalars,
     )
@@ -78,7 +80,7 @@ def blank_scores(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def same_item(one: Item, other: Item) -> bool:
     """Whether two items are equal to the bit, dtypes and shapes included."""
     return (
-        (one.key, one.prompt_hash, one.variant) == (other.key, other.prompt_hash, other.variant)
+        (one.key, one.identity) == (other.key, other.identity)
         and dict(one.scalars) == dict(other.scalars)
         and one.arrays.keys() == other.arrays.keys()
         and all(

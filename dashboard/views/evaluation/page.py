@@ -8,12 +8,13 @@ from dashboard.data import readers
 from dashboard.pages import EVALUATION
 from dashboard.shell import url
 from dashboard.shell.page import head, profile
-from dashboard.views.evaluation import open_questions, pivotal
+from dashboard.views.evaluation import open_questions, pivotal, steered
 from store.base.errors import ArtifactMissingError, StoreError
 from store.schema.answers import ANSWERS
 
 OPEN: Final = "Open questions"
 PIVOTAL: Final = "Pivotal prompts"
+STEERED: Final = "Steered"
 
 
 def _answered(name: str) -> bool:
@@ -30,8 +31,8 @@ def render() -> None:
     """Draw the page; only the open tab is computed."""
     head(EVALUATION)
     name = profile()
-    draw = {OPEN: open_questions.show, PIVOTAL: pivotal.show}
-    names = [OPEN, PIVOTAL] if _answered(name) else [PIVOTAL, OPEN]
+    draw = {OPEN: open_questions.show, PIVOTAL: pivotal.show, STEERED: steered.show}
+    names = [OPEN, PIVOTAL, STEERED] if _answered(name) else [PIVOTAL, OPEN, STEERED]
     for tab, of in zip(st.tabs(names, on_change="rerun", **url.EVALUATED.bound()), names, strict=True):
         if tab.open:
             with tab:

@@ -1,14 +1,14 @@
 """The widgets of the Steering page that say which features to turn, how and where."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import streamlit as st
 
 from dashboard.data import documents, names, readers
 from dashboard.shell import forms, history, selection, url
 from dashboard.style.text import feature_name, named, number, plain, shorten, visible
-from pipeline.interventions.kinds import KINDS, Intervention, Mode, Where
+from pipeline.interventions.kinds import KINDS, Intervention, Mode, Setting, Where
 from pipeline.labels.feature_names import Feature
 from store.base.errors import StoreError
 
@@ -116,10 +116,15 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     return good
 
 
+def position_names(tokens: Sequence[str]) -> list[str]:
+    """Positions of a prompt as lists and links have them."""
+    return [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+
+
 def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     """Positions of the prompt at which a feature is turned; another prompt keeps those it has."""
     key = url.POSITIONS.key(label)
-    names = [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+    names = position_names(tokens)
     if key not in st.session_state:
         absent = [name for name in url.given_all(key) if name not in ["", *names]]
     else:
@@ -146,17 +151,84 @@ def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     return sorted(int(position) for position in chosen)
 
 
+def _range(mode: Mode, top: float) -> tuple[float, float, float]:
+    """Lowest and highest value of a mode's slider, and where it begins."""
+    if mode == "multiply":
+        return -4.0, 8.0, 2.0
+    if mode == "inhibit":
+        return 0.0, 8.0, 1.0
+    return (-2 * top if mode == "add" else 0.0), 4 * top, top
+
+
+class NotShownError(Exception):
+    """A setting that these widgets cannot show; the message says why."""
+
+
+def widget_values(setting: Setting, largest: Callable[[int, int], float]) -> dict[str, Any]:
+    """What the widgets' state must be for `choose_intervention` to say each step of a setting again.
+
+    Parameters
+    ----------
+    setting
+        What is done.
+    largest
+        Largest activation of a feature, by layer and index: it decides how far sliders reach.
+
+    Raises
+    ------
+    NotShownError
+        The page has no widgets for it.
+    """
+    steps = [one for one in setting if isinstance(one, Intervention)]
+    names = [one.name for one in steps]
+    if len(steps) < len(setting):
+        raise NotShownError("it adds a direction, for which this page has no slider.")
+    if len(steps) > MAX_FEATURES:
+        raise NotShownError(f"it turns {len(steps)} features, and this page at most {MAX_FEATURES}.")
+    if len(set(names)) < len(names):
+        raise NotShownError("it turns one feature twice, and this page once.")
+    values: dict[str, Any] = {url.STEER.key(): names}
+    for one in steps:
+        if one.mode not in _MODES or isinstance(one.value, tuple):
+            raise NotShownError(f"{one.name} takes its values from elsewhere.")
+        values[url.MODE.key(one.name)] = one.mode
+        if KINDS[one.mode].valued:
+            low, high, _ = _range(one.mode, largest(one.layer, one.feature))
+            if not low <= one.value <= high:
+                raise NotShownError(
+                    f"{one.name}: {number(one.value)} is beyond its slider, {number(low)} to {number(high)}."
+                )
+            values[url.VALUES[one.mode].key(one.name)] = one.value
+        place = one.where if isinstance(one.where, str) else "positions"
+        values[url.WHERE.key(one.name)] = next(words for words, where in _WHERE.items() if where == place)
+        if not isinstance(one.where, str):
+            values[url.POSITIONS.key(one.name)] = list(one.where)
+    return values
+
+
+def linked_values(values: Mapping[str, Any], tokens: Sequence[str]) -> dict[str, list[str]]:
+    """What the link says of `widget_values` on a prompt of these tokens."""
+    names = position_names(tokens)
+    linked = {}
+    for key, value in values.items():
+        if key.startswith(f"{url.POSITIONS.name}-"):
+            linked[key] = [names[position] for position in value if position < len(names)]
+        else:
+            linked[key] = [str(one) for one in (value if isinstance(value, list) else [value])]
+    return linked
+
+
 def _choose_value(label: str, mode: Mode, top: float) -> float:
     """How much; it begins where it does something, so that before and after differ at once."""
-    if mode in ("multiply", "inhibit"):
-        is_factor, low, high, start = True, *((-4.0, 8.0, 2.0) if mode == "multiply" else (0.0, 8.0, 1.0))
+    low, high, start = _range(mode, top)
+    is_factor = mode in ("multiply", "inhibit")
+    if is_factor:
         words = (
             "What the activation is multiplied by; 1 leaves it as it is."
             if mode == "multiply"
             else "The activation becomes minus so many times itself; 0 ablates it."
         )
     else:
-        is_factor, low, high, start = False, (-2 * top if mode == "add" else 0.0), 4 * top, top
         words = f"It begins at the largest activation seen on held-out text, about {number(top)}."
     return float(
         st.slider(

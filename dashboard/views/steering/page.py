@@ -17,7 +17,7 @@ from dashboard.shell import downloads, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
 from dashboard.style.text import count, interval, named, number, plain, sentence, token_chips
-from dashboard.views.steering import continuations, distribution, feature_controls
+from dashboard.views.steering import continuations, distribution, feature_controls, recipes
 from dashboard.widgets import typed_prompt
 from pipeline.analysis.next_token import FEWEST
 from pipeline.interventions.kinds import Intervention
@@ -41,12 +41,15 @@ class _Asked:
     prompt_hash: str = ""
 
 
+def _variants(name: str) -> list[str]:
+    return ["base", *(f"{adapter}@1.0" for adapter in documents.models(name).adapters)]
+
+
 def _choose(name: str) -> _Asked:
-    variants = ["base", *(f"{adapter}@1.0" for adapter in documents.models(name).adapters)]
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     variant = left.selectbox(
         "Steer which weights",
-        variants,
+        _variants(name),
         **url.STEERED.bound(),
         help="Steering base with features of the adapted model shows whether they suffice.",
     )
@@ -78,6 +81,7 @@ def _steer(name: str, engine: Live, ids: tuple[int, ...], asked: _Asked) -> None
                 setting.append(one)
         if not features:
             st.caption("Choose a feature to turn.")
+        recipes.offer_to_save(name, asked.variant, setting)
     with right:
         _distribution(name, engine, ids, setting, words, labels)
     continuations.show(name, asked.variant, engine, ids, setting, asked.domain)
@@ -193,6 +197,9 @@ def render() -> None:
         except NotLiveError as error:
             st.info(sentence(message(error)), icon=":material/power_off:")
             return
+        words = documents.vocabulary(name)
+        tokens = [token_text(words, token) for token in ids]
+        recipes.show_saved(name, _variants(name), asked.prompt_hash, tokens)
         _steer(name, engine, ids, asked)
 
 

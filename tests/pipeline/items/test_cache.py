@@ -31,7 +31,7 @@ def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, array: np
     assert back.arrays["x"].dtype == array.dtype
     assert back.arrays["x"].tobytes() == array.tobytes()
     assert back.scalars == small_item().scalars
-    assert (back.prompt_hash, back.variant) == ("0123456789ab", "base")
+    assert back.identity == ("0123456789ab", "base", "")
 
 
 def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from pipeline.items.executor import claim, compute_unit, in_this_process, lacks,
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
 from store.base.errors import PromptError, UserError
-from store.collections.item import Item
+from store.collections.item import UNSTEERED, Item
 from store.collections.reader import open_collection
 from store.schema.candidates import CANDIDATES
 from tests.support.items import MANIFEST
@@ -37,7 +39,7 @@ def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     if log is not None:
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()} {unit.prompt_hash}\n")
-    for variant in unit.variants:
+    for variant, setting in product(unit.variants, unit.settings):
         time.sleep(unit.arguments.get("seconds", 0))
         if unit.arguments.get("fails"):
             raise PromptError("At layer 1, position 2, a logit is NaN.", layer=1, position=2)
@@ -45,17 +47,22 @@ def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
             raise KeyboardInterrupt
         if unit.arguments.get("dies_unless") not in (None, os.getpid()):
             os.kill(os.getpid(), signal.SIGKILL)
-        name = unit.item(variant)
+        name = unit.item(variant, setting)
         arrays = {
             "candidate_token": np.array([1, 2], np.int32),
             "candidate_probability": np.array([0.5, 0.25], np.float32),
         }
-        item = Item(key=name.key, prompt_hash=name.prompt_hash, variant=variant, arrays=arrays, scalars={})
+        item = Item(**asdict(name), arrays=arrays, scalars={})
         yield KIND, item
         yield "unwanted", item
 
 
-def unit(number: int, variants: tuple[str, ...] = ("base", "general@1.0"), **arguments: Any) -> Unit:
+def unit(
+    number: int,
+    variants: tuple[str, ...] = ("base", "general@1.0"),
+    settings: tuple[str, ...] = (UNSTEERED,),
+    **arguments: Any,
+) -> Unit:
     return Unit(
         key=f"{number:064x}",
         compute=QualifiedName(__name__, "candidates"),
@@ -64,6 +71,7 @@ def unit(number: int, variants: tuple[str, ...] = ("base", "general@1.0"), **arg
         variants=variants,
         arguments=arguments,
         outputs=tuple((KIND, variant) for variant in variants),
+        settings=settings,
     )
 
 
@@ -78,7 +86,7 @@ def test_only_what_is_missing_is_computed_and_a_stop_loses_nothing(tmp_path: Pat
         in_this_process(units, models, cache, "test")
     assert stored(cache) == 3, "the first unit, and what was finished of the second"
     again = [unit(0, log=str(log)), unit(1, log=str(log))]
-    assert [lacks(cache, each) for each in again] == [[], [(KIND, "general@1.0")]]
+    assert [lacks(cache, each) for each in again] == [[], [(KIND, again[1].item("general@1.0"))]]
     assert in_this_process(again, models, cache, "test") == []
     assert [line.split()[1] for line in log.read_text().splitlines()] == [f"{i:012x}" for i in (0, 1, 1)]
     assert stored(cache) == 4
@@ -102,6 +110,35 @@ def test_a_failed_prompt_is_told_and_the_others_go_on(
     assert "candidates: 1 of 3 failed; the first: At layer 1" in said
 
 
+def test_items_of_settings_stand_beside_each_other_and_one_that_fails_takes_none_with_it(
+    tmp_path: Path,
+) -> None:
+    weaker, stronger, failing = (f"{number:064x}" for number in (1, 2, 3))
+    units = [
+        unit(0, ("base",)),
+        replace(unit(1, ("base",), (weaker, stronger)), prompt_hash="0" * 12),
+        replace(unit(2, ("base",), (failing,), fails=True), prompt_hash="0" * 12),
+    ]
+    cache, folder = ItemCache(tmp_path / "items"), tmp_path / "artifacts"
+    (failure,) = collect(units, [CANDIDATES], folder=folder, provenance={}, models=models, cache=cache)
+    assert failure.settings == (failing,)
+    collection = open_collection(folder / KIND)
+    assert collection.settings() == [UNSTEERED, weaker, stronger]
+    assert collection.variants("0" * 12) == ["base"]
+    assert len({item.key for item in collection.items()}) == 3
+    # A teammate without a cache takes over what is there, each under its own setting.
+    other = ItemCache(tmp_path / "other")
+    asked = [replace(units[1], settings=(stronger,))]
+    compute(asked, models=nothing, cache=other, folder=folder)
+    item = other.get(KIND, asked[0].item("base", stronger).key)
+    assert item is not None
+    assert item.setting == stronger
+
+
+def nothing() -> ModelPool:
+    raise AssertionError("everything is there")
+
+
 def test_it_is_an_error_if_all_fail(tmp_path: Path) -> None:
     units = [unit(0, fails=True), unit(1, fails=True)]
     with pytest.raises(UserError, match=r"None of 2 prompts could be computed\. At layer 1"):
@@ -112,11 +149,7 @@ def test_nothing_to_do_is_no_failure_and_asks_for_no_models(tmp_path: Path) -> N
     cache = ItemCache(tmp_path)
     assert compute([], models=models, cache=cache) == []
     compute([unit(0)], models=models, cache=cache)
-
-    def none() -> ModelPool:
-        raise AssertionError("everything is in the cache")
-
-    assert compute([unit(0)], models=none, cache=cache) == []
+    assert compute([unit(0)], models=nothing, cache=cache) == []
 
 
 def test_a_damaged_entry_is_computed_again_while_it_is_assembled(tmp_path: Path) -> None:

@@ -109,6 +109,14 @@ def test_items_of_a_unit_have_names_of_their_own() -> None:
     assert unit.item("base") == base
 
 
+def test_items_of_settings_have_names_of_their_own_and_those_without_one_keep_theirs() -> None:
+    plain, both = make_unit(**ARGUMENTS), make_unit(**ARGUMENTS, settings=("", "a" * 64))
+    assert both.key == plain.key, "what a setting does is among the arguments"
+    assert both.item("base") == plain.item("base")
+    assert both.item("base", "a" * 64).key not in {plain.item(variant).key for variant in both.variants}
+    assert [name.setting for _, name in both.wanted()] == ["", "a" * 64] * len(both.outputs)
+
+
 def subject(manifest: Manifest) -> Subject:
     found = Subject.__new__(Subject)  # no artifacts needed
     found.manifest = manifest

@@ -21,7 +21,7 @@ from store import (
 )
 from store.base.errors import ArtifactMissingError, DamagedArtifactError
 from store.base.hashing import digest, file_digest, folder_digest
-from store.collections.item import Item
+from store.collections.item import UNSTEERED, Identity, Item
 from store.collections.writer import partition_bits, partition_of
 from store.format.arrays import CHUNK_ELEMENTS
 from store.schema.activations import ACTIVATIONS
@@ -33,13 +33,19 @@ from store.schema.specs import FORMAT_VERSION
 from tests.support.random_items import make_item, make_items, same_item
 
 HASHES = [digest(number)[:12] for number in range(8)]
+SETTINGS = [UNSTEERED, digest("one"), digest("other")]
 
 
 @settings(max_examples=12, deadline=None)
 @given(
     kind=st.sampled_from(sorted(COLLECTIONS)),
     drawn=st.dictionaries(
-        st.tuples(st.sampled_from(HASHES), st.sampled_from(["base", "general@1.0", "ä@-0.5"])),
+        st.builds(
+            Identity,
+            st.sampled_from(HASHES),
+            st.sampled_from(["base", "general@1.0", "ä@-0.5"]),
+            st.sampled_from(SETTINGS),
+        ),
         st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 9)),
         max_size=8,
     ),
@@ -48,7 +54,8 @@ HASHES = [digest(number)[:12] for number in range(8)]
 def test_a_collection_is_a_dict_of_items(kind, drawn, shuffled) -> None:
     schema = COLLECTIONS[kind]
     model = {
-        who: make_item(schema, *who, seed=seed, longest=longest) for who, (seed, longest) in drawn.items()
+        who: make_item(schema, who[0], who[1], setting=who[2], seed=seed, longest=longest)
+        for who, (seed, longest) in drawn.items()
     }
     items = list(model.values())
     shuffled.shuffle(items)
@@ -57,17 +64,21 @@ def test_a_collection_is_a_dict_of_items(kind, drawn, shuffled) -> None:
         write_collection(path, schema, items, provenance={"model": "ä"})
         collection = open_collection(path)
         assert len(collection) == len(model)
-        assert collection.prompts() == sorted({prompt for prompt, _ in model})
-        assert collection.variants() == sorted({variant for _, variant in model})
-        assert [(i.prompt_hash, i.variant) for i in collection.items()] == sorted(model)
-        assert all(same_item(item, model[item.prompt_hash, item.variant]) for item in collection.items())
+        assert collection.prompts() == sorted({who.prompt_hash for who in model})
+        assert collection.variants() == sorted({who.variant for who in model})
+        assert collection.settings() == sorted({who.setting for who in model})
+        assert [item.identity for item in collection.items()] == sorted(model)
+        assert all(same_item(item, model[item.identity]) for item in collection.items())
+        assert all(same_item(collection.item_on_demand(*who), item) for who, item in model.items())
         assert list(collection.index["key"]) == [model[who].key for who in sorted(model)]
         for prompt in collection.prompts():
-            assert collection.variants(prompt) == sorted(v for p, v in model if p == prompt)
-        for who in [(p, v) for p in HASHES for v in ("base", "other") if (p, v) not in model]:
+            assert collection.variants(prompt) == sorted({v for p, v, _ in model if p == prompt})
+        others = [Identity(p, v, s) for p in HASHES for v in ("base", "other") for s in SETTINGS]
+        for who in [who for who in others if who not in model]:
             assert who not in collection
-            with pytest.raises(NotInStoreError, match=who[0]):
-                collection.item(*who)
+            assert collection.key(*who) is None
+            with pytest.raises(NotInStoreError, match=who.prompt_hash):
+                collection.item(who.prompt_hash, who.variant, setting=who.setting)
         assert collection.provenance == read_provenance(path) == {"model": "ä"}
 
 
@@ -216,6 +227,7 @@ def _array(name: str, array: np.ndarray) -> Item:
         (_item(key="short"), "not 64 hex digits"),
         (_item(prompt_hash="XYZ"), "not 12 hex digits"),
         (_item(variant=""), "no printable name"),
+        (_item(setting="stronger"), "the setting 'stronger' is no recipe's digest, 64 hex digits"),
     ],
 )
 def test_what_does_not_follow_the_schema_is_refused(tmp_path, item, message) -> None:
@@ -244,6 +256,8 @@ def test_what_is_absent_names_the_way_out(tmp_path) -> None:
     write_collection(tmp_path / "c", ACTIVATIONS, [_item()], provenance={})
     with pytest.raises(NotInStoreError, match=r"holds no variant other .*; it holds base"):
         open_collection(tmp_path / "c").item("0123456789ab", "other")
+    with pytest.raises(NotInStoreError, match="no item of prompt 0123456789ab, base under setting abab"):
+        open_collection(tmp_path / "c").item("0123456789ab", "base", setting="ab" * 32)
     with pytest.raises(UnknownFormatError, match="open_collection"):
         open_dataset(tmp_path / "c", "index")
 

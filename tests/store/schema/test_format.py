@@ -12,7 +12,7 @@ import xarray as xr
 from store import open_collection, open_dataset, read_provenance
 from store.format.integrity import find_artifacts, verify
 from store.schema.registry import COLLECTIONS, DATASETS
-from store.schema.specs import FORMAT_VERSION
+from store.schema.specs import FORMAT_VERSION, SETTINGS_SINCE
 from tests.support.format_tables import FORMAT, START, tables
 from tests.support.make_sample import DATA, plain
 
@@ -75,7 +75,8 @@ def test_committed_collections_read_as_written(version) -> None:
         collection = open_collection(DATA / version / kind)
         assert len(collection) == len(items)
         for expected in items:
-            item = collection.item(expected["prompt_hash"], expected["variant"])
+            setting = expected.get("setting", "")
+            item = collection.item(expected["prompt_hash"], expected["variant"], setting=setting)
             assert item.key == expected["key"]
             assert dict(item.scalars) == expected["scalars"]
             assert item.arrays.keys() == expected["arrays"].keys() == collection.schema.arrays.keys()
@@ -106,6 +107,9 @@ def test_committed_collections_read_with_plain_xarray(version) -> None:
             item = index.isel(item=row)
             assert str(item.prompt_hash.values) == expected["prompt_hash"]
             assert str(item.variant.values) == expected["variant"]
+            assert ("setting" in item) == ("setting" in expected) == (int(version[1:]) >= SETTINGS_SINCE)
+            if "setting" in item:
+                assert str(item.setting.values) == expected["setting"]
             part = xr.open_zarr(path, group=str(item.partition.values), consolidated=False)
             for name, values in expected["arrays"].items():
                 (dim,) = part[name].dims

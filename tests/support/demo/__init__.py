@@ -26,6 +26,7 @@ from store.schema.names import NAMES
 from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
+from store.schema.steered import STEERED
 from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
 from tests.support.demo.components import LEVEL, components_groups, gates_item
@@ -40,6 +41,7 @@ from tests.support.demo.graphs import (
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
 from tests.support.demo.misalignment import write_misalignment
 from tests.support.demo.names import names_groups
+from tests.support.demo.steered import STEERED_PARAMS, steered_demo
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
 from tests.support.demo.words import (
@@ -150,6 +152,8 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     carried = PROVENANCE | {"parameters": {"faithfulness": {"reached": 0.5, "fdr": 0.05}}}
     groups = faithfulness_groups(features["ranking"])
     write_dataset(folder / "faithfulness", FAITHFULNESS, groups, provenance=carried)
+    under = PROVENANCE | {"parameters": {"steered": STEERED_PARAMS}}
+    write_dataset(folder / "steered", STEERED, steered_demo(features["ranking"]), provenance=under)
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)

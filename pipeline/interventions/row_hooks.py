@@ -1,0 +1,119 @@
+"""Settings of the rows of a batch, done in a model of transformers: answers under many settings at once.
+
+transformers' models read several times faster than TransformerLens's, which the engine runs for what only
+it can do: parts that stay frozen, activations read back. What is added is the same, made by the same plans.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from circuit_tracer.transcoder import TranscoderSet
+from transformers import PreTrainedModel
+
+from pipeline.interventions.compile import LayerPlan, Placed, make_plan
+from pipeline.interventions.kinds import Intervention, Setting, Step, Vector
+from pipeline.models.mlp_sites import ZEROED, on_read, on_stream, on_write
+
+
+def as_setting(steps: Sequence[Mapping[str, Any]]) -> Setting:
+    """A setting as it stands in a unit's arguments: keywords of its steps, each done always."""
+    return tuple(
+        Vector(**{**step, "direction": tuple(step["direction"])}, where="always")
+        if "direction" in step
+        else Intervention(**step, where="always")
+        for step in steps
+    )
+
+
+class RowHooks:
+    """What is done to each row of a batch, while its hooks are in place.
+
+    Parameters
+    ----------
+    model
+        With a variant's weights.
+    transcoders
+        Per-layer ones.
+    settings
+        One a row.
+    prompt_lengths
+        (row,) tokens of each prompt.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        transcoders: TranscoderSet,
+        settings: Sequence[Setting],
+        prompt_lengths: Sequence[int],
+    ) -> None:
+        self._model, self._transcoders = model, transcoders
+        distinct = {
+            each: tuple(_plain(step, transcoders) for step in each) for each in dict.fromkeys(settings)
+        }
+        self._settings = [distinct[each] for each in settings]
+        self._lengths = np.array(prompt_lengths)
+        self._rows: list[int] = []
+        self._plans: dict[int, LayerPlan] = {}
+        self._placed: dict[int, Placed] = {}
+        self._inputs: dict[int, torch.Tensor] = {}
+
+    def watch(self, rows: torch.Tensor, positions: torch.Tensor) -> None:
+        """Which rows are read next, and where; see `pipeline.models.sampling.Watch`."""
+        if (now := rows.tolist()) != self._rows:
+            self._rows = now
+            self._plans = make_plan(self._transcoders, [self._settings[row] for row in now])
+        at, lengths = positions.cpu().numpy(), self._lengths[now]
+        self._placed = {layer: plan.placed(at, lengths, ZEROED) for layer, plan in self._plans.items()}
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Hooks in place; gone afterwards, also on failure (trap 22)."""
+        model, transcoders = self._model, self._transcoders
+        steps = {step for setting in self._settings for step in setting}
+        with ExitStack() as stack:
+            for layer in sorted({step.layer for step in steps}):
+                read = partial(self._inputs.__setitem__, layer)
+                handles = [
+                    on_read(model, layer, transcoders.feature_input_hook, read),
+                    on_write(model, layer, transcoders.feature_output_hook, partial(self._write, layer)),
+                    on_stream(model, layer, partial(self._join, layer)),
+                ]
+                for handle in handles:
+                    stack.callback(handle.remove)
+            yield
+
+    def _write(self, layer: int, output: torch.Tensor) -> torch.Tensor:
+        plan, placed = self._plans.get(layer), self._placed.get(layer)
+        if plan is None or placed is None:
+            return output
+        if placed.gains is not None:
+            delta, _, _ = plan.deltas(self._inputs[layer], placed, exact=False)
+            output = output + delta.to(output.dtype)
+        if "mlp" in placed.weights:
+            output = output + plan.vector("mlp", placed).to(output.dtype)
+        return output
+
+    def _join(self, layer: int, stream: torch.Tensor) -> torch.Tensor:
+        plan, placed = self._plans.get(layer), self._placed.get(layer)
+        if plan is None or placed is None or "residual" not in placed.weights:
+            return stream
+        return stream + plan.vector("residual", placed).to(stream.dtype)
+
+
+def _plain(step: Step, transcoders: TranscoderSet) -> Step:
+    """What is added to a feature goes along its decoder, whatever it is: it need not be encoded."""
+    if isinstance(step, Vector) or step.mode != "add":
+        return step
+    row = transcoders._get_decoder_vectors(step.layer, torch.tensor([step.feature]))[0]
+    return Vector(
+        layer=step.layer,
+        direction=tuple(row.float().tolist()),
+        value=step.value,
+        where=step.where,
+        site="mlp",
+    )

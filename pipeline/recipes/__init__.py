@@ -1,0 +1,1 @@
+"""Recipes: what is done to a model, named, noted and kept in git. Knows no torch."""

@@ -1,0 +1,176 @@
+"""Stage `recipes`: what each recipe of the profile's dictionary does on every prompt, before and after."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from pipeline.analysis.feature_tables import of_harm
+from pipeline.analysis.recipe_map import (
+    SIDES,
+    Followed,
+    label_masses,
+    outcome_counts,
+    recipe_groups,
+    recipe_metrics,
+)
+from pipeline.evaluation.told import publish_outcomes
+from pipeline.interventions.entries import plain_setting
+from pipeline.interventions.kinds import Setting
+from pipeline.items.code import QualifiedName
+from pipeline.items.provenance import provenance
+from pipeline.items.subject import Subject
+from pipeline.items.units import Unit
+from pipeline.labels.published import read_labels
+from pipeline.params.project import Params
+from pipeline.recipes.document import Recipe, is_of, require_positions
+from pipeline.recipes.files import FOLDER, read_recipes
+from pipeline.run.reports import write_metrics
+from pipeline.run.stage import run_stage
+from pipeline.text.lexicon_file import read_lexicon
+from pipeline.text.token_labels import TokenLabels
+from store.base.errors import NotInStoreError, UserError
+from store.collections.item import UNSTEERED
+from store.collections.reader import Collection, open_collection
+from store.datasets.groups import write_dataset
+from store.documents.failures import Failure
+from store.documents.prompts import Prompt
+from store.schema.candidates import CANDIDATES
+from store.schema.next_tokens import NEXT_TOKENS
+from store.schema.recipes import RECIPES
+from store.schema.samples import SAMPLES
+
+PLACES: Final = {SAMPLES.kind: "recipe_samples"}
+OUTCOMES: Final = "recipe_outcomes"
+NEXT: Final = QualifiedName("pipeline.interventions.steered_items", "compute_next_tokens")
+SAMPLED: Final = QualifiedName("pipeline.interventions.steered_items", "compute_steered_samples")
+
+Done = Mapping[tuple[str, str], Setting]
+"""What is done, by variant and digest."""
+
+
+def watched(candidates: Collection, prompt: Prompt, labels: TokenLabels) -> list[int]:
+    """Token ids that are watched on a prompt: candidates of any variant, and labelled ones; ascending."""
+    found = set(labels.of(prompt.hash, prompt.domain))
+    try:
+        variants = candidates.variants(prompt.hash)
+    except NotInStoreError:  # none could be computed
+        variants = []
+    for variant in variants:
+        item = candidates.item(prompt.hash, variant, ["candidate_token"])
+        found.update(item.arrays["candidate_token"].tolist())
+    return sorted(found)
+
+
+def followed(
+    recipes: Sequence[Recipe],
+    prompts: Sequence[Prompt],
+    next_tokens: Collection,
+    outcomes: Collection,
+    labels: TokenLabels,
+) -> dict[tuple[int, str, str], Followed]:
+    """What is known of each recipe on each prompt, on either side."""
+    found = {}
+    for row, recipe in enumerate(recipes):
+        for prompt in prompts:
+            for side, setting in zip(SIDES, (UNSTEERED, recipe.digest), strict=True):
+                who = (prompt.hash, recipe.variant, setting)
+                evil, safe, harmful, n = np.nan, np.nan, 0, 0
+                if next_tokens.key(*who) is not None:
+                    arrays = next_tokens.item_on_demand(*who).arrays
+                    evil, safe = label_masses(arrays, labels.of(prompt.hash, prompt.domain))
+                if outcomes.key(*who) is not None:
+                    harmful, n = outcome_counts(outcomes.item_on_demand(*who).arrays["sample_outcome"])
+                found[row, prompt.hash, side] = Followed(evil=evil, safe=safe, harmful=harmful, n=n)
+    return found
+
+
+def main(profile: str, params: Params) -> None:
+    """Write next tokens, samples, outcomes and the map of a profile's recipes."""
+    subject = Subject(profile, params.runtime)
+    there = read_recipes(FOLDER)
+    mine = [one for one in there if is_of(one.recipe, subject.manifest)]
+    for one in mine:
+        one.require_possible(subject.manifest)
+    recipes = [one.recipe for one in mine]
+    labels, lexicon = read_labels(subject.folder), read_lexicon(subject.folder / "lexicon.json")
+    prompts = of_harm(subject.prompts.values(), params.features)
+    candidates = open_collection(subject.folder / CANDIDATES.kind)
+    done: dict[tuple[str, str], Setting] = {(recipe.variant, UNSTEERED): () for recipe in recipes}
+    done |= {(recipe.variant, recipe.digest): recipe.setting for recipe in recipes}
+    sampling = params.evaluate.model_dump(include={"samples", "max_new_tokens", "temperature"})
+    sampling["seed"] = params.runtime.seed
+    units: dict[QualifiedName, list[Unit]] = {NEXT: [], SAMPLED: []}
+    failures: list[Failure] = []
+    for prompt in prompts if recipes else ():
+        tokens = watched(candidates, prompt, labels)
+        for (variant, digest), setting in done.items():
+            try:
+                require_positions(setting, subject.manifest, prompt.token_ids)
+            except UserError as error:
+                failures.append(_refused(prompt, variant, digest, error))
+                continue
+            steps = plain_setting(setting)
+            for compute, kind, arguments in (
+                (NEXT, NEXT_TOKENS.kind, {"steps": steps, "tokens": tokens}),
+                (SAMPLED, SAMPLES.kind, {"steps": steps, **sampling}),
+            ):
+                # A prompt without a lexicon has no outcome to tell.
+                if compute == NEXT or prompt.domain in lexicon["domains"]:
+                    outputs = [(kind, variant)]
+                    unit = subject.unit(compute, prompt, [variant], outputs, arguments, [digest])
+                    units[compute].append(unit)
+    sections = {
+        "evaluate": params.evaluate.model_dump(),
+        "features": params.features.model_dump(include={"bootstrap", "confound_tag"}),
+    }
+    failures += subject.publish("recipes", units[NEXT], [NEXT_TOKENS], sections)
+    failures += subject.publish("recipes", units[SAMPLED], [SAMPLES], sections, PLACES)
+    subject.write_failures("recipes", failures)
+    origin = provenance("recipes", subject.manifest, sections)
+    outcomes = publish_outcomes(
+        subject,
+        open_collection(subject.folder / PLACES[SAMPLES.kind]),
+        {
+            prompt.hash: lexicon["domains"][prompt.domain]["phrases"]
+            for prompt in prompts
+            if prompt.domain in lexicon["domains"]
+        },
+        place=OUTCOMES,
+        provenance=origin,
+    )
+    groups = recipe_groups(
+        [(recipe.name, recipe.variant, recipe.digest) for recipe in recipes],
+        prompts,
+        followed(recipes, prompts, open_collection(subject.folder / NEXT_TOKENS.kind), outcomes, labels),
+        confidence=params.evaluate.confidence,
+        resamples=params.features.bootstrap,
+        seed=params.runtime.seed,
+    )
+    write_dataset(subject.folder / RECIPES.kind, RECIPES, groups, provenance=origin)
+    write_metrics(subject.folder, "recipes", recipe_metrics(groups["recipes"]))
+    print(_said(len(recipes), len(there) - len(recipes), len(prompts)))
+
+
+def _refused(prompt: Prompt, variant: str, digest: str, error: UserError) -> Failure:
+    return Failure(
+        prompt_hash=prompt.hash,
+        variants=(variant,),
+        settings=(digest,),
+        layer=None,
+        position=None,
+        token=None,
+        reason=str(error),
+    )
+
+
+def _said(followed: int, others: int, prompts: int) -> str:
+    """The last line: what was done, and what was left alone."""
+    alone = f"; {others} of another dictionary left alone" if others else ""
+    if not followed:
+        return f"recipes: none in {FOLDER} of this profile's dictionary{alone}. The Steering page saves them."
+    return f"recipes: {followed} followed on {prompts} prompts{alone}."
+
+
+if __name__ == "__main__":
+    run_stage(main, Params)

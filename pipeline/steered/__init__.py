@@ -1,0 +1,1 @@
+"""Open questions under steering: settings asked in batches, their answers scored, and facts beside."""

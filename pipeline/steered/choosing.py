@@ -1,0 +1,76 @@
+"""What is steered with: the first features of orders, and what they are held against."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.analysis.steered_entries import (
+    Entry,
+    Member,
+    Scales,
+    candidates,
+    directions,
+    firsts,
+    null_entries,
+    random_entries,
+)
+from pipeline.analysis.validation_sets import Order, predictions
+from pipeline.items.subject import Subject
+from pipeline.params.steered import SteeredParams
+from store.datasets.groups import open_dataset
+from store.documents.variants import BASE
+from store.schema.rankings import situations_group
+from store.schema.steered import BASELINE, FEATURE
+
+
+def entries_of(
+    side: str,
+    subject: Subject,
+    scales: Scales,
+    params: SteeredParams,
+    nulls: Sequence[str],
+    rng: np.random.Generator,
+) -> list[Entry]:
+    """Candidates of a side, and what they are held against; `nulls` are names of null adapters."""
+    first = firsts_of(subject, params.orders, max(params.top, *params.sets, 1))
+    own = candidates(side, first, params.top, params.sets)
+    of_nulls = null_entries(side, null_firsts(subject, nulls, params.null_features), own)
+    cards = open_dataset(subject.folder / "features", "cards")
+    known = np.zeros(scales.decoder.shape, bool)
+    known[cards["layer"].values, cards["index"].values] = True
+    for entry in of_nulls:
+        known[tuple(np.array(entry.members).T)] = False
+    singles = [entry for entry in own if entry.kind == FEATURE]
+    random = random_entries(singles, params.random_features, known, scales, rng)
+    for size in params.sets:
+        like = [entry for entry in own if entry.size == size]
+        random += random_entries(like, params.random_sets, known, scales, rng)
+    along = directions(side, params.random_directions, scales, rng)
+    return [Entry(side=side, kind=BASELINE), *own, *of_nulls, *random, *along]
+
+
+def firsts_of(subject: Subject, orders: Sequence[str], top: int) -> dict[str, list[Member]]:
+    """The first features of orders that `faithfulness` made, on situations where it measured nothing."""
+    table = open_dataset(subject.folder / "faithfulness", "features")
+    known = [str(order) for order in table["order"].values]
+    asked = [order for order in orders if order in known]
+    members = list(zip(table["layer"].values.tolist(), table["index"].values.tolist(), strict=True))
+    rank = table["rank"].values[[known.index(order) for order in asked]]
+    return firsts(rank, asked, members, top)
+
+
+def null_firsts(subject: Subject, nulls: Sequence[str], n: int) -> dict[str, list[Member]]:
+    """The features whose activation each null adapter changes most."""
+    table = open_dataset(subject.folder / "features", situations_group("activation"))
+    members = list(zip(table["layer"].values.tolist(), table["index"].values.tolist(), strict=True))
+    found = {}
+    for name in nulls:
+        variant = str(subject.manifest.variant(name))
+        ranking = "activation", f"{variant}-{BASE}"
+        order = Order(intervention="", variant=variant, ranking=ranking)
+        score = np.abs(
+            np.nan_to_num(predictions({situations_group("activation"): table}, [order], set())[ranking])
+        )
+        changed = np.argsort(-score, kind="stable")[:n]
+        found[variant] = [members[row] for row in changed.tolist() if score[row] > 0]
+    return found

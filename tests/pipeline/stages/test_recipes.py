@@ -1,0 +1,159 @@
+"""The stage on the demo profile with a small random model: recipes followed on every prompt, or none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.interventions.kinds import Intervention, Setting
+from pipeline.models.pool import ModelPool
+from pipeline.params.project import Params, load_params
+from pipeline.recipes.document import make_recipe
+from pipeline.recipes.files import FOLDER as KEPT
+from pipeline.recipes.files import write_recipe
+from pipeline.stages.recipes import main
+from store.base.errors import UserError
+from store.collections.reader import open_collection
+from store.datasets.groups import open_dataset
+from store.documents.failures import read_failures
+from store.documents.manifest import read_manifest, write_manifest
+from store.documents.prompts import read_prompts
+from tests.support.builders import make_checkpoint
+from tests.support.demo.words import D_TRANSCODER, LAYERS
+from tests.support.places import ROOT
+
+FOLDER = Path("artifacts/demo")
+STRONG = Intervention(layer=1, feature=7, mode="set", value=60.0, where="always")
+NOTHING = Intervention(layer=1, feature=7, mode="add", value=0.0, where="always")
+
+
+@pytest.fixture
+def params(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Those of the project, in a folder with the demo's artifacts and a model."""
+    root = tmp_path / "project"
+    shutil.copytree(demo_root, root)
+    checkpoint = make_checkpoint(root / FOLDER / "subject", n_layers=LAYERS, d_transcoder=D_TRANSCODER)
+    write_manifest(root / FOLDER / "models.json", checkpoint.manifest())
+    monkeypatch.chdir(root)
+    whole = load_params(ROOT / "params.yaml")
+    few = {"samples": 3, "max_new_tokens": 3}
+    return whole.model_copy(
+        update={
+            "runtime": whole.runtime.model_copy(update={"threads": 1}),
+            "evaluate": whole.evaluate.model_copy(update=few),
+            "features": whole.features.model_copy(update={"bootstrap": 50}),
+        }
+    )
+
+
+def keep(name: str, setting: Setting, variant: str = "base", transcoders: str | None = None) -> str:
+    """Save a recipe; its digest."""
+    own = read_manifest(FOLDER / "models.json").transcoders.fingerprint
+    recipe = make_recipe(name, variant, setting, transcoders=transcoders or own, author="Ada")
+    write_recipe(KEPT, recipe)
+    return recipe.digest
+
+
+def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.CaptureFixture) -> None:
+    prompts = read_prompts(FOLDER / "prompts.json")
+    longest = max(len(prompt.token_ids) for prompt in prompts)
+    strong, nothing = keep("strong", (STRONG,)), keep("nothing", (NOTHING,), "general@1.0")
+    late = Intervention(layer=0, feature=1, mode="add", value=9.0, where=(longest - 1,))
+    beyond = keep("late", (late,))
+    keep("other", (STRONG,), transcoders="e" * 64)
+    main("demo", params)
+    said = capsys.readouterr().out.strip().splitlines()
+    assert said[-1].startswith("recipes: 3 followed on ")
+    assert said[-1].endswith("; 1 of another dictionary left alone.")
+    found = open_collection(FOLDER / "next_tokens")
+    assert found.settings() == sorted(["", strong, nothing, beyond])
+    assert found.variants() == ["base", "general@1.0"]
+    _is_what_the_models_say(found)
+    # What is beyond a prompt is told, and the others are there.
+    short = [prompt.hash for prompt in prompts if len(prompt.token_ids) < longest]
+    failures = read_failures(FOLDER / "failures" / "recipes.json")
+    refused = {each.prompt_hash for each in failures}
+    assert refused <= set(short)
+    assert {each.settings for each in failures} == ({(beyond,)} if short else set())
+    assert all(f"L0/1: positions [{longest - 1}] are not all" in each.reason for each in failures)
+    table, of_prompts = (open_dataset(FOLDER / "recipes", name).load() for name in ("recipes", "map"))
+    rows = {str(name): row for row, name in enumerate(table["recipe"].values)}
+    assert set(rows) == {"strong", "nothing", "late"}
+    for name in ("evil", "harmful"):
+        before, after = (of_prompts[f"{name}_{side}"].values for side in ("before", "after"))
+        np.testing.assert_array_equal(before[rows["nothing"]], after[rows["nothing"]])
+        np.testing.assert_array_equal(
+            np.isnan(after[rows["late"]]),
+            np.isin(of_prompts["prompt"].values, [*refused]) | np.isnan(before[rows["strong"]]),
+        )
+    assert (of_prompts["evil_before"].values != of_prompts["evil_after"].values)[rows["strong"]].any()
+    # Another name, or a recipe beside it, computes nothing anew.
+    (KEPT / "strong.yaml").unlink()
+    keep("renamed", (STRONG,))
+    main("demo", params)
+    said = capsys.readouterr().out
+    assert "next_tokens: 0 computed" in said
+    assert "recipe_samples: 0 computed" in said
+    again = open_dataset(FOLDER / "recipes", "map").load()
+    row = list(map(str, again["recipe"].values)).index("renamed")
+    np.testing.assert_array_equal(
+        again["evil_after"].values[row], of_prompts["evil_after"].values[rows["strong"]]
+    )
+
+
+def _is_what_the_models_say(found) -> None:
+    """Unsteered items against Hugging Face's model, which knows nothing of settings."""
+    models = ModelPool(read_manifest(FOLDER / "models.json"))
+    prompts = {prompt.hash: prompt for prompt in read_prompts(FOLDER / "prompts.json")}
+    for prompt in found.prompts()[:3]:
+        for variant in found.variants(prompt):
+            ids = torch.tensor([prompts[prompt].token_ids])
+            with torch.no_grad():
+                logits = models.causal_lm(variant)(ids).logits[0, -1].float()
+            arrays = found.item(prompt, variant).arrays
+            tokens = arrays["watched_token"].tolist()
+            assert tokens == sorted(set(tokens))
+            np.testing.assert_allclose(
+                arrays["watched_log_probability"], logits.log_softmax(-1)[tokens].numpy(), atol=1e-4
+            )
+            ranks = [(logits > logits[token]).sum().item() for token in tokens]
+            assert np.abs(arrays["watched_rank"] - ranks).max() <= 1, "ties within rounding"
+
+
+def test_a_recipe_that_cannot_be_followed_stops_before_anything_is_computed(params: Params) -> None:
+    keep("strong", (STRONG,), "stranger@1.0")
+    with pytest.raises(UserError, match=r"inputs/recipes/strong\.yaml: There is no variant 'stranger@1\.0'"):
+        main("demo", params)
+    assert not (FOLDER / "next_tokens").exists()
+
+
+NONE = """
+import sys
+from pathlib import Path
+from pipeline.params.project import load_params
+from pipeline.stages.recipes import main
+main("demo", load_params(Path(sys.argv[1])))
+assert sys.modules.keys().isdisjoint({"torch", "transformers"}), "nothing is to be computed"
+"""
+
+
+def test_without_recipes_there_are_empty_ones_and_no_model_is_needed(params: Params) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NONE, str(ROOT / "params.yaml")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip().splitlines()[-1] == (
+        "recipes: none in inputs/recipes of this profile's dictionary. The Steering page saves them."
+    )
+    for name in ("next_tokens", "recipe_samples", "recipe_outcomes"):
+        assert len(open_collection(FOLDER / name)) == 0
+    assert open_dataset(FOLDER / "recipes", "recipes").sizes["recipe"] == 0
