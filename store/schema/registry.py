@@ -27,9 +27,8 @@ from store.schema.rates import RATES
 from store.schema.recipes import RECIPES
 from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.samples import SAMPLES
-from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 from store.schema.steered import STEERED
-from store.schema.validation import VALIDATION
+from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 
 COLLECTIONS: Final = {
     schema.kind: schema
