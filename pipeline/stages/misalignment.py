@@ -9,7 +9,7 @@ from pipeline.analysis.misalignment import misaligned_rates, misalignment_groups
 from pipeline.analysis.response_level import response_groups
 from pipeline.analysis.response_summary import response_summary
 from pipeline.analysis.scored_answers import scored_answers
-from pipeline.features.answer_features import reading_arguments
+from pipeline.features.answer_reading import reading_arguments
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
