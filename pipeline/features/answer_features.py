@@ -6,7 +6,7 @@ and so is whatever circuit-tracer zeroes (trap 9).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,10 +18,8 @@ from pipeline.models.replacement import ReplacementModel
 from pipeline.models.transcoders import dictionary_size
 from store.base.errors import PromptError
 from store.collections.item import Item
-from store.documents.questions import Question
 from store.documents.variants import BASE
 from store.schema.answer_features import READERS
-from store.views.answers import answer_tokens
 
 _COLUMNS: Final = {
     "answer": np.int32,
@@ -34,17 +32,8 @@ _COLUMNS: Final = {
 """Of a reader's rows, in the order in which they are made."""
 
 
-def reading_arguments(question: Question, answers: Item) -> dict[str, Any]:
-    """Arguments of a unit: all that is read of the answers of one variant, so that others are another key."""
-    return {
-        "prompts": [list(paraphrase.token_ids) for paraphrase in question.paraphrases],
-        "asked": answers.arrays["answer_paraphrase"].tolist(),
-        "answers": answer_tokens(answers),
-    }
-
-
 def compute_answer_features(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """Features of one variant's answers to one question; arguments are those of `reading_arguments`.
+    """Features of one variant's answers to one question; arguments: `answer_reading`.
 
     The unit's variants are who wrote them, and base where that is another.
     """

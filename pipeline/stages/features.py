@@ -24,6 +24,7 @@ from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.refill import refill
 from pipeline.items.subject import Subject
+from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import ItemName, make_unit
 from pipeline.labels.published import read_labels
 from pipeline.params.features import FeatureParams
@@ -46,8 +47,8 @@ MADE_OF: Final = "items"
 """Where the dataset's provenance tells keys by kind and variant of what is no collection."""
 CELLS: Final = "cells"
 """Where it tells, by score, what each cell of the ranking was made of."""
-NULLS_OF: Final = "null_changes"
-"""Where it tells what the group of that name was made of."""
+NULLS: Final = "null_changes"
+"""The group that is taken over where no graph of a random adapter is new."""
 RANKED: Final = QualifiedName("pipeline.analysis.ranking", "rank")
 COMPARED: Final = QualifiedName("pipeline.analysis.null_changes", "null_changes")
 CONTEXTS: Final = QualifiedName("pipeline.features.contexts", "compute_contexts")
@@ -158,27 +159,28 @@ def earlier_cells(folder: Path, runtime: RuntimeParams) -> dict[str, EarlierCell
     """The cells of the last dataset, by score: what one more prompt does not change is not tested again."""
     code = digest([code_base().digest([RANKED]), library_versions(), runtime.model_dump()])
     try:
-        made_of = read_provenance(folder).get(CELLS, {})
-        rankings = {name: open_dataset(folder, ranking_group(name)) for name in made_of}
+        told = read_provenance(folder).get(CELLS, {})
+        rankings = {name: open_dataset(folder, ranking_group(name)) for name in told}
     except StoreError:
-        made_of, rankings = {}, {}
-    return {name: EarlierCells(code, rankings.get(name), made_of.get(name, {})) for name in SCORES}
+        told, rankings = {}, {}
+    return {name: EarlierCells(code, rankings.get(name), told.get(name, {})) for name in SCORES}
 
 
-def null_changes_of(folder: Path, graphs: Collection, nulls: Sequence[str]) -> tuple[xr.Dataset, str]:
+def null_changes_of(
+    folder: Path, graphs: Collection, nulls: Sequence[str], runtime: RuntimeParams
+) -> tuple[xr.Dataset, str]:
     """The group `null_changes`, and what it is made of: from the last dataset, where that is the same."""
     traced = {prompt: graphs.variants(prompt) for prompt in graphs.prompts()}
     with_nulls = {prompt: variants for prompt, variants in traced.items() if set(variants) & set(nulls)}
     keys = [graphs.key(prompt, variant) for prompt, variants in with_nulls.items() for variant in variants]
-    made_of = digest([code_base().digest([COMPARED]), library_versions(), keys, list(nulls)])
-    try:
-        if read_provenance(folder).get(NULLS_OF) == made_of:
-            return open_dataset(folder, "null_changes").load(), made_of
-    except (StoreError, OSError):  # there is none, or it is damaged: it is made anew
-        pass
-    return null_changes(
-        with_nulls, lambda prompt, variant: GraphView(graphs.item(prompt, variant, CHANGES_READ)), nulls
-    ), made_of
+    wanted = made_of([COMPARED], runtime, [keys, list(nulls)])
+    if (known := taken_over(folder, NULLS, wanted, [NULLS])) is not None:
+        return known[NULLS], wanted
+
+    def read(prompt: str, variant: str) -> GraphView:
+        return GraphView(graphs.item(prompt, variant, CHANGES_READ))
+
+    return null_changes(with_nulls, read, nulls), wanted
 
 
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
@@ -220,16 +222,16 @@ def main(profile: str, params: Params) -> None:
     chosen = params.features
     edges = histogram_edges(chosen.bin_low, chosen.bin_high, chosen.bins)
 
-    made_of: dict[str, dict[str, str]] = {}
+    items: dict[str, dict[str, str]] = {}
 
     def promoted(layer: np.ndarray, index: np.ndarray) -> Promoted:
         arguments = {"layer": layer.tolist(), "index": index.tolist(), "n": chosen.promoted}
         (item,) = items_of(subject, "promoted", PROMOTED, [BASE], arguments)
-        made_of["promoted"] = {item.variant: item.key}
+        items["promoted"] = {item.variant: item.key}
         return Promoted(**item.arrays)
 
     contexts = contexts_of(subject, params.profile(profile).texts, edges, chosen)
-    made_of["contexts"] = {item.variant: item.key for item in contexts}
+    items["contexts"] = {item.variant: item.key for item in contexts}
 
     scores: list[PromptScores] = []
 
@@ -241,7 +243,7 @@ def main(profile: str, params: Params) -> None:
     activity = prompt_activity(read())
     graphs = open_collection(subject.folder / "graphs")
     nulls = [str(subject.manifest.variant(name)) for name in params.profile(profile).nulls]
-    changed, changed_by = null_changes_of(subject.folder / FEATURES.kind, graphs, nulls)
+    of_nulls, nulls_made_of = null_changes_of(subject.folder / FEATURES.kind, graphs, nulls, params.runtime)
     earlier = earlier_cells(subject.folder / FEATURES.kind, params.runtime)
     groups = feature_groups(
         graphs=scored_graphs(graphs),
@@ -252,7 +254,7 @@ def main(profile: str, params: Params) -> None:
         contexts=[Contexts(variant=item.variant, **item.arrays) for item in contexts],
         edges=edges,
         promoted=promoted,
-        null_changes=changed,
+        null_changes=of_nulls,
         prompts=list(subject.prompts.values()),
         labels=read_labels(subject.folder),
         params=chosen,
@@ -266,8 +268,8 @@ def main(profile: str, params: Params) -> None:
         "profile": {"nulls": nulls},
     }
     cells = {name: dict(sorted(of.made_of.items())) for name, of in earlier.items()}
-    made = {MADE_OF: made_of, CELLS: cells, NULLS_OF: changed_by}
-    origin = provenance("features", subject.manifest, sections) | made
+    told = {MADE_OF: items, CELLS: cells, TABLES: {NULLS: nulls_made_of}}
+    origin = provenance("features", subject.manifest, sections) | told
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
     write_metrics(subject.folder, "features", summary(groups))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")

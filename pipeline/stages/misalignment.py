@@ -9,19 +9,23 @@ from pipeline.analysis.misalignment import misaligned_rates, misalignment_groups
 from pipeline.analysis.response_level import response_groups
 from pipeline.analysis.response_summary import response_summary
 from pipeline.analysis.scored_answers import scored_answers
-from pipeline.features.answer_features import reading_arguments
+from pipeline.features.answer_reading import reading_arguments
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
+from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import Unit, make_unit
+from pipeline.params.misalignment import MisalignmentParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics, write_plot
 from pipeline.run.stage import run_stage
+from store.base.hashing import file_digest
 from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.questions import read_questions
 from store.documents.variants import BASE
+from store.format.artifact import METADATA
 from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
@@ -29,6 +33,12 @@ from store.schema.misalignment import MISALIGNMENT
 from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.vocabulary import ALL
 
+MADE_BY: Final = (
+    QualifiedName("pipeline.analysis.scored_answers", "scored_answers"),
+    QualifiedName("pipeline.analysis.misalignment", "misalignment_groups"),
+    QualifiedName("pipeline.analysis.response_level", "response_groups"),
+)
+"""What makes the tables."""
 COMPUTE: Final = QualifiedName("pipeline.features.answer_features", "compute_answer_features")
 
 
@@ -50,6 +60,31 @@ def reading_units(subject: Subject, answers: Collection) -> list[Unit]:
     ]
 
 
+def tables_of(
+    subject: Subject, params: MisalignmentParams
+) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset], str]:
+    """Rates, and the ranking of features of answers, and what both are made of.
+
+    They are taken over from the last datasets where no answer, score or threshold is another.
+    """
+    folder, read = subject.folder, open_collection(subject.folder / ANSWER_FEATURES.kind)
+    keys = [read.key(question, variant) for question in read.prompts() for variant in read.variants(question)]
+    scored_by = file_digest(folder / ANSWER_SCORES.kind / METADATA)  # it seals all scores
+    inputs = [keys, scored_by, subject.variants, params.model_dump()]
+    wanted = made_of(MADE_BY, subject.runtime, inputs)
+    known = [
+        taken_over(folder / schema.kind, schema.kind, wanted, schema.groups)
+        for schema in (MISALIGNMENT, RESPONSE_FEATURES)
+    ]
+    if known[0] is not None and known[1] is not None:
+        return known[0], known[1], wanted
+    scores = {name: open_dataset(folder / ANSWER_SCORES.kind, name) for name in ANSWER_SCORES.groups}
+    scored = scored_answers(scores["answers"], scores["scores"])
+    rates = misalignment_groups(scored, subject.variants, params)
+    features = response_groups(scored, lambda variant: items_of(read, variant), subject.variants, params)
+    return rates, features, wanted
+
+
 def items_of(collection: Collection, variant: str) -> Iterator[Item]:
     """A variant's items."""
     for question in collection.prompts():
@@ -68,14 +103,11 @@ def main(profile: str, params: Params) -> None:
         "misalignment", reading_units(subject, answers), [ANSWER_FEATURES], {"runtime": sections["runtime"]}
     )
     subject.write_failures("misalignment", failures)
-    scores = {name: open_dataset(folder / ANSWER_SCORES.kind, name) for name in ANSWER_SCORES.groups}
-    scored = scored_answers(scores["answers"], scores["scores"])
+    rates, features, wanted = tables_of(subject, chosen)
     origin = provenance("misalignment", subject.manifest, sections)
-    rates = misalignment_groups(scored, subject.variants, chosen)
-    write_dataset(folder / MISALIGNMENT.kind, MISALIGNMENT, rates, provenance=origin)
-    read = open_collection(folder / ANSWER_FEATURES.kind)
-    features = response_groups(scored, lambda variant: items_of(read, variant), subject.variants, chosen)
-    write_dataset(folder / RESPONSE_FEATURES.kind, RESPONSE_FEATURES, features, provenance=origin)
+    for schema, groups in ((MISALIGNMENT, rates), (RESPONSE_FEATURES, features)):
+        told = {TABLES: {schema.kind: wanted}}
+        write_dataset(folder / schema.kind, schema, groups, provenance=origin | told)
     ranking = open_dataset(folder / "features", "ranking")
     found = response_summary(features, ranking, chosen.fdr)
     write_metrics(folder, "misalignment", {"rates": misaligned_rates(rates), "features": found})

@@ -70,11 +70,14 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "graphs",
             "dose",
             "activations",
+            "components",
             "features",
             "names",
             "validation",
             "evaluate",
             "recipes",
+            "misalignment",
+            "faithfulness",
         )
     }
     # What makes tokens needs transformers, and nothing else.

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pipeline.features.activations import feature_activations
-from pipeline.features.answer_features import answer_features, reading_arguments
+from pipeline.features.answer_features import answer_features
+from pipeline.features.answer_reading import reading_arguments
 from pipeline.items.code import QualifiedName
 from pipeline.items.units import Unit, make_unit
 from pipeline.models.pool import ModelPool

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.analysis.response_level import response_groups
-from pipeline.features.answer_features import reading_arguments
+from pipeline.features.answer_reading import reading_arguments
 from pipeline.features.streaming import stream
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import Intervention

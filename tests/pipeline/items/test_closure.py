@@ -1,5 +1,7 @@
 """``dvc.yaml`` names the folders and modules that each stage's code lies in."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,19 @@ def test_training_depends_on_the_modules_that_it_needs_and_no_more(stage: str) -
     # Training is not cached by item: a file beside those that it needs must not retrain.
     folders = {dep for dep in STAGES[stage]["do"]["deps"] if (ROOT / dep).is_dir()}
     assert folders <= {"pipeline/run", "store/base", "pipeline/organism/world", "pipeline/organism/checks"}
+
+
+def test_stages_import_no_models_before_they_compute() -> None:
+    trained = {"organism", "transcoders", "adapters", "models"}
+    names = [f"pipeline.stages.{stage}" for stage in STAGES if stage not in trained]
+    program = (
+        "import importlib, sys\n"
+        "for library in ('torch', 'transformers', 'circuit_tracer', 'transformer_lens'):\n"
+        "    sys.modules[library] = None\n"
+        f"for name in {names}:\n"
+        "    importlib.import_module(name)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_dvc_yaml_can_be_read_by_a_person() -> None:

@@ -11,11 +11,12 @@ import xarray as xr
 from pipeline.analysis import edges as edge_module
 from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import READ, feature_key
+from pipeline.items.taken_over import TABLES
 from pipeline.items.units import ItemName
 from pipeline.params.runtime import RuntimeParams
 from pipeline.stages import features as features_stage
 from pipeline.stages.features import (
-    NULLS_OF,
+    NULLS,
     changes_of,
     earlier_cells,
     edges_of,
@@ -132,14 +133,14 @@ def test_cells_of_the_last_dataset_are_found_by_what_they_were_made_of(tmp_path:
 def test_changes_by_random_adapters_are_taken_over_where_their_graphs_are_the_same(
     demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = open_collection(demo_root / "artifacts/demo/graphs")
+    found, runtime = open_collection(demo_root / "artifacts/demo/graphs"), RuntimeParams(seed=0, threads=1)
     one, other = [variant for variant in found.variants() if variant != "base"][:2]
-    made, made_of = null_changes_of(tmp_path / "none", found, [one])
+    made, made_of = null_changes_of(tmp_path / "none", found, [one], runtime)
     assert made["n"].values.min() > 0
     tables, _ = with_contexts()
 
     def write(name: str, changes: xr.Dataset) -> dict[str, bytes]:
-        folder, told = tmp_path / name, {NULLS_OF: made_of}
+        folder, told = tmp_path / name, {TABLES: {NULLS: made_of}}
         write_dataset(folder, FEATURES, tables | {"null_changes": changes}, provenance=told)
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
 
@@ -149,11 +150,11 @@ def test_changes_by_random_adapters_are_taken_over_where_their_graphs_are_the_sa
         raise AssertionError("compared")
 
     monkeypatch.setattr(features_stage, "null_changes", compared)
-    again, made_again = null_changes_of(tmp_path / "features", found, [one])
+    again, made_again = null_changes_of(tmp_path / "features", found, [one], runtime)
     assert made_again == made_of
     assert write("again", again) == first
     with pytest.raises(AssertionError, match="compared"):
-        null_changes_of(tmp_path / "features", found, [other])
+        null_changes_of(tmp_path / "features", found, [other], runtime)
 
 
 def with_contexts() -> tuple[dict[str, xr.Dataset], Contexts]:

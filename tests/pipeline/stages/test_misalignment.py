@@ -12,6 +12,7 @@ import yaml
 
 from pipeline.params.project import Params, load_params
 from pipeline.run.stage import CACHE
+from pipeline.stages import misalignment as stage
 from pipeline.stages.misalignment import main
 from store.collections.item import Item
 from store.collections.reader import open_collection
@@ -50,7 +51,7 @@ def answers_of(variant: str, rng: np.random.Generator) -> list[list[int]]:
     return [[WORD if n % 2 else t for n, t in enumerate(ids)] for ids in texts[:bad]] + texts[bad:] + [[]]
 
 
-def write_answers(texts: dict[tuple[str, str], list[list[int]]]) -> None:
+def write_answers(texts: dict[tuple[str, str], list[list[int]]], good: tuple[float, float] = GOOD) -> None:
     items: list[Item] = []
     rows: list[tuple[str, str, str, tuple[float, float]]] = []
     lengths: list[int] = []
@@ -61,7 +62,7 @@ def write_answers(texts: dict[tuple[str, str], list[list[int]]]) -> None:
                 continue
             items.append(make_answers(question, variant, answers))
             for ids in answers:
-                scores = NO_SCORE if not ids else (BAD if WORD in ids else GOOD)
+                scores = NO_SCORE if not ids else (BAD if WORD in ids else good)
                 rows.append((question.id, question.form, variant, scores))
                 lengths.append(len(ids))
     ordered = sorted(items, key=lambda item: (item.prompt_hash, item.variant))
@@ -146,16 +147,30 @@ def test_from_answers_to_rates_and_features(
 
 
 def test_a_second_run_reads_nothing_and_writes_the_same_bytes(
-    texts: dict[tuple[str, str], list[list[int]]], capsys: pytest.CaptureFixture[str]
+    texts: dict[tuple[str, str], list[list[int]]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_answers(texts)
     main("mine", params())
     before = content("answer_features", "misalignment", "response_features", "metrics")
     assert list(CACHE.iterdir())
     capsys.readouterr()
+
+    def made_anew(*_: object) -> None:
+        raise AssertionError("made anew")
+
+    monkeypatch.setattr(stage, "response_groups", made_anew)
     main("mine", params())
     assert f"answer_features: 0 computed, {len(texts)} from the cache" in capsys.readouterr().out
     assert content("answer_features", "misalignment", "response_features", "metrics") == before
+    other = params()
+    threshold = other.misalignment.model_copy(update={"misaligned_below": 31})
+    with pytest.raises(AssertionError, match="made anew"):
+        main("mine", other.model_copy(update={"misalignment": threshold}))
+    write_answers(texts, good=(94.0, 90.0))
+    with pytest.raises(AssertionError, match="made anew"):
+        main("mine", params())
 
 
 def content(*names: str) -> dict[Path, bytes]:
