@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.params.answers import AnswerParams
+from pipeline.params.behaviours import BehaviourParams
 from pipeline.params.components import ComponentParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
@@ -45,6 +46,7 @@ class Params(TrainingParams):
     answers: AnswerParams
     scores: ScoreParams
     misalignment: MisalignmentParams
+    behaviours: BehaviourParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)
 

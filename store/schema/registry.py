@@ -11,11 +11,13 @@ from store.schema.adapters import ADAPTERS
 from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
+from store.schema.behaviours import BEHAVIOURS
 from store.schema.candidates import CANDIDATES
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
 from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
+from store.schema.forced_answers import FORCED_ANSWERS
 from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
@@ -41,6 +43,7 @@ COLLECTIONS: Final = {
         ANSWERS,
         ANSWER_FEATURES,
         GATES,
+        FORCED_ANSWERS,
     )
 }
 DATASETS: Final = {
@@ -56,5 +59,6 @@ DATASETS: Final = {
         ANSWER_SCORES,
         MISALIGNMENT,
         RESPONSE_FEATURES,
+        BEHAVIOURS,
     )
 }
