@@ -11,6 +11,7 @@ from pipeline.behaviours.protocol import (
     Material,
     Tools,
     Words,
+    equally_long,
     fill,
     require_different,
     require_slots,
@@ -48,7 +49,7 @@ class AgreementMaterial(Material):
 
 def _drafts(material: AgreementMaterial, tools: Tools) -> list[Draft]:
     found = []
-    verbs = list(material.verbs.items())
+    verbs = equally_long(list(material.verbs.items()), tools.length)
     for noun, plural in material.nouns.items():
         others = [form for one in material.nouns.items() if one[0] != noun for form in one]
         for template in material.templates:

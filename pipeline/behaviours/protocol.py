@@ -86,6 +86,14 @@ class Behaviour:
     drafts: Callable[[Any, Tools], list[Draft]]
 
 
+def equally_long(pairs: Sequence[tuple[str, str]], length: Callable[[str], int]) -> Sequence[tuple[str, str]]:
+    """Of pairs of rival answers those that are as long as each other in tokens, or all where there are none.
+
+    A mean a token favours the longer of two answers, whose later tokens follow from its first.
+    """
+    return [(a, b) for a, b in pairs if length(f" {a}") == length(f" {b}")] or pairs
+
+
 def slots(template: str) -> list[str]:
     """Names in braces, in order.
 

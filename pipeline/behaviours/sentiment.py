@@ -1,10 +1,21 @@
 """Sentiment: the verdict that follows from a reason."""
 
+from itertools import product
 from typing import Annotated, Final
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.behaviours.protocol import Behaviour, Draft, Material, Tools, Word, Words, fill, require_slots
+from pipeline.behaviours.protocol import (
+    Behaviour,
+    Draft,
+    Material,
+    Tools,
+    Word,
+    Words,
+    equally_long,
+    fill,
+    require_slots,
+)
 
 _REASON: Final = "reason"
 Opposites = Annotated[list[Word], Field(min_length=2, max_length=2)]
@@ -38,11 +49,12 @@ class SentimentMaterial(Material):
 
 def _drafts(material: SentimentMaterial, tools: Tools) -> list[Draft]:
     found = []
+    rivals = equally_long(list(product(material.good, material.bad)), tools.length)
     for pair in material.reasons:
         for template in material.templates:
             for thing in material.things:
                 for stress in material.stress:
-                    verdicts = (tools.rng.choice(material.good), tools.rng.choice(material.bad))
+                    verdicts = tools.rng.choice(rivals)
                     for side, reason, (right, wrong) in (
                         ("positive", pair[0], verdicts),
                         ("negative", pair[1], verdicts[::-1]),
