@@ -36,11 +36,12 @@ def differences(values: np.ndarray, *, success: float, colour: str) -> Any:
     data["between"] = [f"{number(a)} to {number(b)}" for a, b in zip(data["low"], data["high"], strict=True)]
     bars = (
         alt.Chart(data)
-        .mark_bar(stroke=GAP, strokeWidth=1)
+        .mark_rect(stroke=GAP, strokeWidth=1)
         .encode(
-            x=alt.X("low:Q", title="right minus wrong, nats a token", scale=alt.Scale(nice=False)),
+            x=alt.X("low:Q", title="nats a token", scale=alt.Scale(nice=False)),
             x2="high:Q",
             y=alt.Y("prompts:Q", title="prompts", axis=alt.Axis(tickMinStep=1)),
+            y2=alt.Y2Datum(0),
             color=alt.Color(
                 "is:N", scale=alt.Scale(domain=["succeed", "do not"], range=[colour, NEUTRAL]), legend=None
             ),

@@ -17,7 +17,7 @@ class AdditionMaterial(Material):
     """Ranges of operands, both ends included; by how much wrong sums are off."""
 
     ranges: Annotated[list[Range], Field(min_length=1, max_length=100)]
-    off: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1, max_length=100)]
+    errors: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1, max_length=100)]
 
     @field_validator("templates")
     @classmethod
@@ -45,7 +45,7 @@ def _drafts(material: AdditionMaterial, tools: Tools) -> list[Draft]:
             continue
         used.add(pair)
         template = rng.choice(material.templates)
-        off = rng.choice(material.off) * rng.choice((-1, 1))
+        off = rng.choice(material.errors) * rng.choice((-1, 1))
         off = abs(off) if a + b + off < 0 else off
         prompt, span = fill(template, {"a": str(a), "b": str(b)}, _OPERANDS)
         space = " " if prompt[-1].isalnum() else ""

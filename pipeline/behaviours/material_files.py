@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline.behaviours.protocol import Behaviour, Material
 from store.base.errors import UserError
@@ -41,8 +42,7 @@ def read_material(path: Path, behaviour: Behaviour) -> Material:
         raise UserError(f"{at}: {behaviour.name}: {_said(first, where, keys)}") from error
 
 
-def _said(first: object, where: str, keys: str) -> str:
-    assert isinstance(first, dict)
+def _said(first: ErrorDetails, where: str, keys: str) -> str:
     kind, message = first["type"], one_line(str(first["msg"]).removeprefix("Value error, "))
     if kind == "missing":
         return f"'{where}' is missing; the keys are {keys}."

@@ -13,7 +13,7 @@ from store.base.atomic import write_text
 _ATTRACTED: Final = ("near", "behind", "beside")
 _ADVERBS: Final = ("Today", "Often", "Now", "Sometimes")
 _STRESS: Final = ("absolutely", "really", "truly")
-_OFF: Final = (1, 10, 9)
+_ERRORS: Final = (1, 10, 9)
 _OPERANDS: Final = ((10, 50), (20, 80), (30, 99))
 """Ranges that overlap, within those of the corpus."""
 
@@ -48,7 +48,7 @@ def materials() -> dict[str, dict[str, Any]]:
         "addition": {
             "templates": [template.partition("|")[0] for template in addition.TEMPLATES],
             "ranges": [list(each) for each in _OPERANDS],
-            "off": list(_OFF),
+            "errors": list(_ERRORS),
         },
     }
 
