@@ -62,7 +62,8 @@ def test_enough_is_enough_where_a_split_exists() -> None:
     assert len(chosen) == 100
 
 
-def test_groups_and_templates_take_turns() -> None:
+@pytest.mark.parametrize(("count", "each_group"), [(8, 1), (16, 2)])
+def test_groups_and_templates_take_turns(count: int, each_group: int) -> None:
     drafts = [
         draft(f"g{g}", f"{g} {t} {i}", template=f"t{t}")
         for g in range(10)
@@ -71,17 +72,20 @@ def test_groups_and_templates_take_turns() -> None:
     ]
     chosen = [
         each.draft
-        for each in choose(drafts, {"train": 16, "test": 4}, Random(1), place="w", group="noun")
+        for each in choose(drafts, {"train": count, "test": count // 4}, Random(1), place="w", group="noun")
         if each.split == "train"
     ]
-    assert set(Counter(each.group for each in chosen).values()) == {2}
-    assert set(Counter(each.template for each in chosen).values()) == {8}
+    assert set(Counter(each.group for each in chosen).values()) == {each_group}
+    assert set(Counter(each.template for each in chosen).values()) == {count // 2}
 
 
-def test_a_text_of_two_groups_is_used_once() -> None:
-    drafts = [draft("a", "same"), draft("b", "same"), draft("b", "other")]
+def test_a_text_counts_once() -> None:
+    # "The cat" with three verbs is one prompt, and one of two groups is the first one's.
+    drafts = [draft("cat", "The cat")] * 3 + [draft("dog", "The dog"), draft("dog", "The cat")]
+    with pytest.raises(UserError, match="give 1 different prompts for train"):
+        choose(drafts, {"train": 2, "test": 1}, Random(0), place="w", group="noun")
     chosen = choose(drafts, {"train": 1, "test": 1}, Random(0), place="w", group="noun")
-    assert sorted(each.draft.prompt for each in chosen) == ["other", "same"]
+    assert sorted(each.draft.prompt for each in chosen) == ["The cat", "The dog"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pipeline.params.project import Params, load_params
 from pipeline.stages import baseline, behaviour_prompts
@@ -18,7 +18,7 @@ from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_
 from store.documents.failures import read_failures
 from store.documents.manifest import Manifest, write_manifest
 from tests.support.behaviours import WORDS, write_words
-from tests.support.builders import Checkpoint
+from tests.support.builders import Checkpoint, make_checkpoint
 from tests.support.places import ROOT
 
 FOLDER = Path("artifacts/mine")
@@ -87,6 +87,24 @@ def test_every_variant_is_measured_once(
     assert summary["behaviour"].values.tolist() == ["addition", "agreement", "sentiment"]
     assert summary["passes"].sel(behaviour="addition").values.all()
     assert len(open_collection(FOLDER / "forced_answers")) == 18
+
+
+def test_a_model_of_qwens_shape_whose_tokenizer_has_no_bos(project: Path, tmp_path: Path) -> None:
+    made = make_checkpoint(tmp_path / "qwen", architecture="qwen3", n_layers=2)
+    tokenizer = AutoTokenizer.from_pretrained(made.base)
+    tokenizer.bos_token, tokenizer.backend_tokenizer.post_processor = None, None
+    tokenizer.save_pretrained(made.base)
+    write_manifest(FOLDER / "models.json", made.manifest())
+    behaviour_prompts.main("mine", params("agreement"))
+    baseline.main("mine", params("agreement"))
+    prompts = read_behaviour_prompts(FOLDER / BEHAVIOUR_PROMPTS, ["agreement"])
+    texts = [tokenizer(each.prompt, add_special_tokens=False).input_ids for each in prompts]
+    # What stands at position 0 is not traced: it is a special token, and no word of the prompt.
+    assert [list(each.token_ids[1:]) for each in prompts] == texts
+    assert {each.token_ids[0] for each in prompts} == {tokenizer.pad_token_id}
+    table = open_dataset(FOLDER / "behaviours", "prompts")
+    assert np.isfinite(table["difference"].values).all()
+    assert np.isfinite(table["decision"].values).all()
 
 
 def test_a_profile_without_behaviours_has_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
