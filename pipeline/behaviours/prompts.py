@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ def make_prompts(
     material = read_material(path, behaviour)
     rng = Random(f"{seed}/behaviours/{behaviour.name}")
 
+    @cache
     def length(answer: str) -> int:
         return len(tokenizer(answer, add_special_tokens=False)["input_ids"])
 
