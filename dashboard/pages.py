@@ -65,6 +65,12 @@ LABELS: Final = Page(
     icon=":material/label:",
     question="What do people and judges say about these tokens?",
 )
+BEHAVIOURS: Final = Page(
+    name="behaviours",
+    title="Behaviours",
+    icon=":material/checklist:",
+    question="Can the model do it, and by which circuit?",
+)
 EVALUATION: Final = Page(
     name="evaluation",
     title="Evaluation",
@@ -78,5 +84,5 @@ PROVENANCE: Final = Page(
     question="Where does this number come from?",
 )
 
-PAGES: Final = (OVERVIEW, COMPARE, FEATURES, STEERING, LABELS, EVALUATION, PROVENANCE)
+PAGES: Final = (OVERVIEW, COMPARE, FEATURES, STEERING, LABELS, BEHAVIOURS, EVALUATION, PROVENANCE)
 """In the order of navigation; the first opens first, at the bare address."""

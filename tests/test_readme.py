@@ -11,6 +11,7 @@ from tests.support.places import ROOT
 PAGES = (
     "README.md",
     "inputs/README.md",
+    "inputs/behaviours/README.md",
     "inputs/prompts/README.md",
     "inputs/finetunes/README.md",
     "pipeline/README.md",

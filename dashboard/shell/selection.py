@@ -9,7 +9,7 @@ from dashboard.shell import forms, url
 from dashboard.shell.parameter import Parameter
 
 _ANEW: Final = "_chosen_anew"
-_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS, url.ANSWER)
+_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS, url.ANSWER, url.BEHAVIOUR_PROMPT)
 
 
 def get(parameter: Parameter) -> str | None:

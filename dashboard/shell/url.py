@@ -18,10 +18,11 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING
+from dashboard.pages import BEHAVIOURS, COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING
 from dashboard.shell import forms
 from dashboard.shell.parameter import Parameter, choice, number, short_text, switch
 from dashboard.style.text import shorten
+from store.documents.behaviour_prompts import SPLITS
 from store.schema.answer_features import READERS
 from store.schema.misalignment import DENOMINATORS
 from store.schema.response_features import STATISTICS
@@ -46,6 +47,9 @@ FEATURE: Final = Parameter(name="feature", form="a feature such as L2/618", fits
 PINS: Final = Parameter(name="pins", form="a list of graph nodes", fits=forms.is_pins)
 ANSWER: Final = Parameter(
     name="answer", form="an answer such as 0123456789ab,general@1.0,7", fits=forms.is_answer
+)
+BEHAVIOUR_PROMPT: Final = Parameter(
+    name="behaviour-prompt", form="a prompt hash (12 hex digits)", fits=forms.is_prompt_hash
 )
 SOURCE: Final = Parameter(name="source", form=f"“{TYPED}”", fits=forms.one_of(TYPED))
 TEXT: Final = Parameter(
@@ -96,6 +100,12 @@ CHOSEN: Final = choice(LABELS, "chosen", "drawn for me", "by hand")
 LABELLED_DOMAIN: Final = short_text(LABELS, "labelled-domain", "the name of a domain")
 LABELLED_STATE: Final = short_text(LABELS, "labelled", "how prompts stand")
 
+BEHAVIOUR: Final = short_text(BEHAVIOURS, "behaviour", "the name of a behaviour")
+BEHAVIOUR_SPLIT: Final = choice(BEHAVIOURS, "split", "all", *SPLITS)
+BEHAVIOUR_OF: Final = short_text(BEHAVIOURS, "behaviours-of", _VARIANT_FORM)
+SUCCESS: Final = choice(BEHAVIOURS, "that", "all", "succeed", "do not")
+FIND_BEHAVIOUR: Final = short_text(BEHAVIOURS, "find-behaviour", "a short text")
+
 OUTCOME: Final = choice(EVALUATION, "outcome", "harmful", "safe", "neither")
 SITUATION: Final = short_text(EVALUATION, "situation", "a situation")
 EVALUATED: Final = choice(EVALUATION, "evaluated", "Open questions", "Pivotal prompts", "Steered")
@@ -127,7 +137,7 @@ RESCORED: Final = {
 
 ARTIFACT: Final = short_text(PROVENANCE, "artifact", "the name of an artifact")
 
-SELECTED: Final = (PROFILE, A, B, PROMPT, FEATURE, PINS, ANSWER, SOURCE, TEXT, DOMAIN)
+SELECTED: Final = (PROFILE, A, B, PROMPT, FEATURE, PINS, ANSWER, BEHAVIOUR_PROMPT, SOURCE, TEXT, DOMAIN)
 """Selected once for every page, kept in the session."""
 
 TYPED_PROMPT: Final = (SOURCE, TEXT, DOMAIN)
@@ -141,6 +151,7 @@ PARAMETERS: Final = (
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
+    *(BEHAVIOUR, BEHAVIOUR_SPLIT, BEHAVIOUR_OF, SUCCESS, FIND_BEHAVIOUR),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
     *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
     *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC, STEERED_SIDE),

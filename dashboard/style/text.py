@@ -174,18 +174,20 @@ def shaded_tokens(
     return "".join(parts)
 
 
-def token_chips(tokens: Sequence[str]) -> str:
+def token_chips(tokens: Sequence[str], *, marked: tuple[int, int] = (0, 0)) -> str:
     """HTML of a prompt as separate tokens, white space visible, text escaped.
 
-    Tokens that share a character stand together: the character is in none of them alone.
+    Tokens that share a character stand together: the character is in none of them alone. Those between the
+    two positions of `marked`, the second excluded, are underlined.
     """
     chip = "padding:1px 2px;margin:0 1px;border-radius:3px;background:rgba(128,132,140,0.16)"
     parts = []
     for first, end in spans(tokens):
         text = joined(tokens[first:end])
         where = f"position {first}" if end == first + 1 else f"positions {first} to {end - 1}"
+        mark = ";border-bottom:2px solid currentColor" if marked[0] <= first < marked[1] else ""
         parts.append(
-            f'<span style="{chip}" title="{where}">{token_html(text)}</span>'
+            f'<span style="{chip}{mark}" title="{where}">{token_html(text)}</span>'
             + ("<br>" if text == "\n" else "<wbr>")
         )
     return "".join(parts)

@@ -1,8 +1,9 @@
-"""Exchange graphs with circuit-tracer and Neuronpedia, answers with the field's programs.
+"""Exchange graphs with circuit-tracer and Neuronpedia, answers and behaviours with other programs.
 
 export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and of
 Neuronpedia; import adds a .pt file of any origin to a profile; serve opens graphs in
-circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect.
+circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect;
+behaviours writes prompts of behaviours and what a variant makes of them.
 """
 
 import argparse
@@ -146,6 +147,21 @@ def _answers(options: argparse.Namespace, params: "Params") -> None:
     print(f"{out}: {len(rows)} answers")
 
 
+def _behaviours(options: argparse.Namespace, params: "Params") -> None:
+    from pipeline.exchange.stored_behaviours import behaviour_files
+    from pipeline.run.stage import artifacts
+    from store.base.atomic import write_bytes
+    from store.documents.manifest import read_manifest
+
+    folder = artifacts(options.profile)
+    variant = str(read_manifest(folder / "models.json").variant(options.variant))
+    out = options.folder or Path(f"{options.profile}-{variant}-behaviours")
+    for name, content in behaviour_files(folder, variant):
+        with _writing(out, "--folder"):
+            write_bytes(out / name, content)
+    print(f"{out}: prompts, baseline_*.csv and baseline_metrics.json of {variant}")
+
+
 @contextmanager
 def _writing(path: Path, option: str) -> Iterator[None]:
     try:
@@ -213,6 +229,12 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=("csv", "eval"), default="csv", help="eval: a log of inspect; default: csv"
     )
     answers.add_argument("--out", type=Path, metavar="FILE", help="default: PROFILE-VARIANT.FORMAT here")
+
+    behaviours = commands.add_parser("behaviours", help="write prompts of behaviours, and their numbers")
+    behaviours.set_defaults(run=_behaviours)
+    behaviours.add_argument("profile", help="a profile of params.yaml")
+    behaviours.add_argument("--variant", default="base", help="base, or an adapter; default: base")
+    behaviours.add_argument("--folder", type=Path, help="default: PROFILE-VARIANT-behaviours here")
 
     serve = commands.add_parser("serve", parents=[which], help="open graphs in circuit-tracer's viewer")
     serve.set_defaults(run=_serve)

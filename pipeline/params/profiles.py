@@ -46,6 +46,7 @@ class Profile(Section):
     max_answer_tokens: Size | None = None
     answer_judges: list[str] = Field(default_factory=list)
     name_judges: list[str] = Field(default_factory=list)
+    behaviours: dict[Name, Place] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
@@ -79,4 +80,5 @@ class Profile(Section):
         several = {"prompts": self.prompts, "questions": self.questions, "answers": self.answers}
         named |= {f"{key}[{i}]": source for key, of in several.items() for i, source in enumerate(of)}
         optional = {"lexicon": self.lexicon, "texts": self.texts}
+        named |= {f"behaviours.{name}": source for name, source in self.behaviours.items()}
         return named | {name: source for name, source in optional.items() if source is not None}

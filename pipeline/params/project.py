@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.params.answers import AnswerParams
+from pipeline.params.behaviours import BehaviourParams
 from pipeline.params.components import ComponentParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
@@ -47,6 +48,7 @@ class Params(TrainingParams):
     scores: ScoreParams
     misalignment: MisalignmentParams
     steered: SteeredParams
+    behaviours: BehaviourParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)
 

@@ -11,11 +11,13 @@ from store.schema.adapters import ADAPTERS
 from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
+from store.schema.behaviours import BEHAVIOURS
 from store.schema.candidates import CANDIDATES
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
 from store.schema.faithfulness import FAITHFULNESS, HELD_LOGITS, MOVED_FEATURES
 from store.schema.features import FEATURES
+from store.schema.forced_answers import FORCED_ANSWERS
 from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.labels import LABELS
@@ -48,6 +50,7 @@ COLLECTIONS: Final = {
         MEASURED_EFFECTS,
         MOVED_FEATURES,
         HELD_LOGITS,
+        FORCED_ANSWERS,
     )
 }
 DATASETS: Final = {
@@ -65,5 +68,6 @@ DATASETS: Final = {
         RESPONSE_FEATURES,
         RECIPES,
         STEERED,
+        BEHAVIOURS,
     )
 }

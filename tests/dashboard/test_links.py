@@ -13,7 +13,7 @@ from dashboard.pages import PAGES
 from dashboard.shell import url
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words
-from tests.support.demo import misalignment
+from tests.support.demo import behaviours, misalignment
 
 N_LINKS: Final = 200
 SEED: Final = 5
@@ -49,6 +49,12 @@ PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "outcome": ("harmful", "neither"),
     "situation": ("hazard: odd gas",),
     "answer": (f"{ANSWERED},general@1.0,3", f"{ANSWERED},base,999", "0123456789ab,base,0"),
+    "behaviour-prompt": (behaviours.behaviour_prompts("recall")[0].hash, "0123456789ab"),
+    "behaviour": ("recall", "no behaviour"),
+    "split": ("train", "test"),
+    "behaviours-of": demo.VARIANTS,
+    "that": ("succeed", "do not"),
+    "find-behaviour": ("fever", "nothing has this"),
     "evaluated": ("Open questions", "Pivotal prompts"),
     "open": ("Thresholds and judges", "Features of answers", "Before and after"),
     "judge": misalignment.JUDGES,

@@ -38,6 +38,9 @@ ARTIFACTS = (
     "answer_features",
     "misalignment",
     "response_features",
+    "behaviour_prompts",
+    "forced_answers",
+    "behaviours",
     "metrics",
     "plots",
 )
@@ -70,6 +73,8 @@ NEEDED = {
     "questions.json": ["evaluation"],
     "answer_scores": ["evaluation"],
     "misalignment": ["evaluation"],
+    "behaviours": ["behaviours"],
+    "behaviour_prompts": ["behaviours"],
     "models.json": ["overview", "labels"],
 }
 """Pages, as they open, that have nothing to show in the place of an artifact that is missing."""
@@ -104,6 +109,7 @@ def _flip_every_chunk(store: Path, group: str) -> None:
         ("overview", "rates", "rates"),
         ("evaluation", "misalignment", "rates"),
         ("evaluation", "answer_scores", "scores"),
+        ("behaviours", "behaviours", "summary"),
     ],
 )
 def test_damaged_store_is_a_sentence(

@@ -78,10 +78,12 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "recipes",
             "misalignment",
             "faithfulness",
+            "baseline",
         )
     }
     # What makes tokens needs transformers, and nothing else.
-    stages["prompts"] = WITHOUT_MODELS.format(stage="prompts", libraries=("torch", "circuit_tracer"))
+    for stage in ("prompts", "behaviour_prompts"):
+        stages[stage] = WITHOUT_MODELS.format(stage=stage, libraries=("torch", "circuit_tracer"))
     imports = "import runpy, sys, pandas, scipy.stats, sparse, xarray, zarr"
     for stage, done in forked(
         stages, imports=imports, folder=project.folder, environment=environment()

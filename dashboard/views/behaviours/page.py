@@ -1,0 +1,77 @@
+"""Behaviours: what each variant can do, by how probable right and wrong answers are."""
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data import behaviours, readers
+from dashboard.pages import BEHAVIOURS
+from dashboard.shell import url
+from dashboard.shell.guard import guard
+from dashboard.shell.page import head, profile
+from dashboard.views.behaviours import cards, prompt_table
+from store.documents.behaviour_prompts import SPLITS
+from store.schema.vocabulary import ALL
+
+_WHAT: Final = "Whether each variant prefers right answers to wrong ones, by behaviour and by prompt."
+
+
+def _content(name: str) -> None:
+    summary, level = behaviours.summary(name), behaviours.level(name)
+    if summary.empty:
+        st.info(
+            "No behaviour was measured: the profile names none. `behaviours` of a profile in params.yaml "
+            "names files of words; inputs/behaviours has some for models of the hub."
+        )
+        return
+    variant, behaviour, split = _filters(name, summary)
+    shown = summary[summary["split"] == split]
+    if behaviour != ALL:
+        shown = shown[shown["behaviour"] == behaviour]
+    measured = behaviours.measured(name)
+    kept = measured["variant"] == variant
+    if split != ALL:
+        kept &= measured["split"] == split
+    if behaviour != ALL:
+        kept &= measured["behaviour"] == behaviour
+    cards.show(shown[shown["variant"] == variant], measured[kept], readers.colours(name)[variant], level)
+    cards.every_variant(shown, readers.colours(name), level)
+    prompt_table.show(name, measured[kept], measured)
+
+
+def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:
+    """Variant, behaviour and split that are looked at; what the link lacks is base, and all of the others."""
+    left, middle, right = st.columns(3)
+    known = [each for each in readers.colours(name) if (summary["variant"] == each).any()]
+    variant = left.selectbox(
+        "Variant", known, **url.BEHAVIOUR_OF.bound(), help="Whose answers: base, or an adapter at a scale."
+    )
+    names = [ALL, *dict.fromkeys(summary["behaviour"])]
+    behaviour = middle.selectbox(
+        "Behaviour",
+        names,
+        **url.BEHAVIOUR.bound(),
+        help="What the model is to do; the words are the profile's files `behaviours` in params.yaml.",
+    )
+    split = right.segmented_control(
+        "Prompts",
+        [ALL, *SPLITS],
+        default=ALL,
+        required=True,
+        **url.BEHAVIOUR_SPLIT.bound(),
+        help="Circuits are found on train prompts and measured on test prompts. No noun, subject, reason or "
+        "pair of operands is in both.",
+    )
+    return str(variant), str(behaviour), str(split or ALL)
+
+
+def render() -> None:
+    """Draw the page."""
+    head(BEHAVIOURS)
+    name = profile()
+    with guard(_WHAT):
+        _content(name)
+
+
+render()

@@ -1,0 +1,109 @@
+"""What a variant can do, as files for other programs: JSON lines of prompts, CSV of numbers, metrics."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from store.base.errors import UserError
+from store.datasets.groups import open_dataset
+from store.documents.behaviour_prompts import (
+    BEHAVIOUR_PROMPTS,
+    SPLITS,
+    behaviours_in,
+    read_behaviour_prompts,
+)
+from store.schema.behaviours import BEHAVIOURS
+
+COLUMNS: Final = (
+    *("hash", "prompt", "correct_answer", "incorrect_answer", "group", "correct_tokens", "incorrect_tokens"),
+    *("log_prob_correct", "log_prob_incorrect", "difference", "decision", "success"),
+)
+"""Of a CSV file: log-probabilities are means a token (nats), as is their difference; decisions are logits."""
+_NUMBERS: Final = ("correct", "incorrect", "difference", "decision")
+
+
+def behaviour_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
+    """Files of a profile's behaviours by name: prompts, ``baseline_<behaviour>_<split>.csv``, and metrics.
+
+    Parameters
+    ----------
+    folder
+        The profile's artifacts.
+    variant
+        Whose numbers.
+
+    Raises
+    ------
+    UserError
+        The variant was not measured, or the profile has no behaviours.
+    ArtifactMissingError
+        The stages have not run.
+    """
+    table = open_dataset(folder / BEHAVIOURS.kind, "prompts").load()
+    summary = open_dataset(folder / BEHAVIOURS.kind, "summary").load()
+    if variant not in table["variant"].values:
+        known = ", ".join(map(str, table["variant"].values))
+        raise UserError(f"{variant} was not measured in {folder / BEHAVIOURS.kind}; there is {known}.")
+    source = folder / BEHAVIOUR_PROMPTS
+    names = behaviours_in(source)
+    if not names:
+        raise UserError(f"{source} holds no prompts; name `behaviours` of the profile in params.yaml.")
+    one = table.sel(variant=variant)
+    row_of = {
+        key: row
+        for row, key in enumerate(zip(one["behaviour"].values, one["prompt_hash"].values, strict=True))
+    }
+    for name in names:
+        prompts = read_behaviour_prompts(source, [name])
+        for split in SPLITS:
+            yield f"{name}_{split}.jsonl", (source / f"{name}_{split}.jsonl").read_bytes()
+            rows = []
+            for prompt in (each for each in prompts if each.split == split):
+                # By identity, not by place: the two lie in different files (trap 11).
+                found = one.isel(prompt=row_of[name, prompt.hash])
+                rows.append(
+                    [
+                        prompt.hash,
+                        prompt.prompt,
+                        prompt.correct_answer,
+                        prompt.incorrect_answer,
+                        prompt.group,
+                        len(prompt.correct_ids),
+                        len(prompt.incorrect_ids),
+                        *(_written(float(found[number])) for number in _NUMBERS),
+                        str(bool(found["succeeds"])).lower(),
+                    ]
+                )
+            yield f"baseline_{name}_{split}.csv", _csv(rows)
+    metrics = {
+        str(name): {
+            str(split): {key: _plain(cell[key].item()) for key in summary if cell[key].ndim == 0}
+            for split in summary["split"].values
+            for cell in [summary.sel(variant=variant, behaviour=name, split=split)]
+        }
+        for name in summary["behaviour"].values
+    }
+    text = json.dumps({"variant": variant, "behaviours": metrics}, ensure_ascii=False, indent=1)
+    yield "baseline_metrics.json", f"{text}\n".encode()
+
+
+def _csv(rows: list[list[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8")
+
+
+def _written(value: float) -> str:
+    """With all digits; empty where it was not measured."""
+    return repr(value) if math.isfinite(value) else ""
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,89 @@
+"""The page of behaviours: PASS and FAIL, filters in the link, and one prompt by all variants."""
+
+from pathlib import Path
+
+from store.datasets.groups import write_dataset
+from store.schema.behaviours import BEHAVIOURS
+from tests.support.app import OpenPage, plain_words
+from tests.support.demo.behaviours import FAILS, NAMES, PARAMS, behaviour_prompts
+from tests.support.demo.words import PROVENANCE, VARIANTS
+from tests.support.demo_project import own
+
+
+def metrics(app) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def table(app, column: str):
+    return next(one.value for one in app.dataframe if column in one.value)
+
+
+def test_cards_say_pass_and_fail(open_page: OpenPage) -> None:
+    app = open_page("behaviours")
+    assert not app.exception
+    assert set(metrics(app)) == set(NAMES)
+    assert all(value.startswith("✓ PASS") for value in metrics(app).values())
+    app = open_page("behaviours", **{"behaviours-of": FAILS[0]})
+    assert metrics(app)["agreement"].startswith("✓ PASS")
+    assert metrics(app)["recall"].startswith("✗ FAIL")
+    assert "a behaviour that fails says little" in plain_words(app)
+    assert "more than 2.00 nats a token. To pass, 80% must." in app.metric[0].help
+    summary = table(app, "sign_accuracy")
+    assert len(summary) == len(VARIANTS) * len(NAMES)
+    failing = summary[summary["passes"] == "✗ FAIL"]
+    assert failing[["variant", "behaviour"]].values.tolist() == [list(FAILS)]
+
+
+def test_filters_are_obeyed_by_all_and_kept_in_the_link(open_page: OpenPage) -> None:
+    query = {"behaviours-of": FAILS[0], "behaviour": FAILS[1], "split": "train", "that": "do not"}
+    app = open_page("behaviours", **query)
+    assert not app.exception
+    assert list(metrics(app)) == ["recall"]
+    assert set(table(app, "sign_accuracy")["split"]) == {"train"}
+    prompts = table(app, "correct_answer")
+    assert len(prompts)
+    assert set(prompts["behaviour"]) == {"recall"}
+    assert set(prompts["split"]) == {"train"}
+    assert set(prompts["variant"]) == {FAILS[0]}
+    assert not prompts["succeeds"].any()
+    app.text_input(key="find-behaviour").set_value("FEVER call").run()
+    found = table(app, "correct_answer")
+    assert set(found["group"]) == {"fever"}
+    app.segmented_control(key="split").set_value("test").run()
+    assert "0 of 3 prompts" in plain_words(app)
+    assert not app.exception
+
+
+def test_a_link_shows_one_prompt_by_all_variants(open_page: OpenPage) -> None:
+    prompt = behaviour_prompts("recall")[4]
+    app = open_page("behaviours", **{"behaviour-prompt": prompt.hash})
+    assert not app.exception
+    rows = app.dataframe[-1].value
+    assert set(rows["hash"]) == {prompt.hash}
+    assert rows["variant"].tolist() == list(VARIANTS)
+    drawn = " ".join(str(html.proto.body) for html in app.get("html"))
+    assert drawn.count("border-bottom") == 1, "what decides is underlined, and nothing else"
+    app = open_page("behaviours", **{"behaviour-prompt": "0123456789ab"})
+    assert "The prompt of the link is not in this store" in plain_words(app)
+
+
+def test_hostile_words_are_text(open_page: OpenPage) -> None:
+    prompt = behaviour_prompts("recall")[-1]
+    app = open_page("behaviours", **{"behaviour-prompt": prompt.hash})
+    assert not app.exception
+    drawn = " ".join(str(html.proto.body) for html in app.get("html"))
+    assert "<img" not in drawn
+    assert "&lt;img" in drawn
+
+
+def test_a_profile_without_behaviours_says_where_to_name_them(open_page: OpenPage, root: Path) -> None:
+    from pipeline.analysis.behaviours import behaviour_groups
+
+    own(root, "behaviours")
+    folder = root / "artifacts" / "demo"
+    write_dataset(folder / "behaviours", BEHAVIOURS, behaviour_groups([], {}, PARAMS), provenance=PROVENANCE)
+    (folder / "behaviour_prompts").unlink()
+    (folder / "behaviour_prompts").mkdir()
+    app = open_page("behaviours")
+    assert not app.exception
+    assert "No behaviour was measured" in plain_words(app)

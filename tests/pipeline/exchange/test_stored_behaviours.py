@@ -1,0 +1,88 @@
+"""Behaviours as files for other programs: every number as it is stored, and the command that writes them."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.exchange.__main__ import main
+from pipeline.exchange.stored_behaviours import COLUMNS, behaviour_files
+from store.base.errors import UserError
+from store.datasets.groups import open_dataset
+from store.documents.manifest import write_manifest
+from tests.support.demo.behaviours import FAILS, N_PROMPTS, NAMES, behaviour_prompts, write_behaviours
+from tests.support.demo_project import give_parameters
+from tests.support.items import MANIFEST
+
+FOLDER = Path("artifacts/demo")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    FOLDER.mkdir(parents=True)
+    write_manifest(FOLDER / "models.json", MANIFEST)
+    write_behaviours(FOLDER)
+    give_parameters(tmp_path)
+    return
+
+
+def test_every_number_is_the_stored_one(project: None) -> None:
+    files = dict(behaviour_files(FOLDER, FAILS[0]))
+    table = open_dataset(FOLDER / "behaviours", "prompts").sel(variant=FAILS[0])
+    stored = {
+        (str(behaviour), str(hash_)): float(value)
+        for behaviour, hash_, value in zip(
+            table["behaviour"].values, table["prompt_hash"].values, table["difference"].values, strict=True
+        )
+    }
+    seen = 0
+    for name in NAMES:
+        known = {each.hash: each for each in behaviour_prompts(name)}
+        for split in ("train", "test"):
+            lines = files[f"{name}_{split}.jsonl"].decode().splitlines()
+            rows = list(
+                csv.DictReader(io.StringIO(files[f"baseline_{name}_{split}.csv"].decode(), newline=""))
+            )
+            assert [row["hash"] for row in rows] == [json.loads(line)["hash"] for line in lines]
+            for row in rows:
+                assert tuple(row) == COLUMNS
+                assert float(row["difference"]) == stored[name, row["hash"]]
+                apart = float(row["log_prob_correct"]) - float(row["log_prob_incorrect"])
+                assert apart == pytest.approx(float(row["difference"]))
+                assert row["success"] == ("true" if float(row["difference"]) > 2 else "false")
+                assert row["prompt"] == known[row["hash"]].prompt
+                seen += 1
+    assert seen == len(NAMES) * N_PROMPTS
+    metrics = json.loads(files["baseline_metrics.json"])
+    assert metrics["variant"] == FAILS[0]
+    of = metrics["behaviours"][FAILS[1]]["all"]
+    assert of["n"] == N_PROMPTS
+    assert of["passes"] is False
+    assert of["accuracy"] == np.mean([stored[key] > 2 for key in stored if key[0] == FAILS[1]])
+
+
+def test_the_command(project: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["behaviours", "demo", "--variant", "general"]) == 0
+    written = Path("demo-general@1.0-behaviours")
+    assert len(list(written.iterdir())) == 4 * len(NAMES) + 1
+    assert main(["behaviours", "demo", "--variant", "nobody"]) == 1
+    assert "nobody" in capsys.readouterr().err
+    Path("file").write_text("mine")
+    assert main(["behaviours", "demo", "--folder", "file"]) == 1
+    assert "name another place with --folder" in capsys.readouterr().err
+
+
+def test_what_there_is_not_is_told(project: None) -> None:
+    with pytest.raises(
+        UserError, match=r"null-1@1\.0 was not measured in artifacts/demo/behaviours; there is ba"
+    ):
+        dict(behaviour_files(FOLDER, "null-1@1.0"))
+    for path in (FOLDER / "behaviour_prompts").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="holds no prompts; name `behaviours` of the profile"):
+        dict(behaviour_files(FOLDER, "base"))
