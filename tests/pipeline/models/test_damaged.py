@@ -1,7 +1,6 @@
 """A damaged or half-fetched model folder is told in one sentence that names the file."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,12 +37,6 @@ def binary(_: bytes) -> bytes:
 
 
 DAMAGES = pytest.mark.parametrize("damage", [pointer, truncated, emptied, binary])
-
-
-@pytest.fixture
-def copy(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
-    shutil.copytree(checkpoint.folder, tmp_path / "copy")
-    return Checkpoint(folder=tmp_path / "copy")
 
 
 def harm(path: Path, damage: Damage) -> None:
