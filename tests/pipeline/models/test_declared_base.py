@@ -39,6 +39,7 @@ def test_a_copy_of_the_declared_base_is_the_same_model(checkpoint: Checkpoint, t
     checkpoint.manifest(model=str(copy), aliases=())
     # A copy is one by its weights, whatever lies beside them.
     (copy / "README.md").write_text("mine")
+    (copy / "consolidated.00.safetensors").write_bytes(b"the same in another form, which nobody reads")
     assert (
         checkpoint.manifest(model=str(copy), aliases=()).base.fingerprint
         != checkpoint.manifest().base.fingerprint
