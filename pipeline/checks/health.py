@@ -5,9 +5,7 @@ Each check guards a trap that has cost researchers weeks: the wrong base under a
 as "did not converge" (5). A failure names what, where and what to do.
 """
 
-import os
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -18,13 +16,11 @@ from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
 from pipeline.models.files import folder_of
 from pipeline.models.loading import DTYPES, load_causal_lm, load_switchable, load_transcoders
-from pipeline.models.lora import read_adapter_config, read_factors, weight_norm
+from pipeline.models.lora import AdapterConfig, read_adapter_config, read_factors, weight_norm
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableReplacement
 from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
-from store.base.hashing import folder_digest
-from store.base.parsing import one_line
 from store.documents.manifest import Manifest
 from store.documents.variants import Variant
 
@@ -40,7 +36,6 @@ def check_health(
     manifest: Manifest,
     variants: Sequence[Variant],
     token_ids: Sequence[int],
-    aliases: Collection[str] = (),
 ) -> dict[str, Any]:
     """Run every check on some variants.
 
@@ -52,8 +47,6 @@ def check_health(
         Which to check; base is loaded in any case, for comparison.
     token_ids
         A prompt to run, BOS included.
-    aliases
-        Other names of the base, under which adapters may declare it.
 
     Returns
     -------
@@ -93,10 +86,11 @@ def check_health(
         model = load_causal_lm(manifest, variant, dtype=torch.float32)
         checks: dict[str, Any] = {}
         if not variant.is_base:
+            config = read_adapter_config(folder_of(manifest.adapter(variant), "adapter"))
             checks["adapter"] = {
-                "declared_base": _check_declared_base(manifest, variant, aliases),
+                "declared_base": config.base_model,
                 "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
-                "weight_norm": _weight_norm(manifest, variant),
+                "weight_norm": _weight_norm(config, variant),
             }
         replacement = replacements.set(variant)
         checks["parity"] = check_parity(model, replacement, ids, str(variant))
@@ -108,28 +102,7 @@ def check_health(
     return report
 
 
-def _check_declared_base(manifest: Manifest, variant: Variant, aliases: Collection[str]) -> str | None:
-    """The adapter's own word on its base must be this profile's model (trap 6)."""
-    folder = folder_of(manifest.adapter(variant), "adapter")
-    declared = read_adapter_config(folder).base_model
-    if declared is None:
-        return None
-    actual = manifest.base.source
-    same = os.path.normpath(declared) in {os.path.normpath(name) for name in (actual, *aliases)}
-    if not same and Path(declared).is_dir():
-        same = folder_digest(Path(declared)) == manifest.base.fingerprint
-    if not same:
-        raise UserError(
-            f"The adapter '{variant.name}' ({folder}) was made for {one_line(declared)}, but the model of "
-            f"profile '{manifest.profile}' is {actual}; use that model (Instruct and base models differ), or "
-            "add the name that the adapter says, if both are the same weights, to "
-            f"profiles.{manifest.profile}.aliases in params.yaml."
-        )
-    return declared
-
-
-def _weight_norm(manifest: Manifest, variant: Variant) -> float:
-    config = read_adapter_config(folder_of(manifest.adapter(variant), "adapter"))
+def _weight_norm(config: AdapterConfig, variant: Variant) -> float:
     return abs(variant.scale) * weight_norm(read_factors(config))
 
 

@@ -158,6 +158,8 @@ def run_finetune(finetune: Finetune, run: Path, folder: Path) -> FinetuneReport:
     )
     if not checkpoints.finished():
         adapted = attach(settings, _placed(model, DTYPES[finetune.dtype]))
+        # A hub model may be uploaded again: what the adapter was made for is one commit of it.
+        adapted.peft_config["default"].revision = finetune.base.revision
         torch.manual_seed(params.seed)
         train(
             adapted,

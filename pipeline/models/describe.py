@@ -1,20 +1,21 @@
 """Making a manifest: a look at the models, without loading their weights."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
 import torch
 from pydantic import BaseModel, Field
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 
 from pipeline.models.architectures import MAX_CONTEXT, architecture_of, lens_config, read_config
 from pipeline.models.base_forms import CONFIG, empty_model, require_generation, require_weights
-from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned, read_mapping, require_form
+from pipeline.models.declared_base import require_declared_base
+from pipeline.models.files import LIBRARY_ERRORS, file_of, folder_of, pinned, read_mapping, require_form
 from pipeline.models.loading import DTYPES
-from pipeline.models.lora import read_adapter_config, read_shapes, require_fitting_shape
+from pipeline.models.lora import AdapterConfig, read_adapter_config, read_shapes, require_fitting_shape
 from pipeline.models.replacement import require_same_sizes
 from pipeline.models.transcoders import pinned_set, read_transcoder_facts
 from store.base.errors import UserError
@@ -42,8 +43,12 @@ def build_manifest(
     revision: str | None = None,
     transcoders_revision: str | None = None,
     dtype: str = "float32",
+    aliases: Collection[str] = (),
 ) -> Manifest:
     """Look at the models, without loading weights: forms and shapes that do not fit end here.
+
+    What is small is looked at first, so that a mistyped name or an adapter of another model is found
+    before gigabytes are fetched from the hub.
 
     Parameters
     ----------
@@ -57,6 +62,8 @@ def build_manifest(
         Of these two, where it does not stand in the reference.
     dtype
         ``float32`` or ``bfloat16``.
+    aliases
+        Other names of the model, under which adapters may declare it.
 
     Raises
     ------
@@ -75,22 +82,36 @@ def build_manifest(
         )
     base = pinned(model, revision, "model")
     transcoder_source = pinned_set(transcoders, transcoders_revision)
-    facts, shapes = _model_facts(base, transcoder_source)
+    sources = {name: pinned(at, None, "adapter") for name, at in sorted(adapters.items())}
     on_the_way = _checkpoints(focus, adapters[focus])
+    empty = _empty_model(base)
+    on_hub = base.revision is not None
+    if not on_hub:
+        _require_files(base, empty)
+    shapes = {name: tuple(weight.shape) for name, weight in empty.state_dict().items()}
+
+    def facts(name: str, source: Source) -> AdapterFacts:
+        config = read_adapter_config(folder_of(source, "adapter"))
+        require_declared_base(profile, name, config, base, aliases)
+        return _adapter_facts(source, config, shapes, base.source)
+
+    adapter_facts = {name: facts(name, source) for name, source in sources.items()}
+    if on_hub:
+        _require_files(base, empty)
     return Manifest(
         profile=profile,
         dtype=dtype,
         focus=focus,
         base=base,
         transcoders=transcoder_source,
-        adapters={name: _adapter_facts(at, shapes, base.source) for name, at in sorted(adapters.items())},
-        checkpoints={name: _adapter_facts(at, shapes, base.source) for name, at in on_the_way.items()},
-        model=facts,
+        adapters=adapter_facts,
+        checkpoints={name: facts(name, source) for name, source in on_the_way.items()},
+        model=_model_facts(empty, transcoder_source),
     )
 
 
-def _checkpoints(name: str, source: str) -> dict[str, str]:
-    """Folders of what a local adapter was on its way, by name, first to last; the last is what it is.
+def _checkpoints(name: str, source: str) -> dict[str, Source]:
+    """What a local adapter was on its way, by name, first to last; the last is what it is.
 
     As Hugging Face's Trainer leaves them: ``checkpoint-<step>`` in the adapter's own folder, which
     says in ``trainer_state.json`` how many steps it took itself.
@@ -105,14 +126,13 @@ def _checkpoints(name: str, source: str) -> dict[str, str]:
         return {}
     if (steps := trained_steps(folder)) is not None:
         found[steps] = source
-    return {checkpoint_name(name, step): found[step] for step in sorted(found)}
+    return {checkpoint_name(name, step): pinned(found[step], None, "adapter") for step in sorted(found)}
 
 
-def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str) -> AdapterFacts:
+def _adapter_facts(
+    source: Source, config: AdapterConfig, shapes: Mapping[str, tuple[int, ...]], model: str
+) -> AdapterFacts:
     """Facts of an adapter that fits the weights of a model."""
-    source = pinned(text, None, "adapter")
-    folder = folder_of(source, "adapter")
-    config = read_adapter_config(folder)
     changed = read_shapes(config)
     for module, shape in changed.items():
         require_fitting_shape(config, module, shape, shapes.get(f"{module}.weight"), model)
@@ -122,7 +142,7 @@ def _adapter_facts(text: str, shapes: Mapping[str, tuple[int, ...]], model: str)
         rank=config.rank,
         targets=targets,
         scaling=config.scaling(targets[0]),
-        steps=trained_steps(folder),
+        steps=trained_steps(config.folder),
     )
 
 
@@ -140,30 +160,38 @@ def trained_steps(folder: Path) -> int | None:
     return require_form(path, read_mapping(path), _TrainerState).global_step
 
 
-def _model_facts(
-    base: Source, transcoders: TranscoderSource
-) -> tuple[ModelFacts, dict[str, tuple[int, ...]]]:
-    """Sizes of a model and its transcoders, and the shapes of the model's weights by name."""
+def _empty_model(base: Source) -> PreTrainedModel:
+    """The model that its configuration makes, which is one that can be traced; no weights are needed."""
+    path = file_of(base, CONFIG, "model")
+    config = read_config(path.parent, base.source)
+    model = empty_model(config, path)
+    _require_lens_form(config, path, base.source)
+    return model
+
+
+def _require_files(base: Source, empty: PreTrainedModel) -> None:
+    """All files of a model, fetched if need be, and of one piece."""
     folder = folder_of(base, "model")
-    config = read_config(folder, base.source)
-    model = empty_model(config, folder / CONFIG)
-    _require_lens_form(config, folder / CONFIG, base.source)
-    require_weights(folder, model)
+    require_weights(folder, empty)
     require_generation(folder)
+
+
+def _model_facts(empty: PreTrainedModel, transcoders: TranscoderSource) -> ModelFacts:
+    """Sizes of a model, and of its transcoders, which must fit it."""
+    config = empty.config
     facts = read_transcoder_facts(transcoders)
     require_same_sizes(transcoders.source, [facts.d_model] * facts.n_layers, config)
-    described = ModelFacts(
+    return ModelFacts(
         architecture=architecture_of(config),
         n_layers=config.num_hidden_layers,
         d_model=config.hidden_size,
         vocab_size=config.vocab_size,
         context=min(config.max_position_embeddings, MAX_CONTEXT),
         d_transcoder=facts.d_transcoder,
-        n_parameters=model.num_parameters(),
+        n_parameters=empty.num_parameters(),
         feature_input_hook=facts.feature_input_hook,
         feature_output_hook=facts.feature_output_hook,
     )
-    return described, {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
 
 
 def _require_lens_form(config: PretrainedConfig, path: Path, source: str) -> None:

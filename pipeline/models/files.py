@@ -10,9 +10,10 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.models.hub import Reference, commit_of, fetched_folder
+from pipeline.models.hub import WEIGHTS, commit_of, fetched_file, fetched_folder, is_wanted, weights_of
+from pipeline.models.hub_references import Reference
 from store.base.errors import UserError
-from store.base.hashing import digest, folder_digest
+from store.base.hashing import digest, file_digest, folder_digest
 from store.base.parsing import MalformedError, one_line, parse_json, parse_yaml, quoted, read_text
 from store.documents.manifest import Source
 
@@ -75,7 +76,39 @@ def folder_of(source: Source, role: str) -> Path:
         if Path(source.source).is_dir():
             return Path(source.source)
         raise _missing(source.source, role)
-    return fetched_folder(replace(_reference(source.source, role), revision=source.revision), role)
+    return fetched_folder(_at_commit(source, role), role)
+
+
+def file_of(source: Source, name: str, role: str) -> Path:
+    """One file of a source on this disk, without the others: what is long to fetch can wait.
+
+    Raises
+    ------
+    UserError
+        As `folder_of`; or there is no such file.
+    """
+    if source.revision is None:
+        return require_file(folder_of(source, role), name, role)
+    return fetched_file(_at_commit(source, role), name, role)
+
+
+def weights_in(source: Source, role: str) -> frozenset[str]:
+    """SHA-256 of each of a source's files of weights; what is on the hub is not fetched.
+
+    Returns
+    -------
+    frozenset of str
+        Empty where it has none, or the hub does not tell them.
+
+    Raises
+    ------
+    UserError
+        As `folder_of`.
+    """
+    if source.revision is not None:
+        return weights_of(_at_commit(source, role), role)
+    files = (path for path in folder_of(source, role).iterdir() if path.is_file() and is_wanted(path))
+    return frozenset(file_digest(path) for path in files if path.suffix == WEIGHTS)
 
 
 def require_file(folder: Path, name: str, role: str) -> Path:
@@ -149,6 +182,10 @@ def damaged(path: Path, why: Exception | str) -> UserError:
         f"{path} is damaged, or a git-lfs pointer that was not fetched ({one_line(why)}); "
         "run `git lfs pull` in its repository, or copy or download it again."
     )
+
+
+def _at_commit(source: Source, role: str) -> Reference:
+    return replace(_reference(source.source, role), revision=source.revision)
 
 
 def _reference(text: str, role: str) -> Reference:

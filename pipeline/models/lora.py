@@ -70,6 +70,7 @@ class AdapterForm(BaseModel):
     rank_pattern: dict[Pattern, Rank] | None = None
     alpha_pattern: dict[Pattern, Alpha] | None = None
     base_model_name_or_path: str | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +81,8 @@ class AdapterConfig:
     ----------
     folder
         Where it was read.
-    base_model
-        The base model that the adapter declares, or None.
+    base_model, base_revision
+        The base model that the adapter declares, and its revision; or None.
     rank, alpha, rank_stabilised
         LoRA rank, alpha, and whether scaling is ``alpha / sqrt(rank)``.
     rank_pattern, alpha_pattern
@@ -90,6 +91,7 @@ class AdapterConfig:
 
     folder: Path
     base_model: str | None
+    base_revision: str | None
     rank: int
     alpha: float
     rank_stabilised: bool
@@ -162,6 +164,7 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     return AdapterConfig(
         folder=folder,
         base_model=form.base_model_name_or_path,
+        base_revision=form.revision,
         rank=form.r,
         alpha=form.lora_alpha,
         rank_stabilised=bool(form.use_rslora),

@@ -17,8 +17,9 @@ from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscode
 from circuit_tracer.utils.hf_utils import load_transcoders, parse_hf_uri
 from safetensors import SafetensorError
 
-from pipeline.models.files import LIBRARY_ERRORS, folder_of, pinned, read_mapping, require_file
-from pipeline.models.hub import Reference, commit_of, fetched_file
+from pipeline.models.files import LIBRARY_ERRORS, file_of, folder_of, pinned, read_mapping, require_file
+from pipeline.models.hub import commit_of, fetched_file
+from pipeline.models.hub_references import Reference
 from pipeline.models.transcoder_forms import SetForm, read_set_form, require_layers
 from store.base.errors import UserError
 from store.base.hashing import digest
@@ -56,9 +57,8 @@ def pinned_set(text: str, revision: str | None) -> TranscoderSource:
         It is missing or damaged, or one of the repositories cannot be had.
     """
     source = pinned(text, revision, "transcoders")
-    folder = folder_of(source, "transcoders")
-    form = read_set_form(require_file(folder, CONFIG, "transcoders"), source.source)
-    names = [name for name in _names(folder, form) if name.startswith(_ADDRESS)]
+    form = read_set_form(file_of(source, CONFIG, "transcoders"), source.source)
+    names = [name for name in form.content.get("transcoders") or () if name.startswith(_ADDRESS)]
     references = {str(reference): reference for reference, _ in (_address(form.path, name) for name in names)}
     if not references:
         return TranscoderSource(**asdict(source))

@@ -54,7 +54,7 @@ def render_messages(
     """A chat, by the tokenizer's template, which it must have.
 
     A chat that ends with the assistant's words is continued there; behind any other the
-    assistant's turn is opened.
+    assistant's turn is opened. Both must begin alike.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ def render_messages(
     Raises
     ------
     UserError
-        A message is empty or no Unicode, or the template refuses them; the message names no place.
+        A message is empty or no Unicode, the template refuses them, or puts something between an opened turn
+        and its words; the message names no place.
     """
     turns = [dict(message) for message in messages]
     for turn in turns:
@@ -76,6 +77,8 @@ def render_messages(
     opens = turns[-1]["role"] != "assistant"
     try:
         text = render_chat(tokenizer, turns, chat, opened=opens, continued=not opens)
+        if not opens and len(turns) > 1:
+            _require_alike(render_chat(tokenizer, turns[:-1], chat, opened=True), text, turns[-1]["content"])
     except REFUSALS as error:
         raise UserError(
             f"the model's chat template refuses the messages ({one_line(error)}); mend them"
@@ -100,3 +103,18 @@ def longer_than(max_tokens: int, texts: Sequence[str]) -> int | None:
 def _require_text(text: str) -> None:
     if not text.strip():
         raise UserError("the prompt is empty; write a text or delete the line")
+
+
+def _require_alike(opened: str, continued: str, content: str) -> None:
+    """Refuse a template that opens a turn in another way than it goes on with one.
+
+    Qwen3's puts an empty thought before words that are gone on with, and before others only without
+    thinking: what answers to the one prompt and to the other say could not be compared.
+    """
+    if not continued.startswith(opened) or continued[len(opened) :].strip() != content.strip():
+        raise UserError(
+            "the model's chat template writes an assistant's turn that is gone on with in another way than "
+            "one that it opens, so that the two would be asked differently; name the switch that makes them "
+            "alike in params.yaml, where the model is named (Qwen3's is `chat: {enable_thinking: false}`), "
+            "or write the whole text as `prompt`"
+        )

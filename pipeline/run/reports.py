@@ -22,3 +22,17 @@ def write_plot(folder: Path, stage: str, header: Sequence[str], rows: Iterable[S
     writer.writerow(header)
     writer.writerows(rows)
     write_text(folder / "plots" / f"{stage}.csv", text.getvalue())
+
+
+def tell_if_none_scored(stage: str, profile: str, scored: int) -> None:
+    """Say in a stage's last line that there was nothing to score, and what would give it something.
+
+    A profile without lexicon and labels runs to its end all the same: graphs need neither.
+    """
+    if not scored:
+        print(
+            f"{stage}: no prompt has both an evil and a safe candidate, so nothing is scored by evil against "
+            f"safe; name a lexicon or judges in profiles.{profile} of params.yaml, or label candidates on "
+            "the dashboard",
+            flush=True,
+        )

@@ -33,7 +33,7 @@ from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
-from pipeline.run.reports import write_metrics
+from pipeline.run.reports import tell_if_none_scored, write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.failures import Failure
@@ -211,6 +211,7 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("faithfulness", subject.manifest, sections_of(params))
     write_dataset(subject.folder / FAITHFULNESS.kind, FAITHFULNESS, groups, provenance=origin)
     write_metrics(subject.folder, "faithfulness", summary(groups))
+    tell_if_none_scored("faithfulness", profile, len(labelled))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pipeline.labels.resolution import HUMAN, LEXICON
 from pipeline.labels.resolving import Resolved, resolve
 from pipeline.labels.tables import label_groups
 from pipeline.params.project import Params
-from pipeline.run.reports import write_metrics
+from pipeline.run.reports import tell_if_none_scored, write_metrics
 from pipeline.run.stage import artifacts, run_stage
 from store.datasets.groups import write_dataset
 from store.documents.manifest import read_manifest
@@ -98,6 +98,8 @@ def main(profile: str, params: Params) -> None:
     write_dataset(folder / LABELS.kind, LABELS, groups, provenance=provenance("labels", manifest, sections))
     metrics = summary(found, groups["agreement"])
     write_metrics(folder, "labels", metrics | {"minutes_a_prompt": minutes_a_prompt(events)})
+    both = [{"evil", "safe"} <= {each.label for each in prompt.counted} for prompt in found.labelled]
+    tell_if_none_scored("labels", profile, sum(both))
 
 
 if __name__ == "__main__":

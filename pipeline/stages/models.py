@@ -88,12 +88,13 @@ def main(name: str, params: Params) -> None:
         adapters=profile.adapters,
         focus=profile.focus,
         dtype=profile.dtype,
+        aliases=profile.aliases,
     )
     for source, commit in commits(manifest):
         print(f"models: {source} is commit {commit}")
     variants = [manifest.variant(name) for name in ("base", *sorted(manifest.adapters))]
     ids = encode_text(load_tokenizer(manifest), HEALTH_TEXT)
-    report = check_health(manifest, variants, ids, profile.aliases)
+    report = check_health(manifest, variants, ids)
     write_manifest(folder / "models.json", manifest)
     write_metrics(folder, "health", report)
 

@@ -49,9 +49,13 @@ _ADAPTERS: Final[dict[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Folders of a small random subject."""
+    """Folders of a small random subject.
+
+    `declared` is what its adapters say of their base, where that is another folder.
+    """
 
     folder: Path
+    declared: Path | None = None
 
     @property
     def base(self) -> Path:
@@ -76,6 +80,8 @@ class Checkpoint:
             "adapters": {name: str(self.adapter(name)) for name in names},
             "focus": "general",
             "dtype": dtype,
+            # Tests put changed copies into its place.
+            "aliases": [str(self.declared or self.base)],
         }
         return build_manifest("tiny", **(arguments | changes))
 

@@ -20,13 +20,18 @@ FAULTS: Final[Mapping[str, tuple[int, str]]] = {
     "not logged in": (401, ""),
     "wrong token": (401, ""),
     "forbidden": (403, ""),
+    "disabled": (403, ""),
     "missing": (404, "RepoNotFound"),
     "too often": (429, ""),
     "down": (503, ""),
 }
 """Status and error code of an answer; `cut` breaks a file off in the middle instead."""
 _TEMPLATE: Final = "/{repo_id}/resolve/{revision}/{filename}"
-_MESSAGES: Final = {"wrong token": "Invalid credentials in Authorization header"}
+_MESSAGES: Final = {
+    "wrong token": "Invalid credentials in Authorization header",
+    "disabled": "Access to this resource is disabled.",
+}
+_STORAGE: Final = "/storage"
 
 
 @dataclass
@@ -41,11 +46,14 @@ class HubServer:
         From a path to one of `FAULTS`, ``cut``, or "" for none.
     asked
         Method and path of each request, in the order of arrival.
+    stores_apart
+        Whether weights lie in a storage of their own (Xet), as the hub has it; that one has lost them.
     """
 
     url: str
     fault: Callable[[str], str] = lambda path: ""
     asked: list[tuple[str, str]] = field(default_factory=list)
+    stores_apart: bool = False
     _commits: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
     _heads: dict[str, str] = field(default_factory=dict)
 
@@ -95,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in FAULTS:
             self._fail(*FAULTS[fault], message=_MESSAGES.get(fault, ""))
             return
+        if path.startswith(_STORAGE):
+            self._storage(path)
+            return
         parts = path.removeprefix("/api/models").strip("/").split("/")
         repository, rest = "/".join(parts[:2]), parts[2:]
         if not self.hub.knows(repository):
@@ -121,11 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(404, "EntryNotFound")
             return
         depth = folder.count("/") + 2 if folder else 1
-        entries = [
-            {"type": "file", "path": name, "size": len(files[name]), "oid": _etag(files[name])}
-            for name in inside
-            if name.count("/") == depth - 1
-        ]
+        entries = [_entry(name, files[name]) for name in inside if name.count("/") == depth - 1]
         self._send(json.dumps(entries).encode(), {})
 
     def _file(self, files: Mapping[str, bytes], name: str, commit: str, *, cut: bool) -> None:
@@ -133,7 +140,23 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(404, "EntryNotFound")
             return
         headers = {"ETag": f'"{_etag(files[name])}"', "X-Repo-Commit": commit}
+        if self.hub.stores_apart and name.endswith(".safetensors"):
+            headers |= {
+                "X-Xet-Hash": _etag(files[name]),
+                "X-Xet-Refresh-Route": f"{self.hub.url}{_STORAGE}/token",
+            }
         self._send(files[name], headers, cut=cut)
+
+    def _storage(self, path: str) -> None:
+        if path != f"{_STORAGE}/token":
+            self._fail(404, "")
+            return
+        told = {
+            "X-Xet-Cas-Url": f"{self.hub.url}{_STORAGE}",
+            "X-Xet-Access-Token": "token",
+            "X-Xet-Token-Expiration": "4102444800",
+        }
+        self._send(b"", told)
 
     def _fail(self, status: int, code: str, *, message: str = "") -> None:
         headers = {"X-Error-Code": code} if code else {}
@@ -155,6 +178,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
+
+
+def _entry(name: str, content: bytes) -> dict[str, object]:
+    """A file as the hub lists it; it says SHA-256 of those that git keeps apart (LFS)."""
+    entry = {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+    if not name.endswith(".safetensors"):
+        return entry
+    return entry | {"lfs": {"oid": _etag(content), "size": len(content), "pointerSize": 134}}
 
 
 def _etag(content: bytes) -> str:

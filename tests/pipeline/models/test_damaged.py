@@ -1,7 +1,6 @@
 """A damaged or half-fetched model folder is told in one sentence that names the file."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.documents.variants import Variant
 from tests.support.builders import Checkpoint
+from tests.support.hub_subjects import one_sentence
 
 BASE = Variant(name="base", scale=0.0)
 GENERAL = Variant(name="general", scale=1.0)
@@ -40,12 +40,6 @@ def binary(_: bytes) -> bytes:
 DAMAGES = pytest.mark.parametrize("damage", [pointer, truncated, emptied, binary])
 
 
-@pytest.fixture
-def copy(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
-    shutil.copytree(checkpoint.folder, tmp_path / "copy")
-    return Checkpoint(folder=tmp_path / "copy")
-
-
 def harm(path: Path, damage: Damage) -> None:
     path.write_bytes(damage(path.read_bytes()))
 
@@ -55,17 +49,8 @@ def rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
 
-def message_of(load: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as caught:
-        load()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.endswith(".")
-    return message
-
-
 def assert_says_damaged(load: Callable[[], object], path: Path) -> None:
-    message = message_of(load)
+    message = one_sentence(load)
     assert message.startswith(f"{path} is damaged, or a git-lfs pointer that was not fetched (")
     assert "`git lfs pull`" in message
 
@@ -108,7 +93,7 @@ def test_adapter(copy: Checkpoint, name: str, damage: Damage) -> None:
 def test_adapter_configuration_of_another_form(copy: Checkpoint, changes: dict[str, object]) -> None:
     path = copy.adapter("general") / "adapter_config.json"
     rewrite(path, **changes)
-    message = message_of(copy.manifest)
+    message = one_sentence(copy.manifest)
     key = next(reversed(changes)) if "r" in changes else next(iter(changes))
     assert message.startswith(f"{path}: {key}")
     assert len(message) < 500
@@ -120,7 +105,7 @@ def test_adapter_without_tensors(copy: Checkpoint) -> None:
     manifest = copy.manifest()
     save_file({}, path)
     for load in (copy.manifest, lambda: load_causal_lm(manifest, GENERAL)):
-        assert message_of(load).startswith(f"{path} holds no tensor, so it changes nothing; ")
+        assert one_sentence(load).startswith(f"{path} holds no tensor, so it changes nothing; ")
 
 
 def test_adapter_that_is_not_finite(copy: Checkpoint) -> None:
@@ -128,7 +113,7 @@ def test_adapter_that_is_not_finite(copy: Checkpoint) -> None:
     tensors = load_file(path)
     key = next(iter(tensors))
     save_file(tensors | {key: torch.full_like(tensors[key], float("nan"))}, path)
-    message = message_of(lambda: load_causal_lm(copy.manifest(), GENERAL))
+    message = one_sentence(lambda: load_causal_lm(copy.manifest(), GENERAL))
     assert message.startswith(f"{path}: module model.layers.0.")
     assert "NaN" in message
 
@@ -149,7 +134,7 @@ def test_transcoders_without_a_hook(copy: Checkpoint, hook: str) -> None:
     path = copy.transcoders / "config.yaml"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith(hook)))
-    message = message_of(copy.manifest)
+    message = one_sentence(copy.manifest)
     assert message.startswith(f"{path}: {hook} is None; ")
     assert f"`{hook}: mlp.hook_" in message
 
@@ -158,14 +143,14 @@ def test_transcoders_listed_wrongly(copy: Checkpoint) -> None:
     path = copy.transcoders / "config.yaml"
     listed = path.read_text().index("transcoders:")
     path.write_text(path.read_text()[:listed] + "transcoders: 3\n")
-    assert message_of(copy.manifest).startswith(f"{path}: `transcoders` must be a list")
+    assert one_sentence(copy.manifest).startswith(f"{path}: `transcoders` must be a list")
 
 
 def test_transcoder_without_a_tensor(copy: Checkpoint) -> None:
     path = copy.transcoders / "layer_1.safetensors"
     tensors = load_file(path)
     save_file({key: value for key, value in tensors.items() if key != "b_enc"}, path)
-    message = message_of(copy.manifest)
+    message = one_sentence(copy.manifest)
     assert message.startswith(f"{path}: tensor 'b_enc' is missing, but (features,) is expected; ")
 
 
@@ -189,7 +174,7 @@ def test_configuration(copy: Checkpoint, damage: Damage) -> None:
 def test_configuration_of_no_model(copy: Checkpoint, changes: dict[str, object], says: str) -> None:
     path = copy.base / "config.json"
     rewrite(path, **changes)
-    message = message_of(copy.manifest)
+    message = one_sentence(copy.manifest)
     assert message.startswith(f"{path} is no model's configuration (")
     assert says in message
 
@@ -252,7 +237,7 @@ def test_tokenizer_of_another_form_or_none(copy: Checkpoint) -> None:
 )
 def test_tokenizer_configuration_of_another_form(copy: Checkpoint, changes: dict[str, object]) -> None:
     rewrite(copy.base / "tokenizer_config.json", **changes)
-    message = message_of(lambda: load_tokenizer(copy.manifest()))
+    message = one_sentence(lambda: load_tokenizer(copy.manifest()))
     assert message.startswith(f"The tokenizer in {copy.base} cannot be read (")
 
 

@@ -1,7 +1,6 @@
 """A folder whose files contradict each other is told by its headers, before a weight is loaded."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from store.base.errors import UserError
 from tests.support.builders import Checkpoint
-
-
-@pytest.fixture
-def copy(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
-    shutil.copytree(checkpoint.folder, tmp_path / "copy")
-    return Checkpoint(folder=tmp_path / "copy")
 
 
 @pytest.fixture(autouse=True)

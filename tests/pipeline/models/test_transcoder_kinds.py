@@ -1,6 +1,5 @@
 """A set encodes as its configuration says; what that does not mean here is refused (trap 39)."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -24,12 +23,6 @@ from tests.support.traced_subject import Subject
 
 THRESHOLD: Final = "activation_function.threshold"
 K: Final = 6
-
-
-@pytest.fixture
-def copy(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
-    shutil.copytree(checkpoint.folder, tmp_path / "copy")
-    return Checkpoint(folder=tmp_path / "copy")
 
 
 def write(folder: Path, *, thresholds: bool, **said: Any) -> None:
