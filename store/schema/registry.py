@@ -18,6 +18,7 @@ from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
 from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
+from store.schema.interventions import INTERVENTIONS
 from store.schema.labels import LABELS
 from store.schema.misalignment import MISALIGNMENT
 from store.schema.names import NAMES
@@ -53,6 +54,7 @@ DATASETS: Final = {
         VALIDATION,
         COMPONENTS,
         FAITHFULNESS,
+        INTERVENTIONS,
         ANSWER_SCORES,
         MISALIGNMENT,
         RESPONSE_FEATURES,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-FORMAT_VERSION: Final = 7
+FORMAT_VERSION: Final = 8
 """Version that is written; every version from 1 on is read."""
 
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from store.datasets.groups import write_dataset
-from store.schema.features import FEATURES
+from store.schema.interventions import INTERVENTIONS
 from store.schema.specs import FORMAT_VERSION
 from tests.support.places import ROOT
 from tests.support.random_items import make_groups
 
 DATA: Final = ROOT / "tests" / "store" / "data"
-CHANGED: Final = replace(FEATURES, groups={"acting": FEATURES.groups["acting"]})
+CHANGED: Final = replace(INTERVENTIONS, groups={"agreement": INTERVENTIONS.groups["agreement"]})
 """What this version has of its own; samples of the others are in the versions before."""
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 

@@ -1,42 +1,26 @@
 """The stage on the demo profile with a small random model: from graphs, labels and rankings to the tables."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.params.project import Params, load_params
+from pipeline.params.project import Params
 from pipeline.stages.faithfulness import main
 from store.datasets.groups import open_dataset
-from store.documents.manifest import write_manifest
 from store.documents.prompts import read_prompts
 from store.schema.vocabulary import FAITHFUL_ORDERS
-from tests.support.builders import make_checkpoint
-from tests.support.demo.words import D_TRANSCODER, LAYERS
-from tests.support.places import ROOT
 
 FOLDER = Path("artifacts/demo")
 
 
 @pytest.fixture
-def params(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """Those of the project, in a folder with the demo's artifacts and a model."""
-    root = tmp_path / "project"
-    shutil.copytree(demo_root, root)
-    folder = root / "artifacts" / "demo"
-    checkpoint = make_checkpoint(folder / "subject", n_layers=LAYERS, d_transcoder=D_TRANSCODER)
-    write_manifest(folder / "models.json", checkpoint.manifest())
-    monkeypatch.chdir(root)
-    whole = load_params(ROOT / "params.yaml")
+def params(demo_subject: Params) -> Params:
+    """Those of the project, with fewer of everything."""
     few = {"ks": [1, 4], "top": 2, "matched": 2, "random_orders": 19, "min_situations": 2, "bootstrap": 50}
-    return whole.model_copy(
-        update={
-            "runtime": whole.runtime.model_copy(update={"threads": 1}),
-            "faithfulness": whole.faithfulness.model_copy(update=few | {"labellings": 50}),
-        }
-    )
+    chosen = demo_subject.faithfulness.model_copy(update=few | {"labellings": 50})
+    return demo_subject.model_copy(update={"faithfulness": chosen})
 
 
 def test_the_stage_measures_where_nothing_was_ordered(params: Params, capsys: pytest.CaptureFixture) -> None:

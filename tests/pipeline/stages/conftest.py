@@ -1,0 +1,25 @@
+"""The demo profile's artifacts with a small random model, in a project of a test's own."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.params.project import Params, load_params
+from store.documents.manifest import write_manifest
+from tests.support.builders import make_checkpoint
+from tests.support.demo.words import D_TRANSCODER, LAYERS
+from tests.support.places import ROOT
+
+
+@pytest.fixture
+def demo_subject(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """The working directory is the project's; its parameters are the real ones, on one thread."""
+    root = tmp_path / "project"
+    shutil.copytree(demo_root, root)
+    folder = root / "artifacts" / "demo"
+    checkpoint = make_checkpoint(folder / "subject", n_layers=LAYERS, d_transcoder=D_TRANSCODER)
+    write_manifest(folder / "models.json", checkpoint.manifest())
+    monkeypatch.chdir(root)
+    whole = load_params(ROOT / "params.yaml")
+    return whole.model_copy(update={"runtime": whole.runtime.model_copy(update={"threads": 1})})
