@@ -18,13 +18,23 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING
+from dashboard.pages import (
+    COMPARE,
+    EVALUATION,
+    FEATURES,
+    INTERVENTIONS,
+    LABELS,
+    OVERVIEW,
+    PROVENANCE,
+    STEERING,
+)
 from dashboard.shell import forms
 from dashboard.shell.parameter import Parameter, choice, number, short_text, switch
 from dashboard.style.text import shorten
 from store.schema.answer_features import READERS
 from store.schema.misalignment import DENOMINATORS
 from store.schema.response_features import STATISTICS
+from store.schema.vocabulary import CAUSAL, FROZEN, PREDICTING
 
 AT: Final = "at"
 """Names the page that an address is of, from here to the browser, which leaves it out of what it shows:
@@ -80,6 +90,13 @@ TESTED: Final = switch(FEATURES, "tested")
 CARRIED: Final = choice(FEATURES, "carried", "given", "taken", "with adapter")
 CARD: Final = choice(FEATURES, "card", "Contexts", "Tokens", "Situations", "Activations", "Edges")
 CONTEXTS: Final = short_text(FEATURES, "contexts", _VARIANT_FORM)
+
+TRIED: Final = choice(INTERVENTIONS, "experiment", *(name.replace("_", " ") for name in CAUSAL))
+TRIED_IN: Final = short_text(INTERVENTIONS, "tried-in", _VARIANT_FORM)
+STILL: Final = choice(INTERVENTIONS, "frozen", *FROZEN)
+TRIED_LAYER: Final = short_text(INTERVENTIONS, "tried-layer", "a layer such as L2")
+TRIED_DOMAIN: Final = short_text(INTERVENTIONS, "tried-domain", "the name of a domain")
+PREDICTED_BY: Final = choice(INTERVENTIONS, "predicted-by", *(name.replace("_", " ") for name in PREDICTING))
 
 STEERED: Final = short_text(STEERING, "steered", _VARIANT_FORM)
 STEER: Final = short_text(STEERING, "steer", "a feature such as L2/618")
@@ -137,6 +154,7 @@ PARAMETERS: Final = (
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
+    *(TRIED, TRIED_IN, STILL, TRIED_LAYER, TRIED_DOMAIN, PREDICTED_BY),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),

@@ -24,6 +24,7 @@ from pipeline.analysis.statistics import benjamini_hochberg
 from pipeline.analysis.trials import Trial
 from pipeline.params.interventions import InterventionParams
 from store.documents.variants import BASE
+from store.schema.interventions import INTERVENTIONS
 from store.schema.vocabulary import PREDICTING
 
 INACTIVE: Final = "inactive"
@@ -73,10 +74,26 @@ def intervention_groups(
     table = xr.Dataset({name: ("trial", values) for name, values in columns.items()})
     table["score"] = ("score", np.array(PREDICTING, object))
     table["predicted"] = (("trial", "score"), _mean(predicted, axis=2))
+    of = [situations.index(one.situation) for one in tried]
+    found["predicted"] = (("trial", "prompt", "score"), predicted[:, :, of].transpose(0, 2, 1))
     return {
         "trials": table.assign_coords(score=table["score"]),
-        "cells": found,
+        "cells": found.assign_coords(score=table["score"]),
         "agreement": agreement(table, effect, predicted, params, seed),
+    }
+
+
+def no_groups() -> dict[str, xr.Dataset]:
+    """The groups where nothing could be tried: every array, of length 0."""
+    kinds = {"str": object}
+    return {
+        group: xr.Dataset(
+            {
+                name: (spec.dims, np.empty([0] * len(spec.dims), kinds.get(spec.dtype, spec.dtype)))
+                for name, spec in specs.items()
+            }
+        )
+        for group, specs in INTERVENTIONS.groups.items()
     }
 
 

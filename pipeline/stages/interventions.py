@@ -9,7 +9,7 @@ import xarray as xr
 
 from pipeline.analysis.faithfulness_sets import ordered, ranking_of
 from pipeline.analysis.intervention_cells import Tried
-from pipeline.analysis.intervention_tables import intervention_groups
+from pipeline.analysis.intervention_tables import intervention_groups, no_groups
 from pipeline.analysis.trials import Feature, Trial, first_in_turn, make_trials, partner, tried_situations
 from pipeline.analysis.validation_sets import (
     Order,
@@ -30,7 +30,6 @@ from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from store.base.errors import UserError
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.failures import Failure
 from store.documents.variants import BASE
@@ -47,13 +46,7 @@ Targets = Mapping[str, tuple[list[int], np.ndarray]]
 def chosen_features(
     groups: Mapping[str, xr.Dataset], focus: str, measured: set[Situation], params: Params
 ) -> list[Feature]:
-    """The first features of each order, in turn, made where nothing is measured.
-
-    Raises
-    ------
-    UserError
-        No feature is active in enough of these situations.
-    """
+    """The first features of each order, in turn, made where nothing is measured; there may be none."""
     chosen, table = params.interventions, groups[situations_group("direct")]
     layer, index = table["layer"].values, table["index"].values
     allowed = situations_with(groups, focus, measured) >= chosen.min_situations
@@ -65,11 +58,6 @@ def chosen_features(
     scores = {ranking[0]: score for ranking, score in predictions(groups, asked, measured).items()}
     orders = [ordered(score, scores[score], allowed, chosen.features).tolist() for score in chosen.orders]
     rows = first_in_turn(orders, chosen.features)
-    if not rows:
-        raise UserError(
-            f"No feature is active in {chosen.min_situations} situations where nothing is measured; "
-            "lower interventions.min_situations in params.yaml, or add prompts."
-        )
     return [(int(layer[row]), int(index[row])) for row in rows]
 
 
@@ -157,10 +145,17 @@ def main(profile: str, params: Params) -> None:
     few = tried_situations(measured, chosen.situations)
     targets = {prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in few}
     trials = make_trials(chosen_features(groups, subject.focus, measured, params), chosen)
-    units = trial_units(subject, targets, trials, chosen.controls)
+    units = trial_units(subject, targets, trials, chosen.controls) if trials else []
     tried, failures = tried_of(subject, targets, units)
     subject.write_failures("interventions", failures)
-    tables = intervention_groups(tried, trials, subject.focus, groups, chosen, subject.runtime.seed)
+    if tried and trials:
+        tables = intervention_groups(tried, trials, subject.focus, groups, chosen, subject.runtime.seed)
+    else:
+        print(
+            "interventions: nothing to try; no prompt of other situations has both labels, or no feature is "
+            f"active in {chosen.min_situations} situations (interventions.min_situations)"
+        )
+        tables = no_groups()
     sections = {
         "interventions": chosen.model_dump(),
         "features": params.features.model_dump(include={"excluded_layers", "confound_tag"}),

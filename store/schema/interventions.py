@@ -107,6 +107,10 @@ INTERVENTIONS: Final = DatasetSchema(
                     _CONTROL, "float32", _EFFECT, "the same done to matched features; NaN: fewer match"
                 ),
                 "control_index": array(_CONTROL, "int32", "feature", "in the feature's layer; -1: none"),
+                "score": array("score", "str", "", "as in trials"),
+                "predicted": array(
+                    "trial prompt score", "float64", "the score's", "of the prompt's situation; NaN: nothing"
+                ),
                 "p": array(
                     _CELL,
                     "float64",

@@ -46,7 +46,7 @@ def _of_prompt(number: int, n_trials: int, rng: np.random.Generator) -> Tried:
 
 def _arrays(n_trials: int, n_tokens: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     shape = n_trials, n_tokens
-    index = np.array([rng.permutation(20)[: PARAMS.controls] for _ in range(n_trials)], np.int32)
+    index = np.array([rng.permutation(300)[: PARAMS.controls] for _ in range(n_trials)], np.int32)
     return {
         "baseline": rng.normal(size=n_tokens).astype(np.float32),
         "mass": np.array([4.0]),

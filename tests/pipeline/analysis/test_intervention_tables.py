@@ -1,5 +1,7 @@
 """Tables of trials: every number against one made by hand, and what is planted is found."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, logsumexp
@@ -98,19 +100,17 @@ def test_what_is_planted_acts_and_what_any_feature_or_token_does_does_not() -> N
     """Three features: one harms everywhere; one like its controls; one raises tokens whatever they mean."""
     _, tried = make_tried(24, seed=3)
     rows = [row for row, trial in enumerate(TRIALS) if trial.experiment == ABLATION]
-    for one in tried:
-        arrays = one.arrays[FOCUS]
-        evil = one.weights > 0
-        noise = 0.01 * np.random.default_rng(int(one.prompt, 16)).normal(size=arrays["effect"].shape)
-        arrays["effect"][:] = noise
+    for one, variant in product(tried, VARIANTS):
+        arrays, evil = one.arrays[variant], one.weights > 0
+        noise = np.random.default_rng(int(one.prompt, 16)).normal(size=arrays["effect"].shape)
+        arrays["effect"][:] = 0.01 * noise
+        does = {
+            FEATURES[0]: np.where(evil, -1.0, 1.0),
+            FEATURES[1]: 0.05 * np.where(evil, -1.0, 1.0),
+            FEATURES[2]: np.where(one.tokens % 10 == 2, 1.0, 0.0),
+        }
         for row in rows:
-            feature = FEATURES.index(TRIALS[row].features[0])
-            if feature == 0:
-                arrays["effect"][row] += np.where(evil, -1.0, 1.0)
-            elif feature == 1:
-                arrays["effect"][row] += 0.05 * np.where(evil, -1.0, 1.0)
-            else:
-                arrays["effect"][row] += np.where(one.tokens % 10 == 2, 1.0, 0.0)
+            arrays["effect"][row] += does[TRIALS[row].features[0]]
     table = groups(tried, make_scores(tried))["trials"]
     mine = table.isel(trial=[N + row for row in rows])
     by_feature = {index: mine.isel(trial=mine["index"].values == index) for _, index in FEATURES}
@@ -186,5 +186,6 @@ def test_agreement_says_what_is_left_of_a_prediction() -> None:
         if left[line.frozen]:
             assert line.spearman == pytest.approx(np.sign(left[line.frozen]), abs=1e-3)
             assert line.same_sign == float(left[line.frozen] > 0)
-        assert line.low <= line.slope + 1e-5
-        assert line.high >= line.slope - 1e-5
+        # Where all situations agree there is no interval.
+        assert not line.low > line.slope + 1e-5
+        assert not line.high < line.slope - 1e-5

@@ -9,7 +9,6 @@ import pytest
 from pipeline.analysis.validation_sets import measured_situations, situation_of
 from pipeline.params.project import Params
 from pipeline.stages.interventions import main
-from store.base.errors import UserError
 from store.datasets.groups import open_dataset
 from store.documents.prompts import read_prompts
 from store.schema.vocabulary import CAUSAL, FROZEN
@@ -58,7 +57,10 @@ def test_the_stage_tries_where_nothing_was_chosen(params: Params, capsys: pytest
         np.testing.assert_array_equal(again[name].values, values)
 
 
-def test_where_no_feature_is_active_often_enough_it_says_so(params: Params) -> None:
+def test_where_no_feature_is_active_often_enough_nothing_is_tried(
+    params: Params, capsys: pytest.CaptureFixture
+) -> None:
     chosen = params.interventions.model_copy(update={"min_situations": 1000})
-    with pytest.raises(UserError, match=r"No feature is active in 1000 situations.*min_situations"):
-        main("demo", params.model_copy(update={"interventions": chosen}))
+    main("demo", params.model_copy(update={"interventions": chosen}))
+    assert "active in 1000 situations (interventions.min_situations)" in capsys.readouterr().out
+    assert open_dataset(FOLDER / "interventions", "trials").sizes["trial"] == 0
