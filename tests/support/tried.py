@@ -24,18 +24,23 @@ def make_tried(n: int, *, seed: int = 0) -> tuple[list[Trial], list[Tried]]:
     """Trials, and what random effects they have on so many prompts of two domains, each of its own tokens."""
     rng = np.random.default_rng(seed)
     trials = make_trials(FEATURES, PARAMS)
-    return trials, [_of_prompt(number, len(trials), rng) for number in range(n)]
+    found = []
+    for number in range(n):
+        tokens = np.array([10, 11, 12, 13, 14]) + 10 * (number % 2)
+        weights = np.array([0.5, 0.5, -1 / 3, -1 / 3, -1 / 3])
+        if number % 3 == 0:  # prompts need not have the same number of labelled tokens
+            tokens, weights = tokens[[0, 2, 3]], np.array([1.0, -0.5, -0.5])
+        found.append(one_tried(number, len(trials), rng, tokens=tokens, weights=weights))
+    return trials, found
 
 
-def _of_prompt(number: int, n_trials: int, rng: np.random.Generator) -> Tried:
-    domain = "ab"[number % 2]
-    tokens = np.array([10, 11, 12, 13, 14]) + 10 * (number % 2)
-    weights = np.array([0.5, 0.5, -1 / 3, -1 / 3, -1 / 3])
-    if number % 3 == 0:  # prompts need not have the same number of labelled tokens
-        tokens, weights = tokens[[0, 2, 3]], np.array([1.0, -0.5, -0.5])
+def one_tried(
+    number: int, n_trials: int, rng: np.random.Generator, *, tokens: np.ndarray, weights: np.ndarray
+) -> Tried:
+    """One prompt of made-up effects, of every second the same domain."""
     return Tried(
         prompt=f"{number:012x}",
-        situation=(domain, f"situation {number}"),
+        situation=("ab"[number % 2], f"situation {number}"),
         partner=f"{number + 1:012x}",
         n_shared=3,
         tokens=tokens,
