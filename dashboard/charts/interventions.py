@@ -6,7 +6,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.common import AXIS, GAP, LEGEND, ROW, domain_with_zero, finish
+from dashboard.charts.common import AXIS, GAP, LEGEND, LINE, ROW, domain_with_zero, finish
 from dashboard.style.theme import ADAPTED, BASE, HARMFUL, MIDDLE, MORE_COLOURS, NEGATIVE, NEUTRAL, POSITIVE
 from dashboard.style.theme import STEERING_COLOURS as STEERING
 
@@ -26,7 +26,9 @@ def effects(frame: pd.DataFrame) -> Any:
         Columns row (its name), effect, low, high (logits; NaN: no interval), control_mean, verdict, q.
     """
     order = list(dict.fromkeys(frame["row"]))
-    y = alt.Y("row:N", sort=order, title=None, axis=alt.Axis(ticks=False, labelLimit=_NAMES))
+    y = alt.Y(
+        "row:N", sort=order, title=None, axis=alt.Axis(ticks=False, labelLimit=_NAMES, labelOverlap=False)
+    )
     base = alt.Chart(frame).encode(
         y=y,
         tooltip=[
@@ -111,17 +113,19 @@ def positions(frame: pd.DataFrame) -> Any:
     """
     places = sorted(frame["from_end"].unique(), reverse=True)
     data = frame.assign(place=[_place(place) for place in frame["from_end"]])
-    return _heat(
-        data,
-        x=alt.X("place:N", sort=[_place(place) for place in places], title="tokens before the prompt's last"),
-        told=[
-            alt.Tooltip("place:N", title="position from the end"),
-            alt.Tooltip("control_mean:Q", title="controls, mean", format=".3g"),
-            alt.Tooltip("n_acting:Q", title="prompts where it is active"),
-            alt.Tooltip("q:Q", format=".2g"),
-        ],
-        below=AXIS,
+    x = alt.X(
+        "place:N",
+        sort=[_place(place) for place in places],
+        title="tokens before the prompt's last",
+        axis=alt.Axis(labelAngle=0, ticks=False),
     )
+    told = [
+        alt.Tooltip("place:N", title="position from the end"),
+        alt.Tooltip("control_mean:Q", title="controls, mean", format=".3g"),
+        alt.Tooltip("n_acting:Q", title="prompts where it is active"),
+        alt.Tooltip("q:Q", format=".2g"),
+    ]
+    return _heat(data, x=x, told=told, below=AXIS)
 
 
 def profiles(frame: pd.DataFrame) -> Any:
@@ -186,13 +190,15 @@ def _heat(data: pd.DataFrame, *, x: alt.X, told: list[alt.Tooltip], below: int) 
     features = list(dict.fromkeys(data["feature"]))
     low, high = domain_with_zero(float(data["effect"].min()), float(data["effect"].max()))
     scale = alt.Scale(domain=[low, 0.0, high], range=[NEGATIVE, MIDDLE, POSITIVE])
+    axis = alt.Axis(ticks=False, labelLimit=_NAMES, labelOverlap=False)
+    legend = alt.Legend(title="effect (logits)", gradientLength=160)
     cells = (
         alt.Chart(data)
         .mark_rect(stroke=GAP, strokeWidth=1)
         .encode(
             x=x,
-            y=alt.Y("feature:N", sort=features, title=None, axis=alt.Axis(ticks=False, labelLimit=_NAMES)),
-            color=alt.Color("effect:Q", scale=scale, legend=alt.Legend(title=_LOGITS, gradientLength=160)),
+            y=alt.Y("feature:N", sort=features, title=None, axis=axis),
+            color=alt.Color("effect:Q", scale=scale, legend=legend),
             tooltip=[
                 alt.Tooltip("feature:N"),
                 *told,
@@ -200,7 +206,7 @@ def _heat(data: pd.DataFrame, *, x: alt.X, told: list[alt.Tooltip], below: int) 
             ],
         )
     )
-    return finish(cells, height=ROW * max(1, len(features)) + below + LEGEND)
+    return finish(cells, height=ROW * max(1, len(features)) + below + LEGEND + LINE)
 
 
 def _place(from_end: int) -> str:

@@ -3,7 +3,7 @@
 Controls are matched on each prompt by themselves, so that one of them may stand beside a feature on all
 prompts or on one. A feature does alike on many prompts, and so does a control: to draw a control for each
 prompt anew would compare a consistent feature with means that noise has evened out, and call every third one
-special. Here a control is compared as what it is, one feature, on the prompts where it is one.
+special. Here a control is what it is: one feature, with its mean over the prompts where it is one.
 """
 
 from typing import Final
@@ -20,13 +20,13 @@ def rank_p(effect: np.ndarray, controls: np.ndarray, index: np.ndarray, situatio
     """Two-sided p-value of a feature's mean effect over situations, among its controls.
 
     (1 + controls with as large a mean effect) / (1 + controls), of all features that are a control on any
-    prompt, each held against the feature on the prompts where it is one. Where the controls are the same on
-    all prompts that is exact.
+    prompt, each with its mean over the prompts where it is one. Where the controls are the same on all
+    prompts that is exact; a control of one prompt alone has the noise of one, so that p is rather too large.
 
     Parameters
     ----------
     effect
-        (prompt,) float64, logits.
+        (prompt,) float64, logits; prompts without a control are left out.
     controls, index
         (prompt, control) float64 effects, and the controls' features; `NONE` where fewer match.
     situation
@@ -38,12 +38,15 @@ def rank_p(effect: np.ndarray, controls: np.ndarray, index: np.ndarray, situatio
         NaN where no prompt has a control.
     """
     features = np.unique(index[index != NONE])
+    if not len(features):
+        return float("nan")
+    beside = (index != NONE).any(axis=1)
+    own = abs(_over_situations(effect[beside], situation[beside])) * (1 - _SLACK)
     count = 0
     for feature in features.tolist():
         rows, columns = np.nonzero(index == feature)
-        own = abs(_over_situations(effect[rows], situation[rows]))
-        count += abs(_over_situations(controls[rows, columns], situation[rows])) >= own * (1 - _SLACK)
-    return (1 + count) / (1 + len(features)) if len(features) else float("nan")
+        count += abs(_over_situations(controls[rows, columns], situation[rows])) >= own
+    return (1 + count) / (1 + len(features))
 
 
 def share_as_extreme(effect: np.ndarray, controls: np.ndarray) -> np.ndarray:

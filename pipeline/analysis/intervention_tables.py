@@ -1,9 +1,9 @@
 """The INTERVENTIONS dataset: trials over situations, tested twice, and what predicts them.
 
-Two things must not explain a feature's effect: that any feature like it does as much
-(`pipeline.analysis.against_controls`), and that some of the domain's tokens rise whatever they mean (trap 29;
-`pipeline.analysis.label_permutation`). The larger of both p-values tests that neither does, and is what the
-false discovery rate is made of, within an experiment.
+Two things must not explain a feature's effect: that some of the domain's tokens rise whatever they mean
+(trap 29; `pipeline.analysis.label_permutation`, whose false discovery rate is controlled within an
+experiment), and that any feature like it does as much (trap 24; `pipeline.analysis.against_controls`, an
+empirical p, which with so many controls cannot be small enough to be adjusted).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ import xarray as xr
 
 from pipeline.analysis.against_controls import rank_p
 from pipeline.analysis.contrasts import TokenEffects
-from pipeline.analysis.faithfulness import by_situation, verdicts
+from pipeline.analysis.faithfulness import ACTS, UNCLEAR, by_situation, verdicts
 from pipeline.analysis.intervals import studentized_interval
 from pipeline.analysis.intervention_cells import Tried, cells, token_effects
 from pipeline.analysis.intervention_predictions import agreement, predictions
@@ -61,15 +61,16 @@ def intervention_groups(
     )
     effect = by_situation(list(found["effect"].values.T), of_prompt).T  # (trial, situation)
     columns = _words(trials, variants) | _numbers(found, tried, variants, effect, params, seed)
-    p = np.maximum(columns["p_controls"], columns["p_labels"])  # NaN: without controls nothing is tested
-    q = np.full(len(p), np.nan)
+    q = np.full(len(columns["effect"]), np.nan)
     for experiment in set(columns["experiment"]):
-        rows = columns["experiment"] == experiment
-        q[rows] = benjamini_hochberg(p[rows])
+        rows = (columns["experiment"] == experiment) & (columns["n_acting"] > 0)
+        q[rows] = benjamini_hochberg(columns["p_labels"][rows])
     columns["q"] = q
-    columns["verdict"] = verdicts(
+    found_out = verdicts(
         columns["effect"], columns["low"], columns["high"], q, silent=params.silent, fdr=params.fdr
     )
+    found_out[(found_out == ACTS) & ~(columns["p_controls"] <= params.level)] = UNCLEAR
+    columns["verdict"] = found_out
     columns["verdict"][columns["n_acting"] == 0] = INACTIVE
     table = xr.Dataset({name: ("trial", values) for name, values in columns.items()})
     table["score"] = ("score", np.array(PREDICTING, object))

@@ -26,6 +26,7 @@ class InterventionParams(Section):
     silent: float = Field(ge=0, le=1e30)
     labellings: Count
     fdr: float = Field(gt=0, lt=1)
+    level: float = Field(gt=0, lt=1)
     bootstrap: Count
     confidence: float = Field(gt=0, lt=1)
 

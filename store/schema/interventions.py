@@ -53,7 +53,7 @@ INTERVENTIONS: Final = DatasetSchema(
                     _TRIAL,
                     "float64",
                     "probability",
-                    "(1 + controls with as large an effect) / (1 + n), each where it is one; NaN: none",
+                    "(1 + matched features with as large an effect) / (1 + n); NaN: none",
                 ),
                 "p_labels": array(
                     _TRIAL, "float64", "probability", "evil and safe labels exchanged within domains"
@@ -62,9 +62,11 @@ INTERVENTIONS: Final = DatasetSchema(
                     _TRIAL,
                     "float64",
                     "rate",
-                    "Benjamini-Hochberg within the experiment, of the larger of both p; NaN: not tested",
+                    "Benjamini-Hochberg within the experiment, of `p_labels`; NaN: inactive",
                 ),
-                "verdict": array(_TRIAL, "str", "", "`acts`, `silent`, `unclear`, `inactive` everywhere"),
+                "verdict": array(
+                    _TRIAL, "str", "", "`acts`: q and p_controls are small; `silent`, `unclear`, `inactive`"
+                ),
                 "score": array("score", "str", "", "what predicts the effect, from the stored graphs"),
                 "predicted": array(
                     "trial score",

@@ -67,21 +67,24 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
         placeholder="—",
         on_select=choose,
         selection_mode="single-row",
-        height=420,
+        height=downloads.table_height(len(shown)),
         column_order=[
-            *("feature", "setting", "effect", "interval", "control_mean", "q", "verdict"),
+            *("feature", *(["setting"] if shown["setting"].any() else [])),
+            *("effect", "interval", "control_mean", "verdict", "q"),
             *("flips", "baseline", "effect_log_probability", "p_controls", "p_labels", "n_acting"),
         ],
         column_config={
             "feature": st.column_config.TextColumn(
-                "feature", help="Layer and index, both 0-based, and its name.", pinned=True, width=150
+                "feature", help="Layer and index, both 0-based, and its name.", pinned=True, width=140
             ),
             "setting": st.column_config.TextColumn(
-                "how", help="By what it is multiplied, or at which position.", width=80
+                "how", help="By what it is multiplied, or at which position.", width=72
             ),
             "effect": number_column("effect", "Intervened minus baseline, evil minus safe logits."),
             "interval": st.column_config.TextColumn(
-                "interval", help="Bootstrap-t over situations; empty: too few to tell, or one domain."
+                "interval",
+                help="Bootstrap-t over situations; empty: too few to tell, or one domain.",
+                width=104,
             ),
             "control_mean": number_column(
                 "controls",
@@ -91,13 +94,14 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             "q": st.column_config.NumberColumn(
                 "q",
                 format="%.2g",
-                help="False discovery rate (Benjamini-Hochberg, within the experiment) of the larger of two "
-                "p-values: against controls, and evil and safe labels dealt anew within domains.",
+                help="False discovery rate (Benjamini-Hochberg, within the experiment): evil and safe labels "
+                "dealt anew within domains.",
             ),
             "verdict": st.column_config.TextColumn(
                 "it",
-                help="acts: q is at most interventions.fdr. silent: its whole interval is within "
-                "interventions.silent logits. inactive: nothing to change on any prompt. Else unclear.",
+                help="acts: q is at most interventions.fdr, and p controls interventions.level. silent: its "
+                "whole interval is within interventions.silent logits. inactive: nothing to change on any "
+                "prompt. Else unclear.",
             ),
             "flips": st.column_config.NumberColumn(
                 "flips", format="percent", help="Share of prompts on which the baseline's sign turns."
@@ -109,8 +113,8 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             "p_controls": st.column_config.NumberColumn(
                 "p controls",
                 format="%.2g",
-                help="Its place among all features that are its control on a prompt, each on the prompts "
-                "where it is one.",
+                help="Share of the features that are its control on any prompt whose mean effect there is as "
+                "large, itself among them.",
             ),
             "p_labels": st.column_config.NumberColumn(
                 "p labels", format="%.2g", help="Evil and safe labels dealt anew within domains."
@@ -127,6 +131,11 @@ def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
     """Draw effects beside controls, and every prompt before and after."""
     if trials.empty:
         return
+    st.markdown(
+        "**Beside features like it**",
+        help="Points: effects with intervals, dark where the feature acts. Ticks: the mean effect of the "
+        "same done to its controls.",
+    )
     largest = trials["effect"].abs().sort_values(ascending=False, kind="stable").index[:_MOST]
     shown = trials.loc[trials.index.isin(largest)]
     shown = shown.assign(row=(shown["feature"] + " " + shown["setting"]).str.strip())

@@ -44,16 +44,17 @@ def test_of_a_feature_like_its_controls_p_is_level(pool: int, noise: float) -> N
 
 
 def test_a_control_counts_where_it_is_one() -> None:
-    """On the third prompt alone the feature is outdone, by a control that stands nowhere else."""
-    effect = np.array([3.0, 3.0, 0.1])
-    controls = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
+    """By its mean there: 5 stands on two prompts, 6 on three, 7 on one; prompts without any are left out."""
+    controls = np.array([[1.0, 2.0], [2.0, -2.0], [4.0, 3.0]])
     index = np.array([[5, 6], [5, 6], [7, 6]])
-    assert p_of(effect, controls, index) == pytest.approx((1 + 1) / (1 + 3))
-    assert p_of([3.0, 3.0, 1.1], controls, index) == pytest.approx(1 / 4)
+    assert p_of([9.0, 9.0, 9.0], controls, index) == pytest.approx(1 / 4)
+    assert p_of([3.0, 3.0, -1.0], controls, index) == pytest.approx(2 / 4), "7 does more on average"
+    assert p_of([1.4, 1.4, 1.4], controls, index) == pytest.approx(3 / 4), "and 5"
+    assert p_of([0.9, 0.9, 0.9], controls, index) == 1.0, "and 6, whose signs differ"
     lacking = np.array([[5, 6], [5, 6], [NONE, NONE]])
     controls[2] = np.nan
-    assert p_of(effect, controls, lacking) == pytest.approx(1 / 3)
-    assert np.isnan(p_of(effect[2:], controls[2:], lacking[2:]))
+    assert p_of([1.6, 1.6, -99.0], controls, lacking) == pytest.approx(1 / 3)
+    assert np.isnan(p_of([1.0], controls[2:], lacking[2:]))
 
 
 def test_prompts_of_a_situation_count_once() -> None:

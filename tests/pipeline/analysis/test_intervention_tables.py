@@ -88,7 +88,7 @@ def test_trials_are_means_over_situations_and_tested_twice() -> None:
     assert (table["low"] < table["effect"]).all()
     assert (table["effect"] < table["high"]).all()
     assert (table["n_situations"] == len(TRIED)).all()
-    p = np.maximum(table["p_controls"].values, table["p_labels"].values)
+    p = table["p_labels"].values
     for experiment in set(table["experiment"].values):
         rows = table["experiment"].values == experiment
         np.testing.assert_allclose(table["q"].values[rows], false_discovery_control(p[rows]))

@@ -88,10 +88,8 @@ def test_the_aimed_feature_leads_both_ways(tmp_path: Path) -> None:
         effect = sign * of["effect"].values
         assert effect.argmax() == 0, "it is the first that is tried"
         assert effect[0] > 3 * np.sort(np.abs(effect))[-2]
-        # Sixty-four features a layer tell no more than one in so many.
+        assert of["verdict"].values[0] == "acts"
         assert of["p_controls"].values[0] < 1 / 40
-        assert of["p_labels"].values[0] < 1e-3
-        assert of["q"].values[0] == np.nanmin(of["q"].values)
         assert not (of["verdict"].values[1:] == "acts").any()
         assert abs(float(of["control_mean"].values[0])) < 0.1 * effect[0]
     base, adapted = moved["baseline"].values[[0, -1]]
