@@ -69,7 +69,9 @@ def intervention_groups(
     found_out = verdicts(
         columns["effect"], columns["low"], columns["high"], q, silent=params.silent, fdr=params.fdr
     )
-    found_out[(found_out == ACTS) & ~(columns["p_controls"] <= params.level)] = UNCLEAR
+    is_told = (columns["low"] > 0) | (columns["high"] < 0)
+    is_told &= columns["p_controls"] <= params.level
+    found_out[(found_out == ACTS) & ~is_told] = UNCLEAR
     columns["verdict"] = found_out
     columns["verdict"][columns["n_acting"] == 0] = INACTIVE
     table = xr.Dataset({name: ("trial", values) for name, values in columns.items()})

@@ -65,7 +65,10 @@ INTERVENTIONS: Final = DatasetSchema(
                     "Benjamini-Hochberg within the experiment, of `p_labels`; NaN: inactive",
                 ),
                 "verdict": array(
-                    _TRIAL, "str", "", "`acts`: q and p_controls are small; `silent`, `unclear`, `inactive`"
+                    _TRIAL,
+                    "str",
+                    "",
+                    "`acts`: not 0, q and p_controls small; `silent`, `unclear`, `inactive`",
                 ),
                 "score": array("score", "str", "", "what predicts the effect, from the stored graphs"),
                 "predicted": array(

@@ -32,8 +32,9 @@ def verdict(trials: pd.DataFrame, filters: Filters) -> str:
     words = f"{count(len(acts))} of {count(len(trials))} act: {done}."
     if len(acts):
         first = acts.loc[acts["effect"].abs().idxmax()]
+        called = f"{first['feature']} {first['setting']}".strip()
         words += (
-            f" The largest: {first['feature']} {first['setting']}, {number(first['effect'], sign=True)} "
+            f" The largest: {called}, {number(first['effect'], sign=True)} "
             f"{interval(first['low'], first['high'])} logits; the same done to features like it: "
             f"{number(first['control_mean'], sign=True)}."
         )
@@ -99,9 +100,9 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             ),
             "verdict": st.column_config.TextColumn(
                 "it",
-                help="acts: q is at most interventions.fdr, and p controls interventions.level. silent: its "
-                "whole interval is within interventions.silent logits. inactive: nothing to change on any "
-                "prompt. Else unclear.",
+                help="acts: its interval leaves out 0, q is at most interventions.fdr and p controls at most "
+                "interventions.level. silent: its whole interval is within interventions.silent logits. "
+                "inactive: nothing to change on any prompt. Else unclear.",
             ),
             "flips": st.column_config.NumberColumn(
                 "flips", format="percent", help="Share of prompts on which the baseline's sign turns."

@@ -16,6 +16,7 @@ from dashboard.views.interventions import effects, filters, prediction
 
 _DATASET = "interventions"
 _CLUSTERS = 3
+_NAMED = 8
 
 
 def render() -> None:
@@ -51,6 +52,7 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
     with right:
         _alike(trials, of_cells)
         _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
+        _given(name, chosen)
 
 
 def _positions(frame: pd.DataFrame) -> None:
@@ -119,7 +121,28 @@ def _silent(frame: pd.DataFrame) -> None:
             },
         )
         downloads.downloads(frame, "interventions-silent", key="silent-data")
-    st.caption("How much of the adapter's difference features carry together, F(k), stands on Features.")
+
+
+def _given(name: str, chosen: data.Filters) -> None:
+    """The silent ones of stage `faithfulness`, and the way to its curves."""
+    with guard("Which features do nothing where base is given their adapted activations."):
+        table = readers.dataset(name, "faithfulness", "features")
+        silent = [
+            names.of_feature(name, (int(layer), int(index)))
+            for layer, index, verdict in zip(
+                table["layer"].values, table["index"].values, table["verdict"].values, strict=True
+            )
+            if verdict == "silent" and chosen.layer in (None, int(layer))
+        ]
+        some = f": {'; '.join(silent[:_NAMED])}" if silent else ""
+        more = " and more" if len(silent) > _NAMED else ""
+        st.caption(
+            plain(
+                f"Of the first features of every order, {count(len(silent))} do nothing of size where base "
+                f"is given their adapted activations{some}{more}. What features carry together, F(k), "
+                "stands on Features."
+            )
+        )
     if st.button("F(k) on Features", icon=":material/show_chart:", key="to-curves", type="tertiary"):
         selection.go(FEATURES)
 

@@ -136,6 +136,18 @@ def test_what_acts_nowhere_is_inactive_and_small_effects_are_silent() -> None:
     assert np.isnan(table["q"].values[0])
 
 
+def test_what_is_in_one_situation_alone_does_not_act() -> None:
+    """Its interval is not known, whatever labels and controls say."""
+    _, tried = make_tried(24, seed=3)
+    for number, one in enumerate(tried):
+        arrays = one.arrays[FOCUS]
+        arrays["effect"][0] = np.where(one.weights > 0, -100.0, 100.0) * (number == 0)
+    table = groups(tried, make_scores(tried))["trials"].isel(trial=N)
+    assert float(table["p_controls"]) < 0.05
+    assert not float(table["high"]) < 0
+    assert table["verdict"] == "unclear"
+
+
 def test_predictions_are_multiples_of_scores() -> None:
     scores = make_scores(TRIED)
     situations = sorted(one.situation for one in TRIED)
