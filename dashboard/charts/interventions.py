@@ -213,7 +213,7 @@ def _place(from_end: int) -> str:
     return "last" if from_end == 0 else str(from_end)
 
 
-def _rule(axis: str) -> alt.Chart:
+def _rule(axis: str) -> Any:
     """A line at 0."""
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=NEUTRAL, opacity=0.6)
     return zero.encode(x=alt.X("zero:Q")) if axis == "x" else zero.encode(y=alt.Y("zero:Q"))
