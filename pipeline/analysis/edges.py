@@ -27,6 +27,8 @@ READ: Final = ("node_kind", "node_layer", "node_feature", "edge_target", "edge_s
 
 # Entries that wait to be added up: 24 MB.
 _PENDING: Final = 1 << 20
+# Pairs of graphs that are kept from the first reading to the second: 256 MB.
+_KEPT: Final = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ class GraphEdges:
         Variants by prompt hash.
     read
         ``(prompt_hash, variant) -> Item`` of the GRAPHS collection, with the arrays `READ`;
-        called twice for each.
+        called twice for those that are too many to be kept.
     """
 
     traced: Mapping[str, Sequence[str]]
@@ -96,6 +98,35 @@ def pair_weights(item: Item, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes, np.bincount(pair, weights=weights, minlength=len(codes))
 
 
+_Weighted = tuple[np.ndarray, np.ndarray, float]
+"""A graph's pairs and weights, from `pair_weights`, and how much of its edges is kept."""
+
+
+class _Weights:
+    """A graph's `_Weighted` at a time; what was read first is kept until it is read last, room allowing."""
+
+    def __init__(self, edges: GraphEdges, keys: np.ndarray) -> None:
+        self._edges = edges
+        self._keys = keys
+        self._room = _KEPT
+        self._kept: dict[tuple[str, str], _Weighted] = {}
+
+    def first(self, prompt_hash: str, variant: str) -> _Weighted:
+        found = self._read(prompt_hash, variant)
+        if len(found[0]) <= self._room:
+            self._room -= len(found[0])
+            self._kept[prompt_hash, variant] = found
+        return found
+
+    def last(self, prompt_hash: str, variant: str) -> _Weighted:
+        found = self._kept.pop((prompt_hash, variant), None)
+        return self._read(prompt_hash, variant) if found is None else found
+
+    def _read(self, prompt_hash: str, variant: str) -> _Weighted:
+        item = self._edges.read(prompt_hash, variant)
+        return *pair_weights(item, self._keys), float(item.scalars["kept_edge_score"])
+
+
 def rank_edges(
     edges: GraphEdges,
     prompts: Mapping[str, Prompt],
@@ -134,9 +165,10 @@ def rank_edges(
     the permutation test holds for what was chosen.
 
     Memory grows with the distinct pairs of all graphs, 24 bytes each (a few times that while
-    they are added up), and not with the number of graphs.
+    they are added up), and not with the number of graphs: of these so many are kept as there is room for.
     """
-    every = _outside(_strengths(edges, prompts, keys), keys, params.excluded_layers)
+    read = _Weights(edges, keys)
+    every = _outside(_strengths(edges, prompts, read), keys, params.excluded_layers)
     testable = every.situations >= params.min_situations
     chosen = np.sort(np.lexsort((every.codes, -every.total, ~testable))[: params.edges])
     codes = every.codes[chosen]
@@ -144,16 +176,16 @@ def rank_edges(
     kept: dict[tuple[str, str], float] = {}
     for prompt_hash, variants in tqdm(edges.traced.items(), desc="edges, weights", unit="prompt"):
         for variant in variants:
-            item = edges.read(prompt_hash, variant)
-            scores.append(_chosen_weights(item, keys, codes))
-            kept[variant, prompt_hash] = float(item.scalars["kept_edge_score"])
+            pairs, weights, kept[variant, prompt_hash] = read.last(prompt_hash, variant)
+            mine = np.isin(pairs, codes, assume_unique=True)
+            scores.append(unlabelled_scores(prompt_hash, variant, pairs[mine], weights[mine]))
     how = Ranked(name="edges", kind="unlabelled", floor=params.floor.pre_activation, nulls=nulls)
     table, _ = rank(scores, prompts, codes, params, seed, how)
-    weights, lowest = _of_base(table, scores, kept, prompts, codes)
+    of_base, lowest = _of_base(table, scores, kept, prompts, codes)
     return table.rename(feature="pair").assign(
         {
             **_ends(codes, keys),
-            "base_weight": (("contrast", "domain", "pair"), weights.astype(np.float32)),
+            "base_weight": (("contrast", "domain", "pair"), of_base.astype(np.float32)),
             "strength": ("pair", every.total[chosen].astype(np.float32)),
             "n_pairs": ("contrast", np.full(len(lowest), len(every), np.int64)),
             "kept_edge_score": ("contrast", lowest),
@@ -161,7 +193,7 @@ def rank_edges(
     )
 
 
-def _strengths(edges: GraphEdges, prompts: Mapping[str, Prompt], keys: np.ndarray) -> _Pairs:
+def _strengths(edges: GraphEdges, prompts: Mapping[str, Prompt], read: _Weights) -> _Pairs:
     """Every pair's mean |weight| over situations (as `total`), and in how many it has an edge."""
     situations: dict[Situation, list[str]] = {}
     for prompt_hash, variants in edges.traced.items():
@@ -174,7 +206,7 @@ def _strengths(edges: GraphEdges, prompts: Mapping[str, Prompt], keys: np.ndarra
         for prompt_hash in hashes:
             variants = edges.traced[prompt_hash]
             for variant in variants:
-                codes, weights = pair_weights(edges.read(prompt_hash, variant), keys)
+                codes, weights, _ = read.first(prompt_hash, variant)
                 # A mean over variants, then prompts, then situations.
                 size = np.abs(weights) / (len(variants) * len(hashes) * len(situations))
                 parts.append(_Pairs(codes=codes, total=size, situations=np.zeros(len(codes), np.int64)))
@@ -199,12 +231,6 @@ def _added(parts: Sequence[_Pairs]) -> _Pairs:
         total=np.add.reduceat(total, first),
         situations=np.add.reduceat(situations, first),
     )
-
-
-def _chosen_weights(item: Item, keys: np.ndarray, chosen: np.ndarray) -> PromptScores:
-    codes, weights = pair_weights(item, keys)
-    mine = np.isin(codes, chosen, assume_unique=True)
-    return unlabelled_scores(item.prompt_hash, item.variant, codes[mine], weights[mine])
 
 
 def _of_base(

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from scipy.stats import rankdata
 
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
@@ -78,6 +77,8 @@ def spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """
     if left.shape[1] == 0:
         return np.full(len(left), np.nan)
+    from scipy.stats import rankdata  # takes a second to import
+
     ranks = [rankdata(side, axis=1, nan_policy="propagate") for side in (left, right)]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))

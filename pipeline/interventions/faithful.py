@@ -21,7 +21,7 @@ from store.documents.variants import BASE
 from store.schema.vocabulary import GIVEN, GIVEN_WITH_ADAPTER, PART_SETS, TAKEN
 
 SCORED: Final = "moved_features"
-MEASURED: Final = "faithful"
+MEASURED: Final = "held_logits"
 
 
 def compute_moved(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:

@@ -20,7 +20,7 @@ from store.collections.item import Item
 from store.documents.variants import BASE
 from store.schema.vocabulary import ABLATE, RESTORE
 
-KIND: Final = "measured"
+KIND: Final = "measured_effects"
 # Tokens of one batch, cached ones included: a hundred rows of a short prompt stay in a CPU's cache.
 _TOKENS: Final = 2048
 # Effects below so many units in the last place of the prompt's largest logit are rounding: a batch of
@@ -35,6 +35,7 @@ def compute_measured(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
     rows of the sets that stand beside `controls` matched settings each; `seed`, of their choice.
     The item has, by intervention, its effects (set, token) in logits, intervened minus not, exactly 0
     where a set has nothing to change; and those of controls (compared, control, token), NaN: fewer match.
+    Base has nothing to restore: no sets, none compared.
     """
     ids, arguments = unit.token_ids, unit.arguments
     variant, tokens, n_controls = arguments["variant"], arguments["tokens"], arguments["controls"]
@@ -50,7 +51,11 @@ def compute_measured(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
     if base is not None:
         done[RESTORE] = [restoration(each, now, base) for each in sets]
         alike = done | {RESTORE: [restoration(each, now, base, relative=True) for each in sets]}
-    arrays = {}
+    of_none = {
+        RESTORE: np.zeros((0, len(tokens)), np.float32),
+        f"{RESTORE}_controls": np.zeros((0, n_controls, len(tokens)), np.float32),
+    }
+    arrays = {} if RESTORE in done else of_none
     for name, settings in done.items():
         arrays[name] = effects(engine, ids, settings, tokens)
         found = np.full((len(arguments["compared"]), n_controls, len(tokens)), np.nan, np.float32)

@@ -29,7 +29,7 @@ from store.schema.vocabulary import (
     TRANSFER,
 )
 
-KIND: Final = "tried"
+KIND: Final = "tried_effects"
 _MEMBERS: Final = 2
 """Features of a trial, at most."""
 

@@ -258,34 +258,28 @@ def _annotations(node: ast.AST) -> list[ast.expr]:
     return [part for annotation in whole for part in ast.walk(annotation) if isinstance(part, ast.expr)]
 
 
-class _Bare(ast.NodeTransformer):
-    """Takes docstrings and annotations away; comments are in no syntax tree."""
-
-    def visit(self, node: ast.AST) -> Any:
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            kept = [statement for statement in body if not _is_docstring(statement)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
-        return super().visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        # A field's name stays, with its default: both shape what a dataclass does.
-        node.annotation = ast.Constant(None)
-        return self.generic_visit(node)
-
-
 def _text(statement: ast.stmt) -> str:
-    copy = ast.parse(ast.unparse(statement)).body[0]
-    return ast.dump(_Bare().visit(copy))
+    """The syntax tree as `ast.dump` writes it, without docstrings and annotations; comments are in none."""
+    return _dumped(statement)
+
+
+def _dumped(part: Any) -> str:
+    if isinstance(part, list):
+        return f"[{', '.join(map(_dumped, part))}]"
+    if not isinstance(part, ast.AST):
+        return repr(part)
+    written = []
+    for name in part._fields:
+        value = getattr(part, name, None)
+        if name == "body" and isinstance(value, list):
+            value = [statement for statement in value if not _is_docstring(statement)] or [ast.Pass()]
+        elif (name == "returns" and isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)) or (
+            name == "annotation" and isinstance(part, ast.arg)
+        ):
+            value = None
+        elif name == "annotation" and isinstance(part, ast.AnnAssign):
+            # A field's name stays, with its default: both shape what a dataclass does.
+            value = ast.Constant(None)
+        if value is not None or getattr(type(part), name, ...) is not None:
+            written.append(f"{name}={_dumped(value)}")
+    return f"{type(part).__name__}({', '.join(written)})"

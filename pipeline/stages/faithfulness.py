@@ -27,56 +27,61 @@ from pipeline.analysis.validation_sets import (
     situations_with,
 )
 from pipeline.items.code import QualifiedName
-from pipeline.items.collect import compute
-from pipeline.items.executor import with_helpers
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
-from pipeline.params.faithfulness import FaithfulnessParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.failures import Failure
 from store.documents.variants import BASE
-from store.schema.faithfulness import FAITHFULNESS
+from store.schema.faithfulness import FAITHFULNESS, HELD_LOGITS, MOVED_FEATURES
 from store.schema.rankings import situations_group
+from store.schema.specs import CollectionSchema
 from store.schema.vocabulary import EXPERIMENTS, GRADIENTS, RESPONSE, RESTORE, SCORES
 
 _ROOM: Final = "pipeline.interventions.faithful"
-MOVED: Final = "moved_features", QualifiedName(_ROOM, "compute_moved")
-MEASURED: Final = "faithful", QualifiedName(_ROOM, "compute_faithful")
-"""Kinds of items, and what computes them."""
+MOVED: Final = MOVED_FEATURES, QualifiedName(_ROOM, "compute_moved")
+MEASURED: Final = HELD_LOGITS, QualifiedName(_ROOM, "compute_faithful")
+"""Collections, and what computes them."""
 
 Targets = Mapping[str, tuple[list[int], np.ndarray]]
 """By prompt: labelled tokens, and their weights in evil minus safe."""
 
 
-def computed(
-    subject: Subject, of: tuple[str, QualifiedName], arguments: Mapping[str, Mapping[str, Any]]
+def sections_of(params: Params) -> dict[str, dict[str, Any]]:
+    """Sections of params.yaml that the stage reads."""
+    return {
+        "faithfulness": params.faithfulness.model_dump(),
+        "features": params.features.model_dump(include={"excluded_layers"}),
+        "runtime": params.runtime.model_dump(),
+    }
+
+
+def published(
+    subject: Subject,
+    of: tuple[CollectionSchema, QualifiedName],
+    arguments: Mapping[str, Mapping[str, Any]],
+    params: Params,
 ) -> tuple[dict[str, Mapping[str, np.ndarray]], list[Failure]]:
     """Items' arrays by prompt, of those that did not fail, and what failed; a unit a prompt."""
-    kind, function = of
+    schema, function = of
+    kind, focus = schema.kind, subject.focus
     units: list[Unit] = [
-        subject.unit(
-            function, subject.prompts[prompt], [BASE, subject.focus], [(kind, subject.focus)], dict(each)
-        )
+        subject.unit(function, subject.prompts[prompt], [BASE, focus], [(kind, focus)], dict(each))
         for prompt, each in arguments.items()
     ]
-    failures = compute(
-        units, models=subject.source, cache=subject.cache, executor=with_helpers(subject.source.processes)
-    )
-    items = {unit.prompt_hash: subject.cache.get(kind, unit.item(subject.focus).key) for unit in units}
+    failures = subject.publish("faithfulness", units, [schema], sections_of(params))
+    items = {unit.prompt_hash: subject.cache.get(kind, unit.item(focus).key) for unit in units}
     return {prompt: item.arrays for prompt, item in items.items() if item is not None}, failures
 
 
-def moved_of(
-    subject: Subject, targets: Targets, params: FaithfulnessParams
-) -> tuple[list[Moved], list[Failure]]:
+def moved_of(subject: Subject, targets: Targets, params: Params) -> tuple[list[Moved], list[Failure]]:
     """How far features move on the prompts of `targets`, where they are ordered."""
-    found, failures = computed(
+    found, failures = published(
         subject,
         MOVED,
         {
@@ -84,10 +89,11 @@ def moved_of(
                 "variant": subject.focus,
                 "evil": [token for token, weight in zip(*of, strict=True) if weight > 0],
                 "safe": [token for token, weight in zip(*of, strict=True) if weight < 0],
-                "steps": params.steps,
+                "steps": params.faithfulness.steps,
             }
             for prompt, of in targets.items()
         },
+        params,
     )
     moved = [
         Moved(situation=situation_of(subject.prompts[prompt]), **arrays) for prompt, arrays in found.items()
@@ -132,7 +138,7 @@ def sets_of(
 
 
 def measured_of(
-    subject: Subject, targets: Targets, sets: Sets, cards: xr.Dataset, params: FaithfulnessParams
+    subject: Subject, targets: Targets, sets: Sets, cards: xr.Dataset, params: Params
 ) -> tuple[list[Measured], list[Failure]]:
     """What giving and taking the features of `sets` does on the prompts of `targets`."""
     names = list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True))
@@ -146,11 +152,10 @@ def measured_of(
         "random": named(sets.random),
         "matched": named([order for each in sets.matched.values() for order in each]),
         "singles": named([sets.singles[row : row + 1] for row in range(len(sets.singles))]),
-        "ks": params.ks,
+        "ks": params.faithfulness.ks,
     }
-    found, failures = computed(
-        subject, MEASURED, {prompt: arguments | {"tokens": tokens} for prompt, (tokens, _) in targets.items()}
-    )
+    of_each = {prompt: arguments | {"tokens": tokens} for prompt, (tokens, _) in targets.items()}
+    found, failures = published(subject, MEASURED, of_each, params)
     measured = [
         Measured(
             situation=situation_of(subject.prompts[prompt]),
@@ -196,19 +201,14 @@ def main(profile: str, params: Params) -> None:
     halves: list[dict[str, tuple[list[int], np.ndarray]]] = [{}, {}]
     for prompt, of in labelled.items():
         halves[situation_of(subject.prompts[prompt]) in measured][prompt] = of
-    moved, failures = moved_of(subject, halves[0], chosen)
+    moved, failures = moved_of(subject, halves[0], params)
     sets = sets_of(subject, cards, measured, moved, params)
-    prompts, later = measured_of(subject, halves[1], sets, cards, chosen)
+    prompts, later = measured_of(subject, halves[1], sets, cards, params)
     subject.write_failures("faithfulness", [*failures, *later])
     groups = faithfulness_groups(prompts, sets, subject.focus, chosen, subject.runtime.seed)
     names = {name: ("feature", cards[name].values[sets.singles]) for name in ("layer", "index")}
     groups["features"] = groups["features"].assign_coords(names)
-    sections = {
-        "faithfulness": chosen.model_dump(),
-        "features": params.features.model_dump(include={"excluded_layers"}),
-        "runtime": params.runtime.model_dump(),
-    }
-    origin = provenance("faithfulness", subject.manifest, sections)
+    origin = provenance("faithfulness", subject.manifest, sections_of(params))
     write_dataset(subject.folder / FAITHFULNESS.kind, FAITHFULNESS, groups, provenance=origin)
     write_metrics(subject.folder, "faithfulness", summary(groups))
 

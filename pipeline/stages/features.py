@@ -46,7 +46,10 @@ MADE_OF: Final = "items"
 """Where the dataset's provenance tells keys by kind and variant of what is no collection."""
 CELLS: Final = "cells"
 """Where it tells, by score, what each cell of the ranking was made of."""
+NULLS_OF: Final = "null_changes"
+"""Where it tells what the group of that name was made of."""
 RANKED: Final = QualifiedName("pipeline.analysis.ranking", "rank")
+COMPARED: Final = QualifiedName("pipeline.analysis.null_changes", "null_changes")
 CONTEXTS: Final = QualifiedName("pipeline.features.contexts", "compute_contexts")
 PROMOTED: Final = QualifiedName("pipeline.features.promoted", "compute_promoted")
 
@@ -162,6 +165,22 @@ def earlier_cells(folder: Path, runtime: RuntimeParams) -> dict[str, EarlierCell
     return {name: EarlierCells(code, rankings.get(name), made_of.get(name, {})) for name in SCORES}
 
 
+def null_changes_of(folder: Path, graphs: Collection, nulls: Sequence[str]) -> tuple[xr.Dataset, str]:
+    """The group `null_changes`, and what it is made of: from the last dataset, where that is the same."""
+    traced = {prompt: graphs.variants(prompt) for prompt in graphs.prompts()}
+    with_nulls = {prompt: variants for prompt, variants in traced.items() if set(variants) & set(nulls)}
+    keys = [graphs.key(prompt, variant) for prompt, variants in with_nulls.items() for variant in variants]
+    made_of = digest([code_base().digest([COMPARED]), library_versions(), keys, list(nulls)])
+    try:
+        if read_provenance(folder).get(NULLS_OF) == made_of:
+            return open_dataset(folder, "null_changes").load(), made_of
+    except (StoreError, OSError):  # there is none, or it is damaged: it is made anew
+        pass
+    return null_changes(
+        with_nulls, lambda prompt, variant: GraphView(graphs.item(prompt, variant, CHANGES_READ)), nulls
+    ), made_of
+
+
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """Metrics by score and contrast, over all domains: what is scored, tested and found.
 
@@ -222,6 +241,7 @@ def main(profile: str, params: Params) -> None:
     activity = prompt_activity(read())
     graphs = open_collection(subject.folder / "graphs")
     nulls = [str(subject.manifest.variant(name)) for name in params.profile(profile).nulls]
+    changed, changed_by = null_changes_of(subject.folder / FEATURES.kind, graphs, nulls)
     earlier = earlier_cells(subject.folder / FEATURES.kind, params.runtime)
     groups = feature_groups(
         graphs=scored_graphs(graphs),
@@ -232,11 +252,7 @@ def main(profile: str, params: Params) -> None:
         contexts=[Contexts(variant=item.variant, **item.arrays) for item in contexts],
         edges=edges,
         promoted=promoted,
-        null_changes=null_changes(
-            edges_of(graphs).traced,
-            lambda prompt, variant: GraphView(graphs.item(prompt, variant, CHANGES_READ)),
-            nulls,
-        ),
+        null_changes=changed,
         prompts=list(subject.prompts.values()),
         labels=read_labels(subject.folder),
         params=chosen,
@@ -250,7 +266,8 @@ def main(profile: str, params: Params) -> None:
         "profile": {"nulls": nulls},
     }
     cells = {name: dict(sorted(of.made_of.items())) for name, of in earlier.items()}
-    origin = {**provenance("features", subject.manifest, sections), MADE_OF: made_of, CELLS: cells}
+    made = {MADE_OF: made_of, CELLS: cells, NULLS_OF: changed_by}
+    origin = provenance("features", subject.manifest, sections) | made
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
     write_metrics(subject.folder, "features", summary(groups))
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")

@@ -20,8 +20,6 @@ from pipeline.analysis.validation_sets import (
     situations_with,
 )
 from pipeline.items.code import QualifiedName
-from pipeline.items.collect import compute
-from pipeline.items.executor import with_helpers
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
@@ -31,13 +29,12 @@ from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
-from store.documents.failures import Failure
+from store.documents.prompts import Prompt
 from store.documents.variants import BASE
-from store.schema.interventions import INTERVENTIONS
+from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
 from store.schema.rankings import situations_group
 from store.schema.vocabulary import RESTORE, SCORES
 
-TRIED: Final = "tried"
 COMPUTE: Final = QualifiedName("pipeline.interventions.tried", "compute_tried")
 Targets = Mapping[str, tuple[list[int], np.ndarray]]
 """By prompt: labelled tokens, and their weights in evil minus safe."""
@@ -61,12 +58,18 @@ def chosen_features(
     return [(int(layer[row]), int(index[row])) for row in rows]
 
 
-def trial_units(subject: Subject, targets: Targets, trials: Sequence[Trial], controls: int) -> list[Unit]:
-    """A unit a prompt and variant."""
+def trial_units(
+    subject: Subject,
+    targets: Targets,
+    sources: Mapping[str, Prompt],
+    trials: Sequence[Trial],
+    controls: int,
+) -> list[Unit]:
+    """A unit a prompt and variant; patched values are those of `sources`."""
     variants, units = [BASE, subject.focus], []
     for name, (tokens, _) in targets.items():
         prompt = subject.prompts[name]
-        found = partner(prompt, subject.prompts)
+        found = partner(prompt, sources)
         source, shared = (found[0].token_ids, found[1]) if found else ((), 0)
         arguments = {
             "tokens": tokens,
@@ -81,7 +84,7 @@ def trial_units(subject: Subject, targets: Targets, trials: Sequence[Trial], con
                 COMPUTE,
                 prompt,
                 variants,
-                [(TRIED, variant)],
+                [(TRIED_EFFECTS.kind, variant)],
                 {**arguments, "variant": variant, "other": other},
             )
             for variant, other in (variants, variants[::-1])
@@ -89,11 +92,10 @@ def trial_units(subject: Subject, targets: Targets, trials: Sequence[Trial], con
     return units
 
 
-def tried_of(subject: Subject, targets: Targets, units: Sequence[Unit]) -> tuple[list[Tried], list[Failure]]:
+def tried_of(
+    subject: Subject, targets: Targets, sources: Mapping[str, Prompt], units: Sequence[Unit]
+) -> list[Tried]:
     """What was found of each prompt, of those that failed in neither variant."""
-    failures = compute(
-        units, models=subject.source, cache=subject.cache, executor=with_helpers(subject.source.processes)
-    )
     items: dict[str, dict[str, Mapping[str, np.ndarray]]] = {}
     for unit in units:
         ((kind, variant),) = unit.outputs
@@ -104,7 +106,7 @@ def tried_of(subject: Subject, targets: Targets, units: Sequence[Unit]) -> tuple
     for name, arrays in items.items():
         if len(arrays) == 2:
             prompt, (tokens, weights) = subject.prompts[name], targets[name]
-            found = partner(prompt, subject.prompts)
+            found = partner(prompt, sources)
             tried.append(
                 Tried(
                     prompt=name,
@@ -116,7 +118,7 @@ def tried_of(subject: Subject, targets: Targets, units: Sequence[Unit]) -> tuple
                     arrays=arrays,
                 )
             )
-    return tried, failures
+    return tried
 
 
 def summary(trials: xr.Dataset, agreement: xr.Dataset) -> dict[str, Any]:
@@ -145,9 +147,21 @@ def main(profile: str, params: Params) -> None:
     few = tried_situations(measured, chosen.situations)
     targets = {prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in few}
     trials = make_trials(chosen_features(groups, subject.focus, measured, params), chosen)
-    units = trial_units(subject, targets, trials, chosen.controls) if trials else []
-    tried, failures = tried_of(subject, targets, units)
+    # Where nothing is measured, so that a prompt without labels, or one more that is measured, changes none.
+    sources = {
+        prompt: subject.prompts[prompt]
+        for prompt in labelled
+        if situation_of(subject.prompts[prompt]) not in measured
+    }
+    units = trial_units(subject, targets, sources, trials, chosen.controls) if trials else []
+    sections = {
+        "interventions": chosen.model_dump(),
+        "features": params.features.model_dump(include={"excluded_layers", "confound_tag"}),
+        "runtime": params.runtime.model_dump(),
+    }
+    failures = subject.publish("interventions", units, [TRIED_EFFECTS], sections)
     subject.write_failures("interventions", failures)
+    tried = tried_of(subject, targets, sources, units)
     if tried and trials:
         tables = intervention_groups(tried, trials, subject.focus, groups, chosen, subject.runtime.seed)
     else:
@@ -156,11 +170,6 @@ def main(profile: str, params: Params) -> None:
             f"active in {chosen.min_situations} situations (interventions.min_situations)"
         )
         tables = no_groups()
-    sections = {
-        "interventions": chosen.model_dump(),
-        "features": params.features.model_dump(include={"excluded_layers", "confound_tag"}),
-        "runtime": params.runtime.model_dump(),
-    }
     origin = provenance("interventions", subject.manifest, sections)
     write_dataset(subject.folder / INTERVENTIONS.kind, INTERVENTIONS, tables, provenance=origin)
     write_metrics(subject.folder, "interventions", summary(tables["trials"], tables["agreement"]))

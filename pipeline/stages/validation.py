@@ -18,8 +18,6 @@ from pipeline.analysis.validation_sets import (
     situations_with,
 )
 from pipeline.items.code import QualifiedName
-from pipeline.items.collect import compute
-from pipeline.items.executor import with_helpers
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
@@ -31,10 +29,9 @@ from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
 from store.schema.rankings import situations_group
-from store.schema.validation import VALIDATION
+from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 from store.schema.vocabulary import ABLATE, RESTORE, SCORES
 
-MEASURED: Final = "measured"
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
 
 
@@ -61,7 +58,7 @@ def measuring_units(
             COMPUTE,
             subject.prompts[prompt],
             list(dict.fromkeys([BASE, variant])),
-            [(MEASURED, variant)],
+            [(MEASURED_EFFECTS.kind, variant)],
             {**arguments[variant], "tokens": tokens},
         )
         for prompt, tokens in prompts.items()
@@ -150,9 +147,12 @@ def main(profile: str, params: Params) -> None:
         list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True)),
         chosen.controls,
     )
-    failures = compute(
-        units, models=subject.source, cache=subject.cache, executor=with_helpers(subject.source.processes)
-    )
+    sections = {
+        "validation": chosen.model_dump(),
+        "features": params.features.model_dump(include={"min_situations", "excluded_layers"}),
+        "runtime": params.runtime.model_dump(),
+    }
+    failures = subject.publish("validation", units, [MEASURED_EFFECTS], sections)
     subject.write_failures("validation", failures)
     weights = {prompt: of for prompt, (_, of) in targets.items()}
     items = measured_items(subject, units)
@@ -163,11 +163,6 @@ def main(profile: str, params: Params) -> None:
     sample = choices[BASE].sample
     coordinates = {name: ("feature", cards[name].values[sample]) for name in ("layer", "index")}
     tables["features"] = tables["features"].assign_coords(coordinates)
-    sections = {
-        "validation": chosen.model_dump(),
-        "features": params.features.model_dump(include={"min_situations", "excluded_layers"}),
-        "runtime": params.runtime.model_dump(),
-    }
     origin = provenance("validation", subject.manifest, sections)
     write_dataset(subject.folder / VALIDATION.kind, VALIDATION, tables, provenance=origin)
     write_metrics(subject.folder, "validation", summary(found, tables["orders"]))

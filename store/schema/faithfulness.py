@@ -1,9 +1,9 @@
-"""The dataset of how much of the adapter's change features carry: every array."""
+"""How much of the adapter's change features carry, and what that is computed from: every array."""
 
 from typing import Final
 
 from store.schema.rankings import OF_FEATURE
-from store.schema.specs import DatasetSchema, array
+from store.schema.specs import CollectionSchema, DatasetSchema, array, since
 from store.schema.vocabulary import EXPERIMENTS
 
 _SHARE: Final = "share"
@@ -96,3 +96,55 @@ FAITHFULNESS: Final = DatasetSchema(
         },
     },
 )
+
+MOVED_FEATURES: Final = CollectionSchema(
+    kind="moved_features",
+    arrays=since(
+        8,
+        {
+            "layer": array("moved", "int16", "layer", "0-based"),
+            "index": array("moved", "int32", "feature", "index in layer, 0-based"),
+            "score": array("moved", "float32", _ODDS, "edge attribution with integrated gradients"),
+            "moved": array(
+                "moved", "float32", "residual stream", "length of what its change writes, over positions"
+            ),
+        },
+    ),
+    scalars={},
+)
+"""Features that differ between base and the adapted variant, on prompts where they are ordered."""
+
+_LOGIT: Final = "of labelled tokens"
+
+HELD_LOGITS: Final = CollectionSchema(
+    kind="held_logits",
+    arrays=since(
+        8,
+        {
+            "base": array("token", "float32", "logits", _LOGIT),
+            "adapted": array("token", "float32", "logits", _LOGIT),
+            "given": array(
+                "given_order k token",
+                "float32",
+                "logits",
+                f"{_LOGIT}: base, the first k of an order as in the adapted variant; orders, random, matched",
+            ),
+            "taken": array(
+                "taken_order k token",
+                "float32",
+                "logits",
+                f"{_LOGIT}: adapted, the first k of an order as in base; orders, random ones",
+            ),
+            "given_with_adapter": array(
+                "own_order k_or_none token",
+                "float32",
+                "logits",
+                f"{_LOGIT}: as `given`, and what the adapter on MLPs writes; of orders, the first k is 0",
+            ),
+            "singles": array("single token", "float32", "logits", f"{_LOGIT}: as `given`, one feature each"),
+            "parts": array("direction part token", "float32", "logits", f"{_LOGIT}: parts given, and taken"),
+        },
+    ),
+    scalars={},
+)
+"""On prompts where it is measured: what `faithfulness` is computed from. The key holds orders and tokens."""

@@ -1,8 +1,8 @@
-"""The dataset of what interventions on features do, each beside matched controls: every array."""
+"""What interventions on features do, each beside matched controls: every array."""
 
 from typing import Final
 
-from store.schema.specs import DatasetSchema, array, since
+from store.schema.specs import CollectionSchema, DatasetSchema, array, since
 from store.schema.vocabulary import CAUSAL, FROZEN
 
 _TRIAL: Final = "trial"
@@ -155,3 +155,30 @@ INTERVENTIONS: Final = DatasetSchema(
         ),
     },
 )
+
+_LOGIT: Final = "of labelled tokens"
+_ALONE: Final = "what both features of an interaction add up to alone"
+
+TRIED_EFFECTS: Final = CollectionSchema(
+    kind="tried_effects",
+    arrays=since(
+        8,
+        {
+            "baseline": array("token", "float32", "logits", f"{_LOGIT}, nothing done"),
+            "baseline_rank": array("token", "int32", "place", "in the distribution, from 1"),
+            "mass": array("whole", "float64", "nats", "log of the sum of all exponentials, nothing done"),
+            "effect": array("trial token", "float32", "logits", f"{_LOGIT}: change; 0: nothing to change"),
+            "effect_mass": array("trial", "float64", "nats", "change of `mass`"),
+            "added": array("trial token", "float32", "logits", _ALONE),
+            "added_mass": array("trial", "float64", "nats", _ALONE),
+            "rank": array("trial token", "int32", "place", "in the distribution, intervened"),
+            "before": array("trial member", "float32", "activation", "of each feature; NaN: acts nowhere"),
+            "after": array("trial member", "float32", "activation", "the same, intervened"),
+            "n_positions": array("trial", "int32", "tokens", "at which it acts"),
+            "controls": array("trial control token", "float32", "logits", "as `effect`; NaN: fewer match"),
+            "control_index": array("trial control", "int32", "feature", "the first of each; -1: none"),
+        },
+    ),
+    scalars={},
+)
+"""Trials by labelled tokens, both in the key: what `interventions` is computed from."""

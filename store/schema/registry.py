@@ -14,11 +14,11 @@ from store.schema.answers import ANSWERS
 from store.schema.candidates import CANDIDATES
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
-from store.schema.faithfulness import FAITHFULNESS
+from store.schema.faithfulness import FAITHFULNESS, HELD_LOGITS, MOVED_FEATURES
 from store.schema.features import FEATURES
 from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
-from store.schema.interventions import INTERVENTIONS
+from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
 from store.schema.labels import LABELS
 from store.schema.misalignment import MISALIGNMENT
 from store.schema.names import NAMES
@@ -26,7 +26,7 @@ from store.schema.outcomes import SAMPLE_OUTCOMES
 from store.schema.rates import RATES
 from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.samples import SAMPLES
-from store.schema.validation import VALIDATION
+from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 
 COLLECTIONS: Final = {
     schema.kind: schema
@@ -42,6 +42,10 @@ COLLECTIONS: Final = {
         ANSWERS,
         ANSWER_FEATURES,
         GATES,
+        MEASURED_EFFECTS,
+        MOVED_FEATURES,
+        HELD_LOGITS,
+        TRIED_EFFECTS,
     )
 }
 DATASETS: Final = {

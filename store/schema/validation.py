@@ -1,9 +1,9 @@
-"""The dataset of what orders of features predict of interventions: every array."""
+"""What orders of features predict of interventions, and what these did: every array."""
 
 from typing import Final
 
 from store.schema.rankings import OF_FEATURE
-from store.schema.specs import DatasetSchema, array
+from store.schema.specs import CollectionSchema, DatasetSchema, array, since
 
 _LOGITS: Final = "logits, evil minus safe, intervened minus not"
 _OF_TOP: Final = "the features that the order puts first"
@@ -61,3 +61,21 @@ VALIDATION: Final = DatasetSchema(
         },
     },
 )
+
+_CHANGE: Final = "of the logit, intervened minus not; 0: nothing to change, or within rounding"
+_OF_CONTROL: Final = "the same of a matched set; NaN: fewer match"
+
+MEASURED_EFFECTS: Final = CollectionSchema(
+    kind="measured_effects",
+    arrays=since(
+        8,
+        {
+            "ablate": array("set token", "float32", "logits", _CHANGE),
+            "ablate_controls": array("compared control token", "float32", "logits", _OF_CONTROL),
+            "restore": array("restored token", "float32", "logits", f"{_CHANGE}. Base: no row"),
+            "restore_controls": array("restored_compared control token", "float32", "logits", _OF_CONTROL),
+        },
+    ),
+    scalars={},
+)
+"""Sets of features by labelled tokens, which are in the key: what `validation` is computed from."""

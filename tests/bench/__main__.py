@@ -15,7 +15,7 @@ from store.base.errors import StoreError
 from tests.bench.answers_bench import answer_figures
 from tests.bench.attribution_bench import attribution_figures
 from tests.bench.coverage_bench import coverage_figures
-from tests.bench.dashboard_bench import steering_figures
+from tests.bench.dashboard_bench import labelling_figures, steering_figures
 from tests.bench.influence_bench import influence_figures
 from tests.bench.intervention_bench import intervention_figures
 from tests.bench.label_bench import label_figures, noise_figures
@@ -35,6 +35,8 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "index_10k_seconds": ("<=", 1.0),
     "push_increment_share": ("<=", 0.05),
     "steering_release_ms": ("<=", 300.0),
+    "label_mark_ms": ("<=", 50.0),
+    "label_disk_ms": ("<=", 500.0),
     "answers_speedup": (">=", 10.0),
     "answers_speedup_natural": (">=", 10.0),
     "steered_speed_share": (">=", 0.80),
@@ -53,6 +55,7 @@ MEASURES: Final = (
     index_figures,
     push_figures,
     steering_figures,
+    labelling_figures,
     answer_figures,
     intervention_figures,
     coverage_figures,

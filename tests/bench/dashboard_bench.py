@@ -1,4 +1,4 @@
-"""How long a researcher waits for a steered distribution, in a real browser."""
+"""How long a researcher waits for a steered distribution, and for a label, in a real browser."""
 
 import json
 import statistics
@@ -6,10 +6,28 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.datasets.groups import open_dataset
+from tests.support import demo
 from tests.support.browser import find_chromium, launched, open_page, served, settle, slider_waits
+from tests.support.label_desk import kept, on, opened, prompt_of, served_desk, submit, tokens
 
 PROFILE: Final = "organism"
 RELEASES: Final = 20
+MARKS: Final = 40
+
+LATENCY: Final = """() => {
+  const list = [...document.querySelectorAll("*")].map((e) => e.shadowRoot?.querySelector("[role=listbox]"))
+    .find(Boolean);
+  window.waits = [];
+  list.addEventListener("keydown", (event) => {
+    if (!"123".includes(event.key)) return;
+    const row = list.querySelector(".row.here"), before = performance.now();
+    // After the next frame: the mark has been drawn.
+    requestAnimationFrame(() => setTimeout(() => {
+      if (!row.querySelector(".label.unlabelled")) window.waits.push(performance.now() - before);
+    }));
+  }, true);
+}"""
+"""Notes the milliseconds from each key to its mark on the screen."""
 
 
 def steering_figures(folder: Path) -> dict[str, Any]:
@@ -31,6 +49,38 @@ def steering_figures(folder: Path) -> dict[str, Any]:
     return {
         "steering_release_ms": round(statistics.median(waits), 1),
         "raw": {"steering_release_ms": [round(wait, 1) for wait in waits]},
+    }
+
+
+def labelling_figures(folder: Path) -> dict[str, Any]:
+    """Median milliseconds from a key to its mark on the screen, and from a prompt's last key to the journal.
+
+    Both None without Chromium. The prompts are the tests' made-up ones.
+    """
+    program = find_chromium()
+    waits: list[float] = []
+    to_disk: list[float] = []
+    if program is not None:
+        demo.build(folder / "demo")
+        with (
+            served_desk(folder / "demo", folder / "desk", folder / "desk.log") as desk,
+            launched(program) as browser,
+        ):
+            page = open_page(browser)
+            opened(page, desk.address)
+            page.evaluate(LATENCY)
+            while len(waits) < MARKS:
+                prompt, candidates = prompt_of(page), tokens(page)
+                for _ in candidates:
+                    page.keyboard.press("2")
+                to_disk.append(1000 * kept(desk, prompt, candidates, dict.fromkeys(candidates, "safe")))
+                waits = page.evaluate("window.waits")
+                submit(page)
+                on(page, prompt)
+    return {
+        "label_mark_ms": round(statistics.median(waits), 1) if waits else None,
+        "label_disk_ms": round(statistics.median(to_disk), 1) if to_disk else None,
+        "raw": {"label_mark_ms": waits, "label_disk_ms": to_disk},
     }
 
 

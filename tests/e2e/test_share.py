@@ -18,8 +18,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 RENDER = """
 from streamlit.testing.v1 import AppTest
 from dashboard.pages import PAGES
+app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
 for page in PAGES:
-    app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
     app.switch_page(page.script).run()
     assert not app.exception, (page, app.exception)
     assert not app.error, (page, [error.value for error in app.error])
@@ -96,6 +96,8 @@ def test_pull_add_one_prompt_compute_one_item_and_remove_it(
     output = mate.repro(**CREDENTIALS)
     new = computed(output)
     assert new["contexts"] == (0, 2), "contexts do not depend on the prompts"
+    for kind in ("measured_effects", "moved_features", "held_logits"):
+        assert new[kind][0] == 0 < new[kind][1], "a prompt without labels changes no order of features"
     assert new["candidates"][0] == 2
     assert new["dose_candidates"][0] == new["dose"][0] == 0, "the prompt is not tagged for doses"
     variants = len(mate.params()["profiles"]["organism"]["adapters"]) + 1

@@ -108,7 +108,7 @@ def faithfulness_of(planted: Planted, variant: str) -> dict[str, xr.Dataset]:
         arrays = run_unit(
             planted.pool,
             "compute_faithful",
-            "faithful",
+            "held_logits",
             variant,
             prompt.token_ids,
             {**arguments, "tokens": targets},

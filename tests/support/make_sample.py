@@ -6,35 +6,56 @@ it again for a version that has been committed: it refuses.
 
 import json
 import math
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from store.datasets.groups import write_dataset
-from store.schema.interventions import INTERVENTIONS
-from store.schema.specs import FORMAT_VERSION
+from store.collections.item import Item
+from store.collections.writer import write_collection
+from store.schema.faithfulness import HELD_LOGITS, MOVED_FEATURES
+from store.schema.specs import FORMAT_VERSION, CollectionSchema
+from store.schema.validation import MEASURED_EFFECTS
 from tests.support.places import ROOT
-from tests.support.random_items import make_groups
+from tests.support.random_items import make_item
 
 DATA: Final = ROOT / "tests" / "store" / "data"
-CHANGED: Final = replace(INTERVENTIONS, groups={"agreement": INTERVENTIONS.groups["agreement"]})
+PROMPTS: Final = ("0123456789ab", "0fedcba98765")
+"""Of one partition, to keep the sample small."""
+CHANGED: Final = (MEASURED_EFFECTS, MOVED_FEATURES, HELD_LOGITS)
 """What this version has of its own; samples of the others are in the versions before."""
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
 
 
 def main() -> None:
-    """Write this version's sample and ``expected.json``, the values as plain lists."""
+    """Write this version's samples and ``expected.json``, the values as plain lists."""
     folder = DATA / f"v{FORMAT_VERSION}"
     folder.mkdir(parents=True)
-    groups = make_groups(CHANGED)
-    write_dataset(folder / CHANGED.kind, CHANGED, groups, provenance=PROVENANCE)
-    values = {
-        group: {str(name): plain(array.values) for name, array in dataset.variables.items()}
-        for group, dataset in groups.items()
-    }
-    text = json.dumps({CHANGED.kind: values}, indent=1, ensure_ascii=False)
+    expected: dict[str, Any] = {}
+    for schema in CHANGED:
+        items = _items(schema)
+        write_collection(folder / schema.kind, schema, items, provenance=PROVENANCE)
+        expected[schema.kind] = [_plain_item(item) for item in items]
+    text = json.dumps(expected, indent=1, ensure_ascii=False)
     (folder / "expected.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _items(schema: CollectionSchema) -> list[Item]:
+    return [
+        make_item(schema, prompt, variant, seed=seed, longest=3)
+        for seed, (prompt, variant) in enumerate(
+            [(PROMPTS[0], "base"), (PROMPTS[0], "general@1.0"), (PROMPTS[1], "base")]
+        )
+    ]
+
+
+def _plain_item(item: Item) -> dict[str, Any]:
+    return {
+        "key": item.key,
+        "prompt_hash": item.prompt_hash,
+        "variant": item.variant,
+        "scalars": dict(item.scalars),
+        "arrays": {name: plain(array) for name, array in item.arrays.items()},
+    }
 
 
 def plain(array: np.ndarray) -> Any:

@@ -70,8 +70,19 @@ class Project:
         return Project(folder)
 
     def copy(self, folder: Path) -> "Project":
-        """The project with its artifacts and item cache, free to change."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        """The project with its artifacts and item cache, free to change.
+
+        Files in the caches of DVC and of items are hard links, for nobody writes into one that is there.
+        """
+        caches = (self.folder / ".dvc" / "cache", self.folder / ".cache" / "items")
+
+        def linked(source: str, target: str) -> None:
+            if any(Path(source).is_relative_to(cache) for cache in caches):
+                os.link(source, target, follow_symlinks=False)
+            else:
+                shutil.copy2(source, target, follow_symlinks=False)
+
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=linked)
         return Project(folder)
 
     def repro(self, *targets: str, **extra: str) -> str:

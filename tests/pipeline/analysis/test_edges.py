@@ -1,6 +1,7 @@
 """Edges, adapted minus base: a slow reference, a planted change, the null, and a choice that is blind."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -310,6 +311,31 @@ def test_adding_up_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("effect", "p", "n_situations"):
         np.testing.assert_array_equal(parts[name].values, whole[name].values)
     np.testing.assert_allclose(parts["strength"].values, whole["strength"].values, rtol=1e-6)
+
+
+@pytest.mark.parametrize("room", [0, 40, 1 << 24])
+def test_what_is_kept_of_a_graph_is_read_once_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    base, adapted = two_sides(3, size=1.0)
+    whole = of_sides(base, adapted, edges=20)
+    sides = {BASE: base, ADAPTED: adapted}
+    edges = edges_from(make_edges(p, v, sides[v][row]) for row, p in enumerate(PROMPTS) for v in sides)
+    read: list[tuple[str, str]] = []
+
+    def counted(prompt: str, variant: str) -> Item:
+        read.append((prompt, variant))
+        return edges.read(prompt, variant)
+
+    monkeypatch.setattr(module, "_KEPT", room)
+    by_hash = {p.hash: p for p in PROMPTS}
+    few = PARAMS.model_copy(update={"edges": 20})
+    table = rank_edges(replace(edges, read=counted), by_hash, KEYS, few, 0)
+    xr.testing.assert_identical(table, whole)
+    n_graphs = 2 * len(PROMPTS)
+    assert len(set(read)) == n_graphs
+    assert (len(read) == n_graphs) is (room == 1 << 24)
+    assert (len(read) == 2 * n_graphs) is (room == 0)
 
 
 def test_domains_have_their_own_test_and_base_weight() -> None:

@@ -42,7 +42,7 @@ def item_of(pool: ModelPool, ids: tuple[int, ...], **changes: Any) -> dict[str, 
         "singles": [[EVERY[3]]],
         "ks": [2, len(EVERY)],
     }
-    return run_unit(pool, "compute_faithful", "faithful", FOCUS, ids, arguments | changes)
+    return run_unit(pool, "compute_faithful", "held_logits", FOCUS, ids, arguments | changes)
 
 
 def test_held_features_are_many_interventions_that_set_them(
@@ -109,7 +109,7 @@ def test_an_adapter_on_mlps_alone_is_all_of_its_difference(tmp_path: Any) -> Non
     pool = ModelPool(checkpoint.manifest())
     ids = (1, *range(30, 38))
     arguments = {"tokens": TOKENS, "orders": [EVERY], "random": [], "matched": [], "singles": [], "ks": [1]}
-    found = run_unit(pool, "compute_faithful", "faithful", "narrow@1.0", ids, arguments)
+    found = run_unit(pool, "compute_faithful", "held_logits", "narrow@1.0", ids, arguments)
     assert np.abs(found["adapted"] - found["base"]).max() > 1e-2
     np.testing.assert_allclose(found[GIVEN_WITH_ADAPTER][0, 0], found["adapted"], atol=1e-5)
 

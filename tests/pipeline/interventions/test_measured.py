@@ -123,7 +123,9 @@ def test_nothing_is_measured_where_nothing_changes(
     assert unchanged
     found = item_of(pool, ids, [[one] for one in unchanged], FOCUS)
     np.testing.assert_array_equal(found["restore"], 0.0)
-    assert "restore" not in item_of(pool, ids, [[one] for one in unchanged], "base")
+    of_base = item_of(pool, ids, [[one] for one in unchanged], "base")
+    assert of_base["restore"].shape == (0, len(TOKENS))
+    assert of_base["restore_controls"].shape == (0, CONTROLS, len(TOKENS))
 
 
 def test_a_batch_is_what_single_passes_are(

@@ -38,7 +38,7 @@ def tried_of(planted: Planted, variant: str, features: Sequence[tuple[int, int]]
                 prompt_hash=prompt.hash,
                 token_ids=prompt.token_ids,
                 variants=["base", variant],
-                outputs=[("tried", mine)],
+                outputs=[("tried_effects", mine)],
                 arguments={
                     "variant": mine,
                     "other": other,

@@ -1,4 +1,4 @@
-"""The demo profile's artifacts with a small random model, in a project of a test's own."""
+"""What stages that measure with a model share: the demo profile, beside a small random model."""
 
 import shutil
 from pathlib import Path
@@ -13,8 +13,8 @@ from tests.support.places import ROOT
 
 
 @pytest.fixture
-def demo_subject(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """The working directory is the project's; its parameters are the real ones, on one thread."""
+def measuring(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Params of the project, in a folder with the demo's artifacts and a model."""
     root = tmp_path / "project"
     shutil.copytree(demo_root, root)
     folder = root / "artifacts" / "demo"

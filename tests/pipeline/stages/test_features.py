@@ -13,7 +13,17 @@ from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import READ, feature_key
 from pipeline.items.units import ItemName
 from pipeline.params.runtime import RuntimeParams
-from pipeline.stages.features import changes_of, earlier_cells, edges_of, scored_graphs, stored, summary
+from pipeline.stages import features as features_stage
+from pipeline.stages.features import (
+    NULLS_OF,
+    changes_of,
+    earlier_cells,
+    edges_of,
+    null_changes_of,
+    scored_graphs,
+    stored,
+    summary,
+)
 from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
@@ -117,6 +127,33 @@ def test_cells_of_the_last_dataset_are_found_by_what_they_were_made_of(tmp_path:
     np.testing.assert_equal(stability, float(table["stability"]))
     assert found["direct"].made_of == {f"evil-safe|base {ALL}": "a digest"}
     assert all(each.find(*asked) is None for each in earlier_cells(tmp_path / "none", runtime).values())
+
+
+def test_changes_by_random_adapters_are_taken_over_where_their_graphs_are_the_same(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = open_collection(demo_root / "artifacts/demo/graphs")
+    one, other = [variant for variant in found.variants() if variant != "base"][:2]
+    made, made_of = null_changes_of(tmp_path / "none", found, [one])
+    assert made["n"].values.min() > 0
+    tables, _ = with_contexts()
+
+    def write(name: str, changes: xr.Dataset) -> dict[str, bytes]:
+        folder, told = tmp_path / name, {NULLS_OF: made_of}
+        write_dataset(folder, FEATURES, tables | {"null_changes": changes}, provenance=told)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+
+    first = write("features", made)
+
+    def compared(*_: object) -> None:
+        raise AssertionError("compared")
+
+    monkeypatch.setattr(features_stage, "null_changes", compared)
+    again, made_again = null_changes_of(tmp_path / "features", found, [one])
+    assert made_again == made_of
+    assert write("again", again) == first
+    with pytest.raises(AssertionError, match="compared"):
+        null_changes_of(tmp_path / "features", found, [other])
 
 
 def with_contexts() -> tuple[dict[str, xr.Dataset], Contexts]:

@@ -18,12 +18,12 @@ FOLDER = Path("artifacts/demo")
 
 
 @pytest.fixture
-def params(demo_subject: Params) -> Params:
+def params(measuring: Params) -> Params:
     """Those of the project, with fewer of everything."""
     few = {"features": 2, "pairs": 2, "min_situations": 2, "situations": 2, "controls": 3, "positions": 1}
     fewer = few | {"factors": [5.0], "bootstrap": 50, "labellings": 50}
-    chosen = demo_subject.interventions.model_copy(update=fewer)
-    return demo_subject.model_copy(update={"interventions": chosen})
+    chosen = measuring.interventions.model_copy(update=fewer)
+    return measuring.model_copy(update={"interventions": chosen})
 
 
 def test_the_stage_tries_where_nothing_was_chosen(params: Params, capsys: pytest.CaptureFixture) -> None:
@@ -35,12 +35,14 @@ def test_the_stage_tries_where_nothing_was_chosen(params: Params, capsys: pytest
     prompts = {prompt.hash: prompt for prompt in read_prompts(FOLDER / "prompts.json")}
     situations = {situation_of(prompts[str(name)]) for name in cells["prompt"].values}
     assert 0 < len(situations) <= params.interventions.situations
-    assert situations <= measured_situations(list(prompts.values()))
+    measured = measured_situations(list(prompts.values()))
+    assert situations <= measured
     for name, partner, shared in zip(
         cells["prompt"].values, cells["partner"].values, cells["n_shared"].values, strict=True
     ):
         mine, other = prompts[str(name)], prompts[str(partner)]
         assert situation_of(mine) != situation_of(other)
+        assert situation_of(other) not in measured
         assert mine.token_ids[-shared:] == other.token_ids[-shared:]
     acting = cells["n_positions"].values > 0
     np.testing.assert_array_equal(cells["effect"].values[~acting], 0.0)

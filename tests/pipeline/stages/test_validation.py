@@ -1,5 +1,6 @@
 """Stage `validation`: each prompt's labelled tokens meet their own weights."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,15 @@ import pytest
 from pipeline.analysis.validation_sets import Choice
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
-from pipeline.stages.validation import effects_of
+from pipeline.params.project import Params
+from pipeline.run.stage import CACHE
+from pipeline.stages.validation import effects_of, main
+from store.datasets.groups import open_dataset
+from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 from store.schema.vocabulary import ABLATE, RESTORE
 from tests.support import demo
 from tests.support.feature_builders import PARAMS
+from tests.support.project import computed
 
 FOCUS = "general@1.0"
 CONTROLS = 2
@@ -63,3 +69,25 @@ def test_prompts_of_acting_are_measured_on_by_nobody(demo_root: Path) -> None:
     prompts[one] = replace(prompts[one], tags=("neutral",))
     assert set(every) - set(labelled_targets(folder, prompts, labels, tagged)) == {one}
     assert labelled_targets(folder, prompts, labels, PARAMS).keys() == every.keys()
+
+
+def test_what_was_measured_comes_back_from_the_last_outs(
+    measuring: Params, capsys: pytest.CaptureFixture
+) -> None:
+    few = {"features": 5, "top": 1, "bootstrap": 50}
+    features = measuring.features.model_copy(update={"min_situations": 2})
+    params = measuring.model_copy(
+        update={"validation": measuring.validation.model_copy(update=few), "features": features}
+    )
+    main("demo", params)
+    first = computed(capsys.readouterr().out)
+    assert first[MEASURED_EFFECTS.kind][0] > 0
+    folder = Path("artifacts/demo") / VALIDATION.kind
+    before = {group: open_dataset(folder, group).load() for group in VALIDATION.groups}
+    assert np.isfinite(before["orders"]["spearman"].values).any()
+    shutil.rmtree(CACHE)
+    main("demo", params)
+    again = computed(capsys.readouterr().out)
+    assert again == {kind: (0, count) for kind, (count, _) in first.items()}
+    for group, table in before.items():
+        assert table.identical(open_dataset(folder, group).load())
