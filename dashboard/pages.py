@@ -59,6 +59,12 @@ STEERING: Final = Page(
     question="What happens if I turn this up?",
     runs_models=True,
 )
+INTERVENTIONS: Final = Page(
+    name="interventions",
+    title="Interventions",
+    icon=":material/science:",
+    question="What is causal?",
+)
 LABELS: Final = Page(
     name="labels",
     title="Labels",
@@ -84,5 +90,15 @@ PROVENANCE: Final = Page(
     question="Where does this number come from?",
 )
 
-PAGES: Final = (OVERVIEW, COMPARE, FEATURES, STEERING, LABELS, BEHAVIOURS, EVALUATION, PROVENANCE)
+PAGES: Final = (
+    OVERVIEW,
+    COMPARE,
+    FEATURES,
+    INTERVENTIONS,
+    STEERING,
+    LABELS,
+    BEHAVIOURS,
+    EVALUATION,
+    PROVENANCE,
+)
 """In the order of navigation; the first opens first, at the bare address."""

@@ -18,7 +18,17 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard.pages import BEHAVIOURS, COMPARE, EVALUATION, FEATURES, LABELS, OVERVIEW, PROVENANCE, STEERING
+from dashboard.pages import (
+    BEHAVIOURS,
+    COMPARE,
+    EVALUATION,
+    FEATURES,
+    INTERVENTIONS,
+    LABELS,
+    OVERVIEW,
+    PROVENANCE,
+    STEERING,
+)
 from dashboard.shell import forms
 from dashboard.shell.parameter import Parameter, choice, number, short_text, switch
 from dashboard.style.text import shorten
@@ -26,6 +36,7 @@ from store.documents.behaviour_prompts import SPLITS
 from store.schema.answer_features import READERS
 from store.schema.misalignment import DENOMINATORS
 from store.schema.response_features import STATISTICS
+from store.schema.vocabulary import CAUSAL, FROZEN, PREDICTING
 
 AT: Final = "at"
 """Names the page that an address is of, from here to the browser, which leaves it out of what it shows:
@@ -84,6 +95,13 @@ TESTED: Final = switch(FEATURES, "tested")
 CARRIED: Final = choice(FEATURES, "carried", "given", "taken", "with adapter")
 CARD: Final = choice(FEATURES, "card", "Contexts", "Tokens", "Situations", "Activations", "Edges")
 CONTEXTS: Final = short_text(FEATURES, "contexts", _VARIANT_FORM)
+
+TRIED: Final = choice(INTERVENTIONS, "experiment", *(name.replace("_", " ") for name in CAUSAL))
+TRIED_IN: Final = short_text(INTERVENTIONS, "tried-in", _VARIANT_FORM)
+STILL: Final = choice(INTERVENTIONS, "frozen", *FROZEN)
+TRIED_LAYER: Final = short_text(INTERVENTIONS, "tried-layer", "a layer such as L2")
+TRIED_DOMAIN: Final = short_text(INTERVENTIONS, "tried-domain", "the name of a domain")
+PREDICTED_BY: Final = choice(INTERVENTIONS, "predicted-by", *(name.replace("_", " ") for name in PREDICTING))
 
 STEERED: Final = short_text(STEERING, "steered", _VARIANT_FORM)
 STEER: Final = short_text(STEERING, "steer", "a feature such as L2/618")
@@ -149,6 +167,7 @@ PARAMETERS: Final = (
     *(VIEW, SHOW, ADAPTERS, NODES, EDGES, SCORED, WRITTEN_ON, WRITE_SCORE),
     *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
+    *(TRIED, TRIED_IN, STILL, TRIED_LAYER, TRIED_DOMAIN, PREDICTED_BY),
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(BEHAVIOUR, BEHAVIOUR_SPLIT, BEHAVIOUR_OF, SUCCESS, FIND_BEHAVIOUR),

@@ -114,21 +114,32 @@ def effects(
 ) -> np.ndarray:
     """(setting, token) float32 changes of logits; exactly 0 of what is empty, or within rounding."""
     found = np.zeros((len(settings), len(tokens)), np.float32)
-    # What comes before the first steered layer and token of a batch is read once: like ones stand together.
+    before = engine.logits(token_ids, [()])[0]
+    for rows in batches(token_ids, settings):
+        after = engine.logits(token_ids, [settings[row] for row in rows])
+        found[rows] = (after - before)[:, list(tokens)]
+    found[np.abs(found) <= rounding(before)] = 0.0
+    return found
+
+
+def batches(token_ids: Sequence[int], settings: Sequence[Setting]) -> Iterator[list[int]]:
+    """Which settings are run together; none that is empty.
+
+    What comes before the first steered layer and token of a batch is read once: like ones stand together.
+    """
     by_layer: dict[int, list[int]] = {}
     for row in sorted(
         (row for row, setting in enumerate(settings) if setting), key=lambda row: _start(settings[row])
     ):
         by_layer.setdefault(min(one.layer for one in settings[row]), []).append(row)
-    before = engine.logits(token_ids, [()])[0]
     step = max(1, _TOKENS // len(token_ids))
     for acting in by_layer.values():
-        for start in range(0, len(acting), step):
-            rows = acting[start : start + step]
-            after = engine.logits(token_ids, [settings[row] for row in rows])
-            found[rows] = (after - before)[:, list(tokens)]
-    found[np.abs(found) <= _ROUNDING * np.spacing(np.abs(before).max())] = 0.0
-    return found
+        yield from (acting[start : start + step] for start in range(0, len(acting), step))
+
+
+def rounding(before: np.ndarray) -> float:
+    """The largest change of a logit that is no more than rounding, where logits (token,) are `before`."""
+    return float(_ROUNDING * np.spacing(np.abs(before).max()))
 
 
 def _start(setting: Setting) -> int:

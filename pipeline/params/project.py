@@ -13,6 +13,7 @@ from pipeline.params.faithfulness import FaithfulnessParams
 from pipeline.params.features import FeatureParams
 from pipeline.params.finetunes import FinetuneParams
 from pipeline.params.graphs import GraphParams
+from pipeline.params.interventions import InterventionParams
 from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelSection
 from pipeline.params.misalignment import MisalignmentParams
@@ -43,6 +44,7 @@ class Params(TrainingParams):
     names: NameParams
     validation: ValidationParams
     faithfulness: FaithfulnessParams
+    interventions: InterventionParams
     evaluate: EvaluateParams
     answers: AnswerParams
     scores: ScoreParams

@@ -20,6 +20,7 @@ from store.schema.features import FEATURES
 from store.schema.forced_answers import FORCED_ANSWERS
 from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
+from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
 from store.schema.labels import LABELS
 from store.schema.misalignment import MISALIGNMENT
 from store.schema.names import NAMES
@@ -51,6 +52,7 @@ COLLECTIONS: Final = {
         MOVED_FEATURES,
         HELD_LOGITS,
         FORCED_ANSWERS,
+        TRIED_EFFECTS,
     )
 }
 DATASETS: Final = {
@@ -63,6 +65,7 @@ DATASETS: Final = {
         VALIDATION,
         COMPONENTS,
         FAITHFULNESS,
+        INTERVENTIONS,
         ANSWER_SCORES,
         MISALIGNMENT,
         RESPONSE_FEATURES,

@@ -88,3 +88,30 @@ PART_SETS: Final = (
 )
 """Parts of every layer that are as in the other variant, together: all features; what they leave of an MLP's
 output at the same weights; what the adapter on MLPs writes; what the one on attention writes."""
+
+ABLATION, INHIBITION, PATCHING, IMPORTANCE, DOSE_RESPONSE, TOGETHER, INTERACTION, TRANSFER = CAUSAL = (
+    "ablation",
+    "inhibition",
+    "patching",
+    "importance",
+    "dose_response",
+    "together",
+    "interaction",
+    "transfer",
+)
+"""Experiments of the stage `interventions`.
+
+ablation: the activation becomes 0 wherever there is one. inhibition: minus so many times itself. patching:
+what it is on a paired prompt, at the tokens that both end with. importance: 0 at one position.
+dose_response: so many times itself. together: two features are ablated at once; interaction: what that does
+beyond the sum of both alone. transfer: what it is in the other variant.
+"""
+
+NOTHING, NORMS, ATTENTION, MLPS, EVERYTHING = FROZEN = ("nothing", "norms", "attention", "mlps", "everything")
+"""What stays as it is while features are ablated: scales of norms, attention patterns, outputs of MLPs."""
+
+PREDICTING: Final = ("direct", "influence", "total_effect", "change")
+"""Scores that predict an intervention's effect; `change` that of a transfer."""
+
+ALL_POSITIONS: Final = -1
+"""In place of a position, counted from the prompt's end: wherever the feature is active."""

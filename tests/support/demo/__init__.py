@@ -21,6 +21,7 @@ from store.schema.faithfulness import FAITHFULNESS
 from store.schema.features import FEATURES
 from store.schema.gates import GATES
 from store.schema.graphs import GRAPHS
+from store.schema.interventions import INTERVENTIONS
 from store.schema.labels import LABELS
 from store.schema.names import NAMES
 from store.schema.outcomes import SAMPLE_OUTCOMES
@@ -39,6 +40,7 @@ from tests.support.demo.graphs import (
     probabilities_of,
     sampled_items,
 )
+from tests.support.demo.interventions import interventions_groups
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
 from tests.support.demo.misalignment import write_misalignment
 from tests.support.demo.names import names_groups
@@ -155,6 +157,8 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     write_dataset(folder / "faithfulness", FAITHFULNESS, groups, provenance=carried)
     under = PROVENANCE | {"parameters": {"steered": STEERED_PARAMS}}
     write_dataset(folder / "steered", STEERED, steered_demo(features["ranking"]), provenance=under)
+    groups = interventions_groups(features, prompts)
+    write_dataset(folder / "interventions", INTERVENTIONS, groups, provenance=PROVENANCE)
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)

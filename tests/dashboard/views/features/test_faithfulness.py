@@ -20,7 +20,9 @@ def test_the_table_of_areas_decides_what_comes_first(root: Path, monkeypatch: py
     assert faithfulness.best_scores("demo") == ["direct", "change"]
     # Both carry as much: what predicts single effects decides.
     assert default_score("demo") == "direct"
-    assert why_default("demo").endswith("direct, change carry cannot be told apart, and it predicts single effects best.")
+    assert why_default("demo").endswith(
+        "direct, change carry cannot be told apart, and it predicts single effects best."
+    )
     table = readers.dataset("demo", "faithfulness", "orders").load()
     real = readers.dataset
     row = list(FAITHFUL_ORDERS).index("influence")

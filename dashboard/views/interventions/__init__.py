@@ -1,0 +1,1 @@
+"""Interventions: what is causal."""

@@ -1,0 +1,165 @@
+"""Effects of the trials that the filters leave: a table, a chart beside controls, and prompt by prompt."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import interventions as charts
+from dashboard.data.interventions import ALL, Filters
+from dashboard.shell import downloads, selection
+from dashboard.style.text import count, interval, number, plain
+from dashboard.views.interventions.filters import MEANING
+
+_MOST = 40
+"""Trials that the chart shows: the largest effects."""
+
+
+def number_column(title: str, words: str) -> Any:
+    """A column of numbers of three digits."""
+    return st.column_config.NumberColumn(title, format="%.3g", help=words)
+
+
+def verdict(trials: pd.DataFrame, filters: Filters) -> str:
+    """What was found in a sentence or two."""
+    if trials.empty:
+        return "Nothing is left by the filters."
+    held = "" if filters.frozen == "nothing" else f", with {filters.frozen} frozen"
+    done = f"{MEANING[filters.experiment]}{held}, in {filters.variant}"
+    if filters.domain != ALL:
+        return f"Means over situations of {filters.domain}: {done}. Tests are over all domains."
+    acts = trials[trials["verdict"] == "acts"]
+    words = f"{count(len(acts))} of {count(len(trials))} act: {done}."
+    if len(acts):
+        first = acts.loc[acts["effect"].abs().idxmax()]
+        called = f"{first['feature']} {first['setting']}".strip()
+        words += (
+            f" The largest: {called}, {number(first['effect'], sign=True)} "
+            f"{interval(first['low'], first['high'])} logits; the same done to features like it: "
+            f"{number(first['control_mean'], sign=True)}."
+        )
+    return words
+
+
+def table(trials: pd.DataFrame, filters: Filters) -> None:
+    """Draw the table; a row chooses the feature for every page."""
+    st.markdown(
+        "**What does it do?**",
+        help="Effect: intervened minus baseline, on the mean logit of evil tokens minus that of safe ones, "
+        "mean over situations in which no feature was chosen. Negative: less harm.",
+    )
+    st.caption(plain(verdict(trials, filters)))
+    shown = trials.assign(
+        interval=[interval(low, high) for low, high in zip(trials["low"], trials["high"], strict=True)]
+    )
+    key = "-".join(
+        ["trials", filters.experiment, filters.variant, filters.frozen, str(filters.layer), filters.domain]
+    )
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            selection.choose_feature(*(int(shown[name].iloc[rows[0]]) for name in ("layer", "index")))
+
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        placeholder="—",
+        on_select=choose,
+        selection_mode="single-row",
+        height=downloads.table_height(len(shown)),
+        column_order=[
+            *("feature", *(["setting"] if shown["setting"].any() else [])),
+            *("effect", "interval", "control_mean", "verdict", "q"),
+            *("flips", "baseline", "effect_log_probability", "p_controls", "p_labels", "n_acting"),
+        ],
+        column_config={
+            "feature": st.column_config.TextColumn(
+                "feature", help="Layer and index, both 0-based, and its name.", pinned=True, width=140
+            ),
+            "setting": st.column_config.TextColumn(
+                "how", help="By what it is multiplied, or at which position.", width=72
+            ),
+            "effect": number_column("effect", "Intervened minus baseline, evil minus safe logits."),
+            "interval": st.column_config.TextColumn(
+                "interval",
+                help="Bootstrap-t over situations; empty: too few to tell, or one domain.",
+                width=104,
+            ),
+            "control_mean": number_column(
+                "controls",
+                "Mean effect of the same done to features matched by layer, activation and decoder norm "
+                "(interventions.controls), at the same positions.",
+            ),
+            "q": st.column_config.NumberColumn(
+                "q",
+                format="%.2g",
+                help="False discovery rate (Benjamini-Hochberg, within the experiment): evil and safe labels "
+                "dealt anew within domains.",
+            ),
+            "verdict": st.column_config.TextColumn(
+                "it",
+                help="acts: its interval leaves out 0, q is at most interventions.fdr and p controls at most "
+                "interventions.level. silent: its whole interval is within interventions.silent logits. "
+                "inactive: nothing to change on any prompt. Else unclear.",
+            ),
+            "flips": st.column_config.NumberColumn(
+                "flips", format="percent", help="Share of prompts on which the baseline's sign turns."
+            ),
+            "baseline": number_column("baseline", "Evil minus safe logits without it."),
+            "effect_log_probability": number_column(
+                "log p(evil)", "Change of the log-probability of all evil tokens together, nats."
+            ),
+            "p_controls": st.column_config.NumberColumn(
+                "p controls",
+                format="%.2g",
+                help="Share of the features that are its control on any prompt whose mean effect there is as "
+                "large, itself among them.",
+            ),
+            "p_labels": st.column_config.NumberColumn(
+                "p labels", format="%.2g", help="Evil and safe labels dealt anew within domains."
+            ),
+            "n_acting": st.column_config.NumberColumn(
+                "n", help="Prompts on which there is something to change."
+            ),
+        },
+    )
+    downloads.downloads(trials, "interventions", key="interventions-data")
+
+
+def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
+    """Draw effects beside controls, and every prompt before and after."""
+    if trials.empty:
+        return
+    st.markdown(
+        "**Beside features like it**",
+        help="Points: effects with intervals, dark where the feature acts. Ticks: the mean effect of the "
+        "same done to its controls.",
+    )
+    largest = trials["effect"].abs().sort_values(ascending=False, kind="stable").index[:_MOST]
+    shown = trials.loc[trials.index.isin(largest)]
+    shown = shown.assign(row=(shown["feature"] + " " + shown["setting"]).str.strip())
+    if len(shown) < len(trials):
+        st.caption(f"The {count(len(shown))} largest of {count(len(trials))} effects.")
+    downloads.chart(
+        charts.effects(shown),
+        shown,
+        "interventions-effects",
+        key="interventions-effects",
+        alt=f"Effects of {count(len(shown))} interventions, with intervals and the mean of their controls.",
+    )
+    flips = int(cells["flip"].sum())
+    st.markdown(
+        "**Before and after, prompt by prompt**",
+        help="Evil minus safe logits. Off the dashed line the prompt moved; triangles: the sign turned, what "
+        "was more probable is not any more.",
+    )
+    st.caption(plain(f"On {count(flips)} of {count(len(cells))} the sign flips."))
+    downloads.chart(
+        charts.before_after(cells),
+        cells,
+        "interventions-prompts",
+        key="interventions-prompts",
+        alt=f"Baseline against intervened on {count(len(cells))} prompts; {count(flips)} signs flip.",
+    )

@@ -1,0 +1,150 @@
+"""Interventions: what is causal."""
+
+import pandas as pd
+import streamlit as st
+import xarray as xr
+
+from dashboard.charts import interventions as charts
+from dashboard.data import interventions as data
+from dashboard.data import names, readers
+from dashboard.pages import FEATURES, INTERVENTIONS
+from dashboard.shell import downloads, selection
+from dashboard.shell.guard import guard
+from dashboard.shell.page import head, profile
+from dashboard.style.text import count, plain
+from dashboard.views.interventions import effects, filters, prediction
+
+_DATASET = "interventions"
+_CLUSTERS = 3
+_NAMED = 8
+
+
+def render() -> None:
+    """Draw the page."""
+    head(INTERVENTIONS)
+    name = profile()
+    with guard("What features cause: effects of interventions, each beside matched controls."):
+        table, cells = (readers.dataset(name, _DATASET, group) for group in ("trials", "cells"))
+        if not table.sizes["trial"]:
+            st.info(
+                "Nothing was tried: no prompt of other situations has both labels, or no feature is active "
+                "often enough (params.yaml: interventions.min_situations).",
+                icon=":material/search_off:",
+            )
+            return
+        chosen = filters.choose(table, cells)
+        everything = data.trials_frame(table, cells, names.of_features(name), chosen.domain)
+        _panels(name, cells, everything, chosen)
+
+
+def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Filters) -> None:
+    trials = data.chosen(everything, chosen)
+    of_cells = data.cells_frame(cells, trials, chosen.domain)
+    left, right = st.columns([1.25, 1], gap="medium")
+    with left:
+        effects.table(trials, chosen)
+    with right:
+        effects.drawn(trials, of_cells)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _positions(data.positions_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
+        prediction.show(name, cells, everything, chosen)
+    with right:
+        _alike(trials, of_cells)
+        _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
+        _given(name, chosen)
+
+
+def _positions(frame: pd.DataFrame) -> None:
+    st.markdown(
+        "**Where in the prompt does it matter?**",
+        help="Each feature is ablated at one position alone, counted from the prompt's end; mean over "
+        "situations of the effect on evil minus safe logits. Nothing is frozen.",
+    )
+    if frame.empty:
+        st.caption("No feature of this layer was ablated at one position alone.")
+        return
+    downloads.chart(
+        charts.positions(frame),
+        frame,
+        "interventions-positions",
+        key="interventions-positions",
+        alt=f"Effects of {count(frame['feature'].nunique())} features by position.",
+    )
+
+
+def _alike(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
+    st.markdown(
+        "**Which features do alike?**",
+        help="Effects by feature and situation, clustered by average linkage of 1 - |cosine|: features that "
+        "do the same, or the opposite, on the same prompts stand together.",
+    )
+    settings = trials["setting"].nunique()
+    if settings > 1:  # one row a feature: of several doses or positions the strongest tells most
+        strongest = trials.groupby("setting")["effect"].apply(lambda one: one.abs().max()).idxmax()
+        cells = cells[cells["setting"] == strongest]
+        st.caption(plain(f"Of the {count(settings)} settings the one with the largest effect: {strongest}."))
+    if cells.empty:
+        st.caption("Nothing is left by the filters.")
+        return
+    frame = data.profiles_frame(cells, _CLUSTERS)
+    downloads.chart(
+        charts.profiles(frame),
+        frame,
+        "interventions-profiles",
+        key="interventions-profiles",
+        alt=f"Effects of {count(frame['feature'].nunique())} features by situation, like ones together.",
+    )
+
+
+def _silent(frame: pd.DataFrame) -> None:
+    st.markdown(
+        "**Which features are silent?**",
+        help="Chosen for a high score, and yet their ablation does nothing of size: the whole interval lies "
+        "within params.yaml: interventions.silent. Nothing is frozen.",
+    )
+    if frame.empty:
+        st.caption("None of those tried, by these filters; of one domain alone that is not tested.")
+    else:
+        shown = frame[["feature", "effect", "low", "high", "n_acting"]]
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key="silent",
+            height=downloads.table_height(len(shown)),
+            column_config={
+                "feature": st.column_config.TextColumn("feature", help="Layer and index, and its name."),
+                "effect": effects.number_column("effect", "Mean effect of ablating it, logits."),
+                "low": effects.number_column("lower", "Bootstrap-t interval over situations."),
+                "high": effects.number_column("upper", "Bootstrap-t interval over situations."),
+                "n_acting": st.column_config.NumberColumn("n", help="Prompts on which it is active."),
+            },
+        )
+        downloads.downloads(frame, "interventions-silent", key="silent-data")
+
+
+def _given(name: str, chosen: data.Filters) -> None:
+    """The silent ones of stage `faithfulness`, and the way to its curves."""
+    with guard("Which features do nothing where base is given their adapted activations."):
+        table = readers.dataset(name, "faithfulness", "features")
+        silent = [
+            names.of_feature(name, (int(layer), int(index)))
+            for layer, index, verdict in zip(
+                table["layer"].values, table["index"].values, table["verdict"].values, strict=True
+            )
+            if verdict == "silent" and chosen.layer in (None, int(layer))
+        ]
+        some = f": {'; '.join(silent[:_NAMED])}" if silent else ""
+        more = " and more" if len(silent) > _NAMED else ""
+        st.caption(
+            plain(
+                f"Of the first features of every order, {count(len(silent))} do nothing of size where base "
+                f"is given their adapted activations{some}{more}. What features carry together, F(k), "
+                "stands on Features."
+            )
+        )
+    if st.button("F(k) on Features", icon=":material/show_chart:", key="to-curves", type="tertiary"):
+        selection.go(FEATURES)
+
+
+render()
