@@ -34,7 +34,7 @@ def on_read(
     change = (
         (lambda x: x) if hook == "hook_resid_mid" else partial(_normalized, epsilon=model.config.rms_norm_eps)
     )
-    handle: RemovableHandle = norm.register_forward_pre_hook(lambda _, given: see(change(given[0])))
+    handle = norm.register_forward_pre_hook(lambda _, given: see(change(given[0])))
     return handle
 
 

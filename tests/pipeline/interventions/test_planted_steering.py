@@ -117,8 +117,8 @@ def test_the_planted_feature_leads_both_leaderboards(tmp_path: Path) -> None:
     write_adapters(planted, *waking(planted))
     layer, index = planted.feature
     table = leaderboards(planted, "planted@1.0", [(layer, index), (layer, index + 1)])
-    for row, side in ((1, ADDED), (len(table["entry"]) // 2 + 1, ABLATED)):
-        assert table["side"].values[row] == side
+    for side in SIDES:
+        row = int(np.flatnonzero(table["side"].values == side)[0]) + 1  # behind the baseline
         assert table["place"].values[row] == 1
         assert table["q"].values[row] <= 0.05
         assert table["effect"].values[row] > 0.1
