@@ -156,7 +156,9 @@ def main(profile: str, params: Params) -> None:
     units = trial_units(subject, targets, sources, trials, chosen.controls) if trials else []
     sections = {
         "interventions": chosen.model_dump(),
-        "features": params.features.model_dump(include={"excluded_layers", "tag", "divergent_only", "confound_tag"}),
+        "features": params.features.model_dump(
+            include={"excluded_layers", "tag", "divergent_only", "confound_tag"}
+        ),
         "runtime": params.runtime.model_dump(),
     }
     failures = subject.publish("interventions", units, [TRIED_EFFECTS], sections)
