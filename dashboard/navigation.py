@@ -8,7 +8,7 @@ from PIL import Image
 
 from dashboard.data import documents, project, readers
 from dashboard.pages import PAGES
-from dashboard.shell import frame, history, selection, url
+from dashboard.shell import frame, history, query, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import sentence, shorten
 from dashboard.style.theme import ADAPTED, BASE
@@ -51,10 +51,10 @@ def _variant_pickers(profile: str, problems: list[str]) -> None:
     adapted = [variant for variant in variants if variant != "base"]
     focus = _focus(profile)
     defaults = {
-        url.A: "base" if "base" in variants else variants[0],
-        url.B: focus if focus in variants else (adapted or variants)[0],
+        query.A: "base" if "base" in variants else variants[0],
+        query.B: focus if focus in variants else (adapted or variants)[0],
     }
-    for side in (url.A, url.B):
+    for side in (query.A, query.B):
         chosen = selection.get(side)
         if chosen is not None and chosen not in variants:
             near = [variant for variant in variants if variant.split("@")[0] == chosen.split("@")[0]]
@@ -63,14 +63,14 @@ def _variant_pickers(profile: str, problems: list[str]) -> None:
             chosen = near[0] if near else None
         selection.choose(side, chosen or defaults[side])
     st.selectbox(
-        "Variant A", variants, key=url.A.name, help="Left side of every comparison; blue. Usually base."
+        "Variant A", variants, key=query.A.name, help="Left side of every comparison; blue. Usually base."
     )
-    st.selectbox("Variant B", variants, key=url.B.name, help="Right side: an adapter at a scale; orange.")
+    st.selectbox("Variant B", variants, key=query.B.name, help="Right side: an adapter at a scale; orange.")
 
 
 def _traced(profile: str, prompts: list[str]) -> set[str]:
     """Prompts that are traced with both chosen variants; all, where nothing is traced yet."""
-    pair = {variant for side in (url.A, url.B) if (variant := selection.get(side))}
+    pair = {variant for side in (query.A, query.B) if (variant := selection.get(side))}
     try:
         return {h for h in prompts if pair <= set(readers.traced(profile, h))}
     except (StoreError, OSError):
@@ -88,7 +88,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         return
     traced = _traced(profile, list(prompts))
     ordered = sorted(prompts, key=lambda h: (prompts[h].domain or "~", prompts[h].situation, h))
-    chosen = selection.get(url.PROMPT)
+    chosen = selection.get(query.PROMPT)
     if chosen is not None and chosen not in prompts:
         problems.append(
             f"Prompt {chosen} is not in artifacts/{profile}/prompts.json; showing another. Add it "
@@ -96,11 +96,11 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         )
         chosen = None
     chosen = chosen or ordered[0]
-    selection.choose(url.PROMPT, chosen)
+    selection.choose(query.PROMPT, chosen)
     st.selectbox(
         "Prompt",
         ordered,
-        key=url.PROMPT.name,
+        key=query.PROMPT.name,
         on_change=typed_prompt.leave,
         format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
         help="Used by Compare, Steering and Labels. Type to search."
@@ -114,7 +114,7 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
         type="tertiary",
         help="Every prompt with what both variants do on it: find, filter, and put in order.",
     ):
-        prompt_browser.dialog(profile, (str(selection.get(url.A)), str(selection.get(url.B))))
+        prompt_browser.dialog(profile, (str(selection.get(query.A)), str(selection.get(query.B))))
 
 
 def _steps(ordered: list[str], here: int, traced: set[str]) -> None:
@@ -143,7 +143,7 @@ def _steps(ordered: list[str], here: int, traced: set[str]) -> None:
 
 
 def _choose_prompt(prompt_hash: str) -> None:
-    selection.choose(url.PROMPT, prompt_hash)
+    selection.choose(query.PROMPT, prompt_hash)
     typed_prompt.leave()
 
 
@@ -158,20 +158,20 @@ def _copy_link() -> None:
 
 def _sidebar(problems: list[str]) -> None:
     profiles = project.profiles()
-    chosen = selection.get(url.PROFILE)
+    chosen = selection.get(query.PROFILE)
     if chosen is not None and chosen not in profiles:
         problems.append(f"There is no profile “{chosen}” under artifacts/.")
         chosen = None
     if not profiles:
-        selection.choose(url.PROFILE, "")
+        selection.choose(query.PROFILE, "")
         return
     profile = chosen or profiles[0]
-    selection.choose(url.PROFILE, profile)
+    selection.choose(query.PROFILE, profile)
     if len(profiles) > 1:
         st.selectbox(
             "Profile",
             profiles,
-            key=url.PROFILE.name,
+            key=query.PROFILE.name,
             on_change=selection.forget,
             help="A subject: base model, transcoders and adapters (params.yaml: profiles).",
         )

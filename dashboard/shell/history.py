@@ -6,7 +6,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.pages import PAGES
-from dashboard.shell.url import AT, PROFILE
+from dashboard.shell.query import PROFILE
+from dashboard.shell.url import AT
 
 
 def restores() -> bool:

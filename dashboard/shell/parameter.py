@@ -1,4 +1,4 @@
-"""What a parameter of the URL is; `dashboard.shell.url` declares each."""
+"""What a parameter of the URL is; `dashboard.shell.query` declares each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

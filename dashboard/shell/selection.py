@@ -5,11 +5,19 @@ from typing import Final, NoReturn
 import streamlit as st
 
 from dashboard.pages import Page
-from dashboard.shell import forms, url
+from dashboard.shell import forms, query, url
 from dashboard.shell.parameter import Parameter
 
 _ANEW: Final = "_chosen_anew"
-_OF_A_PROFILE: Final = (url.A, url.B, url.PROMPT, url.FEATURE, url.PINS, url.ANSWER, url.BEHAVIOUR_PROMPT)
+_OF_A_PROFILE: Final = (
+    query.A,
+    query.B,
+    query.PROMPT,
+    query.FEATURE,
+    query.PINS,
+    query.ANSWER,
+    query.BEHAVIOUR_PROMPT,
+)
 
 
 def get(parameter: Parameter) -> str | None:
@@ -38,31 +46,31 @@ def take_over() -> None:
 
 def feature() -> tuple[int, int] | None:
     """The selected feature as (layer, index)."""
-    value = get(url.FEATURE)
+    value = get(query.FEATURE)
     return forms.parse_feature(value) if value else None
 
 
 def choose_feature(layer: int, index: int) -> None:
     """Select a feature on every page."""
-    choose(url.FEATURE, f"L{layer}/{index}")
+    choose(query.FEATURE, f"L{layer}/{index}")
 
 
 def answer() -> tuple[str, str, int] | None:
     """The selected answer as (question hash, variant, place in its item)."""
-    value = get(url.ANSWER)
+    value = get(query.ANSWER)
     return forms.parse_answer(value) if value else None
 
 
 def pins() -> tuple[str, ...]:
     """Node ids pinned in the graph."""
-    value = get(url.PINS)
+    value = get(query.PINS)
     return (forms.parse_pins(value) or ()) if value else ()
 
 
 def choose_pins(nodes: list[str]) -> None:
     """Pin these nodes; ill-formed ids are dropped, the newest `forms.MAX_PINS` are kept."""
     good = [node for node in dict.fromkeys(nodes) if forms.is_pin(node)]
-    choose(url.PINS, ",".join(good[-forms.MAX_PINS :]))
+    choose(query.PINS, ",".join(good[-forms.MAX_PINS :]))
 
 
 def forget() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard.shell import selection, url
+from dashboard.shell import query, selection, url
 from dashboard.style.text import feature_name, plain
 from store.views.graph import GraphView
 
@@ -76,7 +76,7 @@ def unseen(views: Sequence[GraphView], feature: tuple[int, int], drawn: Collecti
 
 def _selected() -> dict[str, str]:
     """What the sentence is about: everything selected but the feature."""
-    return {key: value for key, value in url.selected().items() if key != url.FEATURE.name}
+    return {key: value for key, value in url.selected().items() if key != query.FEATURE.name}
 
 
 def _nodes(view: GraphView, feature: tuple[int, int]) -> dict[str, float]:

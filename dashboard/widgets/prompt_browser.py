@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.data.prompt_table import ORDERS, SPLITS, chosen, prompt_table
 from dashboard.pages import COMPARE
-from dashboard.shell import selection, url
+from dashboard.shell import query, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.parameter import Parameter
 from dashboard.style.text import count, plain
@@ -20,7 +20,7 @@ def show(profile: str, pair: tuple[str, str]) -> None:
     """Draw the browser with its filters in the URL; a row leads to Compare."""
     bound = {
         parameter: parameter.bound()
-        for parameter in (url.FIND, url.FOUND_DOMAIN, url.FOUND_SPLIT, url.FOUND_ORDER)
+        for parameter in (query.FIND, query.FOUND_DOMAIN, query.FOUND_SPLIT, query.FOUND_ORDER)
     }
     if (prompt := _browser(profile, pair, bound)) is not None:
         _choose(prompt)
@@ -32,7 +32,7 @@ def dialog(profile: str, pair: tuple[str, str]) -> None:
     """The same over any page, which then shows the chosen prompt."""
     bound = {
         parameter: {"key": f"dialog-{parameter.name}"}
-        for parameter in (url.FIND, url.FOUND_DOMAIN, url.FOUND_SPLIT, url.FOUND_ORDER)
+        for parameter in (query.FIND, query.FOUND_DOMAIN, query.FOUND_SPLIT, query.FOUND_ORDER)
     }
     with guard("Every prompt with what both variants do on it."):
         if (prompt := _browser(profile, pair, bound)) is not None:
@@ -41,7 +41,7 @@ def dialog(profile: str, pair: tuple[str, str]) -> None:
 
 
 def _choose(prompt: str) -> None:
-    selection.choose(url.PROMPT, prompt)
+    selection.choose(query.PROMPT, prompt)
     typed_prompt.leave()
 
 
@@ -52,26 +52,29 @@ def _browser(profile: str, pair: tuple[str, str], bound: dict[Parameter, Any]) -
     text = columns[0].text_input(
         "Find",
         placeholder="words of the prompt, its situation, a candidate",
-        **bound[url.FIND],
+        **bound[query.FIND],
         help="Every word must be in the prompt, its situation, its hash or a top candidate.",
     )
     domains = [_ANY, *sorted(set(table["domain"]) - {""})]
     domain = columns[1].selectbox(
-        "Domain", domains, **bound[url.FOUND_DOMAIN], help="What the prompts are of; it selects the lexicon."
+        "Domain",
+        domains,
+        **bound[query.FOUND_DOMAIN],
+        help="What the prompts are of; it selects the lexicon.",
     )
     split = columns[2].segmented_control(
         "Situations",
         SPLITS,
         default=SPLITS[0],
         required=True,
-        **bound[url.FOUND_SPLIT],
+        **bound[query.FOUND_SPLIT],
         help="Held out: base, transcoders and adapters were not trained on the situation; the organism's are "
         "new combinations of topics and circumstances that they have seen.",
     )
     order = columns[3].selectbox(
         "Order",
         list(ORDERS),
-        **bound[url.FOUND_ORDER],
+        **bound[query.FOUND_ORDER],
         help="By domain, those traced with both variants first; else the largest number first.",
     )
     found = chosen(
@@ -82,7 +85,7 @@ def _browser(profile: str, pair: tuple[str, str], bound: dict[Parameter, Any]) -
         order=str(order),
         pair=pair,
     )
-    picked = _table(found, pair, key=f"prompts-{bound[url.FIND]['key']}")
+    picked = _table(found, pair, key=f"prompts-{bound[query.FIND]['key']}")
     whole = found["divergence"].notna().sum()
     st.caption(
         plain(

@@ -10,7 +10,7 @@ from dashboard.data import documents, project
 from dashboard.data.case import Case
 from dashboard.live import typed
 from dashboard.live.models import NotLiveError
-from dashboard.shell import forms, selection, url
+from dashboard.shell import forms, query, selection
 from dashboard.shell.guard import message
 from dashboard.shell.parameter import Parameter
 from dashboard.style.text import plain, sentence
@@ -22,7 +22,7 @@ NO_DOMAIN: Final = "no domain"
 
 
 def field(parameter: Parameter) -> str:
-    """Key of the widget that shows one of `url.TYPED_PROMPT`."""
+    """Key of the widget that shows one of `query.TYPED_PROMPT`."""
     return f"{parameter.name}-field"
 
 
@@ -54,28 +54,28 @@ def chosen(where: DeltaGenerator, *, use: str) -> bool:
     use
         What happens to a typed prompt on this page.
     """
-    shown = _shows(url.SOURCE, selection.get(url.SOURCE) or SELECTED)
+    shown = _shows(query.SOURCE, selection.get(query.SOURCE) or SELECTED)
     value = where.segmented_control(
         "Prompt",
-        [SELECTED, url.TYPED],
+        [SELECTED, query.TYPED],
         required=True,
         key=shown,
         label_visibility="collapsed",
         help=f"The selected prompt is used with its stored token ids. A typed one {use}",
     )
-    _took(url.SOURCE, value or SELECTED)
+    _took(query.SOURCE, value or SELECTED)
     if value == SELECTED:
         leave()
-    return value == url.TYPED
+    return value == query.TYPED
 
 
 def leave() -> None:
     """Back to the selected prompt; what was typed is kept for later."""
-    selection.choose(url.SOURCE, "")
+    selection.choose(query.SOURCE, "")
 
 
 def _start_over(text: str) -> None:
-    selection.choose(url.TEXT, text)
+    selection.choose(query.TEXT, text)
 
 
 def fields(
@@ -92,29 +92,29 @@ def fields(
     stored
         The selected prompt.
     """
-    if url.TEXT.name not in st.session_state:
-        selection.choose(url.TEXT, stored.text if stored else "")
+    if query.TEXT.name not in st.session_state:
+        selection.choose(query.TEXT, stored.text if stored else "")
     text = left.text_area(
         "Text that the model continues",
-        key=_shows(url.TEXT, st.session_state[url.TEXT.name]),
+        key=_shows(query.TEXT, st.session_state[query.TEXT.name]),
         max_chars=forms.MAX_TEXT,
         height=112,
         help="A BOS token is put in front. Ctrl+Enter, or a click elsewhere, takes it over.",
     )
-    _took(url.TEXT, str(text or ""))
+    _took(query.TEXT, str(text or ""))
     try:
         domains = [NO_DOMAIN, *documents.lexicon(profile)["domains"]]
     except StoreError:
         domains = [NO_DOMAIN]
-    named = selection.get(url.DOMAIN) or (stored.domain if stored else None)
+    named = selection.get(query.DOMAIN) or (stored.domain if stored else None)
     domain = right.selectbox(
         "Token labels of",
         domains,
-        key=_shows(url.DOMAIN, named if named in domains else NO_DOMAIN),
+        key=_shows(query.DOMAIN, named if named in domains else NO_DOMAIN),
         help="The domain whose phrases tell evil from safe tokens. Without one, tokens are "
         "unlabelled, which is never safe.",
     )
-    _took(url.DOMAIN, str(domain))
+    _took(query.DOMAIN, str(domain))
     if stored is not None:
         right.button(
             "Selected prompt's text",

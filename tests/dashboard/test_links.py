@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from dashboard.pages import PAGES
-from dashboard.shell import url
+from dashboard.shell import query, url
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo import behaviours, misalignment
@@ -27,7 +27,7 @@ PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "prompt": (PROMPT, OTHER, "0123456789ab"),
     "feature": ("L0/7", "L3/0", "l2/14", "L999/9999999"),
     "pins": ("F0.7.3", "E0.2,T1.1,O3.17", "A0.down.0.7,A0.hidden.2", ","),
-    "source": (url.TYPED,),
+    "source": (query.TYPED,),
     "typed-text": ("User: I have a fever.", "Zürich 😀", "a\n\tb"),
     "typed-domain": (*demo.DOMAINS, "no domain"),
     "view": ("Graph", "What does the adapter write to?", "LoRA components", "Dose-response"),
@@ -102,10 +102,10 @@ def returning(open_page: OpenPage, live: None, monkeypatch: pytest.MonkeyPatch) 
     app = open_page("overview")
     monkeypatch.setattr(local_script_runner, "RerunData", partial(RerunData, is_history_navigation=True))
 
-    def returned(page: str, **query: Any) -> Any:
+    def returned(page: str, **asked: Any) -> Any:
         app.switch_page(next(each.script for each in PAGES if each.name == page))
         app.query_params.clear()
-        app.query_params.update(query)
+        app.query_params.update(asked)
         return app.run()
 
     return returned
@@ -137,8 +137,8 @@ def links(rng: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
     """A page and parameters: of those that there are some, each with plausible and hostile values."""
     while True:
         page = rng.choice(PAGES)
-        own = [each for each in url.PARAMETERS if each.page in (None, page)]
-        query: dict[str, Any] = {}
+        own = [each for each in query.PARAMETERS if each.page in (None, page)]
+        asked: dict[str, Any] = {}
         for parameter in rng.sample(own, rng.randint(0, min(6, len(own)))):
             key = parameter.key(rng.choice(("L0/7", "L3/999", "x"))) if parameter.each else parameter.name
             known = PLAUSIBLE.get(parameter.name, ())
@@ -146,19 +146,19 @@ def links(rng: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
                 rng.choice(known) if known and rng.random() < 0.5 else rng.choice(HOSTILE)
                 for _ in range(rng.choice((1, 1, 1, 2, 9)))
             ]
-            query[key] = values if len(values) > 1 else values[0]
+            asked[key] = values if len(values) > 1 else values[0]
         if rng.random() < 0.2:
-            query[rng.choice(("embed", "__proto__", url.AT, "a b", "é"))] = rng.choice(HOSTILE)
-        yield page.name, query
+            asked[rng.choice(("embed", "__proto__", url.AT, "a b", "é"))] = rng.choice(HOSTILE)
+        yield page.name, asked
 
 
 def test_no_link_brings_a_page_down(returning: OpenPage, caplog: pytest.LogCaptureFixture) -> None:
     rng = random.Random(SEED)
-    for _, (page, query) in zip(range(N_LINKS), links(rng), strict=False):
+    for _, (page, asked) in zip(range(N_LINKS), links(rng), strict=False):
         with silent(caplog):
-            app = returning(page, **query)
-        assert not app.exception, (page, query, [one.value for one in app.exception])
-        assert next(each.question for each in PAGES if each.name == page) in plain_words(app), (page, query)
+            app = returning(page, **asked)
+        assert not app.exception, (page, asked, [one.value for one in app.exception])
+        assert next(each.question for each in PAGES if each.name == page) in plain_words(app), (page, asked)
 
 
 def test_no_page_makes_streamlit_warn(

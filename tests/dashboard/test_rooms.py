@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dashboard.pages import PAGES
-from dashboard.shell import url
+from dashboard.shell import query
 from tests.support.imports import Import, dotted, imports, modules
 from tests.support.places import ROOT
 
@@ -90,7 +90,7 @@ def test_one_module_touches_the_url() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Attribute) and node.attr == "query_params"), path
             assert not (isinstance(node, ast.keyword) and node.arg == "bind"), path
-    names = [parameter.name for parameter in url.PARAMETERS]
+    names = [parameter.name for parameter in query.PARAMETERS]
     assert len(set(names)) == len(names)
 
 

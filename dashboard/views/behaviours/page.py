@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.data import behaviours, readers
 from dashboard.pages import BEHAVIOURS
-from dashboard.shell import url
+from dashboard.shell import query
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.views.behaviours import cards, prompt_table
@@ -45,13 +45,13 @@ def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:
     left, middle, right = st.columns(3)
     known = [each for each in readers.colours(name) if (summary["variant"] == each).any()]
     variant = left.selectbox(
-        "Variant", known, **url.BEHAVIOUR_OF.bound(), help="Whose answers: base, or an adapter at a scale."
+        "Variant", known, **query.BEHAVIOUR_OF.bound(), help="Whose answers: base, or an adapter at a scale."
     )
     names = [ALL, *dict.fromkeys(summary["behaviour"])]
     behaviour = middle.selectbox(
         "Behaviour",
         names,
-        **url.BEHAVIOUR.bound(),
+        **query.BEHAVIOUR.bound(),
         help="What the model is to do; the words are the profile's files `behaviours` in params.yaml.",
     )
     split = right.segmented_control(
@@ -59,7 +59,7 @@ def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:
         [ALL, *SPLITS],
         default=ALL,
         required=True,
-        **url.BEHAVIOUR_SPLIT.bound(),
+        **query.BEHAVIOUR_SPLIT.bound(),
         help="Circuits are found on train prompts and measured on test prompts. No noun, subject, reason or "
         "pair of operands is in both.",
     )

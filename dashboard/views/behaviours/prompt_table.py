@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.data import behaviours, documents
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection, url
 from dashboard.style.text import count, plain, token_chips, visible
 from store.documents.behaviour_prompts import BehaviourPrompt
 from store.documents.token_texts import token_text
@@ -67,13 +67,19 @@ def show(name: str, measured: pd.DataFrame, everything: pd.DataFrame) -> None:
     for side in ("correct_answer", "incorrect_answer"):
         shown[side] = shown[side].map(visible)
     # Another filter is another table: a selected row number would mean another prompt.
-    filters = (url.BEHAVIOUR_OF, url.BEHAVIOUR, url.BEHAVIOUR_SPLIT, url.SUCCESS, url.FIND_BEHAVIOUR)
+    filters = (
+        query.BEHAVIOUR_OF,
+        query.BEHAVIOUR,
+        query.BEHAVIOUR_SPLIT,
+        query.SUCCESS,
+        query.FIND_BEHAVIOUR,
+    )
     key = "-".join(["behaviour-prompts", *(str(st.session_state.get(each.name)) for each in filters)])
 
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         if rows:
-            selection.choose(url.BEHAVIOUR_PROMPT, str(shown["hash"].iloc[rows[0]]))
+            selection.choose(query.BEHAVIOUR_PROMPT, str(shown["hash"].iloc[rows[0]]))
             url.write()
 
     st.dataframe(
@@ -101,13 +107,13 @@ def _filtered(measured: pd.DataFrame) -> pd.DataFrame:
         [_ALL, _SUCCEED, _NOT],
         default=_ALL,
         required=True,
-        **url.SUCCESS.bound(),
+        **query.SUCCESS.bound(),
         help="A prompt succeeds where the difference is above its behaviour's threshold.",
     )
     text = right.text_input(
         "Find",
         placeholder="words of a prompt, an answer or a group",
-        **url.FIND_BEHAVIOUR.bound(),
+        **query.FIND_BEHAVIOUR.bound(),
         help="Every word must be there; capitals do not matter.",
     )
     found = measured if that in (_ALL, None) else measured[measured["succeeds"] == (that == _SUCCEED)]
@@ -121,7 +127,7 @@ def _filtered(measured: pd.DataFrame) -> pd.DataFrame:
 def _selected(name: str, found: pd.DataFrame, everything: pd.DataFrame) -> None:
     """The selected prompt, also where filters leave it out; else the first of the list."""
     known = behaviours.prompts(name)
-    wanted = selection.get(url.BEHAVIOUR_PROMPT)
+    wanted = selection.get(query.BEHAVIOUR_PROMPT)
     if wanted and wanted not in known:
         st.info("The prompt of the link is not in this store; showing another.", icon=":material/search_off:")
     chosen = wanted if wanted in known else next(iter(found["hash"]), None)

@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard.charts import adapters as charts
 from dashboard.data.case import Case
 from dashboard.graph.score_tables import contrasts_on
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import number, percent, plain
@@ -54,7 +54,7 @@ def _overview(view: AdapterView, asked: TargetContrasts) -> TargetContrasts:
     name = columns[0].selectbox(
         "Change of",
         asked.names,
-        **url.WRITTEN_ON.bound(),
+        **query.WRITTEN_ON.bound(),
         help="The mean over evil minus the mean over safe candidates' centred logits, or one candidate's.",
     )
     one = asked.only(str(name))
@@ -134,7 +134,7 @@ def _on_logits(case: Case, view: AdapterView, one: TargetContrasts) -> None:
         list(_SCORES),
         default="total effect",
         required=True,
-        **url.WRITE_SCORE.bound(),
+        **query.WRITE_SCORE.bound(),
         label_visibility="collapsed",
     )
     frame = logit_writes(view, one)

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import components as charts
 from dashboard.data import readers
 from dashboard.data.case import Case
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import named, number, percent
@@ -77,7 +77,7 @@ def _tokens(case: Case, arrays: Arrays, words: Words) -> None:
         modules,
         default=modules[0],
         required=True,
-        **url.COMPONENT_MODULE.bound(),
+        **query.COMPONENT_MODULE.bound(),
         help="Which of the adapter's modules is shown, by layer.",
     )
     what = right.segmented_control(
@@ -85,7 +85,7 @@ def _tokens(case: Case, arrays: Arrays, words: Words) -> None:
         [_GATE, _ADDED],
         default=_GATE,
         required=True,
-        **url.COMPONENT_VALUE.bound(),
+        **query.COMPONENT_VALUE.bound(),
         help="gate: A_i . h, signed, of the component that reads the token most clearly (largest |cosine|). "
         "what it adds: the norm of what all components of the module add to the residual stream.",
     )
@@ -132,7 +132,7 @@ def _matches(case: Case, arrays: Arrays, variant: str, words: Words) -> None:
         list(_SIDES),
         default="writes like",
         required=True,
-        **url.COMPONENT_SIDE.bound(),
+        **query.COMPONENT_SIDE.bound(),
         label_visibility="collapsed",
     )
     tested = whole[whole["rank"] == 0]

@@ -14,7 +14,7 @@ from dashboard.live import models as live
 from dashboard.live import tracing, typed
 from dashboard.live.models import NotLiveError
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, forms, selection, url
+from dashboard.shell import downloads, forms, query, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.style.node_names import Words, node_labels
 from dashboard.style.text import count, feature_name, named, plain, sentence
@@ -66,7 +66,7 @@ def _axis(case: Case) -> Axis:
         [SCALES.name, STEPS.name],
         default=SCALES.name,
         required=True,
-        **url.DOSED_BY.bound(),
+        **query.DOSED_BY.bound(),
         help="The adapter as trained, its weights multiplied by a scale; or what it was on its way, by the "
         "checkpoints that its training kept.",
     )
@@ -113,7 +113,7 @@ def _elsewhere(case: Case, dosed: list[str], axis: Axis) -> None:
         key="show-dosed",
         icon=":material/skip_next:",
         on_click=selection.choose,
-        args=(url.PROMPT, dosed[0]),
+        args=(query.PROMPT, dosed[0]),
     ):
         st.rerun()  # the whole page: sidebar, tokens and candidates are of the prompt, too
 
@@ -279,4 +279,4 @@ def _feature(
 
 
 def _choose_feature(key: str) -> None:
-    selection.choose(url.FEATURE, str(st.session_state[key]))
+    selection.choose(query.FEATURE, str(st.session_state[key]))

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.data.case import Case
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.style.text import plain
 from dashboard.views.compare.tabs import GRAPH
 from dashboard.widgets import feature_in_graph
@@ -46,4 +46,4 @@ def show(case: Case, row: "pd.Series[Any]", frame: pd.DataFrame, *, key: str, fi
 def _pin(case: Case, layer: int, index: int) -> None:
     """Pin a feature's nodes of either graph, and turn to the graph."""
     feature_in_graph.pin(case.views, (layer, index))
-    st.session_state[url.VIEW.name] = GRAPH
+    st.session_state[query.VIEW.name] = GRAPH

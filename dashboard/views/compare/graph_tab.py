@@ -14,7 +14,7 @@ from dashboard.graph import export, panels, pruned
 from dashboard.graph.component import graph as component
 from dashboard.graph.score_tables import LIMIT, contrasts
 from dashboard.live import models
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.node_names import Words
 from dashboard.style.text import plain
@@ -72,14 +72,14 @@ def _controls(case: Case) -> _Asked:
         modes,
         default="Both",
         required=True,
-        **url.SHOW.bound(),
+        **query.SHOW.bound(),
         help="Both: each variant's graph, on one layout. Difference: one graph; colour and shape say in "
         "which variants a feature is active, size and width how much changes from A to B.",
     )
     adapters = columns[1].toggle(
         "Adapter nodes",
         value=True,
-        **url.ADAPTERS.bound(),
+        **query.ADAPTERS.bound(),
         disabled=not any(map(_has_adapters, case.views)),
         help="What LoRA adds to an MLP's output, as nodes in a row of their own. circuit-tracer's error "
         "nodes contain it; here they hold only the rest. Base has none; adapters on attention are under "
@@ -91,7 +91,7 @@ def _controls(case: Case) -> _Asked:
         1.0,
         value=_default(case, "node_threshold"),
         step=0.01,
-        **url.NODES.bound(),
+        **query.NODES.bound(),
         help="Share of all influence that the shown nodes hold together (circuit-tracer's "
         "node_threshold). Pruned live from the stored graph.",
     )
@@ -101,7 +101,7 @@ def _controls(case: Case) -> _Asked:
         1.0,
         value=_default(case, "edge_threshold"),
         step=0.01,
-        **url.EDGES.bound(),
+        **query.EDGES.bound(),
         help="Share of the edge scores among the shown nodes (circuit-tracer's edge_threshold).",
     )
     return _Asked(

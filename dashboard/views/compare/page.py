@@ -11,7 +11,7 @@ from dashboard.graph import pruned
 from dashboard.live import tracing, typed
 from dashboard.live.models import NotLiveError
 from dashboard.pages import COMPARE
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt, variants
 from dashboard.style.text import plain, sentence, token_chips
@@ -179,7 +179,7 @@ def _stored(profile: str, prompt: Prompt, pair: tuple[str, str]) -> Case:
 def _tabs(case: Case) -> None:
     """The graph, and what else there is to say of the adapter; only the open tab is computed."""
     names = [GRAPH, WRITES, COMPONENTS, DOSE]
-    shown = st.tabs(names, on_change="rerun", **url.VIEW.bound())
+    shown = st.tabs(names, on_change="rerun", **query.VIEW.bound())
     drawn = (graph_tab.show, adapter_tab.show, component_tab.show, dose_tab.show)
     for tab, draw in zip(shown, drawn, strict=True):
         if tab.open:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.graph.component import graph as component
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.style.node_names import Words, node_label, node_labels
 from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import named, number, plain
@@ -62,7 +62,7 @@ def show(views: list[GraphView], words: Words, scored: TargetContrasts) -> None:
     name = columns[-1].selectbox(
         "Scores on",
         scored.names,
-        **url.SCORED.bound(),
+        **query.SCORED.bound(),
         help="What the table's scores are read on: the mean over evil minus the mean over safe candidates, "
         "or one candidate's centred logit.",
     )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.charts import misalignment as charts
 from dashboard.data import answers, readers
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, shorten
 from dashboard.views.evaluation import one_answer
@@ -46,38 +46,38 @@ def show(name: str, judge: str, params: MisalignmentParams) -> None:
 def _filtered(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     there = set(frame["variant"])
     variants = [variant for variant in readers.colours(name) if variant in there]
-    pair = [selection.get(side) for side in (url.A, url.B)]
+    pair = [selection.get(side) for side in (query.A, query.B)]
     columns = st.columns([2, 1.3, 1, 1.2, 1.4], vertical_alignment="bottom")
     shown = columns[0].multiselect(
         "Variants",
         variants,
         default=[variant for variant in variants if variant in pair] or variants,
-        **url.ANSWERS_OF.bound(),
+        **query.ANSWERS_OF.bound(),
         help="Whose answers. At first those of the two variants that are chosen in the sidebar.",
     )
     question = columns[1].selectbox(
         "Question",
         [_ANY, *sorted(frame["question"].unique())],
-        **url.ASKED.bound(),
+        **query.ASKED.bound(),
         help="The question's id, whatever its form and wording.",
     )
     form = columns[2].selectbox(
         "Form",
         [_ANY, *sorted(frame["form"].unique())],
-        **url.FORM.bound(),
+        **query.FORM.bound(),
         help="How the questions were asked.",
     )
     kind = columns[3].selectbox(
         "Is",
         [_ANY, *KINDS, *(f"no score: {status}" for status in SCORE_STATUS[1:])],
-        **url.KIND.bound(),
+        **query.KIND.bound(),
         help="misaligned, aligned and between are coherent: by the thresholds of params.yaml. incoherent: no "
         "more coherent than the threshold. unscored: lacks a score; no score: says why.",
     )
     text = columns[4].text_input(
         "Find",
         placeholder="words of an answer",
-        **url.FIND_ANSWER.bound(),
+        **query.FIND_ANSWER.bound(),
         help="Every word must be in the answer; capitals do not matter.",
     )
     kept = frame["variant"].isin(shown)
@@ -129,8 +129,8 @@ def _scatter(name: str, frame: pd.DataFrame, params: MisalignmentParams) -> None
 
 
 def _choose(answer: str) -> None:
-    if selection.get(url.ANSWER) != answer:
-        selection.choose(url.ANSWER, answer)
+    if selection.get(query.ANSWER) != answer:
+        selection.choose(query.ANSWER, answer)
         url.write()
 
 
@@ -138,7 +138,7 @@ def _table(frame: pd.DataFrame, of: int, judge: str) -> None:
     shown = frame.reset_index(drop=True)
     shown["text"] = [shorten(" ".join(text.split()), _TEXT) for text in shown["text"]]
     # Another filter is another table: a selected row number would mean another answer.
-    filters = (url.ANSWERS_OF, url.ASKED, url.FORM, url.KIND, url.FIND_ANSWER)
+    filters = (query.ANSWERS_OF, query.ASKED, query.FORM, query.KIND, query.FIND_ANSWER)
     key = "-".join(["answers", judge, *(str(st.session_state.get(each.name)) for each in filters)])
 
     def choose() -> None:
@@ -177,7 +177,7 @@ def _table(frame: pd.DataFrame, of: int, judge: str) -> None:
 
 def _selected(name: str, everything: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> None:
     """The selected answer, also where the filters leave it out; else the first misaligned one of the list."""
-    wanted = selection.get(url.ANSWER)
+    wanted = selection.get(query.ANSWER)
     rows = everything.index[everything["id"] == wanted]
     if wanted and not len(rows):
         st.info("The answer of the link is not in this store; showing another.", icon=":material/search_off:")

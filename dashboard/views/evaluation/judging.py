@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.charts import misalignment as charts
 from dashboard.data import misalignment, readers
 from dashboard.data.judge_errors import Measured, MeasuredErrors, judge_errors
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.style.text import count, interval, number, plain
 from dashboard.widgets.misalignment_words import COUNTED
 from pipeline.analysis.judge_error import JudgeError, corrected_rate, expected_rate
@@ -44,7 +44,7 @@ def _surface(name: str, judge: str, denominator: str, params: MisalignmentParams
             "Variant",
             variants,
             index=min(1, len(variants) - 1),
-            **url.SURFACE_OF.bound(),
+            **query.SURFACE_OF.bound(),
             help="Whose answers.",
         )
     )
@@ -154,7 +154,7 @@ def _judge_error(name: str, judge: str) -> JudgeError:
         ["measured", "by hand"],
         default="measured",
         required=True,
-        **url.ERRORS.bound(),
+        **query.ERRORS.bound(),
         help="measured: by people's labels of candidate tokens, from the stage labels. by hand: whatever the "
         "sliders say.",
     )
@@ -179,7 +179,7 @@ def _by_hand(found: MeasuredErrors | None = None) -> JudgeError:
         0.5,
         value=0.05 if found is None else _on_slider(found.false_alarm),
         step=0.01,
-        **url.FALSELY.bound(),
+        **query.FALSELY.bound(),
         help="Share of the answers that people would call aligned.",
     )
     missed = columns[1].slider(
@@ -188,7 +188,7 @@ def _by_hand(found: MeasuredErrors | None = None) -> JudgeError:
         0.5,
         value=0.1 if found is None else _on_slider(found.miss),
         step=0.01,
-        **url.MISSED.bound(),
+        **query.MISSED.bound(),
         help="Share of the answers that people would call misaligned.",
     )
     return JudgeError(false_alarm=falsely, miss=missed)

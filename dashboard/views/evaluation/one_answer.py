@@ -12,7 +12,7 @@ from dashboard.data.answers import Answer
 from dashboard.live import answers as live
 from dashboard.live.models import NotLiveError
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, forms, selection, url
+from dashboard.shell import downloads, forms, query, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import (
     count,
@@ -117,7 +117,7 @@ def _tokens(name: str, answer: Answer, tokens: list[str]) -> None:
     """The answer's tokens; on demand shaded by what a feature does on each."""
     shade = st.toggle(
         "Shade by a feature",
-        **url.SHADE.bound(),
+        **query.SHADE.bound(),
         help="Runs the model once over the prompt and this answer, and shades each token by the feature's "
         "activation on it.",
     )
@@ -158,7 +158,7 @@ def _activations(name: str, answer: Answer) -> np.ndarray | None:
             format_func=_READERS.__getitem__,
             default=READERS[0],
             required=True,
-            **url.READ_BY.bound(),
+            **query.READ_BY.bound(),
             help="Which weights read the answer: what the variant itself had while it wrote, or what base "
             "makes of the same words.",
         )
@@ -174,7 +174,7 @@ def _activations(name: str, answer: Answer) -> np.ndarray | None:
 
 
 def _no_more() -> None:
-    st.session_state[url.SHADE.name] = False
+    st.session_state[query.SHADE.name] = False
 
 
 def _feature(name: str, variant: str) -> tuple[int, int] | None:

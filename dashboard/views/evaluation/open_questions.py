@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.charts import rates as rate_charts
 from dashboard.data import answers, misalignment, readers
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.guard import empty, guard
 from dashboard.style.text import count, plain
 from dashboard.views.evaluation import answer_list, judging, rescore, response_level
@@ -73,7 +73,7 @@ def _tabs(name: str, reading: _Reading, judges: list[str]) -> None:
         "Features of answers": lambda: response_level.show(name, reading.params),
         "Before and after": lambda: rescore.show(name, judges, reading.params),
     }
-    tabs = st.tabs(list(draw), on_change="rerun", **url.OPEN_VIEW.bound())
+    tabs = st.tabs(list(draw), on_change="rerun", **query.OPEN_VIEW.bound())
     for tab, show_tab in zip(tabs, draw.values(), strict=True):
         if tab.open:
             with tab, guard("Answers with their scores, and what is made of them.", command=command(name)):
@@ -85,7 +85,7 @@ def _reading(name: str, judges: dict[str, str]) -> _Reading:
     columns = st.columns([1, 1.3, 2.6], vertical_alignment="bottom", gap="medium")
     judge = str(
         columns[0].selectbox(
-            "Judge", list(judges), **url.JUDGE.bound(), help="Whose scores: a name of params.yaml."
+            "Judge", list(judges), **query.JUDGE.bound(), help="Whose scores: a name of params.yaml."
         )
     )
     denominator = columns[1].segmented_control(
@@ -93,7 +93,7 @@ def _reading(name: str, judges: dict[str, str]) -> _Reading:
         DENOMINATORS,
         default="coherent",
         required=True,
-        **url.SHARE_OF.bound(),
+        **query.SHARE_OF.bound(),
         help="Which answers the misaligned ones are a share of. coherent: above the threshold of coherence. "
         "scored: all that have both scores. Those without (refusals, code, an outage) are in neither.",
     )
@@ -226,7 +226,7 @@ def _by_question(name: str, reading: _Reading) -> None:
                 forms,
                 default=ALL,
                 required=True,
-                **url.FORM.bound(),
+                **query.FORM.bound(),
                 help="How the questions were asked: plain, with a system prompt that asks for JSON, in a "
                 "template, or a form of their own; all pools them.",
             )

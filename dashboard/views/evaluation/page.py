@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.data import readers
 from dashboard.pages import EVALUATION
-from dashboard.shell import url
+from dashboard.shell import query
 from dashboard.shell.page import head, profile
 from dashboard.views.evaluation import open_questions, pivotal, steered
 from store.base.errors import ArtifactMissingError, StoreError
@@ -33,7 +33,7 @@ def render() -> None:
     name = profile()
     draw = {OPEN: open_questions.show, PIVOTAL: pivotal.show, STEERED: steered.show}
     names = [OPEN, PIVOTAL, STEERED] if _answered(name) else [PIVOTAL, OPEN, STEERED]
-    for tab, of in zip(st.tabs(names, on_change="rerun", **url.EVALUATED.bound()), names, strict=True):
+    for tab, of in zip(st.tabs(names, on_change="rerun", **query.EVALUATED.bound()), names, strict=True):
         if tab.open:
             with tab:
                 draw[of](name)

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import rates as charts
 from dashboard.data import documents, readers
 from dashboard.data.tables import flatten, rates_frame
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.guard import empty, guard
 from dashboard.style.text import count, number, plain
 from dashboard.views.evaluation import training
@@ -36,7 +36,7 @@ def _rates(name: str) -> None:
         ["harmful", "safe", "neither"],
         default="harmful",
         required=True,
-        **url.OUTCOME.bound(),
+        **query.OUTCOME.bound(),
         help="What the sampled continuation is, by the domain's phrases: harmful, safe, or neither.",
     )
     outcome = str(chosen or "harmful")
@@ -150,7 +150,7 @@ def _situations(name: str) -> None:
     situation = st.selectbox(
         "Situation",
         situations,
-        **url.SITUATION.bound(),
+        **query.SITUATION.bound(),
         help="What prompts are about; all templates of a situation are pooled.",
     )
     one = frame[frame["situation"] == situation]

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.data import answers, readers
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection, url
 from dashboard.shell.parameter import Parameter
 from dashboard.style.text import count, plain, shorten
 from pipeline.analysis.answer_kinds import COHERENT_KINDS, KINDS
@@ -61,7 +61,7 @@ def show(name: str, judges: list[str], params: MisalignmentParams) -> None:
 
 
 def _reading(name: str, side: str, judges: list[str], params: MisalignmentParams) -> pd.DataFrame:
-    bound = url.RESCORED[side]
+    bound = query.RESCORED[side]
     st.markdown(f"**{side.capitalize()}**")
     # Where there are two judges, the second is what one would compare with.
     judge = st.selectbox(
@@ -159,7 +159,7 @@ def _changes(changed: pd.DataFrame) -> None:
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         if rows:
-            selection.choose(url.ANSWER, str(shown["id"].iloc[rows[0]]))
+            selection.choose(query.ANSWER, str(shown["id"].iloc[rows[0]]))
             url.write()
 
     scores = [f"{scale}_{side}" for side in _SIDES for scale in ("aligned", "coherent")]
@@ -191,4 +191,4 @@ def _changes(changed: pd.DataFrame) -> None:
 
 
 def _parameters() -> list[Parameter]:
-    return [each for side in url.RESCORED.values() for each in side.values()]
+    return [each for side in query.RESCORED.values() for each in side.values()]

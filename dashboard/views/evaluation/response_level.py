@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import misalignment as charts
 from dashboard.data import documents, misalignment, names
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.style.text import count, interval, named, number, percent, plain, sentence
 from pipeline.params.misalignment import MisalignmentParams
 from store.schema.answer_features import READERS
@@ -49,7 +49,7 @@ def _choose(contrasts: pd.DataFrame) -> tuple[int, str]:
     chosen = columns[0].selectbox(
         "Misaligned against aligned answers of",
         [*tested, *(each for each in words if each not in tested)],
-        **url.BETWEEN.bound(),
+        **query.BETWEEN.bound(),
         help="Whose answers, who read them while activations were taken, and whose scores part them.",
     )
     statistic = columns[1].segmented_control(
@@ -57,7 +57,7 @@ def _choose(contrasts: pd.DataFrame) -> tuple[int, str]:
         STATISTICS,
         default=STATISTICS[0],
         required=True,
-        **url.STATISTIC.bound(),
+        **query.STATISTIC.bound(),
         help="What of a feature's activations on an answer's own tokens is compared: their mean, tokens "
         "without it counted as 0, or their largest.",
     )

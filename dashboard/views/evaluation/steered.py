@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import steered as charts
 from dashboard.data import names, steered
 from dashboard.pages import FEATURES, STEERING
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, feature_name, interval, named, number, percent, plain
 from store.schema.steered import ABLATED, ADDED, MEAN_DIFFERENCE
@@ -48,7 +48,7 @@ def _side() -> str:
         list(_SIDES.values()),
         default=_SIDES[ADDED],
         required=True,
-        **url.STEERED_SIDE.bound(),
+        **query.STEERED_SIDE.bound(),
         help="added to base: each writes as much as leaves most answers coherent, at every token. ablated: "
         "its activation is 0 at every token, in the model that the profile's focus adapter makes.",
     )

@@ -10,7 +10,7 @@ from dashboard.charts import features as charts
 from dashboard.data import documents, readers
 from dashboard.data.tables import contrast_words, feature_row
 from dashboard.pages import COMPARE, STEERING
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.shell.frame import METRIC
 from dashboard.style.score_names import TESTS, describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
@@ -48,7 +48,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
                 selection.go(COMPARE)
         feature_naming.score(name, feature)
         _numbers(name, feature, contrast, domain, score)
-        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"], **url.CARD.bound())
+        tabs = st.tabs(["Contexts", "Tokens", "Situations", "Activations", "Edges"], **query.CARD.bound())
         with tabs[0]:
             _contexts(name, feature)
         with tabs[1]:
@@ -63,15 +63,15 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
 
 def _show_in_graph(name: str, feature: tuple[int, int]) -> None:
     """Pin the feature's nodes on the selected prompt, in either variant's graph."""
-    selection.choose(url.SOURCE, "")  # not on one that is typed
+    selection.choose(query.SOURCE, "")  # not on one that is typed
     views = []
-    for side in (url.A, url.B):
-        prompt, variant = selection.get(url.PROMPT), selection.get(side)
+    for side in (query.A, query.B):
+        prompt, variant = selection.get(query.PROMPT), selection.get(side)
         if prompt is not None and variant is not None:
             with suppress(StoreError):  # Compare explains what is missing
                 views.append(readers.graph(name, prompt, variant))
     feature_in_graph.pin(views, feature)
-    st.session_state.pop(url.VIEW.name, None)  # Compare opens its first tab, the graph
+    st.session_state.pop(query.VIEW.name, None)  # Compare opens its first tab, the graph
 
 
 def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
@@ -166,7 +166,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
         variants,
         default=variants[-1],
         required=True,
-        **url.CONTEXTS.bound(),
+        **query.CONTEXTS.bound(),
         help="Activations of which weights on the held-out text.",
     )
     v = variants.index(str(variant or variants[-1]))

@@ -7,7 +7,7 @@ import xarray as xr
 
 from dashboard.data import names, readers
 from dashboard.data.tables import contrast_words, edges_frame
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, feature_name, interval, percent, plain
 
@@ -36,7 +36,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> 
 def _against_base(contrast: str, known: list[str]) -> str | None:
     """The contrast of edges that is nearest to the card's: its variant's, else variant B's."""
     variant = contrast.removeprefix("evil-safe|")
-    for wanted in (contrast, f"{variant}-base", f"{selection.get(url.B)}-base", *known):
+    for wanted in (contrast, f"{variant}-base", f"{selection.get(query.B)}-base", *known):
         if wanted in known:
             return wanted
     return None

@@ -10,7 +10,7 @@ import xarray as xr
 
 from dashboard.charts.faithfulness import curves
 from dashboard.data import names, readers
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, interval, number, percent, plain, share_interval
@@ -174,7 +174,7 @@ def _experiment() -> str:
         list(_CHOICES.values()),
         default=_CHOICES[GIVEN],
         required=True,
-        **url.CARRIED.bound(),
+        **query.CARRIED.bound(),
         help="given: base gets the adapted model's activations. taken: the adapted model gets base's, and F "
         "is the share that is undone. with adapter: given, beside what the adapter on MLPs wrote, which "
         "alone is all of the difference where nothing else is adapted.",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.data import names, readers
-from dashboard.shell import forms, selection, url
+from dashboard.shell import forms, query, selection
 from dashboard.views.features import reading
 
 _PROBLEM = "_find_problem"
@@ -31,7 +31,9 @@ def problem() -> str | None:
 
 def _called(name: str, text: str) -> tuple[int, int] | None:
     """The first feature of the table, as it stands, whose name holds the text."""
-    asked = [str(st.session_state[widget.name]) for widget in (url.CONTRAST, url.RANKED_DOMAIN, url.SCORE)]
+    asked = [
+        str(st.session_state[widget.name]) for widget in (query.CONTRAST, query.RANKED_DOMAIN, query.SCORE)
+    ]
     called = names.called(name, text)
     frame = reading.filtered(readers.ranking(name, *asked))
     rows = zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)

@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard.data import confound, live_labels, names, readers
 from dashboard.data.tables import contrast_words, feature_row, sparklines
 from dashboard.pages import FEATURES
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.score_names import TESTS, describe, guide
@@ -31,7 +31,7 @@ def _filters(name: str) -> tuple[str, str, str]:
         "Contrast",
         contrasts,
         format_func=contrast_words,
-        **url.CONTRAST.bound(),
+        **query.CONTRAST.bound(),
         help="evil minus safe within a variant: mean score for evil tokens minus for safe tokens. "
         "adapted minus base: the difference of that (of activations, by themselves) between two variants. "
         "Scores that offer other contrasts keep a choice of their own.",
@@ -40,20 +40,20 @@ def _filters(name: str) -> tuple[str, str, str]:
     domain = columns[1].selectbox(
         "Domain",
         domains,
-        **url.RANKED_DOMAIN.bound(),
+        **query.RANKED_DOMAIN.bound(),
         help="Domain of the prompts; `all` averages over situations of every domain.",
     )
     layers = sorted({int(layer) for layer in ranking["layer"].values})
     columns[2].selectbox(
         "Layer",
         ["all", *(f"L{layer}" for layer in layers)],
-        **url.LAYER.bound(),
+        **query.LAYER.bound(),
         help="Layer of the transcoder, 0-based.",
     )
     columns[3].selectbox(
         "Order",
         reading.orders(score, str(contrast)),
-        **url.ORDER.bound(),
+        **query.ORDER.bound(),
         help="Which features come first; click a column's head to sort the rows that are shown.",
     )
     columns[4].text_input(
@@ -68,7 +68,7 @@ def _filters(name: str) -> tuple[str, str, str]:
     columns[5].space(_ROW - 60)
     columns[5].toggle(
         "Tested",
-        **url.TESTED.bound(),
+        **query.TESTED.bound(),
         help="Only features scored in enough situations to be tested (params.yaml: features.min_situations).",
     )
     return score, contrast, domain
@@ -86,7 +86,7 @@ def _score(name: str) -> str:
             format_func=lambda score: describe(score).label,
             default=validation.default_score(name),
             required=True,
-            **url.SCORE.bound(),
+            **query.SCORE.bound(),
             help=guide(),
         )
     )
@@ -106,7 +106,7 @@ def _contrasts(score: str, offered: list[str]) -> list[str]:
     other contrasts than the one before, its last choice returns: nothing turns unsaid to what only
     the other one needs.
     """
-    variant = selection.get(url.B)
+    variant = selection.get(query.B)
     wanted = f"{variant}-base" if score in ("change", "activation") else f"evil-safe|{variant}"
     contrasts = sorted(offered, key=lambda contrast: contrast != wanted)
     remembered = st.session_state.setdefault("_contrasts", {})
@@ -114,11 +114,11 @@ def _contrasts(score: str, offered: list[str]) -> list[str]:
     st.session_state["_ranked"] = (variant, _offer(contrasts))
     if before is not None and before[0] != variant and wanted in contrasts:
         remembered.clear()
-        st.session_state[url.CONTRAST.name] = wanted
+        st.session_state[query.CONTRAST.name] = wanted
     elif before is not None and before[1] != _offer(contrasts):
-        st.session_state[url.CONTRAST.name] = remembered.get(_offer(contrasts), contrasts[0])
-    elif st.session_state.get(url.CONTRAST.name, contrasts[0]) not in contrasts:
-        st.session_state[url.CONTRAST.name] = contrasts[0]
+        st.session_state[query.CONTRAST.name] = remembered.get(_offer(contrasts), contrasts[0])
+    elif st.session_state.get(query.CONTRAST.name, contrasts[0]) not in contrasts:
+        st.session_state[query.CONTRAST.name] = contrasts[0]
     return contrasts
 
 

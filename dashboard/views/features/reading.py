@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.shell import url
+from dashboard.shell import query
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, number, percent
 from pipeline.analysis.stability import FIRST
@@ -31,10 +31,10 @@ def orders(score: str, contrast: str) -> list[str]:
     """The orders of a table; what is chosen goes on by its other name where the one before had one."""
     within = contrast.startswith("evil-safe|")
     offered = list(_OF_ACTIVATION if score == "activation" else _ORDERS if within else _OF_CHANGE)
-    chosen = st.session_state.get(url.ORDER.name)
+    chosen = st.session_state.get(query.ORDER.name)
     for others in map(list, (_ORDERS, _OF_CHANGE, _OF_ACTIVATION)):
         if chosen not in offered and chosen in others:
-            st.session_state[url.ORDER.name] = offered[others.index(chosen)]
+            st.session_state[query.ORDER.name] = offered[others.index(chosen)]
     return offered
 
 

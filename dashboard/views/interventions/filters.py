@@ -6,7 +6,7 @@ import streamlit as st
 import xarray as xr
 
 from dashboard.data.interventions import ALL, Filters
-from dashboard.shell import selection, url
+from dashboard.shell import query, selection
 from store.schema.vocabulary import (
     ABLATION,
     CAUSAL,
@@ -42,22 +42,22 @@ def choose(table: xr.Dataset, cells: xr.Dataset) -> Filters:
     shown = columns[0].selectbox(
         "Experiment",
         [name.replace("_", " ") for name in experiments],
-        **url.TRIED.bound(),
+        **query.TRIED.bound(),
         help="\n".join(f"- **{name.replace('_', ' ')}**: {MEANING[name]}" for name in experiments),
     )
     experiment = str(shown).replace(" ", "_")
-    focus = selection.get(url.B)
+    focus = selection.get(query.B)
     variant = columns[1].selectbox(
         "In",
         sorted(variants, key=lambda one: one != focus),
-        **url.TRIED_IN.bound(),
+        **query.TRIED_IN.bound(),
         help="The variant whose features are intervened on. Measured for base and the focus adapter.",
     )
     of = table["experiment"].values == experiment
     frozen = columns[2].selectbox(
         "Frozen",
         [name for name in FROZEN if name in set(table["frozen"].values[of])] or [NOTHING],
-        **url.STILL.bound(),
+        **query.STILL.bound(),
         help="What stays as it is without the intervention: scales of norms, attention patterns, outputs of "
         "all MLPs, all of these. With everything frozen only direct effects are left. Ablations alone are "
         "done with something frozen.",
@@ -66,13 +66,13 @@ def choose(table: xr.Dataset, cells: xr.Dataset) -> Filters:
     layer = columns[3].selectbox(
         "Layer",
         [ALL, *(f"L{layer}" for layer in layers)],
-        **url.TRIED_LAYER.bound(),
+        **query.TRIED_LAYER.bound(),
         help="Of the feature, or of the first of two; 0-based.",
     )
     domain = columns[4].selectbox(
         "Prompts",
         [ALL, *sorted(set(map(str, cells["domain"].values)))],
-        **url.TRIED_DOMAIN.bound(),
+        **query.TRIED_DOMAIN.bound(),
         help="Domain of the prompts. Intervals and tests are over all of them: of one domain there are means "
         "alone.",
     )

@@ -7,7 +7,7 @@ import xarray as xr
 from dashboard.charts import interventions as charts
 from dashboard.data import interventions as data
 from dashboard.data import readers
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.style.score_names import describe
 from dashboard.style.text import interval, number, plain
 from store.schema.vocabulary import ABLATION, FROZEN, PREDICTING, TRANSFER
@@ -26,7 +26,7 @@ def show(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Fi
         [score.replace("_", " ") for score in PREDICTING],
         default=PREDICTING[0],
         required=True,
-        **url.PREDICTED_BY.bound(),
+        **query.PREDICTED_BY.bound(),
         help="The score of the stored graphs that predicts.",
     )
     score = str(shown).replace(" ", "_")

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard.pages import LABELS
-from dashboard.shell import selection, url
+from dashboard.shell import query, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain, sentence
@@ -35,16 +35,16 @@ def _mode(at: Desk) -> tuple[str, str | None]:
     The queue leads where a person comes to the page; whoever then picks another prompt in the sidebar, or
     opens a link to one that was chosen by hand, is taken there.
     """
-    selected = selection.get(url.PROMPT)
+    selected = selection.get(query.PROMPT)
     arrives = url.arrives()
     if not arrives and selected != taking.shown() and taking.shown() is not None:
-        st.session_state[url.CHOSEN.name] = taking.BY_HAND
+        st.session_state[query.CHOSEN.name] = taking.BY_HAND
     # No segmented control: Streamlit warns of one with a default whose value a script sets.
     chosen = st.radio(
         "Prompts",
         [taking.DRAWN, taking.BY_HAND],
         horizontal=True,
-        **url.CHOSEN.bound(),
+        **query.CHOSEN.bound(),
         # No higher than the text beside it: nothing moves when the widget's own code has arrived.
         label_visibility="collapsed",
     )
@@ -79,7 +79,7 @@ def _labelling(name: str) -> None:
 
 def _prompt(name: str) -> None:
     at = desk(name)
-    prompt = selection.get(url.PROMPT)
+    prompt = selection.get(query.PROMPT)
     if prompt is None or prompt not in at.own:
         st.info("The selected prompt has no candidates of base and the focus variant; choose another.")
         return
@@ -110,9 +110,9 @@ def render() -> None:
         right.caption(_EXPLAINED, help=_DRAWS)
         if prompt is None:
             st.success(f"All {count(len(at.own))} prompts are labelled.", icon=":material/done_all:")
-        elif prompt != selection.get(url.PROMPT):
+        elif prompt != selection.get(query.PROMPT):
             taking.show(prompt, at.queue.draw_of(prompt))
-            selection.choose_anew(url.PROMPT, prompt)
+            selection.choose_anew(query.PROMPT, prompt)
         else:
             taking.show(prompt, at.queue.draw_of(prompt) if mode == taking.DRAWN else None)
             with st.container(key=component.KEY + "-box"):

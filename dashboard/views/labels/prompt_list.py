@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.data import labelling
-from dashboard.shell import downloads, selection, url
+from dashboard.shell import downloads, query, selection
 from dashboard.style.text import count
 from dashboard.views.labels import taking
 from dashboard.views.labels.desk import Desk
@@ -61,14 +61,14 @@ def show(desk: Desk) -> None:
         left, right = st.columns([1, 2.4], vertical_alignment="bottom")
         domains = [_ANY, *sorted(set(everything["domain"]) - {""})]
         domain = left.selectbox(
-            "Domain", domains, **url.LABELLED_DOMAIN.bound(), help="What the prompts are of."
+            "Domain", domains, **query.LABELLED_DOMAIN.bound(), help="What the prompts are of."
         )
         state = right.segmented_control(
             "Prompts that are",
             STATES,
             default=STATES[0],
             required=True,
-            **url.LABELLED_STATE.bound(),
+            **query.LABELLED_STATE.bound(),
             help="To do: some candidate lacks a final label of yours. Final: all have one. Rejected: unfit, "
             "by you. Not as a judge says: final, and another label than a judge gives to some candidate.",
         )
@@ -79,9 +79,9 @@ def show(desk: Desk) -> None:
             rows = st.session_state[key]["selection"]["rows"]
             if rows and rows[0] < len(shown):
                 prompt = str(shown["prompt_hash"].iloc[rows[0]])
-                selection.choose(url.PROMPT, prompt)
+                selection.choose(query.PROMPT, prompt)
                 taking.show(prompt, None)
-                st.session_state[url.CHOSEN.name] = taking.BY_HAND
+                st.session_state[query.CHOSEN.name] = taking.BY_HAND
 
         st.dataframe(
             shown,

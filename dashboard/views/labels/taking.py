@@ -7,7 +7,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from dashboard.data import journal
-from dashboard.shell import selection, url
+from dashboard.shell import query, selection
 from dashboard.views.labels import desk as desks
 from dashboard.views.labels.component import labelling as component
 from dashboard.views.labels.desk import Desk
@@ -137,11 +137,11 @@ def _turn(profile: str, last: AnyAction) -> None:
         queue = desks.desk(profile).queue
         to = queue.after(last.prompt)
         draw = queue.draw_of(to) if to is not None else None
-        st.session_state[url.CHOSEN.name] = DRAWN
+        st.session_state[query.CHOSEN.name] = DRAWN
         mode(DRAWN)
     else:
         return
     if to is not None:
-        selection.choose(url.PROMPT, to)
+        selection.choose(query.PROMPT, to)
         show(to, draw)
         st.session_state[_TURNED] = True

@@ -9,7 +9,7 @@ from dashboard.charts import rates as rate_charts
 from dashboard.data import documents, misalignment, project, readers
 from dashboard.data.tables import rates_frame, variants_frame
 from dashboard.pages import COMPARE, EVALUATION, FEATURES, OVERVIEW, STEERING
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.frame import METRIC
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile, variants
@@ -139,7 +139,7 @@ def _open_questions(name: str) -> None:
             EVALUATION.script,
             label=f"Answers and rates by {plain(judge)}",
             icon=EVALUATION.icon,
-            query_params={url.EVALUATED.name: "Open questions", url.JUDGE.name: judge},
+            query_params={query.EVALUATED.name: "Open questions", query.JUDGE.name: judge},
         )
 
 

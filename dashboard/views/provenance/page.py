@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard.data import documents, lineage, project, readers
 from dashboard.data.tables import checks_frame, flatten, layers_frame
 from dashboard.pages import PROVENANCE
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
 from dashboard.style.text import plain, sentence
@@ -84,7 +84,7 @@ def _stores(name: str) -> None:
         list(_STORES),
         default="graphs",
         required=True,
-        **url.ARTIFACT.bound(),
+        **query.ARTIFACT.bound(),
         help="A store under the profile's folder; each carries what it was computed from.",
     )
     shown = frame[frame["artifact"] == chosen]

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.data import documents, project
 from dashboard.live.models import Live, NotLiveError
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.style.text import plain, sentence
 from dashboard.views.steering import distribution
 from dashboard.widgets.continuation_list import continuation_html
@@ -36,17 +36,17 @@ def show(
         1,
         20,
         value=8,
-        **url.SAMPLES.bound(),
+        **query.SAMPLES.bound(),
         help="On either side, with the same random numbers.",
     )
-    length = columns[1].slider("Tokens", 4, 48, value=16, **url.LENGTH.bound(), help="At most so many.")
+    length = columns[1].slider("Tokens", 4, 48, value=16, **query.LENGTH.bound(), help="At most so many.")
     temperature = columns[2].slider(
         "Temperature",
         0.0,
         2.0,
         value=1.0,
         step=0.1,
-        **url.TEMPERATURE.bound(),
+        **query.TEMPERATURE.bound(),
         help="0: the most probable.",
     )
     go = columns[3].button(

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import streamlit as st
 
 from dashboard.data import documents, names, readers
-from dashboard.shell import forms, history, selection, url
+from dashboard.shell import forms, history, query, selection, url
 from dashboard.style.text import feature_name, named, number, plain, shorten, visible
 from pipeline.interventions.kinds import KINDS, Intervention, Mode, Setting, Where
 from pipeline.labels.feature_names import Feature
@@ -28,7 +28,7 @@ def _options(name: str, variant: str) -> list[str]:
     """Features to offer: the strongest of the ranking, toward harm and toward safety."""
     try:
         contrasts = readers.contrasts(name)
-        wanted = [f"evil-safe|{variant}", f"evil-safe|{selection.get(url.B)}"]
+        wanted = [f"evil-safe|{variant}", f"evil-safe|{selection.get(query.B)}"]
         contrast = next((one for one in wanted if one in contrasts), contrasts[0])
         strongest = readers.ranking(name, contrast, "all")["feature"]
     except (StoreError, IndexError):
@@ -61,7 +61,7 @@ def _by_name(name: str, text: str, offered: Sequence[str]) -> Feature | None:
 def _begin(offered: list[str], called: Mapping[Feature, str]) -> None:
     """Choose what the page opens with: the feature that a card sent here, the selected, or the first."""
     wanted = st.session_state.pop("_steer", None)
-    present = [_bare(one) for one in st.session_state.get(url.STEER.name, [])]
+    present = [_bare(one) for one in st.session_state.get(query.STEER.name, [])]
     if wanted and wanted not in present:
         room = MAX_FEATURES - 1
         if len(present) > room:
@@ -70,11 +70,11 @@ def _begin(offered: list[str], called: Mapping[Feature, str]) -> None:
                 plain(f"{wanted} took the place of {left_out}: at most {MAX_FEATURES} features are turned."),
                 icon=":material/swap_horiz:",
             )
-        url.choose_first(url.STEER, [*present[:room], wanted], lambda text: _with_name(text, called))
-    elif not (history.restores() or url.STEER.name in st.session_state or url.given(url.STEER.name)):
-        selected = selection.get(url.FEATURE)
+        url.choose_first(query.STEER, [*present[:room], wanted], lambda text: _with_name(text, called))
+    elif not (history.restores() or query.STEER.name in st.session_state or url.given(query.STEER.name)):
+        selected = selection.get(query.FEATURE)
         first = [selected] if selected else offered[:1]
-        url.choose_first(url.STEER, first, lambda text: _with_name(text, called))
+        url.choose_first(query.STEER, first, lambda text: _with_name(text, called))
 
 
 def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
@@ -82,11 +82,11 @@ def choose_features(name: str, variant: str) -> list[tuple[int, int]]:
     offered = _options(name, variant)
     called = names.of_features(name)
     _begin(offered, called)
-    present = map(_bare, st.session_state.get(url.STEER.name, []))
+    present = map(_bare, st.session_state.get(query.STEER.name, []))
     chosen = st.multiselect(
         "Features",
         list(dict.fromkeys([*offered, *present])),
-        **url.STEER.bound(),
+        **query.STEER.bound(),
         format_func=lambda text: _with_name(text, called),
         accept_new_options=True,
         max_selections=MAX_FEATURES,
@@ -123,7 +123,7 @@ def position_names(tokens: Sequence[str]) -> list[str]:
 
 def _choose_positions(label: str, tokens: list[str]) -> list[int]:
     """Positions of the prompt at which a feature is turned; another prompt keeps those it has."""
-    key = url.POSITIONS.key(label)
+    key = query.POSITIONS.key(label)
     names = position_names(tokens)
     if key not in st.session_state:
         absent = [name for name in url.given_all(key) if name not in ["", *names]]
@@ -145,7 +145,7 @@ def _choose_positions(label: str, tokens: list[str]) -> list[int]:
         list(range(len(tokens))),
         default=[len(tokens) - 1],
         format_func=names.__getitem__,
-        **url.POSITIONS.bound(label),
+        **query.POSITIONS.bound(label),
         help="Positions of the prompt, 0-based; BOS is 0.",
     )
     return sorted(int(position) for position in chosen)
@@ -187,22 +187,22 @@ def widget_values(setting: Setting, largest: Callable[[int, int], float]) -> dic
         raise NotShownError(f"it turns {len(steps)} features, and this page at most {MAX_FEATURES}.")
     if len(set(names)) < len(names):
         raise NotShownError("it turns one feature twice, and this page once.")
-    values: dict[str, Any] = {url.STEER.key(): names}
+    values: dict[str, Any] = {query.STEER.key(): names}
     for one in steps:
         if one.mode not in _MODES or isinstance(one.value, tuple):
             raise NotShownError(f"{one.name} takes its values from elsewhere.")
-        values[url.MODE.key(one.name)] = one.mode
+        values[query.MODE.key(one.name)] = one.mode
         if KINDS[one.mode].valued:
             low, high, _ = _range(one.mode, largest(one.layer, one.feature))
             if not low <= one.value <= high:
                 raise NotShownError(
                     f"{one.name}: {number(one.value)} is beyond its slider, {number(low)} to {number(high)}."
                 )
-            values[url.VALUES[one.mode].key(one.name)] = one.value
+            values[query.VALUES[one.mode].key(one.name)] = one.value
         place = one.where if isinstance(one.where, str) else "positions"
-        values[url.WHERE.key(one.name)] = next(words for words, where in _WHERE.items() if where == place)
+        values[query.WHERE.key(one.name)] = next(words for words, where in _WHERE.items() if where == place)
         if not isinstance(one.where, str):
-            values[url.POSITIONS.key(one.name)] = list(one.where)
+            values[query.POSITIONS.key(one.name)] = list(one.where)
     return values
 
 
@@ -211,7 +211,7 @@ def linked_values(values: Mapping[str, Any], tokens: Sequence[str]) -> dict[str,
     names = position_names(tokens)
     linked = {}
     for key, value in values.items():
-        if key.startswith(f"{url.POSITIONS.name}-"):
+        if key.startswith(f"{query.POSITIONS.name}-"):
             linked[key] = [names[position] for position in value if position < len(names)]
         else:
             linked[key] = [str(one) for one in (value if isinstance(value, list) else [value])]
@@ -237,7 +237,7 @@ def _choose_value(label: str, mode: Mode, top: float) -> float:
             high,
             value=start,
             step=0.1,
-            **url.VALUES[mode].bound(label),
+            **query.VALUES[mode].bound(label),
             help=words,
         )
     )
@@ -258,7 +258,7 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
         options=_MODES,
         default="add",
         required=True,
-        **url.MODE.bound(label),
+        **query.MODE.bound(label),
         help=" ".join(f"{mode}: {KINDS[mode].words}." for mode in _MODES),
     )
     value = _choose_value(label, mode, top) if KINDS[mode].valued else 0.0
@@ -267,7 +267,7 @@ def choose_intervention(name: str, feature: tuple[int, int], tokens: list[str]) 
         list(_WHERE),
         default="last token",
         required=True,
-        **url.WHERE.bound(label),
+        **query.WHERE.bound(label),
         help="last token of the prompt; chosen positions; all prompt tokens but BOS; generated: every token "
         "after the prompt; or always on: both.",
         label_visibility="collapsed",

@@ -13,7 +13,7 @@ from dashboard.data import documents, names, project, readers
 from dashboard.live import models
 from dashboard.live.models import Live, NotLiveError
 from dashboard.pages import STEERING
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt
 from dashboard.style.text import count, interval, named, number, plain, sentence, token_chips
@@ -50,7 +50,7 @@ def _choose(name: str) -> _Asked:
     variant = left.selectbox(
         "Steer which weights",
         _variants(name),
-        **url.STEERED.bound(),
+        **query.STEERED.bound(),
         help="Steering base with features of the adapted model shows whether they suffice.",
     )
     stored = prompt(name) if project.made(name, "prompts.json") else None

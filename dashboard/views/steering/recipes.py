@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dashboard.data import documents, project, readers, recipes
 from dashboard.data.recipes import Saved
-from dashboard.shell import downloads, url
+from dashboard.shell import downloads, query, url
 from dashboard.style.text import count, interval, number, plain, sentence
 from dashboard.views.steering import feature_controls
 from pipeline.interventions.kinds import Intervention
@@ -67,7 +67,7 @@ def show_saved(name: str, variants: Sequence[str], prompt_hash: str, tokens: Seq
         columns = st.columns([2, 1, 3], vertical_alignment="bottom")
         by_name = {one.name: one for one in there}
         chosen = columns[0].selectbox(
-            "Recipe", list(by_name), **url.RECIPE.bound(), help="A file of inputs/recipes, by its name."
+            "Recipe", list(by_name), **query.RECIPE.bound(), help="A file of inputs/recipes, by its name."
         )
         one = by_name[str(chosen)]
         values, problem = _values(name, one, variants)
@@ -135,7 +135,7 @@ def _values(name: str, one: Saved, variants: Sequence[str]) -> tuple[dict[str, A
         )
     except feature_controls.NotShownError as error:
         return {}, str(error)
-    return {url.STEERED.key(): one.recipe.variant, **values}, ""
+    return {query.STEERED.key(): one.recipe.variant, **values}, ""
 
 
 def offer_to_save(name: str, variant: str, setting: Sequence[Intervention]) -> None:

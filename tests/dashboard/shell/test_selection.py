@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.shell import forms, url
+from dashboard.shell import forms, query, url
 
 
 def test_feature_names() -> None:
@@ -28,7 +28,7 @@ def test_bad_prompt_hash_is_left_out(value: str) -> None:
     assert len(problems) == 1
 
 
-@given(st.dictionaries(st.sampled_from([each.name for each in url.SELECTED]), st.text(max_size=30)))
+@given(st.dictionaries(st.sampled_from([each.name for each in query.SELECTED]), st.text(max_size=30)))
 def test_every_parameter_is_taken_or_explained(values: dict[str, str]) -> None:
     good, problems = url.check(values)
     assert len(good) + len(problems) == sum(value != "" for value in values.values())
@@ -38,12 +38,12 @@ def test_every_parameter_is_taken_or_explained(values: dict[str, str]) -> None:
 
 def test_profile_cannot_leave_the_folder() -> None:
     for bad in ("..", ".", "a/b", "/etc", ".hidden"):
-        assert not url.PROFILE.fits(bad)
-    assert url.PROFILE.fits("llama-1b.v2")
+        assert not query.PROFILE.fits(bad)
+    assert query.PROFILE.fits("llama-1b.v2")
 
 
 def test_every_value_of_a_family_belongs_to_its_parameter() -> None:
-    assert url.MODE.bound("L1/7") == {"key": "mode-L1/7", "bind": "query-params"}
-    assert url.OUTCOME.bound() == {"key": "outcome", "bind": "query-params"}
-    assert url.SHOW.fits("Difference")
-    assert not url.NODES.fits("half")
+    assert query.MODE.bound("L1/7") == {"key": "mode-L1/7", "bind": "query-params"}
+    assert query.OUTCOME.bound() == {"key": "outcome", "bind": "query-params"}
+    assert query.SHOW.fits("Difference")
+    assert not query.NODES.fits("half")

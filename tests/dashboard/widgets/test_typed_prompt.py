@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.live import models, watching
 from dashboard.pages import FEATURES, STEERING
-from dashboard.shell.url import DOMAIN, SOURCE, TEXT, TYPED
+from dashboard.shell.query import DOMAIN, SOURCE, TEXT, TYPED
 from dashboard.widgets.typed_prompt import SELECTED, field
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words

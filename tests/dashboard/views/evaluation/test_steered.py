@@ -54,7 +54,7 @@ def test_the_tab_says_what_was_found_and_what_is_missing(open_page: OpenPage) ->
     card = page.button(key="steered-card")
     assert first["called"].split()[0] in card.label.replace("\\", "")
     assert not card.click().run().exception
-    page = open_page("evaluation", evaluated="Steered", steered="ablated in the adapted model")
+    page = open_page("evaluation", evaluated="Steered", **{"steered-side": "ablated in the adapted model"})
     assert "Of the answers of general@1.0 as it is, " in plain_words(page)
 
 
