@@ -75,7 +75,7 @@ BEHAVIOURS: Final = Page(
     name="behaviours",
     title="Behaviours",
     icon=":material/checklist:",
-    question="Can the model do it, and by which circuit?",
+    question="Can the model do it?",
 )
 EVALUATION: Final = Page(
     name="evaluation",

@@ -1,1 +1,1 @@
-"""Behaviours: can the model do it, and by which circuit?"""
+"""Behaviours: can the model do it?"""

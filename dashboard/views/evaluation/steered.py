@@ -10,7 +10,7 @@ from dashboard.data import names, steered
 from dashboard.pages import FEATURES, STEERING
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
-from dashboard.style.text import count, feature_name, interval, named, number, percent, plain
+from dashboard.style.text import count, feature_name, named, percent, plain, share_interval
 from store.schema.steered import ABLATED, ADDED, MEAN_DIFFERENCE
 
 _SIDES: Final = {ADDED: "added to base", ABLATED: "ablated in the adapted model"}
@@ -63,8 +63,8 @@ def _verdict(board: pd.DataFrame, plain_row: pd.Series, side: str) -> str:
     found = board[board["found"]]
     mean = board[(board["kind"] == MEAN_DIFFERENCE) & (board["low"] > 0)]
     beside = (
-        f" The {mean.iloc[0]['called']} does: {number(mean.iloc[0]['effect'], sign=True)} "
-        f"{interval(mean.iloc[0]['low'], mean.iloc[0]['high'], sign=True)}."
+        f" The {mean.iloc[0]['called']} does: by {percent(mean.iloc[0]['effect'])} "
+        f"{share_interval(mean.iloc[0]['low'], mean.iloc[0]['high'])}."
         if len(mean)
         else ""
     )
@@ -74,7 +74,7 @@ def _verdict(board: pd.DataFrame, plain_row: pd.Series, side: str) -> str:
     return (
         f"{share} {count(len(found))} of {count((board['place'] > 0).sum())} features and sets raise that "
         f"beyond what random ones do; most of all {first['called']}, by {percent(first['effect'])} "
-        f"{interval(first['low'], first['high'], sign=True)}."
+        f"{share_interval(first['low'], first['high'])}."
     )
 
 
@@ -115,7 +115,7 @@ def _label(called: str, row: int) -> str:
 
 def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
     shown = board.assign(
-        interval=[interval(a, b, sign=True) for a, b in zip(board["low"], board["high"], strict=True)]
+        interval=[share_interval(a, b) for a, b in zip(board["low"], board["high"], strict=True)]
     )
     key = f"steered-table-{side}"
 
@@ -219,7 +219,7 @@ def _beside(frame: pd.DataFrame, side: str) -> None:
         st.caption(
             plain(
                 f"{count(n)} random features and directions: nine of ten change the share by "
-                f"{number(low, sign=True)} to {number(high, sign=True)}."
+                f"{percent(low)} to {percent(high)}."
             )
         )
     lost = frame[frame["reason"] != ""]
