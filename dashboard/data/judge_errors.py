@@ -92,11 +92,12 @@ def judge_errors(profile: str, judge: str) -> MeasuredErrors | None:
 
 def _numbers(of: xr.Dataset, measure: str) -> Measured:
     cell = of.sel(measure=measure)
+    worth = cell["n_effective"] if "n_effective" in cell else cell["n_situations"]  # since version 8
     return Measured(
         value=float(cell["value"]),
         low=float(cell["low"]),
         high=float(cell["high"]),
         n_items=int(cell["n_items"]),
         n_situations=int(cell["n_situations"]),
-        n_effective=float(cell["n_effective"]),
+        n_effective=float(worth),
     )

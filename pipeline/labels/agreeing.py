@@ -58,7 +58,9 @@ def agreement_groups(
     pairs = rater_pairs(found.raters)
     domains = [ALL, *sorted({domain for domain in every.domain.tolist() if domain})]
     shape = (len(pairs), len(domains))
-    measured = {name: np.full((*shape, len(MEASURES)), np.nan) for name in ("value", "low", "high")}
+    measured = {
+        name: np.full((*shape, len(MEASURES)), np.nan) for name in ("value", "low", "high", "n_effective")
+    }
     n_items, n_situations = (np.zeros((*shape, len(MEASURES)), np.int32) for _ in range(2))
     counts = np.zeros((*shape, len(LABELS), len(LABELS)), np.int32)
     weights = np.zeros(counts.shape)

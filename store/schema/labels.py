@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from store.schema.specs import DatasetSchema, array
+from store.schema.specs import DatasetSchema, array, since
 
 TOKEN_LABELS: Final = ("evil", "safe", "unsure")
 """Meaning of the codes 0..2 of labels; -1: unlabelled, which is never safe."""
@@ -73,6 +73,17 @@ LABELS: Final = DatasetSchema(
             "high": array(_MEASURED, "float64", "", "interval, upper"),
             "n_items": array(_MEASURED, "int32", "candidates", "that it is of"),
             "n_situations": array(_MEASURED, "int32", "situations", "that they are of"),
+            **since(
+                8,
+                {
+                    "n_effective": array(
+                        _MEASURED,
+                        "float64",
+                        "situations",
+                        "that they are worth by the weights of their draws",
+                    )
+                },
+            ),
         },
         "confusion": {
             **_PAIR,

@@ -21,11 +21,9 @@ def show(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Fi
         "those measured with parts of the model frozen. With everything frozen the direct effect is measured "
         "to rounding; what is free may carry it on, or undo it. change predicts transfers.",
     )
-    shown = st.segmented_control(
+    shown = st.selectbox(
         "Predicted by",
         [score.replace("_", " ") for score in PREDICTING],
-        default=PREDICTING[0],
-        required=True,
         **query.PREDICTED_BY.bound(),
         help="The score of the stored graphs that predicts.",
     )

@@ -160,7 +160,7 @@ def test_what_cannot_be_compared_says_why() -> None:
     case.misaligned[0, :4] = True
     few = case.groups()["contrasts"].isel(contrast=1)
     assert str(few["reason"].values).startswith("4 misaligned and 16 aligned answers")
-    assert (int(few["n_misaligned"]), int(few["n_aligned"]), int(few["n_questions"])) == (4, 156, 1)
+    assert (int(few["n_misaligned"]), int(few["n_aligned"]), int(few["n_questions"])) == (4, 16, 1)
     assert case.groups()["ranking"].sizes["feature"] == 0
     case.misaligned[:4], case.misaligned[4:] = True, False
     assert int(case.groups()["contrasts"]["n_questions"].values[1]) == 0  # no question has both

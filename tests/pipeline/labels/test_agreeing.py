@@ -107,6 +107,7 @@ def test_each_pair_is_what_its_candidates_say(drawn: bool) -> None:
                 [cell["value"], cell["low"], cell["high"]], [each.value, each.low, each.high]
             )
             assert (int(cell["n_items"]), int(cell["n_situations"])) == (each.n_items, each.n_situations)
+            np.testing.assert_equal(float(cell["n_effective"]), each.n_effective)
         both = [(a, b) for a, b in zip(*said, strict=True) if "unlabelled" not in (a, b)]
         counts = groups["confusion"]["n"].isel(pair=row).sel(domain="all").values
         assert counts.sum() == len(both)
