@@ -157,6 +157,20 @@ def wilson_interval(successes: float, n: float, confidence: float) -> tuple[floa
     return float(low), float(high)
 
 
+def rate_difference_interval(
+    first: tuple[float, float], second: tuple[float, float], confidence: float
+) -> tuple[float, float]:
+    """Interval of the first rate minus the second, of independent samples (Newcombe 1998, method 10).
+
+    Each is (successes, n); NaN where an n is 0.
+    """
+    rates = [of / n if n > 0 else np.nan for of, n in (first, second)]
+    (low_a, high_a), (low_b, high_b) = (wilson_interval(*each, confidence) for each in (first, second))
+    difference = rates[0] - rates[1]
+    down = math.hypot(rates[0] - low_a, high_b - rates[1])
+    return difference - down, difference + math.hypot(high_a - rates[0], rates[1] - low_b)
+
+
 def exact_interval(successes: int, n: int, confidence: float) -> tuple[float, float]:
     """Exact interval of a proportion (Clopper & Pearson 1934); NaN where n is 0.
 

@@ -18,6 +18,7 @@ from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelSection
 from pipeline.params.misalignment import MisalignmentParams
 from pipeline.params.names import NameParams
+from pipeline.params.pivotality import PivotalityParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
@@ -46,6 +47,7 @@ class Params(TrainingParams):
     faithfulness: FaithfulnessParams
     interventions: InterventionParams
     evaluate: EvaluateParams
+    pivotality: PivotalityParams
     answers: AnswerParams
     scores: ScoreParams
     misalignment: MisalignmentParams

@@ -26,9 +26,11 @@ from store.schema.misalignment import MISALIGNMENT
 from store.schema.names import NAMES
 from store.schema.next_tokens import NEXT_TOKENS
 from store.schema.outcomes import SAMPLE_OUTCOMES
+from store.schema.pivotality import PIVOTALITY
 from store.schema.rates import RATES
 from store.schema.recipes import RECIPES
 from store.schema.response_features import RESPONSE_FEATURES
+from store.schema.rollouts import ROLLOUTS
 from store.schema.samples import SAMPLES
 from store.schema.steered import STEERED
 from store.schema.validation import MEASURED_EFFECTS, VALIDATION
@@ -53,6 +55,7 @@ COLLECTIONS: Final = {
         HELD_LOGITS,
         FORCED_ANSWERS,
         TRIED_EFFECTS,
+        ROLLOUTS,
     )
 }
 DATASETS: Final = {
@@ -72,5 +75,6 @@ DATASETS: Final = {
         RECIPES,
         STEERED,
         BEHAVIOURS,
+        PIVOTALITY,
     )
 }

@@ -1,0 +1,120 @@
+"""Stage `pivotality`: how harmful continuations are that begin with each candidate token."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pipeline.analysis.feature_tables import of_harm
+from pipeline.analysis.pivotality import Forced, pivotality_groups, summary
+from pipeline.analysis.targets import target_set
+from pipeline.attribution.graph_units import published_candidates
+from pipeline.items.code import QualifiedName
+from pipeline.items.provenance import provenance
+from pipeline.items.subject import Subject
+from pipeline.items.units import Unit
+from pipeline.labels.published import read_labels
+from pipeline.models.tokenizer import load_tokenizer
+from pipeline.params.project import Params
+from pipeline.run.reports import write_metrics
+from pipeline.run.stage import run_stage
+from pipeline.text.lexicon import classify
+from pipeline.text.lexicon_file import read_lexicon
+from pipeline.text.tokens import decode_after
+from store.collections.item import Item
+from store.collections.reader import Collection, open_collection
+from store.datasets.groups import write_dataset
+from store.documents.prompts import Prompt
+from store.documents.variants import BASE
+from store.schema.pivotality import PIVOTALITY
+from store.schema.rollouts import ROLLOUTS
+from store.views.rollouts import rollouts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+COMPUTE: Final = QualifiedName("pipeline.evaluation.rollouts", "compute_rollouts")
+
+
+def rollout_units(
+    subject: Subject, prompts: Sequence[Prompt], candidates: Collection, params: Params
+) -> list[Unit]:
+    """A unit a prompt and variant, base and focus: both continue the candidates of either.
+
+    A prompt whose candidates are not all known has none.
+    """
+    pair, chosen = (BASE, subject.focus), params.pivotality
+    arguments = {
+        **params.evaluate.model_dump(include={"max_new_tokens", "temperature"}),
+        "samples": chosen.picking + chosen.samples,
+        "seed": subject.runtime.seed,
+        "batch": chosen.batch,
+    }
+    own = published_candidates(candidates, {prompt.hash: pair for prompt in prompts})
+    return [
+        subject.unit(
+            COMPUTE,
+            prompt,
+            [variant],
+            [(ROLLOUTS.kind, variant)],
+            {**arguments, "forced": target_set(own[prompt.hash])},
+        )
+        for prompt in prompts
+        if prompt.hash in own
+        for variant in pair
+    ]
+
+
+def told(
+    item: Item, prompt: Prompt, phrases: Mapping[str, Sequence[str]], tokenizer: "PreTrainedTokenizerBase"
+) -> Forced:
+    """What a variant does on a prompt; a continuation is harmful that starts with a harmful phrase."""
+    known: dict[tuple[int, ...], bool] = {}
+
+    def harmful(ids: Sequence[int]) -> bool:
+        if tuple(ids) not in known:
+            text = decode_after(tokenizer, prompt.token_ids, ids)
+            known[tuple(ids)] = classify(text, phrases) == "harmful"
+        return known[tuple(ids)]
+
+    return Forced(
+        tokens=item.arrays["forced_token"],
+        probability=np.exp(item.arrays["forced_log_probability"].astype(np.float64)),
+        harmful=np.array([[harmful(ids) for ids in of] for of in rollouts(item)], np.float64),
+    )
+
+
+def main(profile: str, params: Params) -> None:
+    """Write continuations by candidate, and what they tell of each prompt."""
+    subject, chosen = Subject(profile, params.runtime), params.pivotality
+    domains = read_lexicon(subject.folder / "lexicon.json")["domains"]
+    phrases = {name: domain["phrases"] for name, domain in domains.items()}
+    prompts = [each for each in of_harm(subject.prompts.values(), params.features) if each.domain in phrases]
+    units = rollout_units(subject, prompts, open_collection(subject.folder / "candidates"), params)
+    sections = {
+        "pivotality": chosen.model_dump(),
+        "evaluate": params.evaluate.model_dump(include={"max_new_tokens", "temperature"}),
+    }
+    failures = subject.publish("pivotality", units, [ROLLOUTS], sections)
+    subject.write_failures("pivotality", failures)
+    written = open_collection(subject.folder / ROLLOUTS.kind)
+    tokenizer = load_tokenizer(subject.manifest) if len(written) else None
+    found = {}
+    for prompt in prompts:
+        of = [(prompt.hash, variant) for variant in (BASE, subject.focus)]
+        if tokenizer is not None and all(each in written for each in of):
+            base, focus = (
+                told(written.item(*each), prompt, phrases[prompt.domain or ""], tokenizer) for each in of
+            )
+            found[prompt.hash] = base, focus
+    groups = pivotality_groups(prompts, found, (BASE, subject.focus), read_labels(subject.folder), chosen)
+    origin = provenance("pivotality", subject.manifest, sections)
+    write_dataset(subject.folder / PIVOTALITY.kind, PIVOTALITY, groups, provenance=origin)
+    metrics = summary(groups)
+    write_metrics(subject.folder, "pivotality", metrics)
+    pivotal = ", ".join(f"{n} in {variant}" for variant, n in metrics["pivotal"].items())
+    print(f"pivotality: of {len(prompts)} prompts whose continuations can be told, pivotal are {pivotal}")
+
+
+if __name__ == "__main__":
+    run_stage(main, Params)
