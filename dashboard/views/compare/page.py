@@ -15,7 +15,7 @@ from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile, prompt, variants
 from dashboard.style.text import plain, sentence, token_chips
-from dashboard.views.compare import adapter_tab, component_tab, dose_tab, graph_tab
+from dashboard.views.compare import adapter_tab, component_tab, decision, dose_tab, graph_tab
 from dashboard.views.compare.summary import candidate_frame, largest
 from dashboard.views.compare.tabs import COMPONENTS, DOSE, GRAPH, WRITES
 from dashboard.widgets import trace_now, typed_prompt
@@ -158,6 +158,8 @@ def _sections(name: str, pair: tuple[str, str], chosen: Prompt | Case) -> None:
     with left:
         with guard("Both variants' candidate next tokens with their probabilities."):
             _candidates(case)
+        with guard("What continuations lead to that begin with each candidate."):
+            decision.show(name, case.prompt.hash)
         state_of = "labelled" if case.labels else "without labels: the prompt's domain has no lexicon"
         about = case.prompt.situation if case.prompt.hash in _known(name) else "typed"
         st.caption(plain(f"{case.prompt.domain or 'no domain'}, {about}; tokens {state_of}."))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dashboard.data import documents, labelling, readers
+from dashboard.data.pivotality import forced
 from dashboard.style.text import NEWLINE, number, visible
 from dashboard.style.theme import LABEL_GLYPHS
 from dashboard.views.labels.desk import Desk
@@ -174,9 +175,19 @@ def _final_words(desk: Desk, prompt: str, now: Standing, draw: Draw | None) -> s
     else:
         stratum = STRATA.get(draw.stratum, draw.stratum)
         words.append(f"Drawn from {stratum} (probability {number(draw.probability)}).")
+    words += _decides(desk.profile, prompt)
     differs = len(_differs(desk, prompt, now))
     if now.state == "submitted" and differs:
         words.append(f"{differs} not as a judge says: why?")
     words.append("Enter goes on" if desk.queue.after(prompt) else "No other prompt waits")
     words[-1] += ", u opens it again."
     return " ".join([*words[:1], *unfit, *words[1:]])
+
+
+def _decides(profile: str, prompt: str) -> list[str]:
+    """Whether the next token decides in the focus variant; nothing where that is not known."""
+    try:
+        found = forced(profile, prompt)
+    except StoreError:
+        return []
+    return [] if found is None else found.words[:1]

@@ -25,6 +25,7 @@ from store.schema.interventions import INTERVENTIONS
 from store.schema.labels import LABELS
 from store.schema.names import NAMES
 from store.schema.outcomes import SAMPLE_OUTCOMES
+from store.schema.pivotality import PIVOTALITY
 from store.schema.rates import RATES
 from store.schema.samples import SAMPLES
 from store.schema.steered import STEERED
@@ -44,6 +45,7 @@ from tests.support.demo.interventions import interventions_groups
 from tests.support.demo.labels import LABEL_PARAMS, labels_groups
 from tests.support.demo.misalignment import write_misalignment
 from tests.support.demo.names import names_groups
+from tests.support.demo.pivotality import PARAMS, pivotality_demo
 from tests.support.demo.steered import STEERED_PARAMS, steered_demo
 from tests.support.demo.tables import features_groups, rates_groups
 from tests.support.demo.validation import validation_groups
@@ -162,6 +164,8 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     naming = PROVENANCE | {"parameters": {"names": {"confidence": 0.95}}}
     write_dataset(folder / "names", NAMES, names_groups(features["cards"]), provenance=naming)
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
+    of_tokens = PROVENANCE | {"parameters": {"pivotality": PARAMS.model_dump()}}
+    write_dataset(folder / PIVOTALITY.kind, PIVOTALITY, pivotality_demo(prompts), provenance=of_tokens)
     write_misalignment(folder)
     write_behaviours(folder)
     _json(
