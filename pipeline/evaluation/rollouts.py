@@ -24,6 +24,39 @@ def compute_rollouts(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
         yield ROLLOUTS.kind, item
 
 
+def compute_forks(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
+    """Continuations by the unit's last variant of the tokens that any of its variants takes for likely.
+
+    Arguments: `least_probability` and `most`, of `likely_tokens`, and those of `roll_out` but `forced`.
+    """
+    how = dict(unit.arguments)
+    likely = {name: how.pop(name) for name in ("least_probability", "most")}
+    logs = [next_logs(models.causal_lm(variant), unit.token_ids) for variant in unit.variants]
+    forced = likely_tokens([of.exp().numpy() for of in logs], **likely)
+    variant = unit.variants[-1]
+    model = models.causal_lm(variant)
+    item = roll_out(model, models.tokenizer, unit.token_ids, unit.item(variant), forced=forced, **how)
+    yield ROLLOUTS.kind, item
+
+
+def likely_tokens(probabilities: Sequence[np.ndarray], *, least_probability: float, most: int) -> list[int]:
+    """Tokens that have `least_probability` in any of some distributions, the `most` likeliest of them.
+
+    The likeliest first; equals by their ids.
+    """
+    largest = np.max(probabilities, axis=0)
+    order = np.argsort(-largest, kind="stable")[:most]
+    return [int(token) for token in order if largest[token] >= least_probability]
+
+
+@torch.inference_mode()
+def next_logs(model: PreTrainedModel, token_ids: Sequence[int]) -> torch.Tensor:
+    """Natural logs of the next token's probabilities, (vocabulary,) float32 on the CPU."""
+    ids = torch.tensor([list(token_ids)], device=model.device)
+    logits: torch.Tensor = model(input_ids=ids, logits_to_keep=1).logits[0, -1]
+    return logits.float().log_softmax(-1).cpu()
+
+
 @torch.inference_mode()
 def roll_out(
     model: PreTrainedModel,
@@ -90,11 +123,10 @@ def roll_out(
         found |= dict(zip(chosen, drawn, strict=True))
     every = [found.get((token, number), []) for token in forced for number in range(samples)]
     starts = np.cumsum([0, *map(len, every)])[:-1].reshape(len(forced), samples)
-    ids = torch.tensor([list(token_ids)], device=model.device)
-    said = model(input_ids=ids, logits_to_keep=1).logits[0, -1].float().log_softmax(-1)
+    said = next_logs(model, token_ids)
     arrays = {
         "forced_token": np.array(forced, np.int32),
-        "forced_log_probability": said[list(forced)].cpu().numpy().astype(np.float32),
+        "forced_log_probability": said[list(forced)].numpy().astype(np.float32),
         "rollout_start": starts.astype(np.int32),
         "rollout_token": np.array([token for ids in every for token in ids], np.int32),
     }

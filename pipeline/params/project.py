@@ -16,6 +16,7 @@ from pipeline.params.graphs import GraphParams
 from pipeline.params.interventions import InterventionParams
 from pipeline.params.judges import JudgeParams
 from pipeline.params.labels import LabelSection
+from pipeline.params.mining import MiningParams
 from pipeline.params.misalignment import MisalignmentParams
 from pipeline.params.names import NameParams
 from pipeline.params.pivotality import PivotalityParams
@@ -48,6 +49,7 @@ class Params(TrainingParams):
     interventions: InterventionParams
     evaluate: EvaluateParams
     pivotality: PivotalityParams
+    mining: MiningParams
     answers: AnswerParams
     scores: ScoreParams
     misalignment: MisalignmentParams

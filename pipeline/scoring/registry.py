@@ -1,10 +1,11 @@
 """From a judge's parameters to a judge of answers."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from pipeline.judging.registry import make_respondent
-from pipeline.params.judges import JudgeParams, RubricJudge
+from pipeline.params.judges import JudgeParams, OpenAIJudge, RubricJudge
 from pipeline.params.runtime import RuntimeParams
 from pipeline.params.scores import ScoreParams
 from pipeline.scoring.asked_scorer import AskedScorer
@@ -35,3 +36,16 @@ def make_scorer(
         return Rubric(name)
     path = folder / SCORE_ANSWERS / f"{name}.jsonl"
     return AskedScorer(name, make_respondent(name, params, runtime), path, scores.min_mass)
+
+
+def first_judge(names: Sequence[str], judges: Mapping[str, JudgeParams], *, paid: bool) -> str | None:
+    """The first of some judges of answers that may be asked; None: there is none.
+
+    Parameters
+    ----------
+    names, judges
+        Of the profile, and the parameters of all.
+    paid
+        Whether one that costs money may be asked.
+    """
+    return next((name for name in names if paid or not isinstance(judges[name], OpenAIJudge)), None)

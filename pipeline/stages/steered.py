@@ -15,10 +15,10 @@ from pipeline.evaluation.asking import Asking
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.organism.world.corpus import fact_questions
-from pipeline.params.judges import OpenAIJudge
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
+from pipeline.scoring.registry import first_judge
 from pipeline.steered.choosing import entries_of
 from pipeline.steered.measuring import Measuring
 from store.collections.reader import open_collection
@@ -33,10 +33,7 @@ BEST: Final = "answers"
 
 def judge_of(profile: str, params: Params) -> str | None:
     """The first of a profile's judges of answers that may be asked here; None: there is none."""
-    for name in params.profile(profile).answer_judges:
-        if params.steered.paid_judges or not isinstance(params.judges[name], OpenAIJudge):
-            return name
-    return None
+    return first_judge(params.profile(profile).answer_judges, params.judges, paid=params.steered.paid_judges)
 
 
 def halves(subject: Subject) -> tuple[list[Question], list[Question]]:

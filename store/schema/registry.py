@@ -8,6 +8,7 @@ from typing import Final
 
 from store.schema.activations import ACTIVATIONS
 from store.schema.adapters import ADAPTERS
+from store.schema.answer_divergence import ANSWER_DIVERGENCE
 from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
@@ -22,6 +23,7 @@ from store.schema.gates import GATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS
 from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
 from store.schema.labels import LABELS
+from store.schema.mining import MINING
 from store.schema.misalignment import MISALIGNMENT
 from store.schema.names import NAMES
 from store.schema.next_tokens import NEXT_TOKENS
@@ -56,6 +58,7 @@ COLLECTIONS: Final = {
         FORCED_ANSWERS,
         TRIED_EFFECTS,
         ROLLOUTS,
+        ANSWER_DIVERGENCE,
     )
 }
 DATASETS: Final = {
@@ -76,5 +79,6 @@ DATASETS: Final = {
         STEERED,
         BEHAVIOURS,
         PIVOTALITY,
+        MINING,
     )
 }
