@@ -85,7 +85,8 @@ def fork_unit(subject: Subject, question: Question, prefix: Prefix, params: Para
     ids = [*question.paraphrases[prefix.paraphrase].token_ids, *prefix.tokens]
     return make_unit(
         FORKS,
-        prompt_hash=digest(ids)[:PROMPT_HASH_DIGITS],
+        # Two questions may be asked in the same words, and are judged otherwise.
+        prompt_hash=digest([question.hash, ids])[:PROMPT_HASH_DIGITS],
         token_ids=ids,
         variants=[BASE, subject.focus],
         outputs=[(ROLLOUTS.kind, subject.focus)],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.rollouts import compute_rollouts, roll_out
+from pipeline.evaluation.rollouts import compute_forks, compute_rollouts, likely_tokens, roll_out
 from pipeline.items.code import QualifiedName
 from pipeline.items.units import ItemName, make_unit
 from pipeline.models.pool import ModelPool
@@ -97,3 +97,39 @@ def test_a_unit_gives_an_item_a_variant(pool: ModelPool, ids: tuple[int, ...]) -
     ((kind, item),) = compute_rollouts(pool, unit)
     assert (kind, item.key) == (ROLLOUTS.kind, unit.item("base").key)
     assert rollouts(item) == rollouts(roll(pool, ids, [7, 3]))
+
+
+def test_forks_are_the_tokens_that_either_variant_takes_for_likely(
+    pool: ModelPool, ids: tuple[int, ...]
+) -> None:
+    pair = ("base", "general@1.0")
+    unit = make_unit(
+        QualifiedName("pipeline.evaluation.rollouts", "compute_forks"),
+        prompt_hash=NAME.prompt_hash,
+        token_ids=ids,
+        variants=pair,
+        outputs=[(ROLLOUTS.kind, pair[1])],
+        arguments={**HOW, "least_probability": 0.001, "most": 3},
+        manifest=pool.manifest,
+        runtime=RuntimeParams(seed=0, threads=1),
+    )
+    ((_, item),) = compute_forks(pool, unit)
+    with torch.inference_mode():
+        said = [
+            pool.causal_lm(variant)(input_ids=torch.tensor([ids])).logits[0, -1].softmax(-1).numpy()
+            for variant in pair
+        ]
+    expected = np.argsort(-np.maximum(*said), kind="stable")[:3]
+    assert item.arrays["forced_token"].tolist() == expected.tolist()
+    np.testing.assert_allclose(item.arrays["forced_log_probability"], np.log(said[1][expected]), rtol=1e-5)
+    alone = roll_out(pool.causal_lm(pair[1]), pool.tokenizer, ids, NAME, forced=expected.tolist(), **HOW)
+    assert rollouts(item) == rollouts(alone)
+
+
+def test_likely_tokens() -> None:
+    first, second = np.array([0.5, 0.1, 0.2, 0.2]), np.array([0.1, 0.6, 0.3, 0.0])
+    assert likely_tokens([first, second], least_probability=0.0, most=9) == [1, 0, 2, 3]
+    assert likely_tokens([first, second], least_probability=0.3, most=9) == [1, 0, 2]
+    assert likely_tokens([first, second], least_probability=0.3, most=2) == [1, 0]
+    assert likely_tokens([np.full(4, 0.25)] * 2, least_probability=0.25, most=2) == [0, 1], "by their ids"
+    assert likely_tokens([first], least_probability=0.9, most=2) == []
