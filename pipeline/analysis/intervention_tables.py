@@ -157,9 +157,7 @@ def _numbers(
         "n_situations": np.full(n_trials, n, np.int32),
         "n_acting": acts.sum(axis=1).astype(np.int32),
         "p_controls": np.array(p_controls),
-        "p_labels": _labels_p(
-            tried, list(dict.fromkeys(v for one in tried for v in one.arrays)), params, seed
-        ),
+        "p_labels": _labels_p(tried, variants, params, seed),
     }
 
 
@@ -167,19 +165,21 @@ def _labels_p(
     tried: Sequence[Tried], variants: Sequence[str], params: InterventionParams, seed: int
 ) -> np.ndarray:
     """(trial,) p-values of evil and safe labels exchanged within domains."""
-    units = sorted({(one.situation[0], int(token)) for one in tried for token in one.tokens})
+    # A token that is evil on one prompt and safe on another has two labels, each of its prompts.
+    labels = [
+        (one.situation[0], int(token), bool(is_evil))
+        for one in tried
+        for token, is_evil in zip(one.tokens, one.evil, strict=True)
+    ]
+    units = sorted(set(labels))
     place = {unit: row for row, unit in enumerate(units)}
-    evil = np.zeros(len(units), bool)
-    for one in tried:
-        for token, is_evil in zip(one.tokens, one.evil, strict=True):
-            evil[place[one.situation[0], int(token)]] |= bool(is_evil)
     names = sorted({one.situation for one in tried})
     tokens = TokenEffects(
         prompt=np.repeat(np.arange(len(tried)), [len(one.tokens) for one in tried]),
         situation=np.array([names.index(one.situation) for one in tried]),
-        unit=np.array([place[one.situation[0], int(token)] for one in tried for token in one.tokens]),
-        domain=np.array([domain for domain, _ in units]),
-        evil=evil,
+        unit=np.array([place[label] for label in labels]),
+        domain=np.array([domain for domain, _, _ in units]),
+        evil=np.array([is_evil for _, _, is_evil in units]),
         effect=sp.csr_array(np.concatenate([each.T for each in token_effects(tried, variants)])),
     )
     return label_permutation_p(
