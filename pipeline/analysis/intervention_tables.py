@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 import xarray as xr
 
-from pipeline.analysis.against_controls import rank_p
+from pipeline.analysis.against_controls import mean_of_controls, rank_p
 from pipeline.analysis.contrasts import TokenEffects
 from pipeline.analysis.faithfulness import ACTS, UNCLEAR, by_situation, verdicts
 from pipeline.analysis.intervals import studentized_interval
@@ -152,7 +152,7 @@ def _numbers(
         "low": low,
         "high": high,
         "effect_log_probability": over("effect_log_probability"),
-        "control_mean": _mean(_mean(controls.astype(np.float64), axis=2), axis=1),
+        "control_mean": mean_of_controls(controls.astype(np.float64), acts, situation),
         "flips": found["flip"].values.mean(axis=1),
         "n_situations": np.full(n_trials, n, np.int32),
         "n_acting": acts.sum(axis=1).astype(np.int32),

@@ -90,7 +90,8 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             "control_mean": number_column(
                 "controls",
                 "Mean effect of the same done to features matched by layer, activation and decoder norm "
-                "(interventions.controls), at the same positions.",
+                "(interventions.controls), at the same positions; 0 where there is nothing to change, as the "
+                "effect is.",
             ),
             "q": st.column_config.NumberColumn(
                 "q",
