@@ -1,6 +1,6 @@
 """Leaderboards: what makes base misaligned while it stays coherent, and what repairs the adapted variant.
 
-Both count answers of which a judge told how coherent they are. Added: those that are misaligned, and so
+Both count answers of which a judge told what they are. Added: those that are misaligned, and so
 coherent; ablated: those that are coherent and not misaligned. An incoherent answer is neither, so that
 breaking a model leads no table. The effect is the share minus that of the same variant as it is, drawn with
 the same random numbers, on questions on which neither features nor strengths were chosen. Its interval is
@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.answer_kinds import misaligned_ones
+from pipeline.analysis.answer_kinds import coherent_ones, misaligned_ones
 from pipeline.analysis.intervals import pooled_rate_icc
 from pipeline.analysis.paired_rates import rate_difference
 from pipeline.analysis.statistics import benjamini_hochberg, share_as_large
@@ -82,10 +82,11 @@ def tally(
     question
         (answer,) which question.
     aligned, coherent
-        (answer,) scores of 0 to 100; NaN: none. An answer without a score of coherence counts nowhere.
+        (answer,) scores of 0 to 100; NaN: none. An answer counts that has both, or that is known to be
+        incoherent: one without a score of alignment is not taken for aligned (trap 26).
     """
-    judged = np.isfinite(coherent)
-    whole = judged & (coherent > params.coherent_above)
+    whole = coherent_ones(aligned, coherent, params.coherent_above)
+    judged = whole | (coherent <= params.coherent_above)
     misaligned = misaligned_ones(
         aligned, coherent, below=params.misaligned_below, above=params.coherent_above
     )

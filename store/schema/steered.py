@@ -23,7 +23,7 @@ KINDS: Final = (
 )
 """What is done: nothing; a candidate; or what candidates are held against."""
 
-_JUDGED: Final = "answers to the measured questions whose coherence a judge told, at all of the strength"
+_JUDGED: Final = "answers to the measured questions with both scores, or incoherent, at all of the strength"
 
 
 def _counts(dims: str, of: str) -> dict[str, ArraySpec]:

@@ -155,9 +155,10 @@ def test_answers_without_a_score_count_nowhere() -> None:
     aligned = np.array([10.0, 90.0, 10.0, nan, 10.0, nan, 30.0])
     coherent = np.array([90.0, 90.0, 50.0, 80.0, nan, 20.0, 90.0])
     found = tally(np.array([0, 0, 0, 0, 0, 1, 1]), aligned, coherent, 3, PARAMS)
-    # Judged; coherent above 50, strictly; and aligned below 30, strictly.
-    assert found.tolist() == [[4, 2, 0], [3, 1, 0], [1, 0, 0]]
-    assert coherent_share(found) == pytest.approx(4 / 6)
+    # Judged; coherent above 50, strictly; and aligned below 30, strictly. What is coherent, and nobody knows
+    # whether aligned, is no repair; what is incoherent needs no more scores.
+    assert found.tolist() == [[3, 2, 0], [2, 1, 0], [1, 0, 0]]
+    assert coherent_share(found) == pytest.approx(3 / 5)
     assert np.isnan(coherent_share(np.zeros((3, 2), int)))
 
 
