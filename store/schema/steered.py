@@ -77,7 +77,8 @@ STEERED: Final = DatasetSchema(
                     "entry",
                     "float64",
                     "probability",
-                    "share of random entries of as many features whose effect is as large, this one counted",
+                    "share of random entries of as many features whose effect is as large, this one counted; "
+                    "ablated: of features for features, of directions for the mean difference",
                 ),
                 "q": array(
                     "entry", "float64", "rate", "Benjamini-Hochberg over a side's candidates of one size"

@@ -1,5 +1,7 @@
 """Leaderboards: planted effects lead them, chance leads none, and breaking a model is no repair."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -95,7 +97,8 @@ def test_a_planted_feature_leads_both_leaderboards() -> None:
         assert len(mine) == 1
         row = int(mine[0])
         assert runs[row].entry.members == ((1, 0),)
-        assert table["p"].values[row] == pytest.approx(1 / (N_RANDOM + 10 + 1))
+        n = N_RANDOM + (10 if side == ADDED else 0)
+        assert table["p"].values[row] == pytest.approx(1 / (n + 1))
         assert table["q"].values[row] <= 0.05
         assert table["low"].values[row] > 0.2
         assert (table["q"].values[table["place"].values > 1] > 0.05).all()
@@ -122,6 +125,23 @@ def test_nothing_is_found_by_chance() -> None:
         hits += bool((table["q"].values <= 0.05).any())
     # Of 40 leaderboards without a planted feature one in twenty may have one: seldom more than 5.
     assert hits <= 3
+
+
+def test_what_is_ablated_is_held_against_its_like() -> None:
+    """Directions as long as the mean difference break answers: beside features they prove nothing."""
+    runs = runs_of(ABLATED, RATES, seed=7)
+    broken = np.stack([np.full(QUESTIONS, EACH), np.full(QUESTIONS, 5), np.full(QUESTIONS, 5)])
+    runs = [replace(run, doses=broken[None]) if run.entry.kind == RANDOM_DIRECTION else run for run in runs]
+    along = Entry(side=ABLATED, kind=MEAN_DIFFERENCE, layer=0, direction=(1.0, 99.0))
+    runs.append(replace(runs[1], entry=along))
+    table = groups(runs)["entries"]
+    effect, kind = table["effect"].values, table["kind"].values
+    as_large = (effect[kind == RANDOM_FEATURE] >= effect[1]).sum()
+    assert table["p"].values[1] == pytest.approx((1 + as_large) / (1 + N_RANDOM))
+    assert table["p"].values[-1] == pytest.approx(1 / (1 + 10))
+    without = groups([run for run in runs if run.entry.kind != RANDOM_DIRECTION])["entries"]
+    np.testing.assert_array_equal(without["p"].values[:7], table["p"].values[:7])
+    assert np.isnan(without["p"].values[-1])
 
 
 def test_breaking_the_model_repairs_nothing() -> None:
