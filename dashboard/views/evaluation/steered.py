@@ -179,8 +179,8 @@ def _columns(side: str, level: str) -> dict[str, Any]:
             "p",
             format="%.2g",
             width=56,
-            help="Share of random entries of as many features that do as much, itself counted. Added: features "
-            "and directions. Ablated: features of features, and the mean difference of directions.",
+            help="Share of random entries of as many features that do as much, itself counted: added, of "
+            "features and directions; ablated, of features, and for the mean difference of directions.",
         ),
         "q": column(
             "q (random)",

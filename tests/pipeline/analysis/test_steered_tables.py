@@ -15,6 +15,7 @@ from pipeline.analysis.steered_entries import (
     firsts,
     null_entries,
     random_entries,
+    response_firsts,
 )
 from pipeline.analysis.steered_strengths import Bracket
 from pipeline.analysis.steered_tables import Run, coherent_share, steered_groups, tally
@@ -215,6 +216,34 @@ def test_every_added_entry_writes_equally_much() -> None:
         {"layer": 1, "feature": 5, "mode": "ablate", "value": 0.0}
     ]
     assert of.steps(Entry(side=ADDED, kind=BASELINE), 1.0) == []
+
+
+def test_whole_answers_choose_features_by_the_questions_of_choosing_alone() -> None:
+    """Feature 0 tells answers to the measured question apart, 1 those to the two others, 2 is not allowed."""
+    nan = np.nan
+    effect = np.array([[9.0, 1.0, 8.0], [0.0, 2.0, 8.0], [0.5, 1.0, 8.0], [0.5, 0.0, 8.0], [nan] * 3])
+    contrasts = xr.Dataset(
+        {"variant": ("contrast", ["x", "x", "y"]), "reader": ("contrast", ["base", "own", "own"])}
+    )
+    names = ["measured (plain)", "one (plain)", "two (plain)", "two (json)", "three (plain)"]
+    ranking = xr.Dataset(
+        {
+            "statistic": ("statistic", ["max", "mean"]),
+            "question": ("question", names),
+            "layer": ("feature", np.zeros(3, int)),
+            "index": ("feature", np.arange(3)),
+            "question_effect": (
+                ("contrast", "statistic", "question", "feature"),
+                np.stack([[0 * effect, -effect], [-effect, effect], [0 * effect, 0 * effect]]),
+            ),
+        }
+    )
+    known = np.array([[True, True, False]])
+    asked = ["one", "two", "three"]
+    assert response_firsts(contrasts, ranking, "x", asked, known, 2) == [(0, 1), (0, 0)]
+    assert response_firsts(contrasts, ranking, "x", ["measured"], known, 1) == [(0, 0)]
+    assert response_firsts(contrasts, ranking, "x", ["three"], known, 2) == []
+    assert response_firsts(contrasts, ranking, "z", asked, known, 2) == []
 
 
 def test_candidates_are_the_first_of_each_order_and_sets_of_them() -> None:
