@@ -4,6 +4,11 @@ Two things must not explain a feature's effect: that some of the domain's tokens
 (trap 29; `pipeline.analysis.label_permutation`, whose false discovery rate is controlled within an
 experiment), and that any feature like it does as much (trap 24; `pipeline.analysis.against_controls`, an
 empirical p, which with so many controls cannot be small enough to be adjusted).
+
+The first can clear a feature and not convict it: features are tried because they were first by these labels
+of these tokens, if in other situations, and one that favours tokens whatever they mean favours the same ones
+there. Of the first 6 of 1,500 such features 77% have p at most 0.05 (simulated: 5 domains of 12 tokens, 12
+situations); of 6 drawn by chance 5%. What is told beyond the ranking's own q are interval and controls.
 """
 
 from collections.abc import Mapping, Sequence

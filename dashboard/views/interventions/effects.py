@@ -97,7 +97,8 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
                 "q",
                 format="%.2g",
                 help="False discovery rate (Benjamini-Hochberg, within the experiment): evil and safe labels "
-                "dealt anew within domains.",
+                "dealt anew within domains. Features were chosen by the same labels of the same tokens, in "
+                "other situations: a large q clears one, a small q alone does not convict it.",
             ),
             "verdict": st.column_config.TextColumn(
                 "it",
