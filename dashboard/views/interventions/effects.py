@@ -107,9 +107,14 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
                 "inactive: nothing to change on any prompt. Else unclear.",
             ),
             "flips": st.column_config.NumberColumn(
-                "flips", format="percent", help="Share of prompts on which the baseline's sign turns."
+                "flips",
+                format="percent",
+                help="Share of all prompts, also those without anything to change, on which the baseline's "
+                "sign turns.",
             ),
-            "baseline": number_column("baseline", "Evil minus safe logits without it."),
+            "baseline": number_column(
+                "baseline", "Evil minus safe logits without it; of an interaction, what both alone add up to."
+            ),
             "effect_log_probability": number_column(
                 "log p(evil)", "Change of the log-probability of all evil tokens together, nats."
             ),
@@ -157,7 +162,9 @@ def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
         help="Evil minus safe logits. Off the dashed line the prompt moved; triangles: the sign turned, what "
         "was more probable is not any more.",
     )
-    st.caption(plain(f"On {count(flips)} of {count(len(cells))} the sign flips."))
+    st.caption(
+        plain(f"{count(flips)} of {count(len(cells))} points, one a prompt and intervention, flip the sign.")
+    )
     downloads.chart(
         charts.before_after(cells),
         cells,
