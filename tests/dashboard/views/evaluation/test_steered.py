@@ -9,15 +9,7 @@ import pytest
 from dashboard.data import steered
 from pipeline.analysis.steered_tables import steered_groups
 from store.datasets.groups import write_dataset
-from store.schema.steered import (
-    ABLATED,
-    ADDED,
-    BASELINE,
-    FEATURE,
-    MEAN_DIFFERENCE,
-    RANDOM_DIRECTION,
-    STEERED,
-)
+from store.schema.steered import ABLATED, ADDED, BASELINE, MEAN_DIFFERENCE, RANDOM_DIRECTION, STEERED
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo import PROVENANCE
 from tests.support.demo.steered import NEVER, STEERED_PARAMS
@@ -36,13 +28,13 @@ def test_the_leaderboard_holds_candidates_against_random_ones(root: Path) -> Non
         assert board["effect"].dropna().is_monotonic_decreasing
         assert set(board.loc[board["found"], "size"]) == {1}, "sets have no random ones here, so no p"
         assert board["found"].sum() == 1
-        low, high, n = steered.band(frame, FEATURE, 1)
+        low, high, n = steered.band(frame, "feature", 1)
         assert low < high
         # What is ablated is held against its like: directions are as long as the mean difference.
         along = (frame["kind"] == RANDOM_DIRECTION).sum()
         assert along > 0
         assert n == (125 if side == ADDED else 125 - along)
-        assert (board.loc[board["kind"] == FEATURE, "random_high"] == high).all()
+        assert (board.loc[board["kind"] == "feature", "random_high"] == high).all()
         mean = board.loc[board["kind"] == MEAN_DIFFERENCE, "n_random"]
         assert (mean == (n if side == ADDED else along)).all()
         assert np.isnan(board.loc[board["size"] == 3, "random_high"]).all()
