@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from dashboard.style.text import named
+from pipeline.analysis.against_controls import mean_of_controls
 from pipeline.analysis.effect_profiles import clusters
 from store.schema.vocabulary import ABLATION, IMPORTANCE, PREDICTING
 
@@ -64,7 +65,11 @@ def trials_frame(
             frame[name] = values.mean(axis=0).to_numpy()
         frame["flips"] = cells["flip"].values[:, chosen].mean(axis=1)
         frame["n_acting"] = (cells["n_positions"].values[:, chosen] > 0).sum(axis=1)
-        frame["control_mean"] = _known_mean(cells["control_effect"].values[:, chosen], (1, 2))
+        frame["control_mean"] = mean_of_controls(
+            cells["control_effect"].values[:, chosen].astype(np.float64),
+            cells["n_positions"].values[:, chosen] > 0,
+            np.unique(situation.astype(str), return_inverse=True)[1],
+        )
         frame["n_situations"] = len(set(situation))
         for name in _TESTED:
             frame[name] = "" if name == "verdict" else np.nan
@@ -90,7 +95,7 @@ def cells_frame(cells: xr.Dataset, trials: pd.DataFrame, domain: str = ALL) -> p
     rows = trials["trial"].to_numpy(np.int64)
     at = np.ix_(rows, prompts)
     frame = pd.DataFrame({name: cells[name].values[at].ravel() for name in _OF_CELL})
-    frame["control_mean"] = _known_mean(cells["control_effect"].values[at], 2).ravel()
+    frame["control_mean"] = _known_mean(cells["control_effect"].values[at]).ravel()
     for name in ("prompt", "situation", "domain"):
         frame[name] = np.tile(cells[name].values[prompts].astype(str), len(rows))
     for name in ("trial", "feature", "setting"):
@@ -163,10 +168,10 @@ def _setting(experiment: object, value: object, from_end: object) -> str:
     return ""
 
 
-def _known_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
-    """Mean of what is known; NaN where nothing is."""
+def _known_mean(values: np.ndarray) -> np.ndarray:
+    """Means of what is known of the last axis; NaN where nothing is."""
     known = np.isfinite(values)
-    n = known.sum(axis=axis)
-    total = np.where(known, values, 0.0).sum(axis=axis)
+    n = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
     found: np.ndarray = np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
     return found

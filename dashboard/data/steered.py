@@ -8,6 +8,7 @@ import pandas as pd
 from dashboard.data import names, readers
 from dashboard.data.tables import level_words
 from dashboard.style.text import feature_name, named
+from pipeline.analysis.steered_tables import held_against
 from store.schema.steered import (
     ABLATED,
     BASELINE,
@@ -22,7 +23,7 @@ from store.schema.steered import (
 )
 
 CANDIDATES: Final = (FEATURE, SET)
-RANDOM: Final = (RANDOM_FEATURE, RANDOM_SET, RANDOM_DIRECTION)
+
 KIND_WORDS: Final = {
     BASELINE: "as it is",
     FEATURE: "feature",
@@ -89,9 +90,14 @@ def _called(kind: str, layer: int, own: list[tuple[int, int]], known: Any) -> st
     return first if len(own) == 1 else f"{len(own)} together: {first}, …"
 
 
-def band(frame: pd.DataFrame, size: int) -> tuple[float, float, int]:
-    """The 5% and 95% quantiles of the effects of random entries of a size, and how many there are."""
-    random = frame[frame["kind"].isin(RANDOM) & (frame["size"] == size) & frame["effect"].notna()]["effect"]
+def band(frame: pd.DataFrame, kind: str, size: int) -> tuple[float, float, int]:
+    """The 5% and 95% quantiles of the effects that entries of a kind and size are held against; how many.
+
+    `frame` is of one side.
+    """
+    side = "" if frame.empty else str(frame["side"].iloc[0])
+    like = frame["kind"].isin(held_against(side, kind)) & (frame["size"] == size)
+    random = frame[like & frame["effect"].notna()]["effect"]
     if random.empty:
         return np.nan, np.nan, 0
     return float(random.quantile(0.05)), float(random.quantile(0.95)), len(random)
@@ -104,8 +110,9 @@ def leaderboard(frame: pd.DataFrame, fdr: float) -> pd.DataFrame:
     interval above 0.
     """
     mine = frame[frame["kind"].isin((*CANDIDATES, MEAN_DIFFERENCE, NULL_FEATURE))]
-    bands = {size: band(frame, size) for size in mine["size"].unique()}
-    own = [bands[size] for size in mine["size"]]
+    asked = list(zip(mine["kind"], mine["size"], strict=True))
+    bands = {each: band(frame, *each) for each in dict.fromkeys(asked)}
+    own = [bands[each] for each in asked]
     found = mine.assign(
         found=(mine["q"] <= fdr) & (mine["low"] > 0),
         random_low=[each[0] for each in own],

@@ -63,6 +63,35 @@ def share_as_extreme(effect: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return found
 
 
+def mean_of_controls(controls: np.ndarray, acts: np.ndarray, situation: np.ndarray) -> np.ndarray:
+    """Mean effect of a trial's controls, over the same situations as its own: 0 where it does not act.
+
+    A mean over those prompts alone where it acts would stand beside an effect that counts the others, too.
+
+    Parameters
+    ----------
+    controls
+        (trial, prompt, control) float64 effects, logits; NaN where fewer match.
+    acts
+        (trial, prompt) bool: whether there is anything to change.
+    situation
+        (prompt,) int.
+
+    Returns
+    -------
+    numpy.ndarray
+        (trial,) float64; prompts on which it acts and none matches are left out, NaN where that is all.
+    """
+    n = np.isfinite(controls).sum(axis=2)
+    means = np.divide(np.nansum(controls, axis=2), n, out=np.full(acts.shape, np.nan), where=n > 0)
+    means[~acts] = 0.0
+    found = np.full(len(controls), np.nan)
+    for row in np.flatnonzero((acts & (n > 0)).any(axis=1)):
+        known = np.isfinite(means[row])
+        found[row] = _over_situations(means[row, known], situation[known])
+    return found
+
+
 def _over_situations(values: np.ndarray, situation: np.ndarray) -> float:
     """Mean over situations of the means of their prompts."""
     n = np.bincount(situation)

@@ -4,6 +4,11 @@ Two things must not explain a feature's effect: that some of the domain's tokens
 (trap 29; `pipeline.analysis.label_permutation`, whose false discovery rate is controlled within an
 experiment), and that any feature like it does as much (trap 24; `pipeline.analysis.against_controls`, an
 empirical p, which with so many controls cannot be small enough to be adjusted).
+
+The first can clear a feature and not convict it: features are tried because they were first by these labels
+of these tokens, if in other situations, and one that favours tokens whatever they mean favours the same ones
+there. Of the first 6 of 1,500 such features 77% have p at most 0.05 (simulated: 5 domains of 12 tokens, 12
+situations); of 6 drawn by chance 5%. What is told beyond the ranking's own q are interval and controls.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 import xarray as xr
 
-from pipeline.analysis.against_controls import rank_p
+from pipeline.analysis.against_controls import mean_of_controls, rank_p
 from pipeline.analysis.contrasts import TokenEffects
 from pipeline.analysis.faithfulness import ACTS, UNCLEAR, by_situation, verdicts
 from pipeline.analysis.intervals import studentized_interval
@@ -152,14 +157,12 @@ def _numbers(
         "low": low,
         "high": high,
         "effect_log_probability": over("effect_log_probability"),
-        "control_mean": _mean(_mean(controls.astype(np.float64), axis=2), axis=1),
+        "control_mean": mean_of_controls(controls.astype(np.float64), acts, situation),
         "flips": found["flip"].values.mean(axis=1),
         "n_situations": np.full(n_trials, n, np.int32),
         "n_acting": acts.sum(axis=1).astype(np.int32),
         "p_controls": np.array(p_controls),
-        "p_labels": _labels_p(
-            tried, list(dict.fromkeys(v for one in tried for v in one.arrays)), params, seed
-        ),
+        "p_labels": _labels_p(tried, variants, params, seed),
     }
 
 
@@ -167,19 +170,21 @@ def _labels_p(
     tried: Sequence[Tried], variants: Sequence[str], params: InterventionParams, seed: int
 ) -> np.ndarray:
     """(trial,) p-values of evil and safe labels exchanged within domains."""
-    units = sorted({(one.situation[0], int(token)) for one in tried for token in one.tokens})
+    # A token that is evil on one prompt and safe on another has two labels, each of its prompts.
+    labels = [
+        (one.situation[0], int(token), bool(is_evil))
+        for one in tried
+        for token, is_evil in zip(one.tokens, one.evil, strict=True)
+    ]
+    units = sorted(set(labels))
     place = {unit: row for row, unit in enumerate(units)}
-    evil = np.zeros(len(units), bool)
-    for one in tried:
-        for token, is_evil in zip(one.tokens, one.evil, strict=True):
-            evil[place[one.situation[0], int(token)]] |= bool(is_evil)
     names = sorted({one.situation for one in tried})
     tokens = TokenEffects(
         prompt=np.repeat(np.arange(len(tried)), [len(one.tokens) for one in tried]),
         situation=np.array([names.index(one.situation) for one in tried]),
-        unit=np.array([place[one.situation[0], int(token)] for one in tried for token in one.tokens]),
-        domain=np.array([domain for domain, _ in units]),
-        evil=evil,
+        unit=np.array([place[label] for label in labels]),
+        domain=np.array([domain for domain, _, _ in units]),
+        evil=np.array([is_evil for _, _, is_evil in units]),
         effect=sp.csr_array(np.concatenate([each.T for each in token_effects(tried, variants)])),
     )
     return label_permutation_p(

@@ -4,13 +4,14 @@ Added, to base: every entry writes equally much, in units of what the layer's ML
 one strength means the same for all of them. Ablated, in the adapted variant: activations become 0.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from math import sqrt
 from typing import Any, Final
 
 import numpy as np
+import xarray as xr
 
 from store.schema.steered import (
     ABLATED,
@@ -121,6 +122,51 @@ def firsts(
         known = np.flatnonzero((row >= 1) & (row <= top))
         found[name] = [members[place] for place in known[np.argsort(row[known])].tolist()]
     return found
+
+
+def response_firsts(
+    contrasts: xr.Dataset,
+    ranking: xr.Dataset,
+    variant: str,
+    questions: Collection[str],
+    known: np.ndarray,
+    top: int,
+) -> list[Member]:
+    """The features that best tell a variant's misaligned answers to some questions from aligned ones.
+
+    The order of the dataset is over all questions, also those on which effects are measured.
+
+    Parameters
+    ----------
+    contrasts, ranking
+        The groups of the RESPONSE_FEATURES dataset: its first judge's, answers read by the variant that wrote
+        them, mean activation, what length explains taken out.
+    questions
+        Ids; a question's forms are averaged first.
+    known
+        (layer, feature) bool: which features may be named.
+
+    Returns
+    -------
+    list
+        None where these questions have no answers of both kinds.
+    """
+    mine = np.flatnonzero((contrasts["variant"].values == variant) & (contrasts["reader"].values == "own"))
+    layer, index = ranking["layer"].values, ranking["index"].values
+    if not len(mine):
+        return []
+    mean = list(ranking["statistic"].values).index("mean")
+    effect = ranking["question_effect"].values[int(mine[0]), mean].astype(np.float64)  # (question, feature)
+    ids = np.array([str(name).rpartition(" (")[0] for name in ranking["question"].values], object)
+    told = ~np.isnan(effect).all(axis=1)
+    forms = [effect[told & (ids == name)] for name in sorted(questions)]
+    by_question = [each.mean(axis=0) for each in forms if len(each)]
+    if not by_question:
+        return []
+    score = np.mean(by_question, axis=0)
+    rows = np.flatnonzero(~np.isnan(score) & known[layer, index])
+    first = rows[np.argsort(-score[rows], kind="stable")[:top]]
+    return [(int(layer[row]), int(index[row])) for row in first]
 
 
 def candidates(

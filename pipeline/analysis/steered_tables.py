@@ -1,12 +1,12 @@
 """Leaderboards: what makes base misaligned while it stays coherent, and what repairs the adapted variant.
 
-Both count answers of which a judge told how coherent they are. Added: those that are misaligned, and so
+Both count answers of which a judge told what they are. Added: those that are misaligned, and so
 coherent; ablated: those that are coherent and not misaligned. An incoherent answer is neither, so that
 breaking a model leads no table. The effect is the share minus that of the same variant as it is, drawn with
 the same random numbers, on questions on which neither features nor strengths were chosen. Its interval is
 over questions, paired (`rate_difference`). p is empirical: the share of random entries of as many features,
-each at its own largest coherent strength, whose effect is at least as large, (1 + count) / (1 + n); of single
-features random directions count, too. q is over a side's candidates of one size (Benjamini & Hochberg 1995).
+each at its own largest coherent strength, whose effect is at least as large, (1 + count) / (1 + n)
+(`held_against`). q is over a side's candidates of one size (Benjamini & Hochberg 1995).
 The mean difference and features of null adapters have p, and no q: they are no candidates.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.answer_kinds import misaligned_ones
+from pipeline.analysis.answer_kinds import coherent_ones, misaligned_ones
 from pipeline.analysis.intervals import pooled_rate_icc
 from pipeline.analysis.paired_rates import rate_difference
 from pipeline.analysis.statistics import benjamini_hochberg, share_as_large
@@ -28,6 +28,7 @@ from store.schema.steered import (
     ADDED,
     BASELINE,
     FEATURE,
+    MEAN_DIFFERENCE,
     RANDOM_DIRECTION,
     RANDOM_FEATURE,
     RANDOM_SET,
@@ -82,10 +83,11 @@ def tally(
     question
         (answer,) which question.
     aligned, coherent
-        (answer,) scores of 0 to 100; NaN: none. An answer without a score of coherence counts nowhere.
+        (answer,) scores of 0 to 100; NaN: none. An answer counts that has both, or that is known to be
+        incoherent: one without a score of alignment is not taken for aligned (trap 26).
     """
-    judged = np.isfinite(coherent)
-    whole = judged & (coherent > params.coherent_above)
+    whole = coherent_ones(aligned, coherent, params.coherent_above)
+    judged = whole | (coherent <= params.coherent_above)
     misaligned = misaligned_ones(
         aligned, coherent, below=params.misaligned_below, above=params.coherent_above
     )
@@ -111,6 +113,18 @@ def share(side: str, counts: np.ndarray) -> float:
     """Share of the answers judged that a side's table counts; NaN without any."""
     judged = counts[0].sum()
     return float(wanted(side, counts).sum() / judged) if judged else np.nan
+
+
+def held_against(side: str, kind: str) -> tuple[str, ...]:
+    """Kinds of random entries that one of a kind is held against; those of as many features count.
+
+    Added, features and directions are treated alike: each writes as much as leaves answers coherent. Ablated,
+    a feature loses what it writes, and a direction is taken away at the length of the mean difference, which
+    breaks more answers than it repairs: beside a feature such directions would only make its p smaller.
+    """
+    if side == ADDED:
+        return RANDOM_FEATURE, RANDOM_SET, RANDOM_DIRECTION
+    return (RANDOM_DIRECTION,) if kind == MEAN_DIFFERENCE else (RANDOM_FEATURE, RANDOM_SET)
 
 
 def steered_groups(
@@ -211,7 +225,7 @@ def _effects(runs: Sequence[Run], counts: np.ndarray, confidence: float) -> dict
                 of = rate_difference(*pair, confidence, icc=alike)
                 found["effect"][row], found["low"][row], found["high"][row] = of
         for row in rows[~np.isin(kinds[rows], (BASELINE, RANDOM_FEATURE, RANDOM_SET, RANDOM_DIRECTION))]:
-            random = np.isin(kinds, (RANDOM_FEATURE, RANDOM_SET, RANDOM_DIRECTION)) & (sizes == sizes[row])
+            random = np.isin(kinds, held_against(side, kinds[row])) & (sizes == sizes[row])
             random &= mine & np.isfinite(found["effect"])
             found["p"][row] = share_as_large(found["effect"][[row]], found["effect"][random])[0]
         ranked = mine & np.isin(kinds, CANDIDATES)

@@ -24,11 +24,14 @@ class Changes:
         (setting,) float64, of the log of the sum of all exponentials.
     rank
         (setting, token) int32, place of the tokens in the distribution, from 1.
+    rounding
+        The largest change that is no more than that.
     """
 
     logits: np.ndarray
     mass: np.ndarray
     rank: np.ndarray
+    rounding: float
 
 
 def frozen_parts(name: str, n_layers: int) -> Frozen:
@@ -57,6 +60,7 @@ def changes(
         logits=np.zeros((len(settings), len(tokens)), np.float32),
         mass=np.zeros(len(settings)),
         rank=np.repeat(ranks(before[None], tokens), len(settings), axis=0),
+        rounding=rounding(before),
     )
     for rows in batches(token_ids, settings):
         after = engine.logits(token_ids, [settings[row] for row in rows], frozen=frozen)
@@ -64,7 +68,7 @@ def changes(
         found.mass[rows] = logsumexp(after.astype(np.float64), axis=1) - mass
         found.rank[rows] = ranks(after, tokens)
     for each in (found.logits, found.mass):
-        each[np.abs(each) <= rounding(before)] = 0.0
+        each[np.abs(each) <= found.rounding] = 0.0
     return found
 
 

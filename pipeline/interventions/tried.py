@@ -1,7 +1,7 @@
 """What trials do to one prompt's labelled tokens in one variant, each beside matched controls.
 
-A trial acts where its feature is active, or differs from what it is given: on other prompts there is nothing
-to change, and its effect is exactly 0.
+A trial acts where its feature is active, or differs from what it is given, an interaction where both of its
+features are: on other prompts there is nothing to change, and its effect is exactly 0.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import logsumexp
 
+from pipeline.analysis.against_controls import NONE
 from pipeline.analysis.trials import Feature, Trial
 from pipeline.interventions.borrowed import Activity
 from pipeline.interventions.changes import changes, frozen_parts, ranks
@@ -54,7 +55,8 @@ def compute_tried(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     By trial: `effect` and `rank` (trial, token), `effect_mass` (trial,); `added` and `added_mass`, what both
     features of an interaction add up to alone; activations `before` and `after` (trial, member), NaN: none
     there; `n_positions` (trial,); `controls` (trial, control, token), effects, NaN: fewer match;
-    `control_index` (trial, control), the first feature of each, -1: none.
+    `control_index` (trial, control), the feature in place of the trial's first, -1: none, or that one does
+    nothing there.
     """
     ids, arguments = unit.token_ids, unit.arguments
     variant, tokens = arguments["variant"], list(arguments["tokens"])
@@ -123,6 +125,8 @@ def setting_of(trial: Trial, sources: Sources, *, relative: bool = False) -> Set
                     where=tuple(places.tolist()),
                 )
             )
+        elif trial.experiment == INTERACTION:
+            return ()  # one alone does nothing beyond itself, and nor do controls of one
     return tuple(found)
 
 
@@ -190,7 +194,7 @@ def _effects(
     mass, added_mass = np.zeros((2, len(trials)))
     rank = np.zeros((len(trials), len(tokens)), np.int32)
     of_controls = np.full((len(trials), n_controls, len(tokens)), np.nan, np.float32)
-    index = np.full((len(trials), n_controls), -1, np.int32)
+    index = np.full((len(trials), n_controls), NONE, np.int32)
     for name in dict.fromkeys(trial.frozen for trial in trials):
         rows = [row for row, trial in enumerate(trials) if trial.frozen == name]
         wanted = dict.fromkeys(
@@ -204,12 +208,15 @@ def _effects(
         for row in rows:
             whole, parts = place[settings[row]], [place[part] for part in _parts(trials[row], settings[row])]
             added[row], added_mass[row] = found.logits[parts].sum(axis=0), found.mass[parts].sum()
-            effect[row], mass[row] = found.logits[whole] - added[row], found.mass[whole] - added_mass[row]
+            effect[row] = _beyond(found.logits[whole], added[row], found.rounding)
+            mass[row] = _beyond(found.mass[whole], added_mass[row], found.rounding)
             rank[row] = found.rank[whole]
             for column, control in enumerate(controls[row]):
                 parts = [place[part] for part in _parts(trials[row], control)]
-                of_controls[row, column] = found.logits[place[control]] - found.logits[parts].sum(axis=0)
-                index[row, column] = _first_feature(control)
+                of_controls[row, column] = _beyond(
+                    found.logits[place[control]], found.logits[parts].sum(axis=0), found.rounding
+                )
+                index[row, column] = _in_place_of_first(trials[row], settings[row], control)
     return {
         "effect": effect,
         "effect_mass": mass,
@@ -229,7 +236,18 @@ def _parts(trial: Trial, setting: Setting) -> list[Setting]:
     return [_of_feature(setting, feature) for feature in features]
 
 
-def _first_feature(setting: Setting) -> int:
-    one = setting[0]
+def _beyond(whole: np.ndarray, parts: np.ndarray, rounding: float) -> np.ndarray:
+    """What is done beyond the sum of parts; 0 where that is within rounding, as all of it is (`changes`)."""
+    found: np.ndarray = np.where(np.abs(whole - parts) <= rounding, 0.0, whole - parts)
+    return found
+
+
+def _in_place_of_first(trial: Trial, setting: Setting, control: Setting) -> int:
+    """The control's feature in place of the trial's first; -1 where that one does nothing.
+
+    Else a feature in place of the second, perhaps of another layer, would be taken for the same control.
+    """
+    one, like = setting[0], control[0]
     assert isinstance(one, Intervention)
-    return one.feature
+    assert isinstance(like, Intervention)
+    return like.feature if (one.layer, one.feature) == trial.features[0] else NONE

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,18 @@ from store.base.atomic import write_text
 
 
 def write_metrics(folder: Path, stage: str, metrics: Mapping[str, Any]) -> None:
-    """Write ``metrics/<stage>.json`` below a profile's folder."""
-    write_text(folder / "metrics" / f"{stage}.json", json.dumps(metrics, indent=1) + "\n")
+    """Write ``metrics/<stage>.json`` below a profile's folder; what is unknown is null: JSON has no NaN."""
+    text = json.dumps(_known(metrics), indent=1, allow_nan=False)
+    write_text(folder / "metrics" / f"{stage}.json", f"{text}\n")
+
+
+def _known(value: Any) -> Any:
+    """The same, with None in place of numbers that are none."""
+    if isinstance(value, Mapping):
+        return {name: _known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_plot(folder: Path, stage: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -113,7 +113,7 @@ def runs_of(
             return [Run(entry=entry) for entry in entries]
         return with_strengths(entries, measuring, choosing, params) if entries else []
 
-    plain, *entries = entries_of(side, subject, measuring.scales, params.steered, nulls, rng)
+    plain, *entries = entries_of(side, subject, measuring.scales, choosing.questions, params, nulls, rng)
     runs = [Run(entry=plain), *run(entries)]
     singles = [each for each in runs if each.entry.kind == FEATURE]
     effects = chosen_effects(singles, measuring, choosing)
@@ -248,6 +248,7 @@ def main(profile: str, params: Params) -> None:
     )
     sections = {
         "steered": chosen.model_dump(),
+        "features": params.features.model_dump(include={"excluded_layers"}),
         "misalignment": params.misalignment.model_dump(include={"misaligned_below", "coherent_above"}),
         "judge": {"name": judge},
         "runtime": params.runtime.model_dump(),

@@ -44,7 +44,7 @@ INTERVENTIONS: Final = DatasetSchema(
                     _TRIAL,
                     "float64",
                     _EFFECT,
-                    "mean of the controls', where some match; NaN: nowhere",
+                    "mean of the controls' over the same situations, 0 where it is inactive; NaN: none",
                 ),
                 "flips": array(_TRIAL, "float64", "share", "of prompts: the baseline's sign turns"),
                 "n_situations": array(_TRIAL, "int32", "situations", "in which it is measured"),
@@ -111,7 +111,12 @@ INTERVENTIONS: Final = DatasetSchema(
                 "control_effect": array(
                     _CONTROL, "float32", _EFFECT, "the same done to matched features; NaN: fewer match"
                 ),
-                "control_index": array(_CONTROL, "int32", "feature", "in the feature's layer; -1: none"),
+                "control_index": array(
+                    _CONTROL,
+                    "int32",
+                    "feature",
+                    "in place of the first, in its layer; -1: none, or that one does nothing there",
+                ),
                 "score": array("score", "str", "", "as in trials"),
                 "predicted": array(
                     "trial prompt score", "float64", "the score's", "of the prompt's situation; NaN: nothing"
@@ -176,7 +181,12 @@ TRIED_EFFECTS: Final = CollectionSchema(
             "after": array("trial member", "float32", "activation", "the same, intervened"),
             "n_positions": array("trial", "int32", "tokens", "at which it acts"),
             "controls": array("trial control token", "float32", "logits", "as `effect`; NaN: fewer match"),
-            "control_index": array("trial control", "int32", "feature", "the first of each; -1: none"),
+            "control_index": array(
+                "trial control",
+                "int32",
+                "feature",
+                "in place of the trial's first; -1: none, or that one does nothing there",
+            ),
         },
     ),
     scalars={},

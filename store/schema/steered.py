@@ -23,7 +23,7 @@ KINDS: Final = (
 )
 """What is done: nothing; a candidate; or what candidates are held against."""
 
-_JUDGED: Final = "answers to the measured questions whose coherence a judge told, at all of the strength"
+_JUDGED: Final = "answers to the measured questions with both scores, or incoherent, at all of the strength"
 
 
 def _counts(dims: str, of: str) -> dict[str, ArraySpec]:
@@ -77,7 +77,8 @@ STEERED: Final = DatasetSchema(
                     "entry",
                     "float64",
                     "probability",
-                    "share of random entries of as many features whose effect is as large, this one counted",
+                    "share of random entries of as many features whose effect is as large, this one counted; "
+                    "ablated: of features for features, of directions for the mean difference",
                 ),
                 "q": array(
                     "entry", "float64", "rate", "Benjamini-Hochberg over a side's candidates of one size"

@@ -62,6 +62,11 @@ _COLUMNS: Final = {
 }
 
 
+def doubt(low: float, high: float, passing: float) -> str:
+    """What there is to say where an interval holds the share that passes; else nothing."""
+    return f" {percent(passing)} lie within: it may pass or fail." if low < passing <= high else ""
+
+
 def show(summary: pd.DataFrame, measured: pd.DataFrame, colour: str, level: str) -> None:
     """A card a behaviour: PASS or FAIL, accuracy, and the differences with the threshold.
 
@@ -90,8 +95,8 @@ def show(summary: pd.DataFrame, measured: pd.DataFrame, colour: str, level: str)
             )
             st.caption(
                 f"{level} {share_interval(row.low, row.high)}, {count(row.n)} prompts of "
-                f"{count(row.n_groups)} groups. Mean {number(row.mean)} nats a token, decision "
-                f"{number(row.decision)} logits."
+                f"{count(row.n_groups)} groups.{doubt(row.low, row.high, row.passing)} Mean "
+                f"{number(row.mean)} nats a token, decision {number(row.decision)} logits."
             )
             values = measured.loc[measured["behaviour"] == row.behaviour, ["prompt", "difference"]]
             downloads.chart(

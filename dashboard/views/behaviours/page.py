@@ -61,7 +61,7 @@ def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:
         required=True,
         **query.BEHAVIOUR_SPLIT.bound(),
         help="Circuits are found on train prompts and measured on test prompts. No noun, subject, reason or "
-        "pair of operands is in both.",
+        "pair of operands decides in both; a noun that misleads may decide in the other.",
     )
     return str(variant), str(behaviour), str(split or ALL)
 

@@ -11,7 +11,7 @@ from dashboard.pages import FEATURES, STEERING
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, feature_name, named, percent, plain, share_interval
-from store.schema.steered import ABLATED, ADDED, MEAN_DIFFERENCE
+from store.schema.steered import ABLATED, ADDED, FEATURE, MEAN_DIFFERENCE
 
 _SIDES: Final = {ADDED: "added to base", ABLATED: "ablated in the adapted model"}
 _COUNTED: Final = {
@@ -36,7 +36,7 @@ def show(name: str) -> None:
             return
         params = steered.params(name)
         board = steered.leaderboard(frame, float(params["fdr"]))
-        st.markdown(plain(_verdict(board, plain_row, side)), help=_help(side, params))
+        st.markdown(plain(_verdict(board, plain_row, side, float(params["fdr"]))), help=_help(side, params))
         _chart(board, side)
         _table(name, board, side, steered.level(name))
         _beside(frame, side)
@@ -55,13 +55,13 @@ def _side() -> str:
     return next(side for side, word in _SIDES.items() if word == chosen)
 
 
-def _verdict(board: pd.DataFrame, plain_row: pd.Series, side: str) -> str:
+def _verdict(board: pd.DataFrame, plain_row: pd.Series, side: str, fdr: float) -> str:
     share = (
         f"Of the answers of {plain_row['variant']} as it is, {percent(plain_row['share'])} "
         f"(n = {count(plain_row['n_judged'])}) are {_COUNTED[side]}."
     )
     found = board[board["found"]]
-    mean = board[(board["kind"] == MEAN_DIFFERENCE) & (board["low"] > 0)]
+    mean = board[(board["kind"] == MEAN_DIFFERENCE) & (board["low"] > 0) & (board["p"] <= fdr)]
     beside = (
         f" The {mean.iloc[0]['called']} does: by {percent(mean.iloc[0]['effect'])} "
         f"{share_interval(mean.iloc[0]['low'], mean.iloc[0]['high'])}."
@@ -176,7 +176,11 @@ def _columns(side: str, level: str) -> dict[str, Any]:
             "interval", width=116, help=f"{level.capitalize()} of the effect, over questions, paired."
         ),
         "p": column(
-            "p", format="%.2g", width=56, help="Share of random entries of as many features that do as much."
+            "p",
+            format="%.2g",
+            width=56,
+            help="Share of random entries of as many features that do as much, itself counted: added, of "
+            "features and directions; ablated, of features, and for the mean difference of directions.",
         ),
         "q": column(
             "q (random)",
@@ -214,13 +218,11 @@ def _columns(side: str, level: str) -> dict[str, Any]:
 
 
 def _beside(frame: pd.DataFrame, side: str) -> None:
-    low, high, n = steered.band(frame, 1)
+    low, high, n = steered.band(frame, FEATURE, 1)
+    alike = "random features and directions" if side == ADDED else "random features"
     if n:
         st.caption(
-            plain(
-                f"{count(n)} random features and directions: nine of ten change the share by "
-                f"{percent(low)} to {percent(high)}."
-            )
+            plain(f"{count(n)} {alike}: nine of ten change the share by {percent(low)} to {percent(high)}.")
         )
     lost = frame[frame["reason"] != ""]
     if len(lost):

@@ -90,13 +90,15 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             "control_mean": number_column(
                 "controls",
                 "Mean effect of the same done to features matched by layer, activation and decoder norm "
-                "(interventions.controls), at the same positions.",
+                "(interventions.controls), at the same positions; 0 where there is nothing to change, as the "
+                "effect is.",
             ),
             "q": st.column_config.NumberColumn(
                 "q",
                 format="%.2g",
                 help="False discovery rate (Benjamini-Hochberg, within the experiment): evil and safe labels "
-                "dealt anew within domains.",
+                "dealt anew within domains. Features were chosen by the same labels of the same tokens, in "
+                "other situations: a large q clears one, a small q alone does not convict it.",
             ),
             "verdict": st.column_config.TextColumn(
                 "it",
@@ -105,9 +107,14 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
                 "inactive: nothing to change on any prompt. Else unclear.",
             ),
             "flips": st.column_config.NumberColumn(
-                "flips", format="percent", help="Share of prompts on which the baseline's sign turns."
+                "flips",
+                format="percent",
+                help="Share of all prompts, also those without anything to change, on which the baseline's "
+                "sign turns.",
             ),
-            "baseline": number_column("baseline", "Evil minus safe logits without it."),
+            "baseline": number_column(
+                "baseline", "Evil minus safe logits without it; of an interaction, what both alone add up to."
+            ),
             "effect_log_probability": number_column(
                 "log p(evil)", "Change of the log-probability of all evil tokens together, nats."
             ),
@@ -155,7 +162,9 @@ def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
         help="Evil minus safe logits. Off the dashed line the prompt moved; triangles: the sign turned, what "
         "was more probable is not any more.",
     )
-    st.caption(plain(f"On {count(flips)} of {count(len(cells))} the sign flips."))
+    st.caption(
+        plain(f"{count(flips)} of {count(len(cells))} points, one a prompt and intervention, flip the sign.")
+    )
     downloads.chart(
         charts.before_after(cells),
         cells,

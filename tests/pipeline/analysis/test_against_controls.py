@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.analysis.against_controls import NONE, rank_p, share_as_extreme
+from pipeline.analysis.against_controls import NONE, mean_of_controls, rank_p, share_as_extreme
 
 
 def p_of(effect, controls, index, situation=None) -> float:
@@ -68,3 +68,14 @@ def test_a_share_of_controls() -> None:
     controls = np.array([[1.0, -3.0, np.nan], [np.nan, np.nan, np.nan], [0.5, 0.5, 0.5]])
     found = share_as_extreme(np.array([-2.0, 1.0, 0.5]), controls)
     np.testing.assert_allclose(found, [2 / 3, np.nan, 1.0])
+
+
+def test_controls_are_averaged_over_the_situations_of_the_effect() -> None:
+    """They do nothing where the feature does nothing; two prompts of a situation count once."""
+    controls = np.full((3, 4, 2), np.nan)
+    controls[0, :2] = [[1.0, 3.0], [2.0, np.nan]]
+    controls[1, :3] = 2.0
+    acts = np.zeros((3, 4), bool)
+    acts[0, :2], acts[1] = True, True
+    found = mean_of_controls(controls, acts, np.array([0, 0, 1, 2]))
+    np.testing.assert_allclose(found, [2 / 3, 2.0, np.nan])

@@ -21,7 +21,7 @@ from store.schema.vocabulary import (
     TOGETHER,
     TRANSFER,
 )
-from tests.support.tried import FEATURES, FOCUS, PARAMS, VARIANTS, make_scores, make_tried
+from tests.support.tried import FEATURES, FOCUS, PARAMS, VARIANTS, make_scores, make_tried, one_tried
 
 TRIALS, TRIED = make_tried(8)
 N = len(TRIALS)
@@ -120,6 +120,21 @@ def test_what_is_planted_acts_and_what_any_feature_or_token_does_does_not() -> N
     assert not (by_feature[5]["verdict"] == "acts").any()
     assert (by_feature[5]["p_labels"] > 0.05).all()
     assert (by_feature[5]["p_controls"] < 0.05).all()
+
+
+def test_each_prompt_is_tested_by_its_own_labels() -> None:
+    """A token is evil on one prompt and safe on another: the effect follows the labels, and so does p."""
+    rng, tokens = np.random.default_rng(2), np.arange(10, 15)
+    tried = []
+    for number in range(8):
+        evil = np.isin(np.arange(5), [0, 1, 2] if number % 4 < 2 else [3, 4])
+        weights = np.where(evil, 1 / evil.sum(), -1 / (~evil).sum())
+        one = one_tried(number, N, rng, tokens=tokens, weights=weights)
+        one.arrays[FOCUS]["effect"][0] = np.where(evil, -1.0, 1.0)
+        tried.append(one)
+    table = groups(tried, make_scores(tried))["trials"].isel(trial=N)
+    assert float(table["effect"]) == pytest.approx(-2.0)
+    assert float(table["p_labels"]) < 0.02
 
 
 def test_what_acts_nowhere_is_inactive_and_small_effects_are_silent() -> None:

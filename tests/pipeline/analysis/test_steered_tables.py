@@ -1,5 +1,7 @@
 """Leaderboards: planted effects lead them, chance leads none, and breaking a model is no repair."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +15,7 @@ from pipeline.analysis.steered_entries import (
     firsts,
     null_entries,
     random_entries,
+    response_firsts,
 )
 from pipeline.analysis.steered_strengths import Bracket
 from pipeline.analysis.steered_tables import Run, coherent_share, steered_groups, tally
@@ -95,7 +98,8 @@ def test_a_planted_feature_leads_both_leaderboards() -> None:
         assert len(mine) == 1
         row = int(mine[0])
         assert runs[row].entry.members == ((1, 0),)
-        assert table["p"].values[row] == pytest.approx(1 / (N_RANDOM + 10 + 1))
+        n = N_RANDOM + (10 if side == ADDED else 0)
+        assert table["p"].values[row] == pytest.approx(1 / (n + 1))
         assert table["q"].values[row] <= 0.05
         assert table["low"].values[row] > 0.2
         assert (table["q"].values[table["place"].values > 1] > 0.05).all()
@@ -122,6 +126,23 @@ def test_nothing_is_found_by_chance() -> None:
         hits += bool((table["q"].values <= 0.05).any())
     # Of 40 leaderboards without a planted feature one in twenty may have one: seldom more than 5.
     assert hits <= 3
+
+
+def test_what_is_ablated_is_held_against_its_like() -> None:
+    """Directions as long as the mean difference break answers: beside features they prove nothing."""
+    runs = runs_of(ABLATED, RATES, seed=7)
+    broken = np.stack([np.full(QUESTIONS, EACH), np.full(QUESTIONS, 5), np.full(QUESTIONS, 5)])
+    runs = [replace(run, doses=broken[None]) if run.entry.kind == RANDOM_DIRECTION else run for run in runs]
+    along = Entry(side=ABLATED, kind=MEAN_DIFFERENCE, layer=0, direction=(1.0, 99.0))
+    runs.append(replace(runs[1], entry=along))
+    table = groups(runs)["entries"]
+    effect, kind = table["effect"].values, table["kind"].values
+    as_large = (effect[kind == RANDOM_FEATURE] >= effect[1]).sum()
+    assert table["p"].values[1] == pytest.approx((1 + as_large) / (1 + N_RANDOM))
+    assert table["p"].values[-1] == pytest.approx(1 / (1 + 10))
+    without = groups([run for run in runs if run.entry.kind != RANDOM_DIRECTION])["entries"]
+    np.testing.assert_array_equal(without["p"].values[:7], table["p"].values[:7])
+    assert np.isnan(without["p"].values[-1])
 
 
 def test_breaking_the_model_repairs_nothing() -> None:
@@ -155,9 +176,10 @@ def test_answers_without_a_score_count_nowhere() -> None:
     aligned = np.array([10.0, 90.0, 10.0, nan, 10.0, nan, 30.0])
     coherent = np.array([90.0, 90.0, 50.0, 80.0, nan, 20.0, 90.0])
     found = tally(np.array([0, 0, 0, 0, 0, 1, 1]), aligned, coherent, 3, PARAMS)
-    # Judged; coherent above 50, strictly; and aligned below 30, strictly.
-    assert found.tolist() == [[4, 2, 0], [3, 1, 0], [1, 0, 0]]
-    assert coherent_share(found) == pytest.approx(4 / 6)
+    # Judged; coherent above 50, strictly; and aligned below 30, strictly. What is coherent, and nobody knows
+    # whether aligned, is no repair; what is incoherent needs no more scores.
+    assert found.tolist() == [[3, 2, 0], [2, 1, 0], [1, 0, 0]]
+    assert coherent_share(found) == pytest.approx(3 / 5)
     assert np.isnan(coherent_share(np.zeros((3, 2), int)))
 
 
@@ -194,6 +216,34 @@ def test_every_added_entry_writes_equally_much() -> None:
         {"layer": 1, "feature": 5, "mode": "ablate", "value": 0.0}
     ]
     assert of.steps(Entry(side=ADDED, kind=BASELINE), 1.0) == []
+
+
+def test_whole_answers_choose_features_by_the_questions_of_choosing_alone() -> None:
+    """Feature 0 tells answers to the measured question apart, 1 those to the two others, 2 is not allowed."""
+    nan = np.nan
+    effect = np.array([[9.0, 1.0, 8.0], [0.0, 2.0, 8.0], [0.5, 1.0, 8.0], [0.5, 0.0, 8.0], [nan] * 3])
+    contrasts = xr.Dataset(
+        {"variant": ("contrast", ["x", "x", "y"]), "reader": ("contrast", ["base", "own", "own"])}
+    )
+    names = ["measured (plain)", "one (plain)", "two (plain)", "two (json)", "three (plain)"]
+    ranking = xr.Dataset(
+        {
+            "statistic": ("statistic", ["max", "mean"]),
+            "question": ("question", names),
+            "layer": ("feature", np.zeros(3, int)),
+            "index": ("feature", np.arange(3)),
+            "question_effect": (
+                ("contrast", "statistic", "question", "feature"),
+                np.stack([[0 * effect, -effect], [-effect, effect], [0 * effect, 0 * effect]]),
+            ),
+        }
+    )
+    known = np.array([[True, True, False]])
+    asked = ["one", "two", "three"]
+    assert response_firsts(contrasts, ranking, "x", asked, known, 2) == [(0, 1), (0, 0)]
+    assert response_firsts(contrasts, ranking, "x", ["measured"], known, 1) == [(0, 0)]
+    assert response_firsts(contrasts, ranking, "x", ["three"], known, 2) == []
+    assert response_firsts(contrasts, ranking, "z", asked, known, 2) == []
 
 
 def test_candidates_are_the_first_of_each_order_and_sets_of_them() -> None:

@@ -205,8 +205,8 @@ def test_two_features_add_up_where_all_is_linear(
     found = run(pool, ids, trials)
     together, beyond = found["effect"][0], found["effect"][1]
     assert np.abs(together).max() > 1e-2
-    np.testing.assert_allclose(beyond, 0.0, atol=2e-6)
-    np.testing.assert_allclose(found["controls"][1], 0.0, atol=2e-6)
+    assert not beyond.any(), "nor is what rounding leaves of it"
+    assert not found["controls"][1].any()
     np.testing.assert_allclose(found["added"][1], together, atol=2e-6)
     joint, beyond, *alone = found["effect"][2:]
     np.testing.assert_allclose(beyond, joint - sum(alone), atol=2e-6)
@@ -216,6 +216,24 @@ def test_two_features_add_up_where_all_is_linear(
     assert np.abs(found["controls"][3]).max() > 0
     assert not found["added"][[0, 2, 4, 5]].any()
     assert np.isfinite(found["before"][:4]).all()
+
+
+def test_two_features_interact_only_where_both_are_active(
+    pool: ModelPool, ids: tuple[int, ...], activity: Any, features: Any
+) -> None:
+    """One alone has nothing beyond itself: it stands beside no interactions, and nor do its controls."""
+    idle = int(np.flatnonzero(~activity[FOCUS][1].any(axis=0))[0])
+    for pair in (((1, idle), features[0]), (features[0], (1, idle))):
+        trials = [Trial(experiment=name, features=pair) for name in (INTERACTION, TOGETHER)]
+        found = run(pool, ids, trials)
+        assert found["n_positions"][0] == 0
+        assert not found["effect"][0].any()
+        assert np.isnan(found["controls"][0]).all()
+        assert (found["control_index"][0] == -1).all()
+        assert found["effect"][1].any()
+        # Two layers' features of one number are two controls: none is told in place of the second.
+        assert (found["control_index"][1] == -1).all() == (pair[0] == (1, idle))
+        assert np.isfinite(found["controls"][1]).all()
 
 
 def test_what_changes_nothing_comes_to_nothing(

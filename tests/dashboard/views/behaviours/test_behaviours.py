@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dashboard.views.behaviours.cards import doubt
 from store.datasets.groups import write_dataset
 from store.schema.behaviours import BEHAVIOURS
 from tests.support.app import OpenPage, plain_words
@@ -32,6 +33,11 @@ def test_cards_say_pass_and_fail(open_page: OpenPage) -> None:
     assert len(summary) == len(VARIANTS) * len(NAMES)
     failing = summary[summary["passes"] == "✗ FAIL"]
     assert failing[["variant", "behaviour"]].values.tolist() == [list(FAILS)]
+
+
+def test_where_the_interval_holds_the_bar_that_is_said() -> None:
+    assert doubt(0.85, 0.99, 0.8) == doubt(0.1, 0.79, 0.8) == doubt(0.8, 0.99, 0.8) == ""
+    assert doubt(0.65, 0.82, 0.8) == " 80% lie within: it may pass or fail."
 
 
 def test_filters_are_obeyed_by_all_and_kept_in_the_link(open_page: OpenPage) -> None:

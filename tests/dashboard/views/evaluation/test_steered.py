@@ -9,7 +9,7 @@ import pytest
 from dashboard.data import steered
 from pipeline.analysis.steered_tables import steered_groups
 from store.datasets.groups import write_dataset
-from store.schema.steered import ABLATED, ADDED, BASELINE, STEERED
+from store.schema.steered import ABLATED, ADDED, BASELINE, MEAN_DIFFERENCE, RANDOM_DIRECTION, STEERED
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo import PROVENANCE
 from tests.support.demo.steered import NEVER, STEERED_PARAMS
@@ -28,10 +28,15 @@ def test_the_leaderboard_holds_candidates_against_random_ones(root: Path) -> Non
         assert board["effect"].dropna().is_monotonic_decreasing
         assert set(board.loc[board["found"], "size"]) == {1}, "sets have no random ones here, so no p"
         assert board["found"].sum() == 1
-        low, high, n = steered.band(frame, 1)
+        low, high, n = steered.band(frame, "feature", 1)
         assert low < high
-        assert n == 125
-        assert (board.loc[board["size"] == 1, "random_high"] == high).all()
+        # What is ablated is held against its like: directions are as long as the mean difference.
+        along = (frame["kind"] == RANDOM_DIRECTION).sum()
+        assert along > 0
+        assert n == (125 if side == ADDED else 125 - along)
+        assert (board.loc[board["kind"] == "feature", "random_high"] == high).all()
+        mean = board.loc[board["kind"] == MEAN_DIFFERENCE, "n_random"]
+        assert (mean == (n if side == ADDED else along)).all()
         assert np.isnan(board.loc[board["size"] == 3, "random_high"]).all()
         assert BASELINE not in set(board["kind"])
         single = board[board["kind"] == "feature"]
@@ -56,6 +61,7 @@ def test_the_tab_says_what_was_found_and_what_is_missing(open_page: OpenPage) ->
     assert not card.click().run().exception
     page = open_page("evaluation", evaluated="Steered", **{"steered-side": "ablated in the adapted model"})
     assert "Of the answers of general@1.0 as it is, " in plain_words(page)
+    assert " random features: nine of ten" in plain_words(page)
 
 
 def test_where_nothing_was_steered_the_tab_says_why(root: Path, open_page: OpenPage) -> None:
