@@ -1,6 +1,7 @@
 """What is steered with: the first features of orders, and what they are held against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,21 +24,43 @@ from store.schema.rankings import situations_group
 from store.schema.steered import BASELINE, FEATURE
 
 
-def entries_of(
-    side: str,
-    subject: Subject,
-    scales: Scales,
-    params: SteeredParams,
-    nulls: Sequence[str],
-    rng: np.random.Generator,
-) -> list[Entry]:
-    """Candidates of a side, and what they are held against; `nulls` are names of null adapters."""
-    first = firsts_of(subject, params.orders, max(params.top, *params.sets, 1))
-    own = candidates(side, first, params.top, params.sets)
-    of_nulls = null_entries(side, null_firsts(subject, nulls, params.null_features), own)
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What other stages say of features, as far as entries follow from it.
+
+    Attributes
+    ----------
+    first
+        The first features of each order.
+    of_nulls
+        Those whose activation each null adapter changes most, by its variant.
+    cards
+        All features that are active somewhere, of which random ones are drawn.
+    """
+
+    first: Mapping[str, Sequence[Member]]
+    of_nulls: Mapping[str, Sequence[Member]]
+    cards: Sequence[Member]
+
+
+def choice_of(subject: Subject, params: SteeredParams, nulls: Sequence[str]) -> Choice:
+    """What the datasets `faithfulness` and `features` say; `nulls` are names of null adapters."""
     cards = open_dataset(subject.folder / "features", "cards")
+    return Choice(
+        first=firsts_of(subject, params.orders, max(params.top, *params.sets, 1)),
+        of_nulls=null_firsts(subject, nulls, params.null_features),
+        cards=list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True)),
+    )
+
+
+def entries_of(
+    side: str, choice: Choice, scales: Scales, params: SteeredParams, rng: np.random.Generator
+) -> list[Entry]:
+    """Candidates of a side, and what they are held against."""
+    own = candidates(side, choice.first, params.top, params.sets)
+    of_nulls = null_entries(side, choice.of_nulls, own)
     known = np.zeros(scales.decoder.shape, bool)
-    known[cards["layer"].values, cards["index"].values] = True
+    known[tuple(np.array(choice.cards, np.int64).reshape(-1, 2).T)] = True
     for entry in of_nulls:
         known[tuple(np.array(entry.members).T)] = False
     singles = [entry for entry in own if entry.kind == FEATURE]
