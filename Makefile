@@ -11,10 +11,11 @@ demo: setup ## everything from a fresh clone to the dashboard on localhost:8501
 	dvc repro
 	streamlit run dashboard/app.py
 
-test: setup-test ## lint, types and every test, on two cores
+test: setup-test ## lint, types and every test, on two cores; mypy, which takes one of them, beside the first tests
 	ruff check . && ruff format --check .
-	mypy
-	python -m pytest -n 2 --durations=15
+	said=$$(mktemp); mypy >$$said 2>&1 & types=$$!; \
+	python -m pytest -n 2 --durations=15; tests=$$?; \
+	wait $$types; types=$$?; cat $$said; rm $$said; exit $$((tests || types))
 
 bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench

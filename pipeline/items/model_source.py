@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline.params.runtime import RuntimeParams
+from pipeline.run.lean_imports import without_unused
 from pipeline.run.processes import processes_worth
 from store.documents.manifest import Manifest
 
@@ -29,11 +30,17 @@ class ModelSource:
 
     @cached_property
     def _pool(self) -> "ModelPool":
-        from pipeline.models.pool import ModelPool
+        with without_unused():
+            from pipeline.models.pool import ModelPool
         from pipeline.run.determinism import make_deterministic
 
         make_deterministic(self.runtime.seed, self.runtime.threads // self.processes)
         return ModelPool(self.manifest)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether somebody here has asked for them."""
+        return "_pool" in self.__dict__
 
     @property
     def processes(self) -> int:

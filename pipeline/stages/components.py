@@ -2,13 +2,18 @@
 
 from typing import Final
 
+import xarray as xr
+
 from pipeline.analysis.component_tables import component_groups, summary
 from pipeline.attribution.graph_units import variants_by_prompt
+from pipeline.features.prompt_units import gate_units
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
+from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import Unit, make_unit
+from pipeline.params.components import ComponentParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
@@ -19,7 +24,7 @@ from store.schema.components import COMPONENTS
 from store.schema.gates import GATES
 
 ROWS: Final = QualifiedName("pipeline.attribution.component_rows", "compute_component_rows")
-COMPUTE_GATES: Final = QualifiedName("pipeline.attribution.component_gates", "compute_gates")
+TABLES_BY: Final = QualifiedName("pipeline.analysis.component_tables", "component_groups")
 KIND: Final = "component_rows"
 
 
@@ -42,24 +47,28 @@ def row_units(subject: Subject, strongest: int) -> dict[str, Unit]:
     }
 
 
+def tables_of(subject: Subject, params: ComponentParams) -> tuple[dict[str, xr.Dataset], str]:
+    """What components point at, and what decides it: where that is the same, it is taken over."""
+    units = row_units(subject, params.strongest)
+    keys = {variant: unit.key for variant, unit in units.items()}
+    wanted = made_of([TABLES_BY], subject.runtime, [keys, params.model_dump()])
+    if known := taken_over(subject.folder / COMPONENTS.kind, COMPONENTS.kind, wanted, COMPONENTS.groups):
+        return known, wanted
+    compute(list(units.values()), models=subject.source, cache=subject.cache)
+    found = {variant: subject.cache.get(KIND, unit.item(variant).key) for variant, unit in units.items()}
+    rows = {variant: item for variant, item in found.items() if item is not None}
+    return component_groups(rows, params), wanted
+
+
 def main(profile: str, params: Params) -> None:
     """Write components and gates of a profile."""
     subject, chosen = Subject(profile, params.runtime), params.components
-    units = row_units(subject, chosen.strongest)
-    compute(list(units.values()), models=subject.source, cache=subject.cache)
-    found = {variant: subject.cache.get(KIND, unit.item(variant).key) for variant, unit in units.items()}
-    groups = component_groups({variant: item for variant, item in found.items() if item is not None}, chosen)
+    groups, wanted = tables_of(subject, chosen)
     sections = {"components": chosen.model_dump(), "runtime": params.runtime.model_dump()}
-    origin = provenance("components", subject.manifest, sections)
+    origin = provenance("components", subject.manifest, sections) | {TABLES: {COMPONENTS.kind: wanted}}
     write_dataset(subject.folder / COMPONENTS.kind, COMPONENTS, groups, provenance=origin)
     prompts = variants_by_prompt(subject, params.graphs.every_variant_tag)
-    gates = [
-        subject.unit(COMPUTE_GATES, subject.prompts[prompt], [variant], [(GATES.kind, variant)], {})
-        for prompt, variants in prompts.items()
-        for variant in variants
-        if variant != BASE
-    ]
-    failures = subject.publish("components", gates, [GATES], sections)
+    failures = subject.publish("components", gate_units(subject, prompts), [GATES], sections)
     subject.write_failures("components", failures)
     write_metrics(subject.folder, "components", summary(groups, chosen.level))
 

@@ -1,6 +1,7 @@
 """What is steered with: the first features of orders, and what they are held against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from pipeline.analysis.steered_entries import (
 from pipeline.analysis.validation_sets import Order, predictions
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
+from pipeline.params.steered import SteeredParams
 from store.datasets.groups import open_dataset
 from store.documents.questions import Question
 from store.documents.variants import BASE
@@ -26,42 +28,67 @@ from store.schema.steered import BASELINE, FEATURE
 from store.schema.vocabulary import RESPONSE
 
 
-def entries_of(
-    side: str,
-    subject: Subject,
-    scales: Scales,
-    questions: Sequence[Question],
-    params: Params,
-    nulls: Sequence[str],
-    rng: np.random.Generator,
-) -> list[Entry]:
-    """Candidates of a side, and what they are held against.
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What other stages say of features, as far as entries follow from it.
+
+    Attributes
+    ----------
+    first
+        The first features of each order.
+    of_nulls
+        Those whose activation each null adapter changes most, by its variant.
+    cards
+        All features that are active somewhere, of which random ones are drawn.
+    """
+
+    first: Mapping[str, Sequence[Member]]
+    of_nulls: Mapping[str, Sequence[Member]]
+    cards: Sequence[Member]
+
+
+def choice_of(
+    subject: Subject, params: Params, questions: Sequence[Question], nulls: Sequence[str]
+) -> Choice:
+    """What the datasets `faithfulness`, `response_features` and `features` say.
 
     `questions` are those on which features are chosen, `nulls` names of null adapters.
     """
-    chosen = params.steered
+    chosen, model = params.steered, subject.manifest.model
     cards = open_dataset(subject.folder / "features", "cards")
-    known = np.zeros(scales.decoder.shape, bool)
-    known[cards["layer"].values, cards["index"].values] = True
     top = max(chosen.top, *chosen.sets, 1)
     first = firsts_of(subject, chosen.orders, top)
     if RESPONSE in chosen.orders:
-        allowed = known.copy()
-        allowed[[layer for layer in params.features.excluded_layers if layer < len(known)]] = False
+        allowed = np.zeros((model.n_layers, model.d_transcoder), bool)
+        allowed[cards["layer"].values, cards["index"].values] = True
+        allowed[[layer for layer in params.features.excluded_layers if layer < len(allowed)]] = False
         answers = subject.folder / "response_features"
         tables = open_dataset(answers, "contrasts"), open_dataset(answers, "ranking")
         names = {question.id for question in questions}
         first[RESPONSE] = response_firsts(*tables, subject.focus, names, allowed, top)
-    own = candidates(side, first, chosen.top, chosen.sets)
-    of_nulls = null_entries(side, null_firsts(subject, nulls, chosen.null_features), own)
+    return Choice(
+        first=first,
+        of_nulls=null_firsts(subject, nulls, chosen.null_features),
+        cards=list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True)),
+    )
+
+
+def entries_of(
+    side: str, choice: Choice, scales: Scales, params: SteeredParams, rng: np.random.Generator
+) -> list[Entry]:
+    """Candidates of a side, and what they are held against."""
+    own = candidates(side, choice.first, params.top, params.sets)
+    of_nulls = null_entries(side, choice.of_nulls, own)
+    known = np.zeros(scales.decoder.shape, bool)
+    known[tuple(np.array(choice.cards, np.int64).reshape(-1, 2).T)] = True
     for entry in of_nulls:
         known[tuple(np.array(entry.members).T)] = False
     singles = [entry for entry in own if entry.kind == FEATURE]
-    random = random_entries(singles, chosen.random_features, known, scales, rng)
-    for size in chosen.sets:
+    random = random_entries(singles, params.random_features, known, scales, rng)
+    for size in params.sets:
         like = [entry for entry in own if entry.size == size]
-        random += random_entries(like, chosen.random_sets, known, scales, rng)
-    along = directions(side, chosen.random_directions, scales, rng)
+        random += random_entries(like, params.random_sets, known, scales, rng)
+    along = directions(side, params.random_directions, scales, rng)
     return [Entry(side=side, kind=BASELINE), *own, *of_nulls, *random, *along]
 
 

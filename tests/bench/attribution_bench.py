@@ -15,8 +15,6 @@ from tests.bench.gpu_case import gpu_figures
 
 ROOT: Final = Path(__file__).parents[2]
 _ORGANISM_PROMPTS: Final = 6
-_ORGANISM_PAIRS: Final = 5
-"""A pair takes less than a second, and a busy moment is a large part of it."""
 
 
 def attribution_figures(folder: Path) -> dict[str, Any]:
@@ -28,9 +26,7 @@ def attribution_figures(folder: Path) -> dict[str, Any]:
     """
     subject = wide_subject(folder / "attribution_tokenizer")
     wide, estimated = compare(subject), estimate(begun(subject), subject.max_feature_nodes)
-    organism = {
-        subject.name: compare(subject, _ORGANISM_PAIRS) for subject in organism_subjects(_ORGANISM_PROMPTS)
-    }
+    organism = {subject.name: compare(subject) for subject in organism_subjects(_ORGANISM_PROMPTS)}
     gpu = gpu_figures(folder / "gpu_tokenizer")
     raw = gpu.pop("raw")
     errors = [wide.max_rel_error, *(found.max_rel_error for found in organism.values())]

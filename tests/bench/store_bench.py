@@ -5,8 +5,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +25,6 @@ from tests.bench.cases import TracedCase, organism_graphs, wide_graph
 
 ROOT: Final = Path(__file__).parents[2]
 _REPEATS: Final = 5
-_AT_ONCE: Final = 2
-"""Pairs whose processes import beside each other: one that imports torch for each of two cores."""
 _ORGANISM_GRAPHS: Final = 8
 _NEEDED: Final = ("token", "target_token", "target_probability", "active_", "zarr.json")
 """What of a partition of ``graphs`` rebuilding circuit-tracer's graph takes, by prefix."""
@@ -46,35 +45,24 @@ def byte_figures(folder: Path) -> dict[str, Any]:
 def opening_figures(folder: Path) -> dict[str, Any]:
     """Nodes and edges of a graph at the thresholds of the first view, page cache warm.
 
-    Against `torch.load` (weights only) and `prune_graph` of the same graph, each time first
-    in a fresh process. What a `.pt` has no counterpart of, scores say, is not read. Both sides have
-    their libraries imported: with imports counted the ratio is larger (in `raw`).
+    Against `torch.load` (weights only) and `prune_graph` of the same graph, each time in a fork that has
+    opened nothing. What a `.pt` has no counterpart of, scores say, is not read. Both sides have their
+    libraries imported: with imports counted the ratio is larger (in `raw`).
     """
     shown: list[tuple[str, str]] = []
     for name, count in (("organism", 4), ("wide", 1)):
         prompts = open_collection(folder / name / "graphs").prompts()
         shown.extend((name, prompt) for prompt in prompts[:count])
-    pairs: dict[tuple[str, str], list[list[dict[str, float]]]] = {each: [] for each in shown}
-    openings = shown * _REPEATS
-    for start in range(0, len(openings), _AT_ONCE):
-        some = openings[start : start + _AT_ONCE]
-        found = _opened(
-            *(
-                side
-                for name, prompt in some
-                for side in (
-                    ("pt", folder / name / f"{prompt}.pt"),
-                    ("store", folder / name / "graphs", prompt, "base"),
-                )
-            )
-        )
-        for number, each in enumerate(some):
-            pairs[each].append(found[2 * number : 2 * number + 2])
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {each: [] for each in shown}
+    with _opener("pt") as (of_pt, open_pt), _opener("store") as (of_store, open_store):
+        for name, prompt in shown * _REPEATS:
+            before = open_pt(folder / name / f"{prompt}.pt")
+            pairs[name, prompt].append((before, open_store(folder / name / "graphs", prompt, "base")))
     ratios, raw = [], {}
     for (name, prompt), of_graph in pairs.items():
         pt, store = (
-            {part: statistics.median(pair[side][part] for pair in of_graph) for part in ("import", "open")}
-            for side in (0, 1)
+            {"import": imports, "open": statistics.median(pair[side] for pair in of_graph)}
+            for side, imports in enumerate((of_pt, of_store))
         )
         raw[f"{name} {prompt}"] = {
             "pt": pt,
@@ -82,24 +70,27 @@ def opening_figures(folder: Path) -> dict[str, Any]:
             "ratio_with_imports": sum(pt.values()) / sum(store.values()),
         }
         if name == "organism":
-            ratios.append(statistics.median(p["open"] / s["open"] for p, s in of_graph))
+            ratios.append(statistics.median(before / after for before, after in of_graph))
     return {"store_open_speedup": statistics.median(ratios), "raw": {"opening": raw}}
 
 
 def index_figures(folder: Path) -> dict[str, Any]:
     """Opening and listing a store of 10,000 synthetic prompts in two variants."""
+    # Of what is listed only names differ: arrays take longer to make up than to write.
+    one = synthetic_graph(0, "base", n_active=3, n_nodes=4, n_edges=5)
     items = (
-        synthetic_graph(number, variant, n_active=3, n_nodes=4, n_edges=5)
+        replace(one, key=digest([number, variant]), prompt_hash=digest(number)[:12], variant=variant)
         for number in range(10_000)
         for variant in ("base", "general@1.0")
     )
     begun = time.perf_counter()
     write_collection(folder / "index_10k", GRAPHS, items, provenance={})
     written = time.perf_counter() - begun
-    runs = [run for _ in range(_REPEATS) for run in _opened(("index", folder / "index_10k"))]
+    with _opener("index") as (imports, opened):
+        runs = [opened(folder / "index_10k") for _ in range(_REPEATS)]
     return {
-        "index_10k_seconds": statistics.median(run["open"] for run in runs),
-        "raw": {"index_10k": {"runs": runs, "write_seconds": written}},
+        "index_10k_seconds": statistics.median(runs),
+        "raw": {"index_10k": {"import": imports, "runs": runs, "write_seconds": written}},
     }
 
 
@@ -163,29 +154,22 @@ def _stored(folder: Path, cases: Iterable[TracedCase]) -> dict[str, Any]:
     }
 
 
-def _opened(*openings: tuple[object, ...]) -> list[dict[str, float]]:
-    """Seconds of importing and of opening; see `tests.bench.opening`.
+@contextmanager
+def _opener(what: str) -> Iterator[tuple[float, Callable[..., float]]]:
+    """Seconds that imports take, and what gives those of one opening; see `tests.bench.opening`."""
+    program = [sys.executable, "-m", "tests.bench.opening", what]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        told, said = process.stdin, process.stdout
 
-    Each has a process of its own. They import beside each other, and open one after the other.
-    """
-    program = [sys.executable, "-m", "tests.bench.opening"]
-    with ExitStack() as stack:
-        running = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [*program, *map(str, each)],
-                    cwd=ROOT,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for each in openings
-        ]
-        for process in running:
-            assert process.stdout is not None
-            process.stdout.readline()
-        return [json.loads(process.communicate("\n")[0]) for process in running]
+        def opened(*arguments: object) -> float:
+            told.write(json.dumps([str(each) for each in arguments]) + "\n")
+            told.flush()
+            return float(said.readline())
+
+        yield float(said.readline()), opened
 
 
 def _listing(folder: Path) -> dict[str, tuple[str, int]]:

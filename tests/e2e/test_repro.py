@@ -78,7 +78,9 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "recipes",
             "misalignment",
             "faithfulness",
+            "steered",
             "baseline",
+            "interventions",
         )
     }
     # What makes tokens needs transformers, and nothing else.

@@ -96,12 +96,12 @@ def test_pull_add_one_prompt_compute_one_item_and_remove_it(
     output = mate.repro(**CREDENTIALS)
     new = computed(output)
     assert new["contexts"] == (0, 2), "contexts do not depend on the prompts"
-    for kind in ("measured_effects", "moved_features", "held_logits"):
+    for kind in ("measured_effects", "moved_features", "held_logits", "steered_answers", "component_rows"):
         assert new.get(kind, (0, 0))[0] == 0, "a prompt without labels changes no order of features"
     assert new["candidates"][0] == 2
     assert new["dose_candidates"][0] == new["dose"][0] == 0, "the prompt is not tagged for doses"
     variants = len(mate.params()["profiles"]["organism"]["adapters"]) + 1
-    assert new["activations"][0] == variants
+    assert new["activations"][0] == variants, "by the stage `candidates`, which has the models"
     assert new["samples"][0] == 0, "a prompt without a domain has no outcome to sample"
     assert new["graphs"][0] == 2, "base and focus; the prompt is not tagged for every variant"
     assert new["graphs"][1] > 0

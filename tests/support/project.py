@@ -112,9 +112,11 @@ class Project:
 
 
 def computed(output: str) -> dict[str, tuple[int, int]]:
-    """What each collection's line says: (computed, from the cache)."""
-    found = re.findall(r"^(\w+): (\d+) computed, (\d+) from the cache$", output, re.MULTILINE)
-    return {label: (int(new), int(old)) for label, new, old in found}
+    """What each collection's lines say: (computed in all, from the cache at last)."""
+    counts: dict[str, tuple[int, int]] = {}
+    for label, new, old in re.findall(r"^(\w+): (\d+) computed, (\d+) from the cache$", output, re.MULTILINE):
+        counts[label] = counts.get(label, (0, 0))[0] + int(new), int(old)
+    return counts
 
 
 def copied_project(folder: Path) -> Project:

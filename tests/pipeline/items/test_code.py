@@ -6,18 +6,19 @@ import pytest
 
 from pipeline.attribution.graph_units import CANDIDATES, GRAPHS
 from pipeline.evaluation.outcomes import outcome_item
+from pipeline.features.prompt_units import COMPUTE_ACTIVATIONS, COMPUTE_GATES
 from pipeline.items.closure import ROOT
 from pipeline.items.code import CodeBase, ParsedModule, QualifiedName, root_of
 from pipeline.items.units import ALWAYS
-from pipeline.stages import activations, components, evaluate, features, misalignment
+from pipeline.stages import evaluate, features, misalignment
 
 COMPUTED = {
     "candidates": CANDIDATES,
     "graphs": GRAPHS,
-    "activations": activations.COMPUTE,
+    "activations": COMPUTE_ACTIVATIONS,
     "answer_features": misalignment.COMPUTE,
     "contexts": features.CONTEXTS,
-    "gates": components.COMPUTE_GATES,
+    "gates": COMPUTE_GATES,
     "samples": evaluate.COMPUTE,
     "outcomes": root_of(outcome_item),
 }

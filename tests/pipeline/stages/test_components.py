@@ -1,6 +1,7 @@
 """Stage `components` on a small random subject: from weights and prompts to tables and gates."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 import yaml
 
 from pipeline.params.project import Params, load_params
+from pipeline.run.stage import CACHE
 from pipeline.stages.components import main
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, read_provenance
 from store.documents.failures import read_failures
 from store.documents.manifest import Manifest, write_manifest
 from store.documents.prompts import write_prompts
+from store.schema.components import COMPONENTS
 from tests.support import demo
 from tests.support.places import ROOT
 
@@ -55,7 +58,8 @@ def test_components_of_every_adapter_and_gates_where_they_are_shown(
     made = read_provenance(FOLDER / "components")["parameters"]["components"]
     assert made == params.components.model_dump()
 
-    main("mine", params)
+    stricter = params.components.model_copy(update={"level": 0.01})
+    main("mine", params.model_copy(update={"components": stricter}))
     said = capsys.readouterr().out
     assert "component_rows: 0 computed, 2 from the cache" in said
     assert "gates: 0 computed, 2 from the cache" in said
@@ -65,3 +69,16 @@ def test_components_of_every_adapter_and_gates_where_they_are_shown(
     assert "component_rows: 2 computed" in said
     assert "gates: 0 computed, 2 from the cache" in said
     assert set(open_dataset(FOLDER / "components", "matches")["rank"].values.tolist()) == {0}
+
+
+def test_after_a_pull_both_are_taken_over(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    main("mine", params)
+    before = {group: open_dataset(FOLDER / "components", group).load() for group in COMPONENTS.groups}
+    shutil.rmtree(CACHE)
+    capsys.readouterr()
+    main("mine", params)
+    said = capsys.readouterr().out
+    assert "component_rows" not in said
+    assert "gates: 0 computed, 2 from the cache" in said
+    for group, table in before.items():
+        assert open_dataset(FOLDER / "components", group).load().identical(table)

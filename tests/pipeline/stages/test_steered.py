@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.params.project import Params, load_params
+from pipeline.run.stage import CACHE
 from pipeline.stages.steered import judge_of, main
 from store.datasets.groups import open_dataset
 from store.documents.failures import read_failures
@@ -78,13 +79,23 @@ def test_what_never_coheres_has_a_reason_and_a_second_run_computes_nothing(
     metrics = json.loads((FOLDER / "metrics" / "steered.json").read_text(encoding="utf-8"))
     assert metrics[ADDED]["incoherent"] == added.sum()
     assert metrics[ABLATED]["baseline"] == 0.0
+    # Another threshold makes other tables, of answers that are all there.
     capsys.readouterr()
+    chosen = params.misalignment.model_copy(update={"misaligned_below": 29})
+    params = params.model_copy(update={"misalignment": chosen})
     main("demo", params)
     said = capsys.readouterr().out
+    assert "taken over" not in said
     assert all(" 0 computed" in line for line in said.splitlines() if "from the cache" in line)
+    # As after a pull: no cache, and nothing that decides the tables is another.
+    shutil.rmtree(CACHE)
+    main("demo", params)
+    assert capsys.readouterr().out == "steered: taken over from the previous store\n"
+    assert not CACHE.exists()
     again = open_dataset(FOLDER / "steered", "entries")
     for name, values in table.items():
         np.testing.assert_array_equal(again[name].values, values.values)
+    assert json.loads((FOLDER / "metrics" / "steered.json").read_text(encoding="utf-8")) == metrics
 
 
 def test_a_judge_that_costs_money_is_asked_only_if_params_say_so(

@@ -1,0 +1,28 @@
+"""Libraries that others import for what this project never does, left out while the models are imported.
+
+transformers imports scikit-learn for one function of assisted generation, and accelerate boto3 to configure
+SageMaker. Both look first whether the library is there; together they are a fifth of a stage's imports.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+UNUSED: Final = ("sklearn", "boto3")
+
+
+@contextmanager
+def without_unused() -> Iterator[None]:
+    """Let what is imported inside find none of `UNUSED`, but for what is imported already.
+
+    Who asks for one of them later gets it.
+    """
+    hidden = [name for name in UNUSED if name not in sys.modules]
+    # None says that there is no such module (`importlib.util.find_spec`).
+    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

@@ -1,0 +1,39 @@
+"""Models are imported without libraries that they never use; who wants these later gets them."""
+
+import subprocess
+import sys
+
+from pipeline.run.lean_imports import UNUSED, without_unused
+from tests.support.places import ROOT
+
+PROGRAM = """
+import sys
+from pipeline.run.lean_imports import UNUSED, without_unused
+with without_unused():
+    import pipeline.models.pool
+print([name for name in UNUSED if name in sys.modules])
+print([name for name in sys.modules if name.split(".")[0] in UNUSED])
+import sklearn
+print(sklearn.__name__)
+"""
+
+
+def test_models_are_imported_without_them_and_they_are_there_afterwards() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "[]", "sklearn"]
+
+
+def test_what_is_imported_already_stays() -> None:
+    name = UNUSED[0]
+    before = sys.modules.get(name)
+    sys.modules[name] = module = type(sys)(name)
+    try:
+        with without_unused():
+            assert sys.modules[name] is module
+        assert sys.modules[name] is module
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
