@@ -48,6 +48,12 @@ class Measured:
         (feature, token) logits: each feature given by itself.
     parts
         (2, set, token) logits, given and taken.
+    node_given, node_taken
+        (order, k, token) logits of orders that hold adapter nodes, and of random ones like each.
+    nulls
+        (null, token) logits of random adapters.
+    null_given
+        (null, order, k, token) logits: features given what they are under a random adapter.
     """
 
     situation: tuple[str, str]
@@ -61,6 +67,10 @@ class Measured:
     given_with_adapter: np.ndarray
     singles: np.ndarray
     parts: np.ndarray
+    node_given: np.ndarray
+    node_taken: np.ndarray
+    nulls: np.ndarray
+    null_given: np.ndarray
 
 
 def log_odds(logits: np.ndarray, evil: np.ndarray) -> np.ndarray:

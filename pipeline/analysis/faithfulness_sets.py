@@ -14,6 +14,7 @@ import xarray as xr
 from pipeline.analysis.scores import feature_key
 from pipeline.analysis.validation_sets import Ranking, Situation
 from store.documents.variants import BASE
+from store.schema.vocabulary import ADAPTER_NODES, GRADIENTS
 
 _NEAREST: Final = 20
 _OF_CHANGE: Final = ("change", "activation")
@@ -30,6 +31,8 @@ class Moved:
         What the prompt is about.
     layer, index, score, moved
         (feature,) each, of the features that differ between base and the adapted variant.
+    node_score
+        (part, layer) of adapter nodes.
     """
 
     situation: Situation
@@ -37,6 +40,30 @@ class Moved:
     index: np.ndarray
     score: np.ndarray
     moved: np.ndarray
+    node_score: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSets:
+    """Orders that hold adapter nodes, of (layer, index); index -1 is a layer's MLP, -2 its attention.
+
+    Attributes
+    ----------
+    orders
+        By place in `store.schema.vocabulary.NODE_ORDERS`.
+    random
+        By place, orders of the same nodes and features by chance.
+    n_layers
+        Of the model.
+    """
+
+    orders: Sequence[Sequence[tuple[int, int]]]
+    random: Sequence[Sequence[Sequence[tuple[int, int]]]]
+    n_layers: int
+
+    def all(self) -> list[Sequence[tuple[int, int]]]:
+        """The orders, then the random ones of each in turn."""
+        return [*self.orders, *(order for each in self.random for order in each)]
 
 
 def ranking_of(order: str, focus: str) -> Ranking:
@@ -65,6 +92,44 @@ def means_of_moved(found: Sequence[Moved], layer: np.ndarray, index: np.ndarray)
     n = np.array([sum(one.situation == name for one in found) for name in names])
     score, moved = (sums / n[None, :, None]).mean(axis=1) if names else np.full((2, len(keys)), np.nan)
     return score, moved
+
+
+def node_means(found: Sequence[Moved], n_layers: int) -> np.ndarray:
+    """EAP-IG scores of adapter nodes, (part, layer) float64: over prompts, then situations."""
+    if not found:
+        return np.full((len(ADAPTER_NODES), n_layers), np.nan)
+    names = sorted({one.situation for one in found})
+    of_each = [[one.node_score for one in found if one.situation == name] for name in names]
+    means: np.ndarray = np.mean([np.mean(each, axis=0, dtype=np.float64) for each in of_each], axis=0)
+    return means
+
+
+def node_sets(
+    nodes: np.ndarray, features: Sequence[tuple[int, int]], score: np.ndarray, n: int, length: int, seed: int
+) -> NodeSets:
+    """Orders by EAP-IG of adapter nodes alone, and among features; and `n` by chance like each.
+
+    Parameters
+    ----------
+    nodes
+        (part, layer) scores of `node_means`.
+    features, score
+        Those that may be ordered, and their scores (feature,); NaN: in no order.
+    length
+        At most so long.
+    """
+    n_layers = nodes.shape[1]
+    named = [(layer, -1 - part) for part in range(len(nodes)) for layer in range(n_layers)]
+    rng = np.random.default_rng(seed)
+    orders, random = [], []
+    for names, scores in (
+        (named, nodes.ravel()),
+        ([*named, *features], np.concatenate([nodes.ravel(), score])),
+    ):
+        rows = ordered(GRADIENTS, scores, np.ones(len(names), bool), length)
+        orders.append([names[row] for row in rows])
+        random.append([[names[row] for row in rng.permutation(len(names))[:length]] for _ in range(n)])
+    return NodeSets(orders=orders, random=random, n_layers=n_layers)
 
 
 def response_scores(

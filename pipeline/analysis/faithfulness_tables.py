@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ import xarray as xr
 from pipeline.analysis.faithfulness import (
     Measured,
     areas,
-    by_situation,
     fewest,
     fractions,
-    interval,
     labels_p,
-    log_odds,
     verdicts,
 )
+from pipeline.analysis.faithfulness_beside import node_group, null_group
+from pipeline.analysis.faithfulness_changes import Changes, reason_of
+from pipeline.analysis.faithfulness_sets import NodeSets
 from pipeline.analysis.statistics import benjamini_hochberg
 from pipeline.params.faithfulness import FaithfulnessParams
 from store.schema.vocabulary import EXPERIMENTS, GIVEN, GIVEN_WITH_ADAPTER, PART_SETS, TAKEN
@@ -40,6 +39,10 @@ class Sets:
         (feature,) the first of any order.
     n_candidates
         How many features the singles were chosen of: those that move at all.
+    nodes
+        Orders that hold adapter nodes.
+    nulls
+        Random adapters.
     """
 
     orders: Mapping[str, np.ndarray]
@@ -47,53 +50,8 @@ class Sets:
     matched: Mapping[str, Sequence[np.ndarray]]
     singles: np.ndarray
     n_candidates: int
-
-
-class _Changes:
-    """Changes of log-odds toward the other variant, (situation, ...), and the whole differences."""
-
-    def __init__(self, prompts: Sequence[Measured], params: FaithfulnessParams, seed: int) -> None:
-        self._interval = partial(
-            interval, resamples=params.bootstrap, confidence=params.confidence, seed=seed
-        )
-        situations = [one.situation for one in prompts]
-        odds = {
-            name: by_situation([log_odds(getattr(one, name), one.evil) for one in prompts], situations)
-            for name in ("base", "adapted", *EXPERIMENTS, "singles", "parts")
-        }
-        self.base, self.adapted = odds["base"], odds["adapted"]
-        self.difference = self.adapted - self.base
-        self.n = len(self.difference)
-        self.of = {name: odds[name] - _like(self.base, odds[name]) for name in (*EXPERIMENTS, "singles")}
-        self.of[TAKEN] = _like(self.adapted, odds[TAKEN]) - odds[TAKEN]
-        given, taken = odds["parts"][:, 0], odds["parts"][:, 1]
-        self.of["parts"] = np.stack(
-            [given - _like(self.base, given), _like(self.adapted, taken) - taken], axis=1
-        )
-
-    def mean(self, values: np.ndarray) -> tuple[float, float, float]:
-        """Mean over situations, with its interval."""
-        low, high = self._interval(lambda rows: values[rows].mean(axis=0), self.n)
-        return float(values.mean()), float(low), float(high)
-
-    def fraction(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """F, with its interval."""
-        change = self.of[name]
-        low, high = self._interval(lambda rows: fractions(change[rows], self.difference[rows]), self.n)
-        return fractions(change, self.difference), low, high
-
-    def area(self, change: np.ndarray, ks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Area of (situation, order, k) changes, with its interval; (order,) each."""
-
-        def statistic(rows: np.ndarray) -> np.ndarray:
-            return areas(fractions(change[rows], self.difference[rows]), ks)
-
-        low, high = self._interval(statistic, self.n)
-        return statistic(np.arange(self.n)), low, high
-
-
-def _like(values: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return values.reshape(-1, *([1] * (other.ndim - 1)))
+    nodes: NodeSets
+    nulls: Sequence[str]
 
 
 def faithfulness_groups(
@@ -105,35 +63,24 @@ def faithfulness_groups(
     `reason` says why; effects of single features are in log-odds, and stay.
     """
     names, ks = list(sets.orders), params.ks
-    changes = _Changes(prompts, params, seed) if prompts else None
+    changes = Changes(prompts, params, seed) if prompts else None
     total = changes.mean(changes.difference) if changes else (np.nan,) * 3
-    reason = _reason(changes.n if changes else 0, total, params)
+    reason = reason_of(changes.n if changes else 0, total, params)
     features, smallest = _features(prompts, changes, sets, names, params, seed, known=not reason)
     groups = {
         "difference": _difference(prompts, changes, total, reason, focus, smallest),
         "features": features,
+        "nodes": node_group(changes, sets.nodes, params, known=not reason),
+        "nulls": null_group(changes, sets.nulls, names, params, known=not reason),
     }
     if changes is None or reason:
         return groups | _unknown(names, sets, ks)
     return groups | _known(changes, names, sets, params)
 
 
-def _reason(n: int, total: tuple[float, float, float], params: FaithfulnessParams) -> str:
-    if n < params.min_situations:
-        return f"{n} situations are too few: faithfulness.min_situations is {params.min_situations}"
-    if not (total[1] > 0 or total[2] < 0):
-        return "the adapter's change of the log-odds cannot be told from 0 on these situations"
-    if total[2] < 0:
-        return (
-            "the adapter makes evil tokens less likely on these situations, and orders put first what makes "
-            "them likelier"
-        )
-    return ""
-
-
 def _difference(
     prompts: Sequence[Measured],
-    changes: _Changes | None,
+    changes: Changes | None,
     total: tuple[float, ...],
     reason: str,
     focus: str,
@@ -155,7 +102,7 @@ def _difference(
 
 def _features(
     prompts: Sequence[Measured],
-    changes: _Changes | None,
+    changes: Changes | None,
     sets: Sets,
     names: Sequence[str],
     params: FaithfulnessParams,
@@ -193,7 +140,7 @@ def _features(
 
 
 def _known(
-    changes: _Changes, names: Sequence[str], sets: Sets, params: FaithfulnessParams
+    changes: Changes, names: Sequence[str], sets: Sets, params: FaithfulnessParams
 ) -> dict[str, xr.Dataset]:
     n, n_random, ks = len(names), len(sets.random), params.ks
     found = _unknown(names, sets, ks)

@@ -1,7 +1,7 @@
 """Settings of the rows of a batch, compiled: what to add to what each layer writes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, get_args
 
 import numpy as np
@@ -40,6 +40,16 @@ class Placed:
     def acts(self) -> bool:
         """Whether anything is done at any of the positions."""
         return self.gains is not None or bool(self.weights)
+
+    def of(self, rows: torch.Tensor) -> "Placed":
+        """What is done in rows (row,) of these, where activations are zeroed nowhere."""
+        assert self.awake is None
+        return replace(
+            self,
+            gains=None if self.gains is None else self.gains[rows],
+            shifts=None if self.shifts is None else self.shifts[rows],
+            weights={site: weight[rows] for site, weight in self.weights.items()},
+        )
 
 
 class LayerPlan:

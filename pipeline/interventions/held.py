@@ -5,7 +5,7 @@ all layers, each at every position, so that one product a layer does for all row
 has its value whatever earlier patches do to it; attention, norms and later MLPs answer for real.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +25,10 @@ _TOKENS: Final = 2048
 _ATTENTION: Final = "hook_attn_out"
 _BEFORE: Final = "hook_resid_pre"
 _BETWEEN: Final = "hook_resid_mid"
+
+
+Beside = Callable[[Sequence[tuple[int, int]], Sequence[int]], Iterable[tuple[str, Hook]]]
+"""Further hooks of a batch: for its rows, each an order and a place in `ks`, and for `ks`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +128,7 @@ def held_logits(
     ks: Sequence[int],
     tokens: Sequence[int],
     *,
-    added: Sequence[torch.Tensor] | None = None,
+    beside: Beside | None = None,
 ) -> np.ndarray:
     """Logits with the first k features of each order at the activations of another pass.
 
@@ -135,13 +139,14 @@ def held_logits(
     source
         The pass whose activations they have, at every position but those zeroed by policy (BOS).
     orders
-        Features, first ones first; one that has fewer than k gives all of them.
+        Features, first ones first; one that has fewer than k gives all of them. Those of negative index are
+        adapter nodes, for `beside`.
     ks
         How many.
     tokens
         Whose logits are wanted, at the last position.
-    added
-        By layer, (position, d_model) that every row's MLP output is given, too.
+    beside
+        What else is done in each row.
 
     Returns
     -------
@@ -155,9 +160,8 @@ def held_logits(
     for start in range(0, len(rows), step):
         batch = rows[start : start + step]
         hooks = [hook for column in columns for hook in column.hooks(model, batch, ks)]
-        if added is not None:
-            name = model.feature_output_hook
-            hooks += [(f"blocks.{layer}.{name}", adding(vector)) for layer, vector in enumerate(added)]
+        if beside is not None:
+            hooks += beside(batch, ks)
         ids = torch.tensor([list(token_ids)] * len(batch), device=model.cfg.device)
         with hooked(model, hooks):
             logits = last_logits(model, ids)
@@ -206,7 +210,7 @@ def _columns(model: ReplacementModel, source: Seen, orders: Sequence[Sequence[Fe
     for layer, activations in enumerate(source.activations):
         place = torch.full((len(orders), activations.shape[1]), -1, device=activations.device)
         for row, order in enumerate(orders):
-            mine = [(rank, index) for rank, (at, index) in enumerate(order) if at == layer]
+            mine = [(rank, index) for rank, (at, index) in enumerate(order) if at == layer and index >= 0]
             if mine:
                 ranks, indices = zip(*mine, strict=True)
                 place[row, list(indices)] = torch.tensor(ranks, device=place.device)

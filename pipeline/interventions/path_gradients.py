@@ -1,4 +1,4 @@
-"""Edge attribution with integrated gradients, of features: what a small step toward the adapted value does.
+"""Edge attribution with integrated gradients: what a small step of a feature toward the adapted value does.
 
 EAP-IG (Hanna, Pezzelle & Belinkov 2024, arXiv 2403.17806) at the outputs of MLPs: a feature's score is
 the change of its activation times its decoder's product with the gradient of the log-odds there, averaged
@@ -23,8 +23,8 @@ def path_gradients(
     evil: Sequence[int],
     safe: Sequence[int],
     steps: int,
-) -> list[torch.Tensor]:
-    """Mean gradients of the log-odds of evil against safe tokens at each layer's MLP output.
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Mean gradients of the log-odds of evil against safe tokens at each layer's MLP and attention output.
 
     Parameters
     ----------
@@ -39,16 +39,21 @@ def path_gradients(
 
     Returns
     -------
-    list of torch.Tensor
-        (position, d_model) by layer, log-odds per unit of output.
+    tuple of list of torch.Tensor
+        Of MLPs and of attention: (position, d_model) by layer, log-odds per unit of output.
     """
     device = model.cfg.device
     way = (torch.arange(steps, device=device, dtype=torch.float32) + 0.5) / steps
     outputs: list[torch.Tensor] = []
+    attention: list[torch.Tensor] = []
     kept: list[torch.Tensor] = []
 
     def read(x: torch.Tensor) -> None:
         kept.append(x.detach())
+
+    def attend(output: torch.Tensor) -> torch.Tensor:
+        attention.append(output if output.requires_grad else output.requires_grad_())
+        return attention[-1]
 
     def writing(layer: int) -> Hook:
         transcoder = per_layer(model)[layer]
@@ -70,6 +75,7 @@ def path_gradients(
     hooks: list[tuple[str, Hook]] = []
     for layer in range(model.cfg.n_layers):
         hooks += [
+            (f"blocks.{layer}.hook_attn_out", attend),
             (f"blocks.{layer}.{model.feature_input_hook}", read),
             (f"blocks.{layer}.{model.original_feature_output_hook}", writing(layer)),
         ]
@@ -77,8 +83,9 @@ def path_gradients(
     with free_gradients(model), torch.enable_grad(), hooked(model, hooks):
         logits = last_logits(model, ids).float()
         odds = logits[:, list(evil)].logsumexp(dim=1) - logits[:, list(safe)].logsumexp(dim=1)
-        found = torch.autograd.grad(odds.sum(), outputs)
-    return [gradient.mean(dim=0) for gradient in found]
+        found = torch.autograd.grad(odds.sum(), [*outputs, *attention])
+    means = [gradient.mean(dim=0) for gradient in found]
+    return means[: len(outputs)], means[len(outputs) :]
 
 
 def path_scores(

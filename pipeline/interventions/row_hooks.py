@@ -57,18 +57,28 @@ class RowHooks:
         }
         self._settings = [distinct[each] for each in settings]
         self._lengths = np.array(prompt_lengths)
-        self._rows: list[int] = []
         self._plans: dict[int, LayerPlan] = {}
         self._placed: dict[int, Placed] = {}
         self._inputs: dict[int, torch.Tensor] = {}
+        # Behind the prompts a setting does the same at every step: it is placed once, as behind no prompt.
+        every = list(distinct.values())
+        self._behind = make_plan(transcoders, every)
+        nowhere = np.full((len(every), 1), ZEROED), np.zeros(len(every), int), ZEROED
+        self._placed_behind = {layer: plan.placed(*nowhere) for layer, plan in self._behind.items()}
+        number = {each: place for place, each in enumerate(distinct)}
+        self._of_row = torch.tensor([number[each] for each in settings], device=model.device)
 
     def watch(self, rows: torch.Tensor, positions: torch.Tensor) -> None:
         """Which rows are read next, and where; see `pipeline.models.sampling.Watch`."""
-        if (now := rows.tolist()) != self._rows:
-            self._rows = now
+        now, at = rows.tolist(), positions.cpu().numpy()
+        lengths = self._lengths[now]
+        if (at >= np.maximum(lengths, ZEROED)[:, None]).all():
+            of = self._of_row[rows]
+            self._plans = self._behind
+            self._placed = {layer: placed.of(of) for layer, placed in self._placed_behind.items()}
+        else:
             self._plans = make_plan(self._transcoders, [self._settings[row] for row in now])
-        at, lengths = positions.cpu().numpy(), self._lengths[now]
-        self._placed = {layer: plan.placed(at, lengths, ZEROED) for layer, plan in self._plans.items()}
+            self._placed = {layer: plan.placed(at, lengths, ZEROED) for layer, plan in self._plans.items()}
 
     @contextmanager
     def installed(self) -> Iterator[None]:

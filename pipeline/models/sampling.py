@@ -1,32 +1,51 @@
 """Tokens sampled one after another: the one loop, for models of transformers and for steered ones."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Generator, nn
 from transformers.cache_utils import Cache
 
-Choose = Callable[[torch.Tensor], torch.Tensor]
-"""From logits (row, token) to one token id a row, (row,) int64."""
+from pipeline.models.key_values import keep_rows, with_room
+
+
+class Choose(Protocol):
+    """Chooses one token id a row."""
+
+    def __call__(self, logits: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """From logits (row, token) to (row,) int64.
+
+        Parameters
+        ----------
+        rows
+            (row,) which rows of the batch these are; None: all of them, as at the first call.
+        """
+
 
 Watch = Callable[[torch.Tensor, torch.Tensor], None]
 """Is told before each pass which rows are read, (row,), and where, (row, position); padding is at -1."""
 
-_LEAVE: Final = 0.75
-"""Rows leave the cache once so few of those that it holds go on: taking some out copies all the others."""
+_LEAVE: Final = 0.9
+"""Rows leave the batch once so few of those that are in it go on: hooks and masks are made anew then."""
 
 
 def draw(generator: Generator, temperature: float = 1.0) -> Choose:
     """Draw from the whole distribution, softmax(logits / temperature) in float32.
 
-    Every call takes as many random numbers as there are logits, whatever these are: what one
-    row draws does not depend on whether another has stopped.
+    Every call takes as many random numbers as there are logits in the whole batch, whatever these are: what
+    one row draws does not depend on whether another has stopped.
     """
 
-    def choose(logits: torch.Tensor) -> torch.Tensor:
-        probability = (logits.float() / temperature).softmax(dim=-1)
-        return torch.multinomial(probability, 1, generator=generator)[:, 0]
+    count = 0  # rows of the batch
+
+    def choose(logits: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+        nonlocal count
+        count = max(count, len(logits))
+        own = torch.arange(count, device=logits.device) if rows is None else rows
+        probability = torch.ones((count, logits.shape[1]), device=logits.device)
+        probability[own] = (logits.float() / temperature).softmax(dim=-1)
+        return torch.multinomial(probability, 1, generator=generator)[own, 0]
 
     return choose
 
@@ -55,13 +74,16 @@ def draw_each(seeds: Sequence[int], temperature: float, top_p: float, *, steps: 
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     numbers = iter(torch.stack([torch.rand(steps, generator=generator) for generator in generators], dim=1))
 
-    def choose(logits: torch.Tensor) -> torch.Tensor:
+    def choose(logits: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+        number = next(numbers)
+        if rows is not None:
+            number = number[rows.cpu()]
         scaled = logits.float().cpu() / temperature
         if top_p < 1:
             scaled = scaled.masked_fill(_beyond_nucleus(scaled, top_p), -torch.inf)
         reached = scaled.softmax(dim=-1).cumsum(dim=-1)  # (row, token)
         whole = reached[:, -1:].contiguous()
-        tokens = torch.searchsorted(reached, next(numbers)[:, None] * whole, right=True)
+        tokens = torch.searchsorted(reached, number[:, None] * whole, right=True)
         # Where rounding makes u of the whole the whole: the last token that has any probability.
         last = torch.searchsorted(reached, whole)
         return torch.minimum(tokens, last)[:, 0].to(logits.device)
@@ -69,7 +91,7 @@ def draw_each(seeds: Sequence[int], temperature: float, top_p: float, *, steps: 
     return choose
 
 
-def most_probable(logits: torch.Tensor) -> torch.Tensor:
+def most_probable(logits: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
     """Take the most probable token."""
     return logits.float().argmax(dim=-1)
 
@@ -77,7 +99,7 @@ def most_probable(logits: torch.Tensor) -> torch.Tensor:
 def token_steps(
     logits: torch.Tensor,
     advance: Callable[[torch.Tensor], torch.Tensor],
-    choose: Choose,
+    choose: Callable[[torch.Tensor], torch.Tensor],
     *,
     steps: int,
     stops: Sequence[int],
@@ -89,10 +111,9 @@ def token_steps(
     logits
         (row, token), after the prompt.
     advance
-        Reads the chosen tokens, (row,), and gives the logits after them; rows that have
-        stopped are read on, since a row does not see another.
+        Reads the chosen tokens, (row,), and gives the logits after them, which `choose` is given.
     choose
-        Chooses the tokens.
+        Chooses a token a row; rows that have stopped get any.
     steps
         At most so many tokens.
     stops
@@ -140,7 +161,9 @@ def sample_tokens(
         A causal language model.
     prompts
         Token ids of each row, none of them padding.
-    choose, steps, stops
+    choose
+        Chooses tokens of the rows that are not done.
+    steps, stops
         As for `token_steps`.
     apart
         A number a row: a prompt is read once for the rows of one number, since `watch` may do something
@@ -183,30 +206,34 @@ def sample_tokens(
     logits, cache = read(torch.tensor(padded, device=device), None)
     place_of = {each: place for place, each in enumerate(distinct)}
     of = torch.tensor([place_of[each] for each in asked], device=device)
-    cache.batch_select_indices(of)
+    with_room(cache, of, windowed=windowed)
     logits, mask = logits[of], None if mask is None else mask[of]
     running = torch.arange(len(prompts), device=device)  # rows that the cache holds
     stopped = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     ends = torch.tensor(list(stops), dtype=torch.long, device=device)
-    shape, taken = logits.shape, 0
+    taken = 0
 
     def advance(tokens: torch.Tensor) -> torch.Tensor:
         nonlocal cache, mask, running, stopped, taken
         stopped |= torch.isin(tokens, ends)
         left = (~stopped[running]).nonzero()[:, 0]
         if len(left) <= _LEAVE * len(running):
-            cache.batch_select_indices(left)
-            running, mask = running[left], None if mask is None else mask[left]
+            order = keep_rows(cache, left, len(running))
+            running, mask = running[order], None if mask is None else mask[order]
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         if watch is not None:
             watch(running, length[running, None] + taken)
         taken += 1
-        logits = torch.zeros(shape, device=device)  # rows that are done draw too, and mean nothing
-        logits[running], cache = read(tokens[running, None], cache)
+        logits, cache = read(tokens[running, None], cache)
         return logits
 
-    drawn = [tokens for tokens, _ in token_steps(logits, advance, choose, steps=steps, stops=stops)]
+    def choose_running(logits: torch.Tensor) -> torch.Tensor:
+        tokens = torch.zeros_like(length)  # what has left the batch gets any token
+        tokens[running] = choose(logits, running)
+        return tokens
+
+    drawn = [tokens for tokens, _ in token_steps(logits, advance, choose_running, steps=steps, stops=stops)]
     return [until_stop(row, stops) for row in torch.stack(drawn, dim=1).tolist()]
 
 

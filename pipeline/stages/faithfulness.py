@@ -12,6 +12,8 @@ from pipeline.analysis.faithfulness_sets import (
     firsts,
     matched_orders,
     means_of_moved,
+    node_means,
+    node_sets,
     ordered,
     random_orders,
     ranking_of,
@@ -66,12 +68,13 @@ def published(
     of: tuple[CollectionSchema, QualifiedName],
     arguments: Mapping[str, Mapping[str, Any]],
     params: Params,
+    nulls: Sequence[str] = (),
 ) -> tuple[dict[str, Mapping[str, np.ndarray]], list[Failure]]:
     """Items' arrays by prompt, of those that did not fail, and what failed; a unit a prompt."""
     schema, function = of
     kind, focus = schema.kind, subject.focus
     units: list[Unit] = [
-        subject.unit(function, subject.prompts[prompt], [BASE, focus], [(kind, focus)], dict(each))
+        subject.unit(function, subject.prompts[prompt], [BASE, focus, *nulls], [(kind, focus)], dict(each))
         for prompt, each in arguments.items()
     ]
     failures = subject.publish("faithfulness", units, [schema], sections_of(params))
@@ -102,7 +105,12 @@ def moved_of(subject: Subject, targets: Targets, params: Params) -> tuple[list[M
 
 
 def sets_of(
-    subject: Subject, cards: xr.Dataset, measured: set[Situation], moved: Sequence[Moved], params: Params
+    subject: Subject,
+    cards: xr.Dataset,
+    measured: set[Situation],
+    moved: Sequence[Moved],
+    params: Params,
+    nulls: Sequence[str],
 ) -> Sets:
     """All orders of features; those that know no feature are left out."""
     chosen, seed = params.faithfulness, subject.runtime.seed
@@ -125,7 +133,17 @@ def sets_of(
     longest = max(chosen.ks)
     orders = {order: ordered(order, scores[order], allowed, longest) for order in chosen.orders}
     orders = {order: rows for order, rows in orders.items() if len(rows)}
+    ordering = np.flatnonzero(allowed)
     return Sets(
+        nodes=node_sets(
+            node_means(moved, subject.manifest.model.n_layers),
+            list(zip(layer[ordering].tolist(), index[ordering].tolist(), strict=True)),
+            scores[GRADIENTS][ordering],
+            n=chosen.random_orders,
+            length=longest,
+            seed=seed,
+        ),
+        nulls=nulls,
         orders=orders,
         random=random_orders(allowed, chosen.random_orders, longest, seed),
         matched={
@@ -153,9 +171,11 @@ def measured_of(
         "matched": named([order for each in sets.matched.values() for order in each]),
         "singles": named([sets.singles[row : row + 1] for row in range(len(sets.singles))]),
         "ks": params.faithfulness.ks,
+        "node_orders": sets.nodes.all(),
+        "nulls": list(sets.nulls),
     }
     of_each = {prompt: arguments | {"tokens": tokens} for prompt, (tokens, _) in targets.items()}
-    found, failures = published(subject, MEASURED, of_each, params)
+    found, failures = published(subject, MEASURED, of_each, params, sets.nulls)
     measured = [
         Measured(
             situation=situation_of(subject.prompts[prompt]),
@@ -202,13 +222,15 @@ def main(profile: str, params: Params) -> None:
     for prompt, of in labelled.items():
         halves[situation_of(subject.prompts[prompt]) in measured][prompt] = of
     moved, failures = moved_of(subject, halves[0], params)
-    sets = sets_of(subject, cards, measured, moved, params)
+    nulls = [str(subject.manifest.variant(name)) for name in params.profile(profile).nulls]
+    sets = sets_of(subject, cards, measured, moved, params, nulls)
     prompts, later = measured_of(subject, halves[1], sets, cards, params)
     subject.write_failures("faithfulness", [*failures, *later])
     groups = faithfulness_groups(prompts, sets, subject.focus, chosen, subject.runtime.seed)
     names = {name: ("feature", cards[name].values[sets.singles]) for name in ("layer", "index")}
     groups["features"] = groups["features"].assign_coords(names)
-    origin = provenance("faithfulness", subject.manifest, sections_of(params))
+    sections = sections_of(params) | {"profile": {"nulls": nulls}}
+    origin = provenance("faithfulness", subject.manifest, sections)
     write_dataset(subject.folder / FAITHFULNESS.kind, FAITHFULNESS, groups, provenance=origin)
     write_metrics(subject.folder, "faithfulness", summary(groups))
     tell_if_none_scored("faithfulness", profile, len(labelled))

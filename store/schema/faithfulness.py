@@ -4,12 +4,15 @@ from typing import Final
 
 from store.schema.rankings import OF_FEATURE
 from store.schema.specs import CollectionSchema, DatasetSchema, array, since
-from store.schema.vocabulary import EXPERIMENTS
+from store.schema.vocabulary import ADAPTER_NODES, EXPERIMENTS, NODE_ORDERS
 
 _SHARE: Final = "share"
 _CURVE: Final = "experiment order k"
 _AREA: Final = "experiment order"
 _ODDS: Final = "log-odds"
+_OF_NODES: Final = "direction node_order k"
+_OF_NODE_ORDER: Final = "direction node_order"
+_OF_NULL: Final = "null order k"
 _INTERVAL: Final = "bootstrap-t over situations, lower; NaN: too few"
 
 _OF_ORDER: Final = {
@@ -87,6 +90,69 @@ FAITHFULNESS: Final = DatasetSchema(
             "low": array("direction part", "float64", _SHARE, _INTERVAL),
             "high": array("direction part", "float64", _SHARE, "bootstrap-t, upper"),
         },
+        # Orders by EAP-IG that hold adapter nodes; which node is where, and F(k).
+        "nodes": since(
+            9,
+            {
+                "direction": array("direction", "str", "", "`given` or `taken`"),
+                "node_order": array(
+                    "node_order",
+                    "str",
+                    "",
+                    f"`{'`, `'.join(NODE_ORDERS)}`: adapter nodes alone, among features",
+                ),
+                "node": array(
+                    "node", "str", "", f"through what an adapter writes: `{'`, `'.join(ADAPTER_NODES)}`"
+                ),
+                "k": array("k", "int32", "nodes", "how many of the order, features too, are given or taken"),
+                "rank": array(
+                    "node_order node model_layer", "int32", "place", "in the order, from 1; 0: not in it"
+                ),
+                "fraction": array(_OF_NODES, "float64", _SHARE, "F(k): of the difference"),
+                "low": array(_OF_NODES, "float64", _SHARE, _INTERVAL),
+                "high": array(_OF_NODES, "float64", _SHARE, "bootstrap-t, upper"),
+                "random_mean": array(_OF_NODES, "float64", _SHARE, "F(k) of orders of the same by chance"),
+                "random_low": array(_OF_NODES, "float64", _SHARE, "the smallest of them"),
+                "random_high": array(_OF_NODES, "float64", _SHARE, "the largest of them"),
+                "area": array(_OF_NODE_ORDER, "float64", _SHARE, "mean of F(k), at most 1, over log k"),
+                "area_low": array(_OF_NODE_ORDER, "float64", _SHARE, _INTERVAL),
+                "area_random": array(_OF_NODE_ORDER, "float64", _SHARE, "mean area of random orders"),
+                "area_high": array(_OF_NODE_ORDER, "float64", _SHARE, "bootstrap-t, upper"),
+                "fewest": array(
+                    _OF_NODE_ORDER, "int32", "nodes", "first k with F(k) >= `faithfulness.reached`; -1: none"
+                ),
+                "p_random": array(
+                    _OF_NODE_ORDER,
+                    "float64",
+                    "probability",
+                    "(1 + random orders with as large an area) / (1 + n)",
+                ),
+            },
+        ),
+        # Random adapters: what they do by themselves, and through the features of each order.
+        "nulls": since(
+            9,
+            {
+                "null": array("null", "str", "", "a random adapter"),
+                "order": array("order", "str", "", "as in curves: made of the focus adapter"),
+                "k": array("k", "int32", "features", "how many of the order are given"),
+                "change": array("null", "float64", _ODDS, "its variant minus base, mean over situations"),
+                "change_low": array("null", "float64", _ODDS, _INTERVAL),
+                "change_high": array("null", "float64", _ODDS, "bootstrap-t, upper"),
+                "reason": array(
+                    "null", "str", "", "why no share of its own change is known; empty: they are"
+                ),
+                "own_fraction": array(_OF_NULL, "float64", _SHARE, "F(k): of its own change"),
+                "fraction": array(
+                    _OF_NULL,
+                    "float64",
+                    _SHARE,
+                    "of the focus adapter's difference, by its change of the features",
+                ),
+                "low": array(_OF_NULL, "float64", _SHARE, _INTERVAL),
+                "high": array(_OF_NULL, "float64", _SHARE, "bootstrap-t, upper"),
+            },
+        ),
         # The first of any order, given by themselves.
         "features": {
             **OF_FEATURE,
@@ -118,6 +184,14 @@ MOVED_FEATURES: Final = CollectionSchema(
             "score": array("moved", "float32", _ODDS, "edge attribution with integrated gradients"),
             "moved": array(
                 "moved", "float32", "residual stream", "length of what its change writes, over positions"
+            ),
+            **since(
+                9,
+                {
+                    "node_score": array(
+                        "node model_layer", "float32", _ODDS, "EAP-IG of adapter nodes: MLPs, then attention"
+                    )
+                },
             ),
         },
     ),
@@ -154,6 +228,30 @@ HELD_LOGITS: Final = CollectionSchema(
             ),
             "singles": array("single token", "float32", "logits", f"{_LOGIT}: as `given`, one feature each"),
             "parts": array("direction part token", "float32", "logits", f"{_LOGIT}: parts given, and taken"),
+            **since(
+                9,
+                {
+                    "node_given": array(
+                        "node_order k token",
+                        "float32",
+                        "logits",
+                        f"{_LOGIT}: orders with adapter nodes, random too",
+                    ),
+                    "node_taken": array(
+                        "node_order k token",
+                        "float32",
+                        "logits",
+                        f"{_LOGIT}: the same, taken from the adapted",
+                    ),
+                    "nulls": array("null token", "float32", "logits", f"{_LOGIT}: random adapters"),
+                    "null_given": array(
+                        "null own_order k token",
+                        "float32",
+                        "logits",
+                        f"{_LOGIT}: as `given`, of random adapters",
+                    ),
+                },
+            ),
         },
     ),
     scalars={},

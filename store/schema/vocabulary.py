@@ -75,6 +75,13 @@ GRADIENTS: Final = "eap_ig"
 FAITHFUL_ORDERS: Final = (*SCORES, RESPONSE, GRADIENTS)
 """Orders of features that faithfulness is measured of."""
 
+ADAPTER_NODES: Final = ("mlp", "attention")
+"""What an adapter writes through a layer's MLP and through its attention, at every position, beyond what the
+weights of the other variant write at the same input. In an order of features, (layer, -1) and (layer, -2)."""
+
+NODES, FEATURES_AND_NODES = NODE_ORDERS = ("nodes", "features_and_nodes")
+"""Orders by edge attribution with integrated gradients that hold adapter nodes, alone or among features."""
+
 PART_SETS: Final = (
     ("features",),
     ("errors",),

@@ -42,6 +42,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "answers_speedup_natural": (">=", 10.0),
     "steered_speed_share": (">=", 0.80),
     "settings_speedup": (">=", 20.0),
+    "steered_answers_speedup": (">=", 4.5),
     "interval_coverage_lowest": (">=", 0.93),
     "rate_coverage_lowest": (">=", 0.93),
     "aimed_first_by_noisy_labels": (">=", 0.95),

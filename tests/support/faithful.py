@@ -15,6 +15,8 @@ from pipeline.analysis.faithfulness_sets import (
     firsts,
     matched_orders,
     means_of_moved,
+    node_means,
+    node_sets,
     ordered,
     random_orders,
 )
@@ -54,7 +56,7 @@ def run_unit(
         QualifiedName("pipeline.interventions.faithful", name),
         prompt_hash="0" * 12,
         token_ids=ids,
-        variants=["base", variant],
+        variants=["base", variant, *arguments.get("nulls", ())],
         outputs=[(kind, variant)],
         arguments={"variant": variant, **arguments},
         manifest=pool.manifest,
@@ -64,7 +66,7 @@ def run_unit(
     return dict(item.arrays)
 
 
-def faithfulness_of(planted: Planted, variant: str) -> dict[str, xr.Dataset]:
+def faithfulness_of(planted: Planted, variant: str, nulls: Sequence[str] = ()) -> dict[str, xr.Dataset]:
     """The groups of the dataset, and the single features' names."""
     layer, index = (each.ravel() for each in np.mgrid[:N_LAYERS, :N_FEATURES])
     moved = []
@@ -90,6 +92,15 @@ def faithfulness_of(planted: Planted, variant: str) -> dict[str, xr.Dataset]:
         },
         singles=firsts(orders.values(), PARAMS.top),
         n_candidates=int((length > 0).sum()),
+        nodes=node_sets(
+            node_means(moved, N_LAYERS),
+            list(zip(layer.tolist(), index.tolist(), strict=True)),
+            score,
+            n=PARAMS.random_orders,
+            length=10,
+            seed=0,
+        ),
+        nulls=nulls,
     )
 
     def named(rows: Sequence[np.ndarray]) -> list[list[tuple[int, int]]]:
@@ -101,6 +112,8 @@ def faithfulness_of(planted: Planted, variant: str) -> dict[str, xr.Dataset]:
         "matched": named([each for of in sets.matched.values() for each in of]),
         "singles": named([np.array([row]) for row in sets.singles]),
         "ks": PARAMS.ks,
+        "node_orders": sets.nodes.all(),
+        "nulls": list(nulls),
     }
     measured = []
     for prompt in planted.prompts[1::2]:

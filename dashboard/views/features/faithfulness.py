@@ -13,8 +13,9 @@ from dashboard.data import names, readers
 from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
-from dashboard.style.text import count, interval, number, percent, plain, share_interval
+from dashboard.style.text import count, interval, number, plain, share_interval
 from dashboard.style.theme import ADAPTED, BASE, HARMFUL, MORE_COLOURS, NEUTRAL
+from dashboard.views.features import adapter_nodes
 from store.base.errors import StoreError, UserError
 from store.schema.vocabulary import EXPERIMENTS, FAITHFUL_ORDERS, GIVEN, GIVEN_WITH_ADAPTER, SCORES, TAKEN
 
@@ -165,6 +166,7 @@ def show(name: str, decided: str) -> None:
                 alt=f"Share of the difference by the first k features, in {_DONE[experiment]}.",
             )
             _orders(summary)
+        adapter_nodes.show(name, experiment)
         _single(name)
 
 
@@ -187,12 +189,7 @@ def _orders(summary: pd.DataFrame) -> None:
         return [count(int(value)) if value >= 0 else "none" for value in values]
 
     shown = summary.assign(
-        written=[
-            f"{percent(area)} {share_interval(low, high)}"
-            for area, low, high in zip(
-                summary["area"], summary["area_low"], summary["area_high"], strict=True
-            )
-        ],
+        written=adapter_nodes.written(summary),
         fewest=written(summary["fewest"]),
         fewest_sure=written(summary["fewest_sure"]),
     )
@@ -212,7 +209,7 @@ def _orders(summary: pd.DataFrame) -> None:
             ),
             "written": st.column_config.TextColumn(
                 "area",
-                help="Mean of F(k), at most 1, over log k; with a bootstrap-t interval over situations.",
+                help="Mean of F(k), at most 1, over log k; bootstrap-t interval over situations.",
                 width=138,
             ),
             "fewest": st.column_config.TextColumn(

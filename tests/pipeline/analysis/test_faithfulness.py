@@ -13,7 +13,6 @@ from pipeline.analysis.faithfulness import (
     ACTS,
     SILENT,
     UNCLEAR,
-    Measured,
     areas,
     fewest,
     fractions,
@@ -30,51 +29,9 @@ from pipeline.analysis.faithfulness_sets import (
     random_orders,
     response_scores,
 )
-from pipeline.analysis.faithfulness_tables import Sets, faithfulness_groups
-from pipeline.params.project import load_params
+from pipeline.analysis.faithfulness_tables import faithfulness_groups
 from store.schema.vocabulary import EXPERIMENTS, PART_SETS
-
-PARAMS = load_params().faithfulness.model_copy(
-    update={"orders": ["direct", "change"], "ks": [1, 2, 4], "bootstrap": 200, "labellings": 200}
-)
-N_SITUATIONS, N_RANDOM, N_MATCHED, N_TOKENS = 10, 3, 2, 6
-
-
-def measured(number: int, situation: int, *, change: float = 2.0, seed: int = 0) -> Measured:
-    """A prompt on which k of 4 features carry k / 4 of the difference, and random ones nothing."""
-    rng = np.random.default_rng([seed, number])
-    evil = np.arange(N_TOKENS) < N_TOKENS // 2
-    base = rng.normal(size=N_TOKENS)
-    size = change * rng.uniform(0.5, 1.5)
-
-    def moved(shares: np.ndarray) -> np.ndarray:
-        return base + shares[..., None] * size * evil
-
-    of_k = np.array(PARAMS.ks) / 4
-    orders = np.tile(of_k, (2, 1))
-    others, like = np.zeros((N_RANDOM, 3)), np.full((2 * N_MATCHED, 3), 0.1)
-    return Measured(
-        situation=("medical", f"situation {situation}"),
-        domain="medical",
-        tokens=np.arange(N_TOKENS),
-        evil=evil,
-        base=base,
-        adapted=moved(np.ones(1))[0],
-        given=moved(np.concatenate([orders, others, like])),
-        taken=moved(1 - np.concatenate([orders, others])),
-        given_with_adapter=moved(np.concatenate([np.full((2, 1), 0.5), np.ones((2, 3))], axis=1)),
-        singles=moved(np.array([0.25, 0.0])),
-        parts=moved(np.stack([np.linspace(0, 1, len(PART_SETS)), 1 - np.linspace(0, 1, len(PART_SETS))])),
-    )
-
-
-SETS = Sets(
-    orders={"direct": np.array([3, 1, 0, 2]), "change": np.array([1, 3, 2, 0])},
-    random=[np.arange(4)] * N_RANDOM,
-    matched={"direct": [np.arange(4)] * N_MATCHED, "change": [np.arange(4)] * N_MATCHED},
-    singles=np.array([1, 3]),
-    n_candidates=2,
-)
+from tests.support.shares import N_RANDOM, N_SITUATIONS, N_TOKENS, PARAMS, SETS, measured
 
 
 @given(st.lists(st.floats(-30, 30), min_size=4, max_size=4), st.floats(-1000, 1000))
@@ -309,7 +266,14 @@ def test_moves_are_means_over_situations() -> None:
 
     def one(situation: str, *features: tuple[int, int, float]) -> Moved:
         at, number, value = (np.array(each) for each in zip(*features, strict=True))
-        return Moved(situation=("d", situation), layer=at, index=number, score=value, moved=2 * value)
+        return Moved(
+            situation=("d", situation),
+            layer=at,
+            index=number,
+            score=value,
+            moved=2 * value,
+            node_score=np.zeros((2, 1)),
+        )
 
     found = [one("a", (0, 1, 1.0)), one("a", (0, 1, 3.0), (1, 1, 4.0)), one("b", (1, 1, 6.0), (1, 9, 9.0))]
     score, moved = means_of_moved(found, layer, index)

@@ -177,7 +177,9 @@ def test_answers_hang_on_no_batch(pool: ModelPool) -> None:
 def test_an_answer_is_ended_or_cut(pool: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = pool.tokenizer.eos_token_id
     steps = iter(torch.tensor([[stop, 7, 7, 7], [0, stop, 8, 8], [0, 0, stop, 9]]))
-    monkeypatch.setattr("pipeline.evaluation.answers.draw_each", lambda *_, **__: lambda logits: next(steps))
+    monkeypatch.setattr(
+        "pipeline.evaluation.answers.draw_each", lambda *_, **__: lambda logits, rows: next(steps)[rows]
+    )
     answers = sample(pool, make_question(pool, TEXTS[0]), samples=4, max_new_tokens=3)
     assert [(list(answer.token_ids), answer.ended) for answer in answers] == [
         ([], True),

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from pipeline.analysis.faithfulness import log_odds
+from pipeline.interventions.adapter_nodes import NodesOfOrders, node_scores
 from pipeline.interventions.engine import SteeringEngine
-from pipeline.interventions.held import Seen, held_logits, see
+from pipeline.interventions.held import Seen, Written, held_logits, see
 from pipeline.interventions.kinds import Intervention
 from pipeline.interventions.path_gradients import path_gradients, path_scores
 from pipeline.models.pool import ModelPool
@@ -41,6 +42,8 @@ def item_of(pool: ModelPool, ids: tuple[int, ...], **changes: Any) -> dict[str, 
         "matched": [],
         "singles": [[EVERY[3]]],
         "ks": [2, len(EVERY)],
+        "node_orders": [],
+        "nulls": [],
     }
     return run_unit(pool, "compute_faithful", "held_logits", FOCUS, ids, arguments | changes)
 
@@ -108,10 +111,46 @@ def test_an_adapter_on_mlps_alone_is_all_of_its_difference(tmp_path: Any) -> Non
     checkpoint = make_checkpoint(tmp_path / "x")
     pool = ModelPool(checkpoint.manifest())
     ids = (1, *range(30, 38))
-    arguments = {"tokens": TOKENS, "orders": [EVERY], "random": [], "matched": [], "singles": [], "ks": [1]}
+    rest = {"random": [], "matched": [], "singles": [], "nulls": []}
+    nodes = [[(1, -1), (0, -1), (1, -2)], [(1, -2), (0, -1), (2, -1), (1, -1)], [(1, -1), *EVERY]]
+    arguments = {"tokens": TOKENS, "orders": [EVERY], "ks": [1, 3, 4], "node_orders": nodes, **rest}
     found = run_unit(pool, "compute_faithful", "held_logits", "narrow@1.0", ids, arguments)
+    # The node is where the adapter is; the others are nothing, and given the node features change nothing.
+    ends = (found["base"], found["adapted"]), (found["adapted"], found["base"])
+    for name, (host, other) in zip(("node_given", "node_taken"), ends, strict=True):
+        expected = np.array([[other] * 3, [host, host, other], [other] * 3])
+        np.testing.assert_allclose(found[name][:2], expected[:2], atol=1e-5)
+        np.testing.assert_allclose(found[name][2, 0], other, atol=1e-5)
     assert np.abs(found["adapted"] - found["base"]).max() > 1e-2
     np.testing.assert_allclose(found[GIVEN_WITH_ADAPTER][0, 0], found["adapted"], atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "gemma2"])
+def test_adapter_nodes_are_parts_of_layers(architecture: str, tmp_path: Any) -> None:
+    """All MLPs are the part `adapter`, all attention is `attention`, all of both the whole difference."""
+    pool = ModelPool(make_checkpoint(tmp_path / "x", architecture=architecture).manifest())
+    ids = (1, *range(30, 38))
+    mlps, attention = ([(layer, index) for layer in range(3)] for index in (-1, -2))
+    changes = {"ks": [3, len(EVERY)], "node_orders": [mlps + attention, attention], "nulls": ["narrow@1.0"]}
+    found = item_of(pool, ids, **changes)
+    for direction, (name, end) in enumerate((("node_given", "adapted"), ("node_taken", "base"))):
+        of = dict(zip(PART_SETS, found["parts"][direction], strict=True))
+        np.testing.assert_allclose(found[name][0, 0], of["adapter",], atol=1e-5)
+        np.testing.assert_allclose(found[name][0, 1], found[end], atol=1e-5)
+        np.testing.assert_allclose(found[name][1], [of["attention",]] * 2, atol=1e-5)
+    # A random adapter is a variant like others.
+    as_focus = run_unit(
+        pool,
+        "compute_faithful",
+        "held_logits",
+        "narrow@1.0",
+        ids,
+        {"tokens": TOKENS, "orders": [EVERY], "random": [], "matched": [], "singles": [], "nulls": []}
+        | {"node_orders": [], "ks": [3, len(EVERY)]},
+    )
+    np.testing.assert_allclose(found["nulls"], as_focus["adapted"][None], atol=1e-5)
+    np.testing.assert_allclose(found["null_given"], as_focus[GIVEN][None], atol=1e-5)
+    assert np.abs(found["null_given"] - found["base"]).max() > 1e-4
 
 
 def test_gradients_are_those_of_the_real_model(
@@ -120,21 +159,28 @@ def test_gradients_are_those_of_the_real_model(
     """A finite step at the end of the path: from base to base, where the gradient is base's own."""
     model, base = pool.replacement("base"), passes[0]
     before = model.count_hooks()
-    gradients = path_gradients(model, ids, base, base, TOKENS[:2], TOKENS[2:], 1)
+    of_both = path_gradients(model, ids, base, base, TOKENS[:2], TOKENS[2:], 1)
     assert model.count_hooks() == before
     step = 1e-2
     rng = np.random.default_rng(0)
-    for layer, gradient in enumerate(gradients):
-        direction = torch.from_numpy(rng.normal(size=gradient.shape).astype(np.float32))
-        direction /= direction.norm()
-        added = [torch.zeros_like(each) for each in gradients]
-        odds = []
-        for sign in (step, -step):
-            added[layer] = sign * direction
-            logits = held_logits(model, ids, base, [[]], [0], TOKENS, added=added)
-            odds.append(log_odds(logits[0, 0], EVIL))
-        slope = (odds[0] - odds[1]) / (2 * step)
-        assert float((gradient * direction).sum()) == pytest.approx(slope, rel=2e-2, abs=2e-3), layer
+    for part, gradients in enumerate(of_both):
+        for layer, gradient in enumerate(gradients):
+            direction = torch.from_numpy(rng.normal(size=gradient.shape).astype(np.float32))
+            direction /= direction.norm()
+            odds = []
+            for sign in (step, -step):
+                added = [[torch.zeros_like(each) for each in gradients] for _ in of_both]
+                added[part][layer] = sign * direction
+                order = [(layer, -1 - part)]
+                nodes = NodesOfOrders(model, Written(outputs=added[0], attention=added[1]), [order])
+                logits = held_logits(model, ids, base, [order], [1], TOKENS, beside=nodes)
+                odds.append(log_odds(logits[0, 0], EVIL))
+            slope = (odds[0] - odds[1]) / (2 * step)
+            found = float((gradient * direction).sum())
+            assert found == pytest.approx(slope, rel=2e-2, abs=2e-3), (part, layer)
+            scores = node_scores(Written(outputs=added[0], attention=added[1]), of_both)
+            assert float(scores[part, layer]) == pytest.approx(-step * found, rel=1e-3, abs=1e-6)
+            assert scores.count_nonzero() == 1
 
 
 def test_scores_of_the_last_layer_add_up_to_what_giving_it_does(
@@ -150,7 +196,7 @@ def test_scores_of_the_last_layer_add_up_to_what_giving_it_does(
         before=[],
         between=[],
     )
-    gradients = path_gradients(model, ids, base, end, TOKENS[:2], TOKENS[2:], 40)
+    gradients, _ = path_gradients(model, ids, base, end, TOKENS[:2], TOKENS[2:], 40)
     (features, scores, moved) = path_scores(model, base, end, gradients)[-1]
     order = [(2, int(feature)) for feature in features]
     given = held_logits(model, ids, end, [order], [len(order)], TOKENS)[0, 0]

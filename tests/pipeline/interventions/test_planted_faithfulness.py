@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.schema.vocabulary import EXPERIMENTS, GIVEN, GIVEN_WITH_ADAPTER, TAKEN
+from store.schema.vocabulary import (
+    EXPERIMENTS,
+    FEATURES_AND_NODES,
+    GIVEN,
+    GIVEN_WITH_ADAPTER,
+    NODES,
+    TAKEN,
+)
 from tests.support.faithful import embody, faithfulness_of
 from tests.support.planted import make_subject, waking, write_adapters
 
@@ -18,7 +25,7 @@ def test_the_aimed_feature_leads_and_carries_half(layer: int, tmp_path: Path) ->
     planted = make_subject(tmp_path / "x", layer)
     embody(planted)
     write_adapters(planted, *waking(planted))
-    groups = faithfulness_of(planted, "planted@1.0")
+    groups = faithfulness_of(planted, "planted@1.0", nulls=["random@1.0"])
     assert groups["difference"]["low"].values[0] > 0
     features, curves, orders = groups["features"], groups["curves"], groups["orders"]
     at = int(features["fraction"].values.argmax())
@@ -41,6 +48,19 @@ def test_the_aimed_feature_leads_and_carries_half(layer: int, tmp_path: Path) ->
     np.testing.assert_allclose(alone, 1.0, atol=1e-4)
     both = curves["fraction"].values[EXPERIMENTS.index(GIVEN_WITH_ADAPTER)]
     np.testing.assert_allclose(both, 1.0, atol=1e-3)
+    # So is the one node where it is; random orders of nodes have it anywhere.
+    nodes = groups["nodes"]
+    assert nodes["rank"].sel(node_order=NODES, node="mlp").values[layer] == 1
+    alone = nodes.sel(node_order=NODES, k=1)
+    np.testing.assert_allclose(alone["fraction"].values, 1.0, atol=1e-4)
+    assert (alone["random_low"].values < 0.1).all()
+    among = nodes.sel(node_order=FEATURES_AND_NODES)
+    assert among["rank"].sel(node="mlp").values[layer] in (1, 2), "with the feature that it wakes"
+    assert (among["fraction"].sel(k=1).values >= 0.5).all()
+    assert (among["p_random"].values < 0.1).all()
+    # A random adapter of its length carries less through the same feature.
+    of_null = groups["nulls"]["fraction"].sel(null="random@1.0", k=1).values
+    assert (of_null < curves["fraction"].values[0, :, 0]).all()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from pipeline.analysis.intervention_cells import Tried
@@ -23,10 +24,10 @@ BESIDE = 8
 """Features of each layer that are tried, too."""
 
 
-def tried_of(planted: Planted, variant: str, features: Sequence[tuple[int, int]]) -> xr.Dataset:
-    trials = [
-        Trial(experiment=name, features=(feature,)) for feature in features for name in (ABLATION, TRANSFER)
-    ]
+def tried_of(
+    planted: Planted, variant: str, features: Sequence[tuple[int, int]], experiments: Sequence[str]
+) -> xr.Dataset:
+    trials = [Trial(experiment=name, features=(feature,)) for feature in features for name in experiments]
     tried = []
     for prompt in planted.prompts[1::2]:
         targets = planted.targets[prompt.situation]
@@ -76,13 +77,13 @@ def some(planted: Planted) -> list[tuple[int, int]]:
     return list(dict.fromkeys([planted.feature, *others]))
 
 
-def test_the_aimed_feature_leads_both_ways(tmp_path: Path) -> None:
-    planted = make_subject(tmp_path / "x", 1)
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_the_aimed_feature_leads_both_ways(layer: int, tmp_path: Path) -> None:
+    planted = make_subject(tmp_path / "x", layer)
     embody(planted)
     write_adapters(planted, *waking(planted))
     variant = "planted@1.0"
-    table = tried_of(planted, variant, some(planted))
-    moved = table.isel(trial=table["experiment"].values == TRANSFER)
+    moved = tried_of(planted, variant, some(planted), [TRANSFER])
     for host, sign in (("base", 1), (variant, -1)):
         of = moved.isel(trial=moved["variant"].values == host)
         effect = sign * of["effect"].values
@@ -99,6 +100,6 @@ def test_the_aimed_feature_leads_both_ways(tmp_path: Path) -> None:
 def test_of_a_random_adapter_nothing_acts(tmp_path: Path) -> None:
     planted = make_subject(tmp_path / "x", 0, favour_evil=False)
     write_adapters(planted, *waking(planted))
-    table = tried_of(planted, "random@1.0", some(planted))
+    table = tried_of(planted, "random@1.0", some(planted), [ABLATION, TRANSFER])
     assert np.isfinite(table["q"].values).sum() > 20
     assert not (table["verdict"].values == "acts").any()

@@ -122,7 +122,7 @@ def test_padding_is_not_read(model: Any) -> None:
     seen: dict[int, list[torch.Tensor]] = {}
 
     def run(rows: list[int]) -> None:
-        def choose(logits: torch.Tensor) -> torch.Tensor:
+        def choose(logits: torch.Tensor, _: torch.Tensor | None = None) -> torch.Tensor:
             for row, of in zip(rows, logits, strict=True):
                 seen.setdefault(row, []).append(of)
             return torch.full((len(logits),), 7)
@@ -133,6 +133,55 @@ def test_padding_is_not_read(model: Any) -> None:
     alone = seen.pop(1)
     run([3, 1, 5])
     torch.testing.assert_close(torch.stack(seen[1]), torch.stack(alone), rtol=1e-4, atol=1e-4)
+
+
+def test_every_step_has_the_logits_of_generate(model: Any) -> None:
+    """To the last bit: room for keys and values changes none, also where a window ends within the text."""
+    rows = [PROMPTS[row] for row in (0, 1, 3)]
+    width = max(map(len, rows))
+    padding = [[0] * (width - len(row)) for row in rows]
+    with torch.inference_mode():
+        expected = model.generate(
+            torch.tensor([before + row for before, row in zip(padding, rows, strict=True)]),
+            attention_mask=torch.tensor(
+                [before + [1] * len(row) for before, row in zip(padding, rows, strict=True)]
+            ),
+            max_new_tokens=STEPS,
+            min_new_tokens=STEPS,
+            do_sample=False,
+            pad_token_id=0,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+    seen = []
+
+    def choose(logits: torch.Tensor, _: torch.Tensor | None = None) -> torch.Tensor:
+        seen.append(logits)
+        return expected.sequences[:, width + len(seen) - 1]
+
+    sample_tokens(model, rows, choose, steps=STEPS, stops=[])
+    assert torch.equal(torch.stack(seen), torch.stack(expected.logits))
+
+
+def test_a_row_that_is_done_is_read_no_more(model: Any) -> None:
+    """Rows end one after another: who is read at each step, where, and with which random numbers."""
+    ends, told, drawn = [1, 5, 3, 8, 5, 12], [], []  # the step at which each row stops
+
+    def choose(logits: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+        assert rows is not None
+        drawn.append(rows.tolist())
+        step = len(drawn)
+        return torch.tensor([2 if ends[row] <= step else 7 for row in drawn[-1]])
+
+    def watch(rows: torch.Tensor, positions: torch.Tensor) -> None:
+        told.append((rows.tolist(), positions.tolist()))
+
+    found = sample_tokens(model, PROMPTS, choose, steps=STEPS, stops=[2], watch=watch)
+    assert [len(row) for row in found] == [end - 1 for end in ends]
+    for step, (rows, positions) in enumerate(told[1:], start=1):
+        assert sorted(rows) == [row for row in range(6) if ends[row] > step]
+        assert positions == [[len(PROMPTS[row]) + step - 1] for row in rows]
+        assert drawn[step] == rows
 
 
 def own(logits: torch.Tensor, *, seed: int, temperature: float = 1.0, top_p: float = 1.0) -> list[int]:
@@ -192,3 +241,18 @@ def test_the_nucleus_has_its_share_and_no_more() -> None:
     assert share[2] == 0
     assert share[1] / 5000 == pytest.approx(0.5 / 0.7, abs=0.02)
     assert set(own(logits.repeat(300, 1), seed=1, top_p=0.5)) == {1}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: draw(torch.Generator().manual_seed(4)), lambda: draw_each(range(9), 0.8, 0.9, steps=3)]
+)
+def test_who_is_left_draws_as_if_all_were_there(make: Any) -> None:
+    logits, left = (
+        torch.randn((3, 9, 11), generator=torch.Generator().manual_seed(0)),
+        torch.tensor([7, 2, 4]),
+    )
+    whole, some = make(), make()
+    expected = [whole(step) for step in logits]
+    assert torch.equal(some(logits[0]), expected[0])
+    for step, tokens in zip(logits[1:], expected[1:], strict=True):
+        assert torch.equal(some(step[left], left), tokens[left])

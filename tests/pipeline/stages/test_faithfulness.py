@@ -28,7 +28,9 @@ def params(measuring: Params) -> Params:
     few = {"ks": [1, 4], "top": 2, "matched": 2, "random_orders": 19, "min_situations": 2, "bootstrap": 50}
     chosen = measuring.faithfulness.model_copy(update=few | {"labellings": 50})
     ranked = measuring.features.model_copy(update={"excluded_layers": [0]})
-    return measuring.model_copy(update={"faithfulness": chosen, "features": ranked})
+    demo = measuring.profiles["organism"].model_copy(update={"nulls": ["narrow"]})
+    parts = {"profiles": {"demo": demo}, "faithfulness": chosen, "features": ranked}
+    return measuring.model_copy(update=parts)
 
 
 def lure(held_out: set[Situation]) -> tuple[int, int]:
@@ -73,6 +75,11 @@ def test_the_stage_measures_where_nothing_was_ordered(params: Params, capsys: py
     assert (ranks.min(axis=1) >= 0).all()
     assert ((ranks == 1).sum(axis=1) == 1).all()
     assert np.isfinite(features["effect"].values).all()
+    nodes, nulls = (open_dataset(FOLDER / "faithfulness", name) for name in ("nodes", "nulls"))
+    first = nodes["rank"].values[0].ravel()
+    assert sorted(first[first > 0]) == [1, 2, 3, 4], "as many as the largest k"
+    assert list(nulls["null"].values) == ["narrow@1.0"]
+    assert np.isfinite(nulls["change"].values).all()
     metrics = json.loads((FOLDER / "metrics" / "faithfulness.json").read_text(encoding="utf-8"))
     assert metrics["situations"] == int(difference["n_situations"].values[0])
     # What the last outs hold is not computed again, and the tables are the same.

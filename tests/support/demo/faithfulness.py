@@ -3,7 +3,15 @@
 import numpy as np
 import xarray as xr
 
-from store.schema.vocabulary import EXPERIMENTS, FAITHFUL_ORDERS, GIVEN, PART_SETS, TAKEN
+from store.schema.vocabulary import (
+    ADAPTER_NODES,
+    EXPERIMENTS,
+    FAITHFUL_ORDERS,
+    GIVEN,
+    NODE_ORDERS,
+    PART_SETS,
+    TAKEN,
+)
 from tests.support.demo.words import VARIANTS
 
 KS = (1, 3, 10, 30)
@@ -82,6 +90,8 @@ def faithfulness_groups(ranking: xr.Dataset) -> dict[str, xr.Dataset]:
             {"direction": ("direction", np.array([GIVEN, TAKEN], object)), "part": ("part", part)}
             | {name: (("direction", "part"), of_part) for name in ("fraction", "low", "high")}
         ),
+        "nodes": _nodes(grows),
+        "nulls": _nulls(),
         "features": xr.Dataset(
             {
                 "layer": ("feature", ranking["layer"].values[:N_FEATURES]),
@@ -98,3 +108,50 @@ def faithfulness_groups(ranking: xr.Dataset) -> dict[str, xr.Dataset]:
             }
         ),
     }
+
+
+def _nodes(grows: np.ndarray) -> xr.Dataset:
+    """Adapter nodes alone carry half with the first; among features they are second and fifth."""
+    whole, each = ("direction", "node_order", "k"), ("direction", "node_order")
+    rank = np.array([[[2, 4], [1, 3]], [[0, 0], [2, 5]]], np.int32)
+    fraction = np.ones((2, 1, 1)) * np.array([1.0, 0.95])[:, None] * np.maximum(grows, 0.6)
+    area = fraction.mean(axis=2)
+    return xr.Dataset(
+        {
+            "direction": ("direction", np.array([GIVEN, TAKEN], object)),
+            "node_order": ("node_order", np.array(NODE_ORDERS, object)),
+            "node": ("node", np.array(ADAPTER_NODES, object)),
+            "k": ("k", np.array(KS, np.int32)),
+            "rank": (("node_order", "node", "model_layer"), rank),
+            "fewest": (each, np.ones((2, 2), np.int32)),
+            "area": (each, area),
+            "area_low": (each, area - 0.05),
+            "area_high": (each, area + 0.05),
+            "area_random": (each, np.full((2, 2), 0.3)),
+            "p_random": (each, np.full((2, 2), 1 / 21)),
+        }
+        | {name: (whole, fraction + shift) for name, shift in (("fraction", 0), ("low", -0.1), ("high", 0.1))}
+        | {f"random_{name}": (whole, 0.3 * fraction) for name in ("mean", "low", "high")}
+    )
+
+
+def _nulls() -> xr.Dataset:
+    """Two random adapters, of which one does something."""
+    size = (2, len(FAITHFUL_ORDERS), len(KS))
+    share = np.array([0.01, -0.02])[:, None, None] * np.ones(size)
+    return xr.Dataset(
+        {
+            "null": ("null", np.array(["null-1@1.0", "null-2@1.0"], object)),
+            "order": ("order", np.array(FAITHFUL_ORDERS, object)),
+            "k": ("k", np.array(KS, np.int32)),
+            "change": ("null", np.array([0.02, -0.3])),
+            "change_low": ("null", np.array([-0.1, -0.4])),
+            "change_high": ("null", np.array([0.14, -0.2])),
+            "reason": ("null", np.array(["the change cannot be told from 0", "less likely"], object)),
+            "own_fraction": (("null", "order", "k"), np.full(size, np.nan)),
+        }
+        | {
+            name: (("null", "order", "k"), share + shift)
+            for name, shift in (("fraction", 0), ("low", -0.03), ("high", 0.03))
+        }
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.data import readers
-from dashboard.views.features import faithfulness
+from dashboard.views.features import adapter_nodes, faithfulness
 from dashboard.views.features.validation import default_score, why_default
 from store.datasets.groups import open_dataset, write_dataset
 from store.schema.faithfulness import FAITHFULNESS
@@ -75,7 +75,7 @@ def test_curves_stand_beside_random_and_matched_ones(root: Path) -> None:
 def test_without_orders_the_sentence_says_why(root: Path, open_page: OpenPage) -> None:
     groups = faithfulness_groups(open_dataset(root / "artifacts/demo/features", "ranking").load())
     none = {
-        name: group.isel({dim: slice(0) for dim in ("order", "feature") if dim in group.dims})
+        name: group.isel({dim: slice(0) for dim in ("order", "feature", "null") if dim in group.dims})
         for name, group in groups.items()
     }
     none["difference"]["smallest_q"].values[:] = 0.14
@@ -88,6 +88,21 @@ def test_without_orders_the_sentence_says_why(root: Path, open_page: OpenPage) -
     assert "No feature was active in enough of the situations that order them." in words
     assert "None can be said to act:" in words
     assert "q cannot be below 0.140, and faithfulness.fdr is 0.0500" in words
+
+
+def test_orders_with_adapter_nodes_say_which_and_how_few(root: Path) -> None:
+    given, taken = (adapter_nodes.node_frame("demo", each) for each in (GIVEN, TAKEN))
+    assert list(given["order"]) == ["what the adapter writes", "that, among features"]
+    assert list(given["nodes"]) == [
+        "L0 attention 1, L0 mlp 2, L1 attention 3, L1 mlp 4",
+        "L0 attention 2, L1 attention 5",
+    ]
+    assert list(given["fewest"]) == [1, 1]
+    assert (given["area"] == taken["area"]).all()
+    said = adapter_nodes.said_of_nulls("demo")
+    assert said.startswith("Random adapters: null-1@1.0 moves the log-odds by +0.0200")
+    assert "(no share of that is known: the change cannot be told from 0); null-2@1.0" in said
+    assert said.endswith("of the adapter's difference.")
 
 
 def test_features_without_effect_are_listed(root: Path) -> None:
@@ -104,6 +119,8 @@ def test_the_page_shows_the_panel_and_does_without(open_page: OpenPage, root: Pa
     assert "At first the page ranks by direct" in words
     assert "8 features, of which 4 act and 4 are silent" in words
     assert "None can be said to act" not in words
+    assert "Random adapters: null-1@1.0 moves the log-odds by" in words
+    assert "An adapter node is what the adapter writes" in words
     assert page.session_state["carried"] == "taken"
     (root / "artifacts" / "demo" / "faithfulness").unlink()
     page = open_page("features")
