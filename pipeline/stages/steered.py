@@ -125,6 +125,7 @@ def main(profile: str, params: Params) -> None:
     )
     sections = {
         "steered": chosen.model_dump(),
+        "features": params.features.model_dump(include={"excluded_layers"}),
         "misalignment": thresholds(params),
         "judge": {"name": judge},
         "runtime": params.runtime.model_dump(),
