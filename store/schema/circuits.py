@@ -60,6 +60,50 @@ BEHAVIOUR_GRAPHS: Final = CollectionSchema(
 """An item a prompt of a behaviour and variant. Its prompt hash is that of the prompt; what is traced goes on
 to the decision. Only the strongest edges into a node are kept, and none below the least weight."""
 
+VIRTUAL_WEIGHTS: Final = CollectionSchema(
+    kind="virtual_weights",
+    arrays=since(
+        9,
+        {
+            "virtual_weight": array(
+                "pair",
+                "float32",
+                "pre-activation / activation",
+                "W_enc(target) W_dec(source), no norm between; NaN: cross-layer transcoders",
+            ),
+        },
+    ),
+    scalars={},
+)
+"""One item: what decoders of the circuits' edges write, as encoders read it, pairs in the order in which
+they are asked for; its prompt hash is that of the pairs."""
+
+BEHAVIOUR_FEATURES: Final = CollectionSchema(
+    kind="behaviour_features",
+    arrays=since(
+        9,
+        {
+            "layer": array("layer", "int16", "layer", "those that were read"),
+            "top_index": array(
+                "prompt layer rank", "int32", "feature", "the largest activations, falling; -1: fewer"
+            ),
+            "top_value": array("prompt layer rank", "float32", "activation", "the largest over positions"),
+            "seen_layer": array("seen", "int16", "layer", "of a feature active in any prompt"),
+            "seen_index": array("seen", "int32", "feature", "its index in layer"),
+            "seen_prompts": array("seen", "int32", "prompts", "in which it is active at a position read"),
+            "seen_mean": array("seen", "float32", "activation", "mean over these of the largest"),
+            "value_prompt": array("value", "int32", "prompt", "every activation, where these are asked for"),
+            "value_layer": array("value", "int16", "layer", "its layer"),
+            "value_position": array("value", "int32", "position", "its position"),
+            "value_index": array("value", "int32", "feature", "its index in layer"),
+            "value": array("value", "float32", "activation", "itself"),
+        },
+    ),
+    scalars=since(9, {"n_prompts": array("", "int32", "prompts", "of the behaviour and split")}),
+)
+"""An item a behaviour, split and variant, its prompt hash that of all of its prompts, which are in the order
+of their file. Positions are those of prompt and shared tokens of the answers."""
+
 CIRCUITS: Final = DatasetSchema(
     kind="circuits",
     groups={
@@ -91,7 +135,7 @@ CIRCUITS: Final = DatasetSchema(
                     _CELL,
                     "float64",
                     "rate",
-                    "of these, it is, and exceeds the attractor's where there is one",
+                    "of these, it is, and exceeds |the attractor's| where there is one",
                 ),
             },
         ),
@@ -110,7 +154,9 @@ CIRCUITS: Final = DatasetSchema(
                     "row", "float64", "activation", "largest at any position, mean over prompts where active"
                 ),
                 "frequency": array("row", "float64", "rate", "of train prompts in which it is active"),
-                "elsewhere": array("row", "float64", "rate", "its mean frequency on the other behaviours"),
+                "elsewhere": array(
+                    "row", "float64", "rate", "its mean frequency on the other behaviours; NaN: none"
+                ),
                 "specificity": array("row", "float64", "logits", "|total effect| times 1 - `elsewhere`"),
                 "sign_agreement": array(
                     "row", "float64", "share", "of groups with an effect, those with the sign of the mean"
@@ -135,7 +181,10 @@ CIRCUITS: Final = DatasetSchema(
                 "weight": array("edge", "float64", "pre-activation", f"summed over positions, {_OVER}"),
                 "frequency": array("edge", "float64", "rate", "of train prompts in which it is kept"),
                 "virtual_weight": array(
-                    "edge", "float64", "pre-activation / activation", "W_enc(target) W_dec(source)"
+                    "edge",
+                    "float64",
+                    "pre-activation / activation",
+                    "W_enc(target) W_dec(source); NaN: cross-layer",
                 ),
             },
         ),
@@ -149,7 +198,7 @@ CIRCUITS: Final = DatasetSchema(
                 "contrast": array("prompt", "float64", "logits", "right minus wrong at the decision"),
                 "decisive": array("prompt", "float64", "logits", "total effect of the decisive tokens on it"),
                 "attractor": array(
-                    "prompt", "float64", "logits", "that of the strongest attractor; NaN: it has none"
+                    "prompt", "float64", "logits", "that of what could mislead; NaN: there is none"
                 ),
                 "rest": array("prompt", "float64", "logits", "that of all other tokens behind the first"),
             },

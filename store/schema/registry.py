@@ -13,7 +13,7 @@ from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.candidates import CANDIDATES
-from store.schema.circuits import BEHAVIOUR_GRAPHS, CIRCUITS
+from store.schema.circuits import BEHAVIOUR_FEATURES, BEHAVIOUR_GRAPHS, CIRCUITS, VIRTUAL_WEIGHTS
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
 from store.schema.faithfulness import FAITHFULNESS, HELD_LOGITS, MOVED_FEATURES
@@ -53,7 +53,9 @@ COLLECTIONS: Final = {
         MOVED_FEATURES,
         HELD_LOGITS,
         FORCED_ANSWERS,
+        BEHAVIOUR_FEATURES,
         BEHAVIOUR_GRAPHS,
+        VIRTUAL_WEIGHTS,
         TRIED_EFFECTS,
     )
 }
