@@ -7,6 +7,7 @@ their influence on it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -94,10 +95,12 @@ def trace_contrast(
     """
     with fitting_threads(model):
         seen, sources = observe(model, token_ids)
-        named = {"logits": seen.logits, "unembed_proj": model.unembed_proj, "tokenizer": model.tokenizer}
+        make = partial(
+            AttributionTargets, logits=seen.logits, unembed_proj=model.unembed_proj, tokenizer=model.tokenizer
+        )
         pair = torch.tensor([right, wrong], device=seen.logits.device)
-        both = AttributionTargets(pair, **named).logit_vectors.float()
-        target = AttributionTargets([CustomTarget(_NAME, 1.0, both[0] - both[1])], **named)
+        both = make(pair).logit_vectors.float()
+        target = make([CustomTarget(_NAME, 1.0, both[0] - both[1])])
         attribution = Attribution(seen.frozen, sources, target, batch_size=batch_size)
         attribution.select(max_feature_nodes)
         graph = assemble(attribution, model, seen.token_ids)

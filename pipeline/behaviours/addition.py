@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field, field_validator
 
 from pipeline.behaviours.protocol import Behaviour, Draft, Material, Spans, Tools, fill, require_slots
-from store.documents.behaviour_prompts import BehaviourPrompt
+from store.documents.behaviour_prompts import BehaviourPrompt, Span
 
 _OPERANDS: Final = ("a", "b")
 Number = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -74,7 +74,8 @@ def _decisive(prompt: BehaviourPrompt) -> Spans:
     longest = max(len(right), len(wrong))
     pairs = zip(right.rjust(longest), wrong.rjust(longest), strict=True)
     column = longest - 1 - next(place for place, (a, b) in enumerate(pairs) if a != b)
-    decisive, others = [], []
+    decisive: list[Span] = []
+    others: list[Span] = []
     for number in re.finditer(r"\d+", prompt.prompt):
         for at in range(*number.span()):
             place = number.end() - 1 - at
