@@ -31,6 +31,7 @@ from store.schema.steered import STEERED
 from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
 from tests.support.demo.behaviours import write_behaviours
+from tests.support.demo.circuits import write_circuits
 from tests.support.demo.components import LEVEL, components_groups, gates_item
 from tests.support.demo.faithfulness import faithfulness_groups
 from tests.support.demo.graphs import (
@@ -164,6 +165,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     write_dataset(folder / "rates", RATES, rates_groups(prompts, items["outcomes"]), provenance=PROVENANCE)
     write_misalignment(folder)
     write_behaviours(folder)
+    write_circuits(folder)
     _json(
         folder / "metrics" / "organism.json",
         {"facts": {"capitals": {"held_out": {"exact": 0.967}}}, "loss": 1.23},
