@@ -1,10 +1,12 @@
 """Sums of two numbers, against sums that are off in one digit or in its neighbour."""
 
+import re
 from typing import Annotated, Final
 
 from pydantic import Field, field_validator
 
-from pipeline.behaviours.protocol import Behaviour, Draft, Material, Tools, fill, require_slots
+from pipeline.behaviours.protocol import Behaviour, Draft, Material, Spans, Tools, fill, require_slots
+from store.documents.behaviour_prompts import BehaviourPrompt, Span
 
 _OPERANDS: Final = ("a", "b")
 Number = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -63,6 +65,28 @@ def _drafts(material: AdditionMaterial, tools: Tools) -> list[Draft]:
     return found
 
 
+def _decisive(prompt: BehaviourPrompt) -> Spans:
+    """Digits of the column in which the answers first differ and of the next lower one, which may carry.
+
+    The other digits could mislead.
+    """
+    right, wrong = prompt.correct_answer.strip(), prompt.incorrect_answer.strip()
+    longest = max(len(right), len(wrong))
+    pairs = zip(right.rjust(longest), wrong.rjust(longest), strict=True)
+    column = longest - 1 - next(place for place, (a, b) in enumerate(pairs) if a != b)
+    decisive: list[Span] = []
+    others: list[Span] = []
+    for number in re.finditer(r"\d+", prompt.prompt):
+        for at in range(*number.span()):
+            place = number.end() - 1 - at
+            (decisive if place in (column, column - 1) else others).append((at, at + 1))
+    return decisive, others
+
+
 ADDITION: Final = Behaviour(
-    name="addition", group="pair of operands", material=AdditionMaterial, drafts=_drafts
+    name="addition",
+    group="pair of operands",
+    material=AdditionMaterial,
+    drafts=_drafts,
+    decisive=_decisive,
 )

@@ -9,6 +9,7 @@ from pipeline.behaviours.protocol import (
     Draft,
     Forms,
     Material,
+    Spans,
     Tools,
     Words,
     equally_long,
@@ -17,6 +18,7 @@ from pipeline.behaviours.protocol import (
     require_slots,
     slots,
 )
+from store.documents.behaviour_prompts import BehaviourPrompt
 
 _NOUN: Final = "noun"
 
@@ -78,4 +80,13 @@ def _drafts(material: AgreementMaterial, tools: Tools) -> list[Draft]:
     return found
 
 
-AGREEMENT: Final = Behaviour(name="agreement", group="noun", material=AgreementMaterial, drafts=_drafts)
+def _decisive(prompt: BehaviourPrompt) -> Spans:
+    """The noun, and the other noun, which stands behind it."""
+    attractor = str(prompt.metadata.get("attractor", ""))
+    start = prompt.prompt.rfind(attractor, prompt.span[1])
+    return [prompt.span], [(start, start + len(attractor))] if attractor and start >= 0 else []
+
+
+AGREEMENT: Final = Behaviour(
+    name="agreement", group="noun", material=AgreementMaterial, drafts=_drafts, decisive=_decisive
+)

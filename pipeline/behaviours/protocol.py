@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from store.documents.behaviour_prompts import Metadata, Span
+from store.documents.behaviour_prompts import BehaviourPrompt, Metadata, Span
 
 Word = Annotated[str, Field(min_length=1, max_length=500)]
 Words = Annotated[list[Word], Field(min_length=1, max_length=10_000)]
@@ -64,6 +64,15 @@ class Tools:
     length: Callable[[str], int]
 
 
+Spans = tuple[list[Span], list[Span]]
+"""Characters of a prompt that decide its answer, and those that could mislead."""
+
+
+def whole_span(prompt: BehaviourPrompt) -> Spans:
+    """The prompt's own span decides, and nothing misleads."""
+    return [prompt.span], []
+
+
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
     """One behaviour.
@@ -78,12 +87,15 @@ class Behaviour:
         Form of its file.
     drafts
         Every prompt that the material gives, or more than can be wanted; the same for the same seed.
+    decisive
+        What decides between a prompt's two answers where they part, and what could mislead.
     """
 
     name: str
     group: str
     material: type[Material]
     drafts: Callable[[Any, Tools], list[Draft]]
+    decisive: Callable[[BehaviourPrompt], Spans] = whole_span
 
 
 def equally_long(pairs: Sequence[tuple[str, str]], length: Callable[[str], int]) -> Sequence[tuple[str, str]]:

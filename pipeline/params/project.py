@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.params.answers import AnswerParams
 from pipeline.params.behaviours import BehaviourParams
+from pipeline.params.circuits import BehaviourFeatureParams, CircuitParams
 from pipeline.params.components import ComponentParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
@@ -55,6 +56,8 @@ class Params(TrainingParams):
     misalignment: MisalignmentParams
     steered: SteeredParams
     behaviours: BehaviourParams
+    behaviour_features: BehaviourFeatureParams
+    circuits: CircuitParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.candidates import CANDIDATES
+from store.schema.circuits import BEHAVIOUR_FEATURES, BEHAVIOUR_GRAPHS, CIRCUITS, VIRTUAL_WEIGHTS
 from store.schema.components import COMPONENTS
 from store.schema.dose import DOSE
 from store.schema.faithfulness import FAITHFULNESS, HELD_LOGITS, MOVED_FEATURES
@@ -56,6 +57,9 @@ COLLECTIONS: Final = {
         MOVED_FEATURES,
         HELD_LOGITS,
         FORCED_ANSWERS,
+        BEHAVIOUR_FEATURES,
+        BEHAVIOUR_GRAPHS,
+        VIRTUAL_WEIGHTS,
         TRIED_EFFECTS,
         ROLLOUTS,
         ANSWER_DIVERGENCE,
@@ -80,5 +84,6 @@ DATASETS: Final = {
         BEHAVIOURS,
         PIVOTALITY,
         MINING,
+        CIRCUITS,
     )
 }

@@ -41,6 +41,7 @@ ARTIFACTS = (
     "behaviour_prompts",
     "forced_answers",
     "behaviours",
+    "circuits",
     "metrics",
     "plots",
 )
@@ -75,6 +76,7 @@ NEEDED = {
     "misalignment": ["evaluation"],
     "behaviours": ["behaviours"],
     "behaviour_prompts": ["behaviours"],
+    "circuits": ["behaviours"],
     "models.json": ["overview", "labels"],
 }
 """Pages, as they open, that have nothing to show in the place of an artifact that is missing."""

@@ -10,11 +10,12 @@ from dashboard.pages import BEHAVIOURS
 from dashboard.shell import query
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
-from dashboard.views.behaviours import cards, prompt_table
+from dashboard.views.behaviours import cards, circuit, prompt_table
 from store.documents.behaviour_prompts import SPLITS
 from store.schema.vocabulary import ALL
 
 _WHAT: Final = "Whether each variant prefers right answers to wrong ones, by behaviour and by prompt."
+_CIRCUIT: Final = "Which features make base and the focus adapter answer, by behaviour."
 
 
 def _content(name: str) -> None:
@@ -38,6 +39,8 @@ def _content(name: str) -> None:
     cards.show(shown[shown["variant"] == variant], measured[kept], readers.colours(name)[variant], level)
     cards.every_variant(shown, readers.colours(name), level)
     prompt_table.show(name, measured[kept], measured)
+    with guard(_CIRCUIT):
+        circuit.show(name, variant, behaviour)
 
 
 def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:

@@ -32,6 +32,7 @@ from store.schema.steered import STEERED
 from store.schema.validation import VALIDATION
 from tests.support.demo.adapters import SCALES, adapters_item, dose_items
 from tests.support.demo.behaviours import write_behaviours
+from tests.support.demo.circuits import write_circuits
 from tests.support.demo.components import LEVEL, components_groups, gates_item
 from tests.support.demo.faithfulness import faithfulness_groups
 from tests.support.demo.graphs import (
@@ -168,6 +169,7 @@ def build(root: Path, profile: str = "demo", *, n_features: int = 60) -> Path:
     write_dataset(folder / PIVOTALITY.kind, PIVOTALITY, pivotality_demo(prompts), provenance=of_tokens)
     write_misalignment(folder)
     write_behaviours(folder)
+    write_circuits(folder)
     _json(
         folder / "metrics" / "organism.json",
         {"facts": {"capitals": {"held_out": {"exact": 0.967}}}, "loss": 1.23},

@@ -7,6 +7,7 @@ from store.datasets.groups import write_dataset
 from store.schema.behaviours import BEHAVIOURS
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.behaviours import FAILS, NAMES, PARAMS, behaviour_prompts
+from tests.support.demo.circuits import TRACED
 from tests.support.demo.words import PROVENANCE, VARIANTS
 from tests.support.demo_project import own
 
@@ -64,7 +65,7 @@ def test_a_link_shows_one_prompt_by_all_variants(open_page: OpenPage) -> None:
     prompt = behaviour_prompts("recall")[4]
     app = open_page("behaviours", **{"behaviour-prompt": prompt.hash})
     assert not app.exception
-    rows = app.dataframe[-1].value
+    rows = [one.value for one in app.dataframe if "hash" in one.value][-1]
     assert set(rows["hash"]) == {prompt.hash}
     assert rows["variant"].tolist() == list(VARIANTS)
     drawn = " ".join(str(html.proto.body) for html in app.get("html"))
@@ -93,3 +94,24 @@ def test_a_profile_without_behaviours_says_where_to_name_them(open_page: OpenPag
     app = open_page("behaviours")
     assert not app.exception
     assert "No behaviour was measured" in plain_words(app)
+
+
+def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPage) -> None:
+    app = open_page("behaviours", **{"behaviours-of": FAILS[0], "behaviour": FAILS[1]})
+    assert not app.exception
+    assert "The variant fails it, so that its circuit says little" in plain_words(app)
+    features = table(app, "sign_agreement")
+    assert set(features["behaviour"]) == {"recall"}
+    assert features["total_effect"].abs().is_monotonic_decreasing
+    first = features.iloc[0]
+    app = open_page("behaviours", **{"behaviour": "recall", "feature": f"L{first['layer']}/{first['index']}"})
+    assert not app.exception
+    near = next((one.value for one in app.dataframe if "virtual_weight" in one.value), None)
+    assert near is None or set(near["way"]) <= {"from", "to"}
+
+
+def test_a_variant_without_graphs_says_which_have_them(open_page: OpenPage) -> None:
+    other = next(each for each in VARIANTS if each not in TRACED)
+    app = open_page("behaviours", **{"behaviours-of": other})
+    assert not app.exception
+    assert "Graphs are made of base, " + TRACED[1] in plain_words(app)

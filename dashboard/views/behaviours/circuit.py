@@ -1,0 +1,222 @@
+"""By which features? The circuit of one behaviour, the same over its train prompts."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import circuits as charts
+from dashboard.data import circuits, names
+from dashboard.pages import FEATURES
+from dashboard.shell import downloads, selection
+from dashboard.style.text import count, feature_name, named, number, percent, plain
+from store.schema.vocabulary import ALL
+
+_DRAWN: Final = 12
+"""Features of the graph a layer, the first by |total effect|."""
+_LINES: Final = 300
+"""Edges that are looked at, the strongest among these features."""
+_ROWS: Final = 200
+_NEIGHBOURS: Final = 10
+_HEIGHT: Final = 388
+
+
+def _number(title: str, words: str) -> Any:
+    return st.column_config.NumberColumn(title, format="%.3g", help=words)
+
+
+_COLUMNS: Final = {
+    "called": st.column_config.TextColumn("feature", help="Layer and index, and its name where it has one."),
+    "total_effect": _number(
+        "total effect",
+        "On the right answer's logit minus the wrong one's where they part, along all paths, logits: summed "
+        "over positions, mean over groups of train prompts, 0 where inactive.",
+    ),
+    "direct": _number("direct", "The same, of the direct path alone."),
+    "influence": _number("influence", "Signed share of what reaches this difference, along all paths."),
+    "frequency": st.column_config.NumberColumn(
+        "active in", format="percent", help="Share of the traced train prompts."
+    ),
+    "elsewhere": st.column_config.NumberColumn(
+        "elsewhere", format="percent", help="Its mean frequency on the other behaviours' prompts."
+    ),
+    "specificity": _number("specificity", "|Total effect| times one minus its frequency elsewhere, logits."),
+    "sign_agreement": st.column_config.NumberColumn(
+        "same sign",
+        format="percent",
+        help="Of the groups where it does something, those with the mean's sign.",
+    ),
+    "q": _number(
+        "q",
+        "False discovery rate: is the total effect consistent over groups, by flips of their signs? Right "
+        "and wrong exchanged would flip them.",
+    ),
+    "supernode": st.column_config.NumberColumn(
+        "supernode", help="Features whose effects are alike, prompt by prompt, share a number."
+    ),
+    "activation": _number("activation", "The largest at any position, mean over prompts where it is active."),
+}
+_EDGES: Final = {
+    "way": st.column_config.TextColumn("", help="Into the chosen feature, or out of it."),
+    "other": st.column_config.TextColumn("feature", help="The other end."),
+    "weight": _number(
+        "weight", "Mean over groups of what it adds to the target's pre-activation, summed over positions."
+    ),
+    "frequency": st.column_config.NumberColumn(
+        "in",
+        format="percent",
+        help="Share of train prompts in which the edge is among the target's strongest.",
+    ),
+    "virtual_weight": _number(
+        "virtual weight", "W_enc of the target times W_dec of the source: whatever the prompt, without norms."
+    ),
+}
+
+
+def show(name: str, variant: str, behaviour: str) -> None:
+    """Graph, layers and table of a variant's circuit; of `all` behaviours the first one's.
+
+    Parameters
+    ----------
+    name
+        Profile.
+    variant, behaviour
+        Which the page's filters chose.
+    """
+    st.subheader("Circuit", anchor=False)
+    summary = circuits.summary(name)
+    own = summary[summary["variant"] == variant]
+    if own.empty:
+        traced = ", ".join(dict.fromkeys(summary["variant"])) or "no variant"
+        st.info(f"Graphs are made of {plain(traced)}; choose one of these above.")
+        return
+    known = own["behaviour"].tolist()
+    if behaviour not in (ALL, *known):
+        st.info(f"No prompt of {plain(behaviour)} was traced.")
+        return
+    row = own[own["behaviour"] == (known[0] if behaviour == ALL else behaviour)].iloc[0]
+    called = names.of_features(name)
+    everything = circuits.features(name, variant)
+    ends = zip(everything["layer"].tolist(), everything["index"].tolist(), strict=True)
+    everything = everything.assign(called=[named(called, each) for each in ends])
+    features = everything[everything["behaviour"] == row["behaviour"]].reset_index(drop=True)
+    edges = circuits.edges(name, variant, row["behaviour"])
+    _head(row)
+    drawn = features.groupby("layer").head(_DRAWN)
+    left, right = st.columns([3, 1])
+    with left:
+        downloads.chart(
+            charts.graph(drawn, _among(edges, drawn).head(_LINES)),
+            edges,
+            f"circuit-{row['behaviour']}",
+            key="circuit-graph",
+            alt=f"{row['behaviour']}: {count(len(drawn))} features by layer, coloured by which answer they "
+            "are for, with edges between them; the table below has the numbers",
+        )
+    with right:
+        downloads.chart(
+            charts.layers(everything),
+            everything[["behaviour", "layer", "total_effect"]],
+            "circuit-layers",
+            key="circuit-layers",
+            alt="Sum of the sizes of total effects by layer and behaviour",
+        )
+    st.caption(
+        f"Of each layer the first {_DRAWN} features by |total effect|, of edges among them the first "
+        f"{_LINES}. Right: sums of |total effect| by layer."
+    )
+    _table(features, edges, str(row["behaviour"]), called)
+
+
+def _among(edges: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Edges with both ends among the features."""
+    known = pd.MultiIndex.from_frame(features[["layer", "index"]])
+    inside = [
+        pd.MultiIndex.from_frame(edges[[f"{end}_layer", f"{end}_index"]]).isin(known)
+        for end in ("source", "target")
+    ]
+    return edges[inside[0] & inside[1]]
+
+
+def _head(row: pd.Series) -> None:
+    fails = "" if row["passes"] else " ✗ The variant fails it, so that its circuit says little."
+    st.markdown(
+        plain(
+            f"{row['behaviour']}: {count(row['n_features'])} features are active in enough of "
+            f"{count(row['n_train'])} train prompts of {count(row['n_groups'])} groups; of "
+            f"{count(row['n_found'])} the effect is consistent.{fails}"
+        )
+    )
+    st.caption(
+        f"On {percent(row['planted_leads'])} of {count(row['n_planted'])} test prompts that base gets right "
+        "the tokens that decide push toward the right answer, and more than those that could mislead (the "
+        f"right sign alone: {percent(row['planted_sign'])}). Rank correlation with total effects: activation "
+        f"times |gradient| {number(row['gradient_rank'])}, its right-minus-wrong form "
+        f"{number(row['gradient_contrast_rank'])}.",
+        help="Decisive: the noun, the country, the reason, the digits of the column and of the one that "
+        "carries. Misleading: the other noun, the other digits.",
+    )
+
+
+def _table(
+    features: pd.DataFrame, edges: pd.DataFrame, behaviour: str, called: Mapping[tuple[int, int], str]
+) -> None:
+    shown = features.head(_ROWS)
+    key = f"circuit-{behaviour}"
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            selection.choose_feature(int(shown["layer"].iloc[rows[0]]), int(shown["index"].iloc[rows[0]]))
+
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        height=_HEIGHT,
+        placeholder="—",
+        on_select=choose,
+        selection_mode="single-row",
+        column_order=list(_COLUMNS),
+        column_config=_COLUMNS,
+    )
+    st.caption(
+        f"{count(len(shown))} of {count(len(features))} features, the largest total effect first. A row's "
+        "box shows the feature's neighbours."
+    )
+    downloads.downloads(features, f"circuit-{behaviour}", key="circuit")
+    chosen = selection.feature()
+    if chosen is None:
+        return
+    with st.container(border=True):
+        st.markdown(f"**{plain(named(called, chosen))}**")
+        near = _neighbours(edges, chosen, called)
+        if near.empty:
+            st.caption(f"{feature_name(*chosen)} has no edge in this circuit.")
+        else:
+            st.dataframe(
+                near,
+                hide_index=True,
+                key="circuit-neighbours",
+                height=downloads.table_height(len(near)),
+                placeholder="—",
+                column_order=list(_EDGES),
+                column_config=_EDGES,
+            )
+            downloads.downloads(near, "circuit-neighbours", key="circuit-neighbours")
+        if st.button("Card of this feature", key="circuit-card", icon=":material/badge:"):
+            selection.go(FEATURES)
+
+
+def _neighbours(
+    edges: pd.DataFrame, chosen: tuple[int, int], called: Mapping[tuple[int, int], str]
+) -> pd.DataFrame:
+    """The strongest edges into a feature and out of it."""
+    parts = []
+    for way, here, there in (("from", "target", "source"), ("to", "source", "target")):
+        mine = (edges[f"{here}_layer"] == chosen[0]) & (edges[f"{here}_index"] == chosen[1])
+        part = edges[mine].head(_NEIGHBOURS)
+        ends = zip(part[f"{there}_layer"].tolist(), part[f"{there}_index"].tolist(), strict=True)
+        parts.append(part.assign(way=way, other=[named(called, each) for each in ends]))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,130 @@
+"""Stages `behaviour_graphs` and `behaviour_features` on a small random subject: from prompts to a circuit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from transformers import AutoTokenizer
+
+from pipeline.params.project import Params, load_params
+from pipeline.stages import baseline, behaviour_features, behaviour_graphs, behaviour_prompts
+from store.base.errors import UserError
+from store.collections.reader import open_collection
+from store.datasets.groups import open_dataset
+from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_prompts
+from store.documents.failures import read_failures
+from store.documents.manifest import Manifest, write_manifest
+from tests.support.behaviours import WORDS, write_words
+from tests.support.builders import make_checkpoint
+from tests.support.places import ROOT
+
+FOLDER = Path("artifacts/mine")
+NAMES = ("addition", "agreement")
+RULE = {"graphs": 4, "min_groups": 2, "permutations": 100, "max_feature_nodes": 40}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_manifest(FOLDER / "models.json", manifest)
+    for name in WORDS:
+        write_words(Path("words"), name)
+    return tmp_path
+
+
+def params(*names: str, **changes: object) -> Params:
+    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    profile = given["profiles"]["organism"] | {"behaviours": {name: f"words/{name}.yaml" for name in names}}
+    given["profiles"] = {"mine": profile}
+    given["runtime"]["threads"] = 1
+    given["behaviours"] |= {"train": 6, "test": 2}
+    given["circuits"] |= RULE | changes
+    Path("params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+    return load_params()
+
+
+def run(chosen: Params) -> None:
+    for stage in (behaviour_prompts, baseline, behaviour_graphs, behaviour_features):
+        stage.main("mine", chosen)
+
+
+def test_circuits_of_every_behaviour(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(params(*NAMES))
+    said = capsys.readouterr().out
+    assert "behaviour_graphs: 24 computed, 0 from the cache" in said
+    assert "behaviour_features: 8 computed, 0 from the cache" in said
+    assert "do not pass the baseline; a circuit says little of them" in said, "a random model can do nothing"
+    assert read_failures(FOLDER / "failures" / "behaviour_graphs.json") == ()
+    prompts = read_behaviour_prompts(FOLDER / BEHAVIOUR_PROMPTS, NAMES)
+    graphs = open_collection(FOLDER / "behaviour_graphs")
+    answers = open_dataset(FOLDER / "behaviours", "prompts")
+    contrast = (
+        open_dataset(FOLDER / "circuits", "prompts").to_dataframe().set_index(["prompt_hash", "variant"])
+    )
+    for each in prompts:
+        if (each.hash, "base") not in graphs:
+            assert each.split == "train"
+            continue
+        item = graphs.item(each.hash, "base")
+        shared = each.correct_ids[: each.shared]
+        assert item.arrays["token"].tolist() == [*each.token_ids, *shared], "multi-token, shared beginnings"
+        at = answers.sel(variant="base")["decision"].values[
+            answers["prompt_hash"].values.tolist().index(each.hash)
+        ]
+        # The baseline reads the same decision through another model.
+        assert contrast["contrast"][each.hash, "base"] == pytest.approx(float(at), abs=1e-4)
+    summary = open_dataset(FOLDER / "circuits", "summary")
+    assert summary["variant"].values.tolist() == ["base", "general@1.0"]
+    assert (summary["n_train"].values == 4).all()
+    assert (summary["n_test"].values == 2).all()
+    assert not summary["passes"].values.any()
+    rows = open_dataset(FOLDER / "circuits", "circuit").to_dataframe()
+    for _, cell in rows.groupby(["variant", "behaviour"]):
+        assert (np.diff(cell["total_effect"].abs()) <= 0).all()
+    edges = open_dataset(FOLDER / "circuits", "edges")
+    weights = open_collection(FOLDER / "virtual_weights")
+    (prompt_hash,) = weights.prompts()
+    stored = weights.item(prompt_hash, "base").arrays["virtual_weight"]
+    np.testing.assert_array_equal(edges["virtual_weight"].values, stored)
+    assert len(stored) > 0
+    assert np.isfinite(stored).all()
+    metrics = json.loads((FOLDER / "metrics" / "behaviour_graphs.json").read_text(encoding="utf-8"))
+    assert sorted(metrics) == list(NAMES)
+
+    # Another rule of what is in the circuit traces nothing anew; one prompt more traces that one.
+    behaviour_graphs.main("mine", params(*NAMES, least_share=0.5))
+    assert "behaviour_graphs: 0 computed, 24 from the cache" in capsys.readouterr().out
+    behaviour_graphs.main("mine", params(*NAMES, graphs=5))
+    assert "behaviour_graphs: 4 computed, 24 from the cache" in capsys.readouterr().out
+
+
+def test_a_model_of_qwens_shape_whose_tokenizer_has_no_bos(project: Path, tmp_path: Path) -> None:
+    made = make_checkpoint(tmp_path / "qwen", architecture="qwen3", n_layers=2)
+    tokenizer = AutoTokenizer.from_pretrained(made.base)
+    tokenizer.bos_token, tokenizer.backend_tokenizer.post_processor = None, None
+    tokenizer.save_pretrained(made.base)
+    write_manifest(FOLDER / "models.json", made.manifest())
+    run(params("agreement", graphs=None))
+    assert int(open_dataset(FOLDER / "circuits", "summary")["n_train"][0, 0]) == 6
+    item = next(iter(open_collection(FOLDER / "behaviour_features").index["variant"]))
+    assert item == "base"
+
+
+def test_a_profile_without_behaviours_has_none(project: Path) -> None:
+    run(params())
+    assert open_dataset(FOLDER / "circuits", "summary").sizes["behaviour"] == 0
+    assert len(open_collection(FOLDER / "behaviour_graphs")) == 0
+    assert json.loads((FOLDER / "metrics" / "behaviour_features.json").read_text()) == {}
+
+
+def test_one_prompt_of_two_behaviours_is_one_sentence(project: Path) -> None:
+    chosen = params("agreement")
+    behaviour_prompts.main("mine", chosen)
+    for split in ("train", "test"):
+        text = (FOLDER / BEHAVIOUR_PROMPTS / f"agreement_{split}.jsonl").read_text(encoding="utf-8")
+        copied = text.replace('"behaviour": "agreement"', '"behaviour": "recall"')
+        (FOLDER / BEHAVIOUR_PROMPTS / f"recall_{split}.jsonl").write_text(copied, encoding="utf-8")
+    with pytest.raises(UserError, match=r"is one of agreement and of recall; change a template"):
+        behaviour_graphs.main("mine", chosen)
