@@ -19,7 +19,8 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
     Parameters
     ----------
     frame
-        Columns order (its name), k, fraction, low, high (share; NaN: no interval), random, matched.
+        Columns order (its name), k, fraction, low, high (share; NaN: no interval), random, and matched
+        where that is known.
     band
         Columns k, low, high: the random orders; NaN where there are none.
     colours
@@ -33,6 +34,7 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
     y = alt.Y("fraction:Q", title="share of the difference", axis=alt.Axis(format="%"))
     names, legend = list(colours), alt.Legend(columns=3)
     dashes = [_DASHES[place % len(_DASHES)] for place in range(len(names))]
+    matched = [alt.Tooltip("matched:Q", title="features that move as far, mean", format=".1%")]
     base = alt.Chart(frame).encode(
         x=x,
         color=alt.Color(
@@ -45,7 +47,7 @@ def curves(frame: pd.DataFrame, band: pd.DataFrame, colours: Mapping[str, str], 
             alt.Tooltip("low:Q", title="interval, lower", format=".1%"),
             alt.Tooltip("high:Q", title="interval, upper", format=".1%"),
             alt.Tooltip("random:Q", title="random orders, mean", format=".1%"),
-            alt.Tooltip("matched:Q", title="features that move as far, mean", format=".1%"),
+            *(matched if "matched" in frame else ()),
         ],
     )
     lines = base.mark_line(strokeWidth=2).encode(

@@ -17,13 +17,15 @@ _FROZEN_COLOURS: Final = (BASE, MORE_COLOURS[0], MORE_COLOURS[2], ADAPTED, NEUTR
 _SHAPES: Final = ("circle", "square", "triangle-up", "diamond", "cross")
 
 
-def effects(frame: pd.DataFrame) -> Any:
+def effects(frame: pd.DataFrame, *, axis: str = _LOGITS) -> Any:
     """A point a trial with its interval, and the mean of its controls.
 
     Parameters
     ----------
     frame
         Columns row (its name), effect, low, high (logits; NaN: no interval), control_mean, verdict, q.
+    axis
+        What the effect is on.
     """
     order = list(dict.fromkeys(frame["row"]))
     y = alt.Y(
@@ -44,12 +46,12 @@ def effects(frame: pd.DataFrame) -> Any:
     colour = alt.condition(
         alt.datum.verdict == "acts", alt.value(STEERING["after"]), alt.value(STEERING["before"])
     )
-    spans = base.mark_rule(opacity=0.6).encode(x=alt.X("low:Q", title=_LOGITS), x2="high:Q", color=colour)
+    spans = base.mark_rule(opacity=0.6).encode(x=alt.X("low:Q", title=axis), x2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x=alt.X("effect:Q", title=_LOGITS), color=colour
+        x=alt.X("effect:Q", title=axis), color=colour
     )
     controls = base.mark_tick(thickness=3, size=14, color=STEERING["random"]).encode(
-        x=alt.X("control_mean:Q", title=_LOGITS)
+        x=alt.X("control_mean:Q", title=axis)
     )
     return finish(alt.layer(_rule("x"), spans, controls, points), height=ROW * max(1, len(order)) + AXIS)
 

@@ -19,7 +19,7 @@ from store.documents.behaviour_prompts import SPLITS
 from store.schema.answer_features import READERS
 from store.schema.misalignment import DENOMINATORS
 from store.schema.response_features import STATISTICS
-from store.schema.vocabulary import CAUSAL, FROZEN, PREDICTING
+from store.schema.vocabulary import CAUSAL, CIRCUIT_EXPERIMENTS, FROZEN, PARTNERED, PREDICTING
 
 TYPED: Final = "typed prompt"
 """Value of `SOURCE` while a prompt is typed; it has none else."""
@@ -100,6 +100,12 @@ BEHAVIOUR_SPLIT: Final = choice(BEHAVIOURS, "split", "all", *SPLITS)
 BEHAVIOUR_OF: Final = short_text(BEHAVIOURS, "behaviours-of", _VARIANT_FORM)
 SUCCESS: Final = choice(BEHAVIOURS, "that", "all", "succeed", "do not")
 FIND_BEHAVIOUR: Final = short_text(BEHAVIOURS, "find-behaviour", "a short text")
+BEHAVIOUR_VIEW: Final = choice(BEHAVIOURS, "behaviour-view", "Answers", "Circuit", "Interventions")
+BEHAVIOUR_TRIED: Final = choice(BEHAVIOURS, "behaviour-experiment", *PARTNERED)
+BEHAVIOUR_LAYER: Final = short_text(BEHAVIOURS, "behaviour-layer", "a layer such as L2")
+BEHAVIOUR_LEAST: Final = number(BEHAVIOURS, "least-effect")
+BEHAVIOUR_FLIPS: Final = switch(BEHAVIOURS, "flips-only")
+BEHAVIOUR_HELD: Final = choice(BEHAVIOURS, "circuit-is", *CIRCUIT_EXPERIMENTS)
 
 OUTCOME: Final = choice(EVALUATION, "outcome", "harmful", "safe", "neither")
 SITUATION: Final = short_text(EVALUATION, "situation", "a situation")
@@ -148,6 +154,7 @@ PARAMETERS: Final = (
     *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(BEHAVIOUR, BEHAVIOUR_SPLIT, BEHAVIOUR_OF, SUCCESS, FIND_BEHAVIOUR),
+    *(BEHAVIOUR_VIEW, BEHAVIOUR_TRIED, BEHAVIOUR_LAYER, BEHAVIOUR_LEAST, BEHAVIOUR_FLIPS, BEHAVIOUR_HELD),
     *(OUTCOME, SITUATION, EVALUATED, JUDGE, SHARE_OF, OPEN_VIEW),
     *(ANSWERS_OF, ASKED, FORM, KIND, FIND_ANSWER, SHADE, READ_BY),
     *(SURFACE_OF, ERRORS, FALSELY, MISSED, BETWEEN, STATISTIC, STEERED_SIDE),

@@ -149,6 +149,7 @@ def _answers(options: argparse.Namespace, params: "Params") -> None:
 
 def _behaviours(options: argparse.Namespace, params: "Params") -> None:
     from pipeline.exchange.stored_behaviours import behaviour_files
+    from pipeline.exchange.stored_partnered import intervention_files
     from pipeline.run.stage import artifacts
     from store.base.atomic import write_bytes
     from store.documents.manifest import read_manifest
@@ -156,10 +157,14 @@ def _behaviours(options: argparse.Namespace, params: "Params") -> None:
     folder = artifacts(options.profile)
     variant = str(read_manifest(folder / "models.json").variant(options.variant))
     out = options.folder or Path(f"{options.profile}-{variant}-behaviours")
-    for name, content in behaviour_files(folder, variant):
+    files = [*behaviour_files(folder, variant), *intervention_files(folder)]
+    for name, content in files:
         with _writing(out, "--folder"):
             write_bytes(out / name, content)
-    print(f"{out}: prompts, baseline_*.csv and baseline_metrics.json of {variant}")
+    print(
+        f"{out}: prompts, baseline_*.csv and baseline_metrics.json of {variant}; of base, "
+        "intervention_*.csv, intervention_summary.json and feature_importance_layer_*.csv"
+    )
 
 
 @contextmanager

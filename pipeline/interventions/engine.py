@@ -58,6 +58,11 @@ class SteeringEngine:
         """The longest sequence that the model takes, in tokens."""
         return self._runner.context
 
+    @property
+    def n_layers(self) -> int:
+        """Layers of the model."""
+        return len(self._runner.transcoders)
+
     def decode(self, token_ids: Sequence[int], ids: Sequence[int]) -> str:
         """The text that continuation `ids` add to prompt `token_ids`."""
         return decode_after(self._runner.tokenizer, token_ids, ids)

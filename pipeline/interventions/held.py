@@ -129,6 +129,7 @@ def held_logits(
     tokens: Sequence[int],
     *,
     beside: Beside | None = None,
+    where: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Logits with the first k features of each order at the activations of another pass.
 
@@ -147,13 +148,17 @@ def held_logits(
         Whose logits are wanted, at the last position.
     beside
         What else is done in each row.
+    where
+        Positions at which features are held; None: at every one.
 
     Returns
     -------
     numpy.ndarray
         (order, k, token) float32.
     """
-    columns = _columns(model, source, orders)
+    free = torch.ones(len(token_ids), dtype=torch.bool, device=model.cfg.device)
+    free[list(range(len(token_ids)) if where is None else where)] = False
+    columns = _columns(model, source, orders, free)
     rows = [(order, k) for order in range(len(orders)) for k in range(len(ks))]
     found = np.empty((len(rows), len(tokens)), np.float32)
     step = max(1, _TOKENS // len(token_ids))
@@ -172,9 +177,13 @@ def held_logits(
 class _Columns:
     """The features of one layer that any order names: their rank in each order, and their values."""
 
-    def __init__(self, model: ReplacementModel, source: Seen, layer: int, place: torch.Tensor) -> None:
+    def __init__(
+        self, model: ReplacementModel, source: Seen, layer: int, place: torch.Tensor, free: torch.Tensor
+    ) -> None:
         # place (order, feature of the layer): how many come before it in the order; -1: not in it.
-        self.layer = layer
+        # free (position,): where features answer for themselves, as at those zeroed by policy (BOS).
+        self.layer, self._free = layer, free.clone()
+        self._free[model.zero_positions] = True
         named = (place >= 0).any(dim=0).nonzero().flatten()
         transcoder = per_layer(model)[layer]
         self._place = place[:, named]
@@ -197,7 +206,7 @@ class _Columns:
         def write(output: torch.Tensor) -> torch.Tensor:
             now = self._encode(kept.pop())
             change = (self._values - now) * mask[:, None]
-            change[:, model.zero_positions] = 0
+            change[:, self._free] = 0
             held: torch.Tensor = output + (change @ self._decoder).to(output.dtype)
             return held
 
@@ -205,7 +214,9 @@ class _Columns:
         yield f"blocks.{self.layer}.{model.feature_output_hook}", write
 
 
-def _columns(model: ReplacementModel, source: Seen, orders: Sequence[Sequence[Feature]]) -> list[_Columns]:
+def _columns(
+    model: ReplacementModel, source: Seen, orders: Sequence[Sequence[Feature]], free: torch.Tensor
+) -> list[_Columns]:
     found = []
     for layer, activations in enumerate(source.activations):
         place = torch.full((len(orders), activations.shape[1]), -1, device=activations.device)
@@ -215,7 +226,7 @@ def _columns(model: ReplacementModel, source: Seen, orders: Sequence[Sequence[Fe
                 ranks, indices = zip(*mine, strict=True)
                 place[row, list(indices)] = torch.tensor(ranks, device=place.device)
         if bool((place >= 0).any()):
-            found.append(_Columns(model, source, layer, place))
+            found.append(_Columns(model, source, layer, place, free))
     return found
 
 

@@ -59,13 +59,12 @@ def compute_tried(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     nothing there.
     """
     ids, arguments = unit.token_ids, unit.arguments
-    variant, tokens = arguments["variant"], list(arguments["tokens"])
-    trials = [_trial(each) for each in arguments["trials"]]
+    variant = arguments["variant"]
+    trials = [trial_of(each) for each in arguments["trials"]]
     layers = sorted({layer for trial in trials for layer, _ in trial.features})
     engine = SteeringEngine(models.replacement(arguments["other"]))
     other = {layer: engine.activations(ids, layer) for layer in layers}
-    model = models.replacement(variant)
-    engine = SteeringEngine(model)
+    engine = SteeringEngine(models.replacement(variant))
     now = {layer: engine.activations(ids, layer) for layer in layers}
     patched = now
     if shared := int(arguments["n_shared"]):
@@ -74,22 +73,39 @@ def compute_tried(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     sources = Sources(now=now, other=other, patched=patched)
     settings = [setting_of(trial, sources) for trial in trials]
     found = controls_of(engine, ids, trials, sources, arguments["controls"], arguments["seed"])
-    baseline = engine.logits(ids, [()])[0]
-    arrays: dict[str, np.ndarray] = {
+    yield KIND, item_of(unit, variant, effects_of(engine, unit, trials, settings, found, now))
+
+
+def effects_of(
+    engine: SteeringEngine,
+    unit: Unit,
+    trials: Sequence[Trial],
+    settings: Sequence[Setting],
+    controls: Sequence[Sequence[Setting]],
+    now: Activity,
+) -> dict[str, np.ndarray]:
+    """Arrays of an item as `compute_tried` has them, of what trials do as settings, and of their controls."""
+    tokens = list(unit.arguments["tokens"])
+    baseline = engine.logits(unit.token_ids, [()])[0]
+    return {
         "baseline": baseline[tokens],
         "mass": np.array([logsumexp(baseline.astype(np.float64))]),
         "baseline_rank": ranks(baseline[None], tokens)[0],
         **_values(trials, settings, now),
-        **_effects(engine, unit, trials, settings, found, model.cfg.n_layers),
+        **_effects(engine, unit, trials, settings, controls),
     }
+
+
+def item_of(unit: Unit, variant: str, arrays: Mapping[str, np.ndarray]) -> Item:
+    """A variant's item of a unit, without scalars."""
     names = unit.item(variant)
-    yield (
-        KIND,
-        Item(key=names.key, prompt_hash=names.prompt_hash, variant=names.variant, arrays=arrays, scalars={}),
+    return Item(
+        key=names.key, prompt_hash=names.prompt_hash, variant=names.variant, arrays=dict(arrays), scalars={}
     )
 
 
-def _trial(fields: Mapping[str, Any]) -> Trial:
+def trial_of(fields: Mapping[str, Any]) -> Trial:
+    """A trial of its fields, as arguments of units hold them."""
     features = tuple((int(layer), int(index)) for layer, index in fields["features"])
     return Trial(**{**fields, "features": features})
 
@@ -186,7 +202,6 @@ def _effects(
     trials: Sequence[Trial],
     settings: Sequence[Setting],
     controls: Sequence[Sequence[Setting]],
-    n_layers: int,
 ) -> dict[str, np.ndarray]:
     """Effects of trials and of their controls; what several of them do is run once."""
     tokens, n_controls = unit.arguments["tokens"], unit.arguments["controls"]
@@ -204,7 +219,7 @@ def _effects(
             for part in (setting, *_parts(trials[row], setting))
         )
         place = {setting: at for at, setting in enumerate(wanted)}
-        found = changes(engine, unit.token_ids, list(wanted), tokens, frozen_parts(name, n_layers))
+        found = changes(engine, unit.token_ids, list(wanted), tokens, frozen_parts(name, engine.n_layers))
         for row in rows:
             whole, parts = place[settings[row]], [place[part] for part in _parts(trials[row], settings[row])]
             added[row], added_mass[row] = found.logits[parts].sum(axis=0), found.mass[parts].sum()

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.params.answers import AnswerParams
+from pipeline.params.behaviour_interventions import BehaviourInterventionParams
 from pipeline.params.behaviours import BehaviourParams
 from pipeline.params.circuits import BehaviourFeatureParams, CircuitParams
 from pipeline.params.components import ComponentParams
@@ -56,6 +57,7 @@ class Params(TrainingParams):
     misalignment: MisalignmentParams
     steered: SteeredParams
     behaviours: BehaviourParams
+    behaviour_interventions: BehaviourInterventionParams
     behaviour_features: BehaviourFeatureParams
     circuits: CircuitParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)

@@ -12,6 +12,12 @@ from store.schema.answer_divergence import ANSWER_DIVERGENCE
 from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
+from store.schema.behaviour_interventions import (
+    BEHAVIOUR_INTERVENTIONS,
+    CIRCUIT_LOGITS,
+    DECISION_FEATURES,
+    PARTNERED_EFFECTS,
+)
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.candidates import CANDIDATES
 from store.schema.circuits import BEHAVIOUR_FEATURES, BEHAVIOUR_GRAPHS, CIRCUITS, VIRTUAL_WEIGHTS
@@ -63,6 +69,9 @@ COLLECTIONS: Final = {
         TRIED_EFFECTS,
         ROLLOUTS,
         ANSWER_DIVERGENCE,
+        DECISION_FEATURES,
+        PARTNERED_EFFECTS,
+        CIRCUIT_LOGITS,
     )
 }
 DATASETS: Final = {
@@ -85,5 +94,6 @@ DATASETS: Final = {
         PIVOTALITY,
         MINING,
         CIRCUITS,
+        BEHAVIOUR_INTERVENTIONS,
     )
 }

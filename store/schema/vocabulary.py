@@ -122,3 +122,20 @@ PREDICTING: Final = ("direct", "influence", "total_effect", "change")
 
 ALL_POSITIONS: Final = -1
 """In place of a position, counted from the prompt's end: wherever the feature is active."""
+
+PARTNERED: Final = (ABLATION, INHIBITION, PATCHING)
+"""Experiments of the stage `behaviour_interventions`; patching: as on the partner, at what decides."""
+
+SWAPPED: Final = "swapped"
+"""In place of a behaviour whose circuit it is: features ordered with right and wrong answers swapped."""
+
+SUFFICIENT, NECESSARY, REMOVED = CIRCUIT_EXPERIMENTS = ("sufficient", "necessary", "removed")
+"""What is done to the first features of a circuit.
+
+sufficient: on the partner they are as on the prompt. necessary: on the prompt they are as on the partner.
+removed: on the prompt they are 0.
+"""
+
+STREAM, SPAN_FEATURES, SPAN_CIRCUIT, BY_CHANCE = SPAN_PARTS = ("stream", "features", "circuit", "by_chance")
+"""What is the partner's at what decides: the residual stream before a layer; all features of the layer;
+those of the circuit; those of random circuits, on the mean."""

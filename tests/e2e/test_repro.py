@@ -81,6 +81,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "steered",
             "baseline",
             "interventions",
+            "behaviour_interventions",
         )
     }
     # What makes tokens needs transformers, and nothing else.

@@ -10,12 +10,14 @@ from dashboard.pages import BEHAVIOURS
 from dashboard.shell import query
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
-from dashboard.views.behaviours import cards, circuit, prompt_table
+from dashboard.views.behaviours import cards, circuit, partnered, prompt_table
 from store.documents.behaviour_prompts import SPLITS
 from store.schema.vocabulary import ALL
 
 _WHAT: Final = "Whether each variant prefers right answers to wrong ones, by behaviour and by prompt."
 _CIRCUIT: Final = "Which features make base and the focus adapter answer, by behaviour."
+_TRIED: Final = "What circuits of behaviours do in base, along partners, beside controls."
+_ANSWERS, _CIRCUITS, _INTERVENTIONS = "Answers", "Circuit", "Interventions"
 
 
 def _content(name: str) -> None:
@@ -36,11 +38,20 @@ def _content(name: str) -> None:
         kept &= measured["split"] == split
     if behaviour != ALL:
         kept &= measured["behaviour"] == behaviour
-    cards.show(shown[shown["variant"] == variant], measured[kept], readers.colours(name)[variant], level)
-    cards.every_variant(shown, readers.colours(name), level)
-    prompt_table.show(name, measured[kept], measured)
-    with guard(_CIRCUIT):
-        circuit.show(name, variant, behaviour)
+    views = [_ANSWERS, _CIRCUITS, _INTERVENTIONS]
+    answers, circuits, tried = st.tabs(views, on_change="rerun", **query.BEHAVIOUR_VIEW.bound())
+    if answers.open:
+        with answers:
+            colour = readers.colours(name)[variant]
+            cards.show(shown[shown["variant"] == variant], measured[kept], colour, level)
+            cards.every_variant(shown, readers.colours(name), level)
+            prompt_table.show(name, measured[kept], measured)
+    if circuits.open:
+        with circuits, guard(_CIRCUIT):
+            circuit.show(name, variant, behaviour)
+    if tried.open:
+        with tried, guard(_TRIED):
+            partnered.show(name, behaviour)
 
 
 def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:

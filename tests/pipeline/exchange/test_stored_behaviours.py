@@ -69,7 +69,13 @@ def test_every_number_is_the_stored_one(project: None) -> None:
 def test_the_command(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["behaviours", "demo", "--variant", "general"]) == 0
     written = Path("demo-general@1.0-behaviours")
-    assert len(list(written.iterdir())) == 4 * len(NAMES) + 1
+    names = {each.name for each in written.iterdir()}
+    assert (
+        len([name for name in names if not name.startswith(("intervention", "feature"))])
+        == 4 * len(NAMES) + 1
+    )
+    assert {f"intervention_ablation_{name}.csv" for name in NAMES} <= names
+    assert {"intervention_summary.json", "feature_importance_layer_0.csv"} <= names
     assert main(["behaviours", "demo", "--variant", "nobody"]) == 1
     assert "nobody" in capsys.readouterr().err
     Path("file").write_text("mine")

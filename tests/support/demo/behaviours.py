@@ -12,8 +12,11 @@ from store.collections.item import Item
 from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, BehaviourPrompt, write_behaviour_prompts
+from store.schema.behaviour_interventions import BEHAVIOUR_INTERVENTIONS
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.forced_answers import FORCED_ANSWERS
+from tests.support.demo.behaviour_interventions import PARAMS as TRIED
+from tests.support.demo.behaviour_interventions import behaviour_interventions_groups
 from tests.support.demo.words import HOSTILE, ID, PROVENANCE, VARIANTS, key
 from tests.support.places import ROOT
 
@@ -90,3 +93,6 @@ def write_behaviours(folder: Path) -> None:
     origin = PROVENANCE | {"parameters": {"behaviours": PARAMS.model_dump()}}
     groups = behaviour_groups(prompts, measured, PARAMS)
     write_dataset(folder / BEHAVIOURS.kind, BEHAVIOURS, groups, provenance=origin)
+    tried = behaviour_interventions_groups({name: behaviour_prompts(name) for name in NAMES})
+    origin = PROVENANCE | {"parameters": {"behaviour_interventions": TRIED.model_dump()}}
+    write_dataset(folder / BEHAVIOUR_INTERVENTIONS.kind, BEHAVIOUR_INTERVENTIONS, tried, provenance=origin)

@@ -1,0 +1,49 @@
+"""What carries a partner's effect: shares by part and layer."""
+
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.common import AXIS, GAP, LEGEND, LINE, ROW, domain_with_zero, finish
+from dashboard.style.theme import MIDDLE, NEGATIVE, POSITIVE
+
+_WORDS: Final = 190
+"""Width of names beside the chart, pixels."""
+
+
+def layer_shares(frame: pd.DataFrame) -> Any:
+    """A cell a part and layer, its share of what the partner changes.
+
+    Parameters
+    ----------
+    frame
+        Columns row (behaviour and part), layer, share, low, high, flips (shares; NaN: not known), n_prompts,
+        n_flips.
+    """
+    rows, layers = (list(dict.fromkeys(frame[name])) for name in ("row", "layer"))
+    low, high = domain_with_zero(float(frame["share"].min()), float(frame["share"].max()))
+    scale = alt.Scale(domain=[low, 0.0, high], range=[NEGATIVE, MIDDLE, POSITIVE])
+    axis = alt.Axis(ticks=False, labelLimit=_WORDS, labelOverlap=False)
+    cells = (
+        alt.Chart(frame)
+        .mark_rect(stroke=GAP, strokeWidth=1)
+        .encode(
+            x=alt.X("layer:N", sort=layers, title="layer", axis=alt.Axis(labelAngle=0, ticks=False)),
+            y=alt.Y("row:N", sort=rows, title=None, axis=axis),
+            color=alt.Color(
+                "share:Q", scale=scale, legend=alt.Legend(title="share", format="%", gradientLength=160)
+            ),
+            tooltip=[
+                alt.Tooltip("row:N", title="what is the partner's"),
+                alt.Tooltip("layer:N"),
+                alt.Tooltip("share:Q", title="share of its change", format=".1%"),
+                alt.Tooltip("low:Q", title="interval, lower", format=".1%"),
+                alt.Tooltip("high:Q", title="interval, upper", format=".1%"),
+                alt.Tooltip("flips:Q", title="share of its flips", format=".0%"),
+                alt.Tooltip("n_prompts:Q", title="prompts"),
+                alt.Tooltip("n_flips:Q", title="of these flip"),
+            ],
+        )
+    )
+    return finish(cells, height=ROW * max(1, len(rows)) + AXIS + LEGEND + LINE)

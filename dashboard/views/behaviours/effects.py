@@ -1,0 +1,174 @@
+"""Effects of trials on behaviours: a table, a chart beside controls, and prompt by prompt."""
+
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+import xarray as xr
+
+from dashboard.charts import interventions
+from dashboard.data.partnered import Filters
+from dashboard.shell import downloads, selection
+from dashboard.style.text import count, interval, number, plain
+from store.schema.vocabulary import ABLATION, INHIBITION, PATCHING
+
+_CONTRAST: Final = "right answer's logit minus the wrong one's where they part"
+_AXIS: Final = "effect on right minus wrong (logits)"
+_MOST: Final = 40
+"""Trials that the chart shows: the largest effects."""
+_POINTS: Final = 2000
+"""Prompts and trials that a browser draws: the largest effects."""
+DONE: Final = {
+    ABLATION: "the activation becomes 0 wherever the feature is active",
+    INHIBITION: "it becomes minus itself (params.yaml: behaviour_interventions.inhibition)",
+    PATCHING: "it becomes what it is on the prompt's partner, at the tokens that decide; prompts whose "
+    "partner is not as long are left out",
+}
+
+
+def number_column(title: str, words: str, form: str = "%.3g") -> Any:
+    """A column of numbers."""
+    return st.column_config.NumberColumn(title, format=form, help=words)
+
+
+def _told(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> str:
+    """What was found, in a sentence or two."""
+    if trials.empty:
+        return "Nothing is left by the filters."
+    own = trials[trials["whose"] == "own"]
+    acts = own[own["verdict"] == "acts"]
+    words = f"{count(len(acts))} of {count(len(own))} features act by themselves: {DONE[filters.experiment]}."
+    layers = trials[(trials["whose"] == "layer") & (trials["verdict"] == "acts")]
+    if len(layers):
+        first = layers.loc[layers["effect"].abs().idxmax()]
+        words += (
+            f" The largest layer: {first['feature']} in {first['behaviour']}, "
+            f"{number(first['effect'], sign=True)} {interval(first['low'], first['high'])} logits."
+        )
+    mine = prompts["unpaired"].values[pd.Series(prompts["behaviour"].values).isin(filters.behaviours)]
+    out = int((mine != "").sum())
+    if filters.experiment == PATCHING and out:
+        words += f" {count(out)} of {count(len(mine))} prompts have no partner of equal length."
+    return words
+
+
+def table(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> None:
+    """Draw the table; a row chooses the feature for every page."""
+    st.markdown(
+        "**What does it do?**",
+        help=f"Effect: intervened minus baseline, on the {_CONTRAST}; mean over groups of test prompts. "
+        "Features are the first of circuits found on train prompts.",
+    )
+    st.caption(plain(_told(trials, prompts, filters)))
+    shown = trials.assign(
+        interval=[interval(low, high) for low, high in zip(trials["low"], trials["high"], strict=True)]
+    )
+    key = "-".join(
+        [
+            *("partnered", filters.experiment, str(filters.layer), str(filters.least), str(filters.flips)),
+            *filters.behaviours,
+        ]
+    )
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows and shown["index"].iloc[rows[0]] >= 0:
+            selection.choose_feature(*(int(shown[each].iloc[rows[0]]) for each in ("layer", "index")))
+
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        placeholder="—",
+        on_select=choose,
+        selection_mode="single-row",
+        height=downloads.table_height(len(shown)),
+        column_order=[
+            *("feature", "behaviour", "whose", "effect", "interval", "control_mean", "verdict", "q"),
+            *("flips", "baseline", "effect_log_probability", "p_controls", "p", "n_groups", "n_acting"),
+            "n_unpaired",
+        ],
+        column_config={
+            "feature": st.column_config.TextColumn(
+                "feature", help="Layer and index, both 0-based, and its name; or a layer's all.", pinned=True
+            ),
+            "behaviour": st.column_config.TextColumn("on", help="On whose prompts."),
+            "whose": st.column_config.TextColumn(
+                "whose", help="Of its own circuit, of another behaviour's (a null), or all of a layer."
+            ),
+            "effect": number_column("effect", f"Intervened minus baseline, {_CONTRAST}."),
+            "interval": st.column_config.TextColumn(
+                "interval", help="Bootstrap-t over groups; empty: too few to tell."
+            ),
+            "control_mean": number_column(
+                "controls", "Mean effect of the same done to features matched by layer, activation and norm."
+            ),
+            "verdict": st.column_config.TextColumn(
+                "it",
+                help="acts: its interval leaves out 0, q is at most behaviour_interventions.fdr, and p "
+                "controls at most its level. silent: its whole interval is near 0. inactive: nothing to "
+                "change.",
+            ),
+            "q": number_column("q", "False discovery rate (Benjamini-Hochberg) of p, by experiment.", "%.2g"),
+            "flips": number_column(
+                "flips", "Share of prompts on which the contrast's sign turns.", "percent"
+            ),
+            "baseline": number_column("baseline", "The contrast without it."),
+            "effect_log_probability": number_column(
+                "log p(right)", "Change for the right answer's token, nats."
+            ),
+            "p_controls": number_column(
+                "p controls",
+                "Share of matched features whose mean effect is as large, itself among them.",
+                "%.2g",
+            ),
+            "p": number_column("p", "Signs of groups flipped, as if their answers were swapped.", "%.2g"),
+            "n_groups": st.column_config.NumberColumn("groups", help="Nouns, countries, reasons, sums."),
+            "n_acting": st.column_config.NumberColumn("n", help="Prompts with something to change."),
+            "n_unpaired": st.column_config.NumberColumn(
+                "left out", help="Prompts whose partner is not as long, of patching."
+            ),
+        },
+    )
+    downloads.downloads(trials, "behaviour-interventions", key="partnered-data")
+
+
+def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
+    """Draw effects beside controls, and every prompt before and after."""
+    acting = trials[trials["effect"].notna()]
+    if acting.empty or cells.empty:
+        return
+    st.markdown(
+        "**Beside features like it**",
+        help="Points: effects with intervals, dark where it acts. Ticks: the mean effect of the same done to "
+        "its controls; a whole layer has none.",
+    )
+    largest = acting["effect"].abs().sort_values(ascending=False, kind="stable").index[:_MOST]
+    shown = acting.loc[acting.index.isin(largest)]
+    shown = shown.assign(row=shown["feature"] + ", " + shown["behaviour"])
+    if len(shown) < len(acting):
+        st.caption(f"The {count(len(shown))} largest of {count(len(acting))} effects.")
+    downloads.chart(
+        interventions.effects(shown, axis=_AXIS),
+        shown,
+        "behaviour-effects",
+        key="partnered-effects",
+        alt=f"Effects of {count(len(shown))} interventions, with intervals and the mean of their controls.",
+    )
+    flips = int(cells["flip"].sum())
+    st.markdown(
+        "**Before and after, prompt by prompt**",
+        help="The contrast. Off the dashed line the prompt moved; triangles: the sign turned, the wrong "
+        "answer is preferred now, or is not any more.",
+    )
+    st.caption(plain(f"On {count(flips)} of {count(len(cells))} the sign flips."))
+    points = cells.loc[cells["effect"].abs().sort_values(ascending=False, kind="stable").index[:_POINTS]]
+    if len(points) < len(cells):
+        st.caption(f"The {count(len(points))} largest of {count(len(cells))} effects are drawn.")
+    downloads.chart(
+        interventions.before_after(points),
+        cells,
+        "behaviour-prompts-moved",
+        key="partnered-prompts",
+        alt=f"Baseline against intervened on {count(len(cells))} prompts; {count(flips)} signs flip.",
+    )
