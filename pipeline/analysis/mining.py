@@ -33,6 +33,8 @@ def most_divergent(
     answers: Mapping[str, Sequence[Sequence[int]]],
     asked: Mapping[str, Sequence[int]],
     divergence: Mapping[str, Sequence[np.ndarray]],
+    *,
+    least: float,
     most: int,
 ) -> list[Prefix]:
     """The prefixes of some answers to one question after which the next token differs most.
@@ -47,6 +49,8 @@ def most_divergent(
         By variant: the wording of each.
     divergence
         By variant: of each answer, (token,) float, where that token was next.
+    least
+        Bits; where variants lie less apart, whatever decides there is not the adapter's.
     most
         At most so many.
 
@@ -60,7 +64,7 @@ def most_divergent(
         for number, (tokens, values) in enumerate(zip(of, divergence[variant], strict=True)):
             for length, value in enumerate(values.tolist()):
                 key = asked[variant][number], tuple(tokens[:length])
-                if key not in found:
+                if value >= least and key not in found:
                     found[key] = Prefix(
                         variant=variant, answer=number, paraphrase=key[0], tokens=key[1], divergence=value
                     )

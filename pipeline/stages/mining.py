@@ -14,6 +14,7 @@ from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit, make_unit
 from pipeline.models.tokenizer import load_tokenizer
+from pipeline.params.mining import MiningParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
@@ -65,7 +66,7 @@ def divergence_units(
 
 
 def prefixes_of(
-    subject: Subject, question: Question, answers: Collection, divergence: Collection, most: int
+    subject: Subject, question: Question, answers: Collection, divergence: Collection, params: MiningParams
 ) -> list[Prefix]:
     """The beginnings of a question's answers that are tried; none where no variant's answers were read."""
     tokens: dict[str, list[list[int]]] = {}
@@ -77,7 +78,7 @@ def prefixes_of(
             tokens[variant], asked[variant] = answer_tokens(item), item.arrays["answer_paraphrase"].tolist()
             read = divergence.item(question.hash, variant).arrays["divergence"]
             values[variant] = np.split(read, np.cumsum([len(each) for each in tokens[variant]])[:-1])
-    return most_divergent(tokens, asked, values, most)
+    return most_divergent(tokens, asked, values, least=params.least_divergence, most=params.prefixes)
 
 
 def fork_unit(subject: Subject, question: Question, prefix: Prefix, params: Params, longest: int) -> Unit:
@@ -236,7 +237,7 @@ def main(profile: str, params: Params) -> None:
     chosen = [
         (question, prefix, fork_unit(subject, question, prefix, params, longest))
         for question in questions
-        for prefix in prefixes_of(subject, question, answers, divergence, params.mining.prefixes)
+        for prefix in prefixes_of(subject, question, answers, divergence, params.mining)
     ]
     forks = [unit for *_, unit in chosen]
     failures += subject.publish("mining", forks, [ROLLOUTS], sections, {ROLLOUTS.kind: PLACE})

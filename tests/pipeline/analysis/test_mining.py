@@ -28,13 +28,15 @@ def test_the_largest_of_all_distinct_prefixes(base: Answers, focus: Answers, mos
             ]
             for name, of in sides.items()
         },
-        most,
+        least=0.3,
+        most=most,
     )
     every = {
         (wording, tuple(tokens[:n]))
         for of in sides.values()
         for wording, tokens in of
         for n in range(len(tokens))
+        if after(wording, tuple(tokens[:n])) >= 0.3
     }
     values = sorted((after(*key) for key in every), reverse=True)
     assert [each.divergence for each in found] == values[:most]
@@ -46,6 +48,8 @@ def test_the_largest_of_all_distinct_prefixes(base: Answers, focus: Answers, mos
 
 
 def test_of_equals_the_shorter_comes_first() -> None:
-    found = most_divergent({"base": [[5, 6, 7]]}, {"base": [0]}, {"base": [np.ones(3, np.float32)]}, 2)
+    found = most_divergent(
+        {"base": [[5, 6, 7]]}, {"base": [0]}, {"base": [np.ones(3, np.float32)]}, least=0, most=2
+    )
     assert [each.tokens for each in found] == [(), (5,)]
-    assert most_divergent({}, {}, {}, 3) == []
+    assert most_divergent({}, {}, {}, least=0, most=3) == []

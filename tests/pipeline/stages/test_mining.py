@@ -36,7 +36,9 @@ def params(measuring: Params) -> Params:
         update={
             "profiles": {"demo": profile},
             "pivotality": measuring.pivotality.model_copy(update={"samples": 3, "picking": 2}),
-            "mining": measuring.mining.model_copy(update={"prefixes": 2, "least_probability": 0.0}),
+            "mining": measuring.mining.model_copy(
+                update={"prefixes": 2, "least_probability": 0.0, "least_divergence": 0.0}
+            ),
         }
     )
 
@@ -71,6 +73,13 @@ def test_a_random_models_answers_hold_nothing_pivotal(
     said = capsys.readouterr().out
     assert "answer_divergence: 0 computed" in said
     assert "mined_rollouts: 0 computed" in said
+
+
+def test_what_variants_say_alike_is_not_tried(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    apart = params.mining.model_copy(update={"least_divergence": 0.99})
+    mining.main("demo", params.model_copy(update={"mining": apart}))
+    assert "mining: 0 of 0 prefixes are pivotal" in capsys.readouterr().out
+    assert open_dataset(FOLDER / "mining", "prefixes").sizes["prefix"] == 0
 
 
 def test_without_a_judge_nothing_is_mined(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
