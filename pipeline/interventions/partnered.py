@@ -47,7 +47,7 @@ def compute_decision(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
         layers.append(np.full(len(index), layer, np.int16))
         indices.append(index.astype(np.int32))
         values.append(largest[index])
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "layer": np.concatenate(layers),
         "index": np.concatenate(indices),
         "value": np.concatenate(values),

@@ -6,18 +6,14 @@ import pandas as pd
 import streamlit as st
 import xarray as xr
 
-from dashboard.charts import interventions
 from dashboard.data.partnered import Filters
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, interval, number, plain
+from dashboard.widgets import tried_effects
 from store.schema.vocabulary import ABLATION, INHIBITION, PATCHING
 
 _CONTRAST: Final = "right answer's logit minus the wrong one's where they part"
 _AXIS: Final = "effect on right minus wrong (logits)"
-_MOST: Final = 40
-"""Trials that the chart shows: the largest effects."""
-_POINTS: Final = 2000
-"""Prompts and trials that a browser draws: the largest effects."""
 DONE: Final = {
     ABLATION: "the activation becomes 0 wherever the feature is active",
     INHIBITION: "it becomes minus itself (params.yaml: behaviour_interventions.inhibition)",
@@ -133,42 +129,25 @@ def table(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> None:
     downloads.downloads(trials, "behaviour-interventions", key="partnered-data")
 
 
-def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
-    """Draw effects beside controls, and every prompt before and after."""
+def beside_controls(trials: pd.DataFrame) -> None:
+    """Draw effects beside those of matched features."""
     acting = trials[trials["effect"].notna()]
-    if acting.empty or cells.empty:
-        return
-    st.markdown(
-        "**Beside features like it**",
-        help="Points: effects with intervals, dark where it acts. Ticks: the mean effect of the same done to "
-        "its controls; a whole layer has none.",
-    )
-    largest = acting["effect"].abs().sort_values(ascending=False, kind="stable").index[:_MOST]
-    shown = acting.loc[acting.index.isin(largest)]
-    shown = shown.assign(row=shown["feature"] + ", " + shown["behaviour"])
-    if len(shown) < len(acting):
-        st.caption(f"The {count(len(shown))} largest of {count(len(acting))} effects.")
-    downloads.chart(
-        interventions.effects(shown, axis=_AXIS),
-        shown,
-        "behaviour-effects",
-        key="partnered-effects",
-        alt=f"Effects of {count(len(shown))} interventions, with intervals and the mean of their controls.",
-    )
-    flips = int(cells["flip"].sum())
-    st.markdown(
-        "**Before and after, prompt by prompt**",
-        help="The contrast. Off the dashed line the prompt moved; triangles: the sign turned, the wrong "
-        "answer is preferred now, or is not any more.",
-    )
-    st.caption(plain(f"On {count(flips)} of {count(len(cells))} the sign flips."))
-    points = cells.loc[cells["effect"].abs().sort_values(ascending=False, kind="stable").index[:_POINTS]]
-    if len(points) < len(cells):
-        st.caption(f"The {count(len(points))} largest of {count(len(cells))} effects are drawn.")
-    downloads.chart(
-        interventions.before_after(points),
-        cells,
-        "behaviour-prompts-moved",
-        key="partnered-prompts",
-        alt=f"Baseline against intervened on {count(len(cells))} prompts; {count(flips)} signs flip.",
-    )
+    if len(acting):
+        tried_effects.beside_controls(
+            acting.assign(row=acting["feature"] + ", " + acting["behaviour"]),
+            name="behaviour-interventions",
+            words="Points: effects with intervals, dark where it acts. Ticks: the mean effect of the same "
+            "done to its controls; a whole layer has none.",
+            axis=_AXIS,
+        )
+
+
+def before_after(cells: pd.DataFrame) -> None:
+    """Draw every prompt before and after."""
+    if len(cells):
+        tried_effects.before_after(
+            cells,
+            name="behaviour-interventions",
+            words="The contrast. Off the dashed line the prompt moved; triangles: the sign turned, the wrong "
+            "answer is preferred now, or is not any more.",
+        )

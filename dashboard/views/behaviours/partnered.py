@@ -58,16 +58,17 @@ def show(name: str, chosen: str) -> None:
     if not shown:
         st.info("Nothing was tried of this behaviour; `dvc repro` tries it.", icon=":material/search_off:")
         return
-    filters, held = _filters(groups["trials"], shown)
+    filters = _filters(groups["trials"], shown)
     called = names.of_features(name)
     trials = data.trials_frame(groups["trials"], called, filters)
     cells = data.cells_frame(groups["cells"], groups["prompts"], trials, behaviours.prompts(name), filters)
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
         effects.table(trials, groups["prompts"], filters)
+        effects.before_after(cells)
     with right:
-        effects.drawn(trials, cells)
-    _curves(groups["curves"], groups["circuits"], shown, held)
+        effects.beside_controls(trials)
+    _curves(groups["curves"], groups["circuits"], shown)
     left, right = st.columns(2, gap="medium")
     with left:
         _layers(data.layers_frame(groups["layers"], shown))
@@ -75,8 +76,8 @@ def show(name: str, chosen: str) -> None:
         _importance(data.importance_frame(groups["importance"], called, filters, _IMPORTANT))
 
 
-def _filters(trials: xr.Dataset, shown: list[str]) -> tuple[data.Filters, str]:
-    columns = st.columns([1.4, 0.8, 1, 0.8, 1.4], vertical_alignment="bottom")
+def _filters(trials: xr.Dataset, shown: list[str]) -> data.Filters:
+    columns = st.columns([1.5, 0.8, 1, 0.8], vertical_alignment="bottom")
     experiment = columns[0].segmented_control(
         "Done to features",
         PARTNERED,
@@ -105,7 +106,24 @@ def _filters(trials: xr.Dataset, shown: list[str]) -> tuple[data.Filters, str]:
         **query.BEHAVIOUR_FLIPS.bound(),
         help="Only what turns the sign: the wrong answer is preferred, where it was not.",
     )
-    held = columns[4].segmented_control(
+    return data.Filters(
+        behaviours=shown,
+        experiment=str(experiment or ABLATION),
+        layer=None if layer == data.ALL else int(str(layer).removeprefix("L")),
+        least=float(least or 0.0),
+        flips=bool(flips),
+    )
+
+
+def _curves(curves: xr.Dataset, circuits: xr.Dataset, shown: list[str]) -> None:
+    st.markdown(
+        "**How much does the circuit carry?**",
+        help="F(k) of its first k features, held: a share of the difference of the contrast between prompt "
+        "and partner, or, removed, of the contrast. Circuits are found on train prompts, F is of test "
+        "prompts. Band: random circuits of the same layers and activity. Nulls: circuits of other "
+        "behaviours, and one found with answers swapped.",
+    )
+    asked = st.segmented_control(
         "The circuit is",
         CIRCUIT_EXPERIMENTS,
         default=SUFFICIENT,
@@ -113,24 +131,7 @@ def _filters(trials: xr.Dataset, shown: list[str]) -> tuple[data.Filters, str]:
         **query.BEHAVIOUR_HELD.bound(),
         help="\n".join(f"- **{each}**: {HELD[each]}" for each in CIRCUIT_EXPERIMENTS),
     )
-    filters = data.Filters(
-        behaviours=shown,
-        experiment=str(experiment or ABLATION),
-        layer=None if layer == data.ALL else int(str(layer).removeprefix("L")),
-        least=float(least or 0.0),
-        flips=bool(flips),
-    )
-    return filters, str(held or SUFFICIENT)
-
-
-def _curves(curves: xr.Dataset, circuits: xr.Dataset, shown: list[str], held: str) -> None:
-    st.markdown(
-        "**How much does the circuit carry?**",
-        help=f"F(k): {HELD[held]}; as a share of the difference of the contrast between prompt and partner, "
-        "or, removed, of the contrast. Circuits are found on train prompts, F is of test prompts. Band: "
-        "random circuits of the same layers and activity. Nulls: circuits of other behaviours, and one found "
-        "with answers swapped.",
-    )
+    held = str(asked or SUFFICIENT)
     columns = st.columns(min(len(shown), 2))
     for place, behaviour in enumerate(shown):
         with columns[place % len(columns)]:

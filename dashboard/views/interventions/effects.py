@@ -5,14 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import interventions as charts
 from dashboard.data.interventions import ALL, Filters
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, interval, number, plain
 from dashboard.views.interventions.filters import MEANING
-
-_MOST = 40
-"""Trials that the chart shows: the largest effects."""
+from dashboard.widgets import tried_effects
 
 
 def number_column(title: str, words: str) -> Any:
@@ -139,36 +136,15 @@ def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
     """Draw effects beside controls, and every prompt before and after."""
     if trials.empty:
         return
-    st.markdown(
-        "**Beside features like it**",
-        help="Points: effects with intervals, dark where the feature acts. Ticks: the mean effect of the "
+    tried_effects.beside_controls(
+        trials.assign(row=(trials["feature"] + " " + trials["setting"]).str.strip()),
+        name="interventions",
+        words="Points: effects with intervals, dark where the feature acts. Ticks: the mean effect of the "
         "same done to its controls.",
     )
-    largest = trials["effect"].abs().sort_values(ascending=False, kind="stable").index[:_MOST]
-    shown = trials.loc[trials.index.isin(largest)]
-    shown = shown.assign(row=(shown["feature"] + " " + shown["setting"]).str.strip())
-    if len(shown) < len(trials):
-        st.caption(f"The {count(len(shown))} largest of {count(len(trials))} effects.")
-    downloads.chart(
-        charts.effects(shown),
-        shown,
-        "interventions-effects",
-        key="interventions-effects",
-        alt=f"Effects of {count(len(shown))} interventions, with intervals and the mean of their controls.",
-    )
-    flips = int(cells["flip"].sum())
-    st.markdown(
-        "**Before and after, prompt by prompt**",
-        help="Evil minus safe logits. Off the dashed line the prompt moved; triangles: the sign turned, what "
-        "was more probable is not any more.",
-    )
-    st.caption(
-        plain(f"{count(flips)} of {count(len(cells))} points, one a prompt and intervention, flip the sign.")
-    )
-    downloads.chart(
-        charts.before_after(cells),
+    tried_effects.before_after(
         cells,
-        "interventions-prompts",
-        key="interventions-prompts",
-        alt=f"Baseline against intervened on {count(len(cells))} prompts; {count(flips)} signs flip.",
+        name="interventions",
+        words="Evil minus safe logits. Off the dashed line the prompt moved; triangles: the sign turned, "
+        "what was more probable is not any more.",
     )

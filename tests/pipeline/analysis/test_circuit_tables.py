@@ -52,6 +52,7 @@ def test_groups_follow_the_schema_and_tell_what_was_planted() -> None:
         traced([1], [3], prompt_hash="2" * 12),  # the right sign, behind the attractor
         traced([2], [], prompt_hash="3" * 12),  # the wrong sign
         traced([1], [], prompt_hash="4" * 12),  # leads: nothing could mislead
+        traced([4], [2], prompt_hash="7" * 12),  # a stronger attractor, whatever its sign
         traced([3], [2], (1.0, 2.0), prompt_hash="5" * 12),  # base is wrong
         traced([3], [2], prompt_hash="6" * 12, split="train"),
         # Of an adapter on prompts that base gets right, whatever it does itself.
@@ -69,8 +70,8 @@ def test_groups_follow_the_schema_and_tell_what_was_planted() -> None:
     )
     check_dataset(groups, CIRCUITS)
     base = groups["summary"].sel(variant="base", behaviour="recall")
-    assert (int(base["n_planted"]), int(base["n_test"]), int(base["n_train"])) == (4, 5, 1)
-    assert (float(base["planted_sign"]), float(base["planted_leads"])) == (0.75, 0.5)
+    assert (int(base["n_planted"]), int(base["n_test"]), int(base["n_train"])) == (5, 6, 1)
+    assert (float(base["planted_sign"]), float(base["planted_leads"])) == (0.8, 0.4)
     general = groups["summary"].sel(variant="general@1.0", behaviour="recall")
     assert int(general["n_planted"]) == 1
     assert np.isnan(groups["summary"]["planted_sign"].sel(variant="base", behaviour="addition"))
@@ -82,8 +83,8 @@ def test_groups_follow_the_schema_and_tell_what_was_planted() -> None:
     metrics = leading(groups["summary"])
     assert list(metrics) == ["recall"], "nothing of addition was traced"
     assert metrics["recall"]["base"] | {"n_features": 0, "n_found": 0} == {
-        **{"passes": True, "n_train": 1, "n_features": 0, "n_found": 0, "n_planted": 4},
-        **{"planted_sign": 0.75, "planted_leads": 0.5, "gradient_rank": 1.0, "gradient_contrast_rank": -1.0},
+        **{"passes": True, "n_train": 1, "n_features": 0, "n_found": 0, "n_planted": 5},
+        **{"planted_sign": 0.8, "planted_leads": 0.4, "gradient_rank": 1.0, "gradient_contrast_rank": -1.0},
     }
 
 

@@ -85,6 +85,21 @@ def test_direct_and_total_are_differences_of_rows_and_influence_has_its_own(chec
     assert found.error_direct == pytest.approx(dense[-1, n_active : tokens.start].sum(), abs=1e-5)
 
 
+def test_nothing_passes_through_what_is_no_node_in_influence(checkpoint: Checkpoint) -> None:
+    """Trap 31: against a dense inverse in which it is a column without a row."""
+    case = Case.of(checkpoint)
+    whole = contrast(case).graph.adjacency_matrix.double().numpy()
+    found = contrast(case, 40)
+    n_active = len(found.influence)
+    others = np.setdiff1d(np.arange(n_active), found.graph.selected_features)
+    whole[others] = 0
+    inputs = np.abs(np.delete(whole, others, axis=1)).sum(axis=1)
+    scaled = whole / np.maximum(inputs, 1e-10)[:, None]
+    reached = (np.linalg.inv(np.eye(len(scaled)) - scaled) - np.eye(len(scaled)))[-1, :n_active]
+    assert np.abs(reached[others]).max() > 1e-4
+    np.testing.assert_allclose(found.influence, reached, atol=1e-5 * np.abs(reached).max())
+
+
 def test_exchanged_answers_change_every_sign(checkpoint: Checkpoint) -> None:
     case = Case.of(checkpoint)
     found, exchanged = contrast(case, 40), contrast(case, 40, WRONG, RIGHT)
