@@ -47,7 +47,9 @@ def before_after(cells: pd.DataFrame, *, name: str, words: str) -> None:
     """A point a trial and prompt; as `dashboard.charts.interventions.before_after` takes them."""
     flips = int(cells["flip"].sum())
     st.markdown("**Before and after, prompt by prompt**", help=words)
-    st.caption(plain(f"On {count(flips)} of {count(len(cells))} the sign flips."))
+    st.caption(
+        plain(f"{count(flips)} of {count(len(cells))} points, one a prompt and intervention, flip the sign.")
+    )
     points = cells.loc[cells["effect"].abs().sort_values(ascending=False, kind="stable").index[:_POINTS]]
     if len(points) < len(cells):
         st.caption(f"Drawn are the {count(len(points))} largest effects.")
