@@ -35,10 +35,11 @@ def announce(subject: Subject, units: Sequence[Unit], graphs: GraphParams) -> No
     missing = [unit for unit in units if lacks(subject.cache, unit)]
     if not missing:
         return
-    from pipeline.attribution.prompt_items import estimate_trace  # imports torch
+    model = subject.models.replacement(BASE)  # before what follows, which imports torch
+    from pipeline.attribution.prompt_items import estimate_trace
 
     estimate = estimate_trace(
-        subject.models.replacement(BASE),
+        model,
         missing[0].token_ids,
         missing[0].arguments["targets"],
         **graphs.model_dump(include={"max_feature_nodes", "batch_size"}),

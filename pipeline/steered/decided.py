@@ -39,7 +39,7 @@ def decided_by(
     variants = [BASE, subject.focus]
     chosen_on = [question.hash for question in askings[0].questions]
     inputs = [
-        [subject.manifest.fingerprint(subject.manifest.variant(variant)) for variant in variants],
+        {variant: subject.manifest.fingerprint(subject.manifest.variant(variant)) for variant in variants},
         [answers.key(question, variant) for question in chosen_on for variant in variants],
         [read.key(question, subject.focus) for question in chosen_on],
         asdict(choice),

@@ -1,5 +1,6 @@
 """The digest of what decides tables of answers under steering changes with each of its parts."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,11 @@ from pipeline.items.subject import Subject
 from pipeline.params.project import Params, load_params
 from pipeline.steered.choosing import Choice
 from pipeline.steered.decided import decided_by
+from store.base.hashing import digest
+from store.collections.reader import open_collection
+from store.collections.writer import write_collection
 from store.documents.questions import read_questions
+from store.schema.answers import ANSWERS
 from tests.support.judging import openai_params
 from tests.support.places import ROOT
 
@@ -82,15 +87,22 @@ def test_each_part_decides(given: Given, what: str) -> None:
     assert decided_by(**CHANGES[what](given)) != decided_by(**given)
 
 
-def test_tables_of_another_weight_or_answer_are_others(given: Given) -> None:
+def test_tables_of_another_weight_or_answer_are_others(given: Given, tmp_path: Path) -> None:
     subject = given["subject"]
-    manifest = subject.manifest
-    base = replace(manifest.base, fingerprint="f" * 64)
-    before = decided_by(**given)
-    subject.manifest = replace(manifest, base=base)
+    manifest, before = subject.manifest, decided_by(**given)
+    subject.manifest = replace(manifest, base=replace(manifest.base, fingerprint="f" * 64))
     assert decided_by(**given) != before
     subject.manifest = manifest
     assert decided_by(**given) == before
+    answers = subject.folder / "answers"
+    subject.folder = tmp_path
+    for kind in ("answers", "answer_features"):
+        shutil.copytree(answers.with_name(kind), tmp_path / kind)
+    assert decided_by(**given) == before
+    shutil.rmtree(tmp_path / "answers")
+    items = [replace(item, key=digest(item.key)) for item in open_collection(answers).items()]
+    write_collection(tmp_path / "answers", ANSWERS, items, provenance={})
+    assert decided_by(**given) != before
 
 
 def test_what_a_judge_that_is_asked_says_is_never_taken_over(given: Given) -> None:
