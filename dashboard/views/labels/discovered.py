@@ -10,6 +10,7 @@ from dashboard.charts import discovery as charts
 from dashboard.data import discovery, documents, project
 from dashboard.live import models
 from dashboard.shell import downloads, query
+from dashboard.shell.guard import guard
 from dashboard.style.text import count, number, percent, plain, share_interval
 from pipeline.analysis.found_prompts import STATUSES, funnel, prompt_map, reasons, yields
 from pipeline.params.project import Params
@@ -31,12 +32,16 @@ _MEANING: Final[Mapping[str, str]] = {
 @st.fragment
 def show(name: str) -> None:
     """Draw what was found; nothing is run from here."""
-    with st.expander("Discover: prompts that were drafted, and what they came to"):
+    with (
+        st.expander("Discover: prompts that were drafted, and what they came to"),
+        guard("What finding further prompts came to.", command=f"{_COMMAND} {name}"),
+    ):
         found = discovery.discovery(name)
         if found is None:
             st.markdown(
                 f"`{_COMMAND} {name}` drafts prompts whose next token may be safe or harmful, and keeps "
-                "those on which the models' candidates and the judges say so, in `inputs/prompts/generated.jsonl`."
+                "those on which the models' candidates and the judges say so, in "
+                "`inputs/prompts/generated.jsonl`."
             )
             return
         drafts = discovery.drafts(found)
@@ -45,12 +50,20 @@ def show(name: str) -> None:
         if drafts.empty:
             st.caption("No draft has come to anything yet.")
             return
-        params = models.params() if (project.root() / "params.yaml").exists() else None
+        params = _params()
         _rounds(found, drafts)
         _yields(drafts, params)
         _table(name, drafts)
         if params is not None:
             _map(name, drafts, params)
+
+
+def _params() -> Params | None:
+    """Parameters; None where there are none, or they are malformed, which the page has said then."""
+    try:
+        return models.params() if (project.root() / "params.yaml").exists() else None
+    except models.NotLiveError:
+        return None
 
 
 def _running(name: str) -> None:
@@ -93,13 +106,14 @@ def _figures(found: Discovery, drafts: pd.DataFrame) -> None:
         f"{count(calls)} calls for {number(cost)}"
         + (f"; {count(silent)} rounds without a usable answer." if silent else "."),
         help="Calls of the generator and of judges about its drafts, in all runs, and what they cost at the "
-        "prices of params.yaml; a round counts when it has ended. `dvc repro` puts fit prompts among those above.",
+        "prices of params.yaml; a round counts when it has ended. `dvc repro` puts fit prompts among those "
+        "above.",
     )
 
 
 def _rounds(found: Discovery, drafts: pd.DataFrame) -> None:
     table = funnel(drafts, sorted(found.begun))
-    long = table.melt("round", list(STATUSES), "status", "drafts")
+    long = table.drop(columns="drafts").melt("round", list(STATUSES), "status", "drafts")
     fit = table["found"].iloc[-1]
     downloads.chart(
         charts.rounds(long[long["drafts"] > 0]),

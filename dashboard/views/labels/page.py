@@ -120,8 +120,7 @@ def render() -> None:
         if not at.problem:  # else nobody knows how prompts stand
             prompt_list.show(at)
         agreement.show(name)
-    with guard("What finding further prompts came to."):
-        discovered.show(name)
+    discovered.show(name)
 
 
 render()
