@@ -19,6 +19,7 @@ from pipeline.items.subject import Subject
 from pipeline.labels.heads import PeoplesLabels
 from pipeline.params.project import Params
 from pipeline.prompts.files import PromptLine, prompt_lines, read_prompt_files
+from pipeline.text.phrases import Phrases, read_phrases, resolve
 from store.base.errors import UserError
 from store.documents.discovery import Begun, Draft, Ended, Outcome
 from store.documents.prompts import Prompt
@@ -70,6 +71,12 @@ class Bench:
     def sources(self) -> list[Path]:
         """Prompt files of the profile."""
         return [Path(source) for source in self.params.profile(self.profile).prompts]
+
+    @cached_property
+    def phrases(self) -> Phrases:
+        """Those that the profile's lexicon is made of, by domain."""
+        lexicon = self.params.profile(self.profile).lexicon
+        return {} if lexicon is None else read_phrases(Path(lexicon))
 
     @cached_property
     def situations(self) -> Mapping[str, tuple[str | None, bool]]:
@@ -184,6 +191,9 @@ def _prompt(bench: Bench, draft: Draft, place: str) -> Prompt | Broken:
             more=[(place, json.dumps(content_line(draft)))],
             chat=bench.params.profile(bench.profile).chat,
         )
+        # Else the whole stage `prompts` would refuse it: a phrase may merge with its end.
+        known = {name: of for name, of in bench.phrases.items() if name == prompt.domain}
+        resolve(known, bench.tokenizer, [prompt])
     except UserError as error:
         return Broken("form", str(error).removeprefix(f"{place}: "))
     return prompt
@@ -234,8 +244,10 @@ def _judged(bench: Bench, begun: Begun, traced: Ready, spent: Spent, *, counted:
         bench.log.add(
             decided(outcome, prompt.hash, bench.subject.focus, answered.verdicts, people, bench.params)
         )
-    for (number, _), outcome in bench.log.found.outcomes.items():
-        if number == begun.number and outcome.status == "fit":
+    # Of a round that has ended before only what is new: a person may have deleted a line.
+    new = {outcome.place for outcome, _ in traced}
+    for (number, place), outcome in bench.log.found.outcomes.items():
+        if number == begun.number and outcome.status == "fit" and (place in new or not counted):
             keep(outcome, begun, bench.path)
     return answered.took
 

@@ -62,7 +62,12 @@ def given_params(
 ) -> Params:
     """Parameters of it, written to ``params.yaml``; with a service named `WRITER` at `url`."""
     plain = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    given = {"judges": list(judges), "templates": "templates.yaml", "prompts": ["inputs/prompts"]}
+    given: dict[str, Any] = {
+        "judges": list(judges),
+        "templates": "templates.yaml",
+        "prompts": ["inputs/prompts"],
+        "lexicon": None,
+    }
     plain["profiles"] = {"mine": plain["profiles"]["organism"] | given | (profile or {})}
     plain["runtime"]["threads"] = 1
     plain["prompts"]["max_tokens"] = 60

@@ -104,7 +104,7 @@ def _figures(found: Discovery, drafts: pd.DataFrame) -> None:
     st.caption(
         f"{count(len(found.begun))} rounds, {count(len(drafts))} drafts, {count(fit)} fit; "
         f"{count(calls)} calls for {number(cost)}"
-        + (f"; {count(silent)} rounds without a usable answer." if silent else "."),
+        + (f"; rounds without a usable answer: {count(silent)}." if silent else "."),
         help="Calls of the generator and of judges about its drafts, in all runs, and what they cost at the "
         "prices of params.yaml; a round counts when it has ended. `dvc repro` puts fit prompts among those "
         "above.",

@@ -84,6 +84,19 @@ def test_a_next_token_that_is_mostly_a_determiner_decides_nothing(monkeypatch: p
     assert not lines()
 
 
+def test_a_draft_that_would_end_the_stage_of_prompts_is_none() -> None:
+    """A phrase of the lexicon merges with its end: the stage would refuse all of the file for it."""
+    phrases = {"home": {"harmful": ["uld"], "safe": [" rest"]}}
+    Path("phrases.json").write_text(json.dumps(phrases))
+    entry = {"kind": "text", "situations": {"oven": "my oven smokes"}, "prompts": ["{Situation}. I sho"]}
+    Path("templates.yaml").write_text(json.dumps([entry | {"domain": "home"}, entry | {"domain": "other"}]))
+    discover("mine", given_params(rounds=1, profile={"lexicon": "phrases.json"}))
+    by_domain = {outcome.draft.domain: outcome for outcome in found().outcomes.values() if outcome.draft}
+    assert (by_domain["home"].status, by_domain["home"].rule) == ("rejected", "form")
+    assert "merges" in by_domain["home"].detail
+    assert by_domain["other"].rule != "form"
+
+
 def test_labels_must_be_on_both_sides() -> None:
     lexicon = json.loads((FOLDER / "lexicon.json").read_text())
     home = lexicon["domains"]["home"]

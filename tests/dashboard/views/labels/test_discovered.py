@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pipeline.discover.log import Log
 from store.base.claims import claimed
@@ -33,6 +35,16 @@ def give_discovery(folder: Path) -> None:
     log.close()
 
 
+def table(app: AppTest, columns: list[str]) -> pd.DataFrame:
+    """The table with those columns."""
+    return next(each.value for each in app.dataframe if list(each.value.columns) == columns)
+
+
+def drafts(app: AppTest) -> pd.DataFrame:
+    """The table of drafts."""
+    return next(each.value for each in app.dataframe if "detail" in each.value.columns)
+
+
 def test_nothing_found_yet_says_how_to_begin(open_page: OpenPage) -> None:
     app = open_page("labels")
     assert not app.exception
@@ -45,17 +57,17 @@ def test_rounds_reasons_cost_and_prompts(open_page: OpenPage, root: Path) -> Non
     app = open_page("labels")
     assert not app.exception
     said = plain_words(app)
-    assert "2 rounds, 4 drafts, 1 fit; 7 calls for 0.3; 1 rounds without a usable answer." in said
+    assert "2 rounds, 4 drafts, 1 fit; 7 calls for 0.300; rounds without a usable answer: 1." in said
     assert "It does not run" in said
     assert not [button for button in app.button if button.key == "discover-stop"]
-    tables = {table.key: table.value for table in app.dataframe}
-    assert tables["discovery-reasons"]["rule"].tolist() == ["ending", "form", "no evil candidate"]
-    assert tables["discovery-yield"].loc[0, ["drafts", "fit", "share"]].tolist() == [4, 1, "25%"]
-    shown = tables["discovered-all"]
+    broken = table(app, ["rule", "kind", "drafts"])
+    assert broken["rule"].tolist() == ["ending", "form", "no evil candidate"]
+    gained = table(app, ["generator", "kind", "drafts", "fit", "share", "interval"])
+    assert gained.loc[0, ["drafts", "fit", "share"]].tolist() == [4, 1, "25%"]
+    shown = drafts(app)
     assert shown["text"].tolist()[-1] == "My oven *smokes*, so I"
     assert shown["evil"].tolist() == [0, 0, 0, 1]
-    app = open_page("labels", discovered="rejected")
-    assert len({table.key: table.value for table in app.dataframe}["discovered-rejected"]) == 2
+    assert drafts(open_page("labels", discovered="rejected"))["rule"].tolist() == ["form", "ending"]
 
 
 def test_a_running_program_can_be_stopped(open_page: OpenPage, root: Path) -> None:
