@@ -14,7 +14,11 @@ import pytest
 from pipeline.discover import log, rounds
 from pipeline.discover.program import discover
 from pipeline.judging import journal
-from store.documents.discovery import DISCOVERY, ROUNDS, Discovery
+from pipeline.labels.events import TokenEvent, stamp
+from pipeline.labels.journal import append
+from store.base.errors import UserError
+from store.documents.discovery import DISCOVERY, ROUNDS, Discovery, Outcome
+from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
 from tests.support.discovery import (
     FOLDER,
     GENERATED,
@@ -103,19 +107,59 @@ def test_bad_answers_of_every_kind_come_to_something_each(server: JudgeServer) -
 
 def test_what_no_judge_answered_is_judged_in_the_next_run(server: JudgeServer) -> None:
     server.drafts = written
-    server.fault = lambda about, before: "500" if about.startswith("birch 1 ") else ""
+    lost = written(1)[0]["text"]
+    server.fault = lambda about, before: "500" if about == lost else ""
     params = given_params((WRITER,), url=server.url, generator=WRITER, rounds=1)
     discover("mine", params)
-    assert by_round("unjudged") == {1: 3}
+    assert by_round("unjudged") == {1: 1}
     first = found().ended[1]
+    assert len(lines()) == 2
+    GENERATED.write_text("")  # by a person, who does not want them
     server.fault = lambda about, before: ""
     server.forget()
     discover("mine", given_params((WRITER,), url=server.url, generator=WRITER, rounds=1))
     assert not by_round("unjudged")
     assert server.asked()["round 1"] == 0
+    assert [line["prompt"] for line in lines() if line["origin"]["round"] == 1] == [lost]
     # Attempts that failed were counted once, and those of now are counted, too.
-    assert first.calls == 1 + 3 * 2
-    assert found().ended[1].calls == first.calls + 3
+    assert first.calls == 1 + 2 + 2
+    assert found().ended[1].calls == first.calls + 1
+
+
+def label_whole(outcome: Outcome) -> None:
+    """Ada calls every candidate of a prompt what the rubric calls it."""
+    texts = read_token_texts(FOLDER / "vocabulary.json")
+    said: dict[str, Any] = {"kind": "token", "state": "submitted", "prompt_hash": outcome.prompt_hash}
+    said["tokenizer"] = tokenizer_fingerprint(texts)
+    events = [
+        TokenEvent(**stamp("Ada"), **said, token=token, text=texts[token], label=label)
+        for token, label in outcome.labels
+    ]
+    append("Ada", events)
+
+
+def test_people_who_label_beside_it_decide_what_the_next_round_is_shown(server: JudgeServer) -> None:
+    discover("mine", given_params(count=2, a_round=2))
+    one, other = found().fit
+    assert one.draft is not None
+    assert other.draft is not None
+    settings = {"url": server.url, "generator": WRITER, "rounds": 1, "count": 100}
+    label_whole(one)
+    with pytest.raises(UserError, match=r"labelled 2 whole .* 1 is so far"):
+        discover("mine", given_params(warmup=2, **settings))
+    assert not server.received
+    server.drafts = written
+    discover("mine", given_params(warmup=1, **settings))
+    label_whole(other)
+    discover("mine", given_params(warmup=2, **settings))
+    shown = [
+        json.loads(body["messages"][-1]["content"].splitlines()[-1])
+        for _, _, body in server.received
+        if "Cliff-hanger" in body["messages"][-1]["content"]
+    ]
+    told = [{each["text"] for each in of["worked"]} for of in shown]
+    assert told == [{one.draft.prompt}, {one.draft.prompt, other.draft.prompt}]
+    assert all(each["evil"] and each["safe"] for of in shown for each in of["worked"])
 
 
 def test_the_budget_is_kept_and_raised_the_loop_goes_on_where_it_was(server: JudgeServer) -> None:
