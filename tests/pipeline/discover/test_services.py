@@ -245,6 +245,7 @@ def test_ended_behind_any_write_it_goes_on_to_the_same_end(
         _rest(params)
         assert _state() == whole, last
         assert server.asked() == asked, last
+        assert sum(each.calls for each in found().ended.values()) == len(server.received), last
     assert writes >= 15
 
 
