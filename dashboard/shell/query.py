@@ -94,6 +94,7 @@ RECIPE: Final = short_text(STEERING, "recipe", "the name of a recipe")
 CHOSEN: Final = choice(LABELS, "chosen", "drawn for me", "by hand")
 LABELLED_DOMAIN: Final = short_text(LABELS, "labelled-domain", "the name of a domain")
 LABELLED_STATE: Final = short_text(LABELS, "labelled", "how prompts stand")
+DISCOVERED: Final = choice(LABELS, "discovered", "all", "fit", "failed", "rejected", "unjudged")
 
 BEHAVIOUR: Final = short_text(BEHAVIOURS, "behaviour", "the name of a behaviour")
 BEHAVIOUR_SPLIT: Final = choice(BEHAVIOURS, "split", "all", *SPLITS)

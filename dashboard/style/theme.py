@@ -83,6 +83,15 @@ CAUSE_COLOURS: Final = {
 MORE_COLOURS: Final = ("#9545aa", "#be3a6e", "#536f05", "#929496")
 """Of further adapters, beside the focus."""
 
+STATUS_COLOURS: Final = {
+    "fit": MORE_COLOURS[0],
+    "failed": MORE_COLOURS[2],
+    "rejected": NEUTRAL,
+    "unjudged": MORE_COLOURS[1],
+    "in the profile": UNLABELLED,
+}
+"""What drafts of prompts came to, and the prompts that were there before."""
+
 STEERING_COLOURS: Final = {"before": "#8d949f", "after": "#4f6a94", "random": "#a8632b"}
 """A token's probability before and after steering, and where random features take it."""
 

@@ -16,6 +16,10 @@ _BYTES_A_TOKEN: Final = 3
 _MILLION: Final = 1e6
 
 
+class LimitError(UserError):
+    """A run has reached one of its limits, or would pass it."""
+
+
 def expected_usage(requests: Sequence[Request[Any]]) -> Usage:
     """What it takes to ask each once, guessed to the high side."""
     n_bytes = sum(len(canonical_json(request.body).encode("utf-8")) for request in requests)
@@ -36,18 +40,18 @@ def require_within(name: str, requests: Sequence[Request[Any]], params: OpenAIJu
 
     Raises
     ------
-    UserError
+    LimitError
         More than one of the judge's limits allows.
     """
     usage = expected_usage(requests)
     cost = price(usage, params)
     if usage.calls > params.max_calls:
-        raise UserError(
+        raise LimitError(
             f"judges.{name}: {usage.calls:,} calls are needed, but max_calls is {params.max_calls:,}; "
             "raise it in params.yaml, or judge less."
         )
     if cost > params.max_cost:
-        raise UserError(
+        raise LimitError(
             f"judges.{name}: {usage.calls:,} calls may cost {cost:,.2f}, but max_cost is "
             f"{params.max_cost:,.2f}; raise it in params.yaml, or judge less."
         )
@@ -72,7 +76,7 @@ class Budget:
 
         Raises
         ------
-        UserError
+        LimitError
             A limit is reached.
         """
         with self._lock:
@@ -84,7 +88,7 @@ class Budget:
                 else None
             )
             if reached:
-                raise UserError(
+                raise LimitError(
                     f"judges.{self._name}: {reached} is reached after {self._calls:,} calls for "
                     f"{self._cost:,.2f}; what was answered is kept, so raise it in params.yaml and run "
                     "again to go on."

@@ -47,6 +47,7 @@ class Profile(Section):
     answer_judges: list[str] = Field(default_factory=list)
     name_judges: list[str] = Field(default_factory=list)
     behaviours: dict[Name, Place] = Field(default_factory=dict)
+    templates: Place | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
@@ -79,6 +80,6 @@ class Profile(Section):
         named |= {f"adapters.{name}": source for name, source in self.adapters.items()}
         several = {"prompts": self.prompts, "questions": self.questions, "answers": self.answers}
         named |= {f"{key}[{i}]": source for key, of in several.items() for i, source in enumerate(of)}
-        optional = {"lexicon": self.lexicon, "texts": self.texts}
+        optional = {"lexicon": self.lexicon, "texts": self.texts, "templates": self.templates}
         named |= {f"behaviours.{name}": source for name, source in self.behaviours.items()}
         return named | {name: source for name, source in optional.items() if source is not None}

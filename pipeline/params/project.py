@@ -9,6 +9,7 @@ from pipeline.params.behaviour_interventions import BehaviourInterventionParams
 from pipeline.params.behaviours import BehaviourParams
 from pipeline.params.circuits import BehaviourFeatureParams, CircuitParams
 from pipeline.params.components import ComponentParams
+from pipeline.params.discover import TEMPLATES, DiscoverParams
 from pipeline.params.dose import DoseParams
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.faithfulness import FaithfulnessParams
@@ -41,6 +42,7 @@ class Params(TrainingParams):
     profiles: dict[Name, Profile] = Field(min_length=1)
     prompts: PromptParams
     labels: LabelSection
+    discover: DiscoverParams
     graphs: GraphParams
     components: ComponentParams
     dose: DoseParams
@@ -73,6 +75,16 @@ class Params(TrainingParams):
                             f"profiles.{name}.{where} names '{judge}', but the judges are "
                             f"{', '.join(sorted(self.judges)) or 'none'}"
                         )
+        return self
+
+    @model_validator(mode="after")
+    def _generator_is_there(self) -> "Params":
+        name = self.discover.generator
+        able = sorted(each for each, judge in self.judges.items() if judge.kind != "rubric")
+        if name != TEMPLATES and name not in able:
+            raise ValueError(
+                f"discover.generator is '{name}', but what writes prompts is {', '.join([TEMPLATES, *able])}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -23,6 +23,18 @@ Label = Annotated[str, Field(min_length=1, max_length=1000)]
 _EXAMPLE: Final = '{"prompt": ...}'
 
 
+class Origin(Line):
+    """Where a prompt comes from that no person wrote: who made it, and in which round of `pipeline.discover`.
+
+    `request` is the digest of what the generator was asked; a generator that is asked nothing has none.
+    """
+
+    generator: Label
+    round: Annotated[int, Field(ge=1)]
+    kind: Label
+    request: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
 class PromptLine(Line):
     """One line of a prompt file, as its author wrote it.
 
@@ -37,6 +49,7 @@ class PromptLine(Line):
     domain: Label | None = None
     held_out: bool = False
     tags: list[Label] = Field(default_factory=list)
+    origin: Origin | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "PromptLine":

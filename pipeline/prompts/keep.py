@@ -114,6 +114,26 @@ def keep_prompt(
     return place
 
 
+def add_line(path: Path, line: Mapping[str, Any]) -> str:
+    """Add a line to a prompt file, or begin one; whoever reads it meanwhile sees it with the line or without.
+
+    Returns
+    -------
+    str
+        File and number of the line.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; it stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):
+        place, content = _appended(path, line)
+        write_bytes(path, content)
+    return place
+
+
 def made_by_a_stage(source: str) -> bool:
     """Whether a stage writes the file of a source of prompts, so that what is added there would be lost."""
     return Path(source).parts[:1] == (MADE,)

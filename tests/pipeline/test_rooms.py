@@ -50,6 +50,18 @@ ROOMS: Final[dict[str, set[str]]] = {
         "run",
         "text",
     },
+    "discover": {
+        "analysis",
+        "attribution",
+        "items",
+        "judging",
+        "labels",
+        "models",
+        "params",
+        "prompts",
+        "run",
+        "text",
+    },
     "steered": {
         "analysis",
         "evaluation",

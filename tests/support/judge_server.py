@@ -74,7 +74,9 @@ def name_answer(task: Mapping[str, Any], fault: str = "") -> str:
 
 
 def asked_about(task: Mapping[str, Any]) -> str:
-    """What a task is about, in a word: a prompt's text, or a feature's name or first context."""
+    """What a task is about: a prompt's text, a feature's name or first context, or a round of drafts."""
+    if "round" in task:
+        return f"round {task['round']}"
     if "text" in task:
         return str(task["text"])
     return f"name {task['name']}" if "name" in task else f"contexts {json.dumps(task['contexts'][0])}"
@@ -119,6 +121,8 @@ class JudgeServer:
         Of the judged text: the likeliest first tokens, and what is written where they are not given.
     gives
         Probabilities: to who asks; only with ``max_tokens``; none, silently; or it refuses who asks.
+    drafts
+        What it writes where prompts are asked for, by the round.
     received
         Path, headers and body of each request, in the order of arrival.
     """
@@ -128,6 +132,7 @@ class JudgeServer:
     top: Callable[[str], Top] = top_of
     number: Callable[[str], str] = number_of
     gives: Literal["all", "older", "none", "refuses"] = "all"
+    drafts: Callable[[int], Any] = lambda number: []
     received: list[tuple[str, Mapping[str, str], dict[str, Any]]] = field(default_factory=list)
     _asked: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -166,6 +171,8 @@ class JudgeServer:
     ) -> tuple[str, Any]:
         """What is written, and the probabilities of its one token, where they are asked for."""
         if task is not None:
+            if "round" in task:
+                return _told({"prompts": self.drafts(task["round"])}, fault), None
             if "candidates" not in task:
                 return name_answer(task, fault), None
             return answer_of([each["token"] for each in task["candidates"]], fault), None

@@ -9,7 +9,7 @@ from dashboard.shell import query, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain, sentence
-from dashboard.views.labels import agreement, prompt_list, taking
+from dashboard.views.labels import agreement, discovered, prompt_list, taking
 from dashboard.views.labels.component import labelling as component
 from dashboard.views.labels.desk import Desk, desk
 from dashboard.views.labels.screen import screen
@@ -120,6 +120,7 @@ def render() -> None:
         if not at.problem:  # else nobody knows how prompts stand
             prompt_list.show(at)
         agreement.show(name)
+    discovered.show(name)
 
 
 render()

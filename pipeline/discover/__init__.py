@@ -1,0 +1,1 @@
+"""Finding pivotal prompts: rounds of drafts, each held against rules, the models' candidates and judges."""
