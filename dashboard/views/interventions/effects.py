@@ -6,10 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import interventions as charts
+from dashboard.data import names
 from dashboard.data.interventions import ALL, Filters
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, interval, number, plain
-from dashboard.views.interventions.filters import MEANING
+from dashboard.widgets import chosen_feature
+from pipeline.analysis.trials import MEANING
 
 _MOST = 40
 """Trials that the chart shows: the largest effects."""
@@ -41,7 +43,7 @@ def verdict(trials: pd.DataFrame, filters: Filters) -> str:
     return words
 
 
-def table(trials: pd.DataFrame, filters: Filters) -> None:
+def table(name: str, trials: pd.DataFrame, filters: Filters) -> None:
     """Draw the table; a row chooses the feature for every page."""
     st.markdown(
         "**What does it do?**",
@@ -56,17 +58,12 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
         ["trials", filters.experiment, filters.variant, filters.frozen, str(filters.layer), filters.domain]
     )
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(*(int(shown[name].iloc[rows[0]]) for name in ("layer", "index")))
-
     st.dataframe(
         shown,
         hide_index=True,
         key=key,
         placeholder="—",
-        on_select=choose,
+        on_select=chosen_feature.chooser(shown, key),
         selection_mode="single-row",
         height=downloads.table_height(len(shown)),
         column_order=[
@@ -125,7 +122,11 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             ),
         },
     )
-    downloads.downloads(trials, "interventions", key="interventions-data")
+    chosen = selection.feature()
+    called = names.of_feature(name, chosen) if chosen is not None else ""
+    chosen_feature.buttons(
+        chosen, called, trials, key="trial", file="interventions", data="interventions-data"
+    )
 
 
 def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
