@@ -123,7 +123,8 @@ def beside_logits(bench: Bench) -> np.ndarray | None:
     def make() -> np.ndarray:
         beside.use_threads()
         with explained():
-            return beside.engine.logits(bench.ids, [()])[0]
+            logits: np.ndarray = beside.engine.logits(bench.ids, [()])[0]
+            return logits
 
     return _kept("beside", (bench.made, bench.other, bench.ids), make)
 

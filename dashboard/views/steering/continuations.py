@@ -65,9 +65,10 @@ def show(
         labelled = documents.lexicon(name)["domains"].get(domain or "")
         phrases = None if labelled is None else labelled["phrases"]
     kept = st.session_state.get(_STATE)
-    stale = not go and kept is not None and kept[0] != key
     said = st.empty()
-    if stale:
+    stale = False
+    if kept is not None and not go and kept[0] != key:
+        stale = True
         said.info(
             plain(f"Sampled with other settings than those above ({kept[2]}); sample again."),
             icon=":material/history:",
