@@ -222,7 +222,7 @@ def test_copied_link_of_the_workbench_gives_the_same_and_streams(page: Any, addr
     assert len(chosen.split()) > 3, "two positions, each with its token"
     for each in ("samples=3", "watch=17", "continue-from=9", "steered-frozen=norms"):
         assert each in page.url
-    assert page.locator("[data-testid=stMultiSelect]").nth(2).inner_text().splitlines()[1] == "17"
+    assert "17" in page.locator("[data-testid=stMultiSelect]").nth(2).inner_text().split()
     stream_waits(page, 1)
     assert page.evaluate("window.grown.size") > 1, "texts grow on the screen"
     columns = page.locator(".continuation")

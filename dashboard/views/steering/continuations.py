@@ -11,7 +11,7 @@ from dashboard.data import documents, project
 from dashboard.live import workbench
 from dashboard.live.models import NotLiveError
 from dashboard.live.workbench import Bench
-from dashboard.shell import downloads, query
+from dashboard.shell import downloads, query, url
 from dashboard.style.text import count, percent, plain, sentence, share_interval
 from dashboard.views.steering.token_choice import Tokens, tokens_of
 from dashboard.widgets.continuation_list import continuation_html
@@ -115,9 +115,12 @@ def _controls(offered: Sequence[int], known: Tokens) -> tuple[int, int, float, t
         **query.TEMPERATURE.bound(),
         help="0: the most probable.",
     )
+    key = query.FROM.key()
+    present = st.session_state.get(key, url.given(key))
+    listed = [known.name(token) for token in offered]
     wanted = columns[3].selectbox(
         "Continue from",
-        [known.name(token) for token in offered],
+        [*listed, *([present] if present and present not in listed else [])],
         index=None,
         **query.FROM.bound(),
         accept_new_options=True,
