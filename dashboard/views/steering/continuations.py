@@ -116,11 +116,11 @@ def _controls(offered: Sequence[int], known: Tokens) -> tuple[int, int, float, t
         help="0: the most probable.",
     )
     key = query.FROM.key()
-    present = st.session_state.get(key, url.given(key))
-    listed = [known.name(token) for token in offered]
+    # What was typed, or stands in the link, is offered as it is: whether it is a token is said below.
+    present = [each for each in [st.session_state.get(key), *url.given_all(key)] if each]
     wanted = columns[3].selectbox(
         "Continue from",
-        [*listed, *([present] if present and present not in listed else [])],
+        list(dict.fromkeys([*(known.name(token) for token in offered), *present])),
         index=None,
         **query.FROM.bound(),
         accept_new_options=True,
