@@ -154,7 +154,7 @@ def stream_waits(page: Any, clicks: int) -> list[float]:
           }, true);
           const look = () => {
             const now = lines();
-            if (now.length) window.grown.add(now[0]);
+            if (now.length) window.grown.add(now.join('\\n'));
             if (clicked !== null && now.some(line => !old.has(line))) {
               window.streamed.push(performance.now() - clicked);
               clicked = null;
