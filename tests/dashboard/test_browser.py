@@ -225,8 +225,7 @@ def test_copied_link_of_the_workbench_gives_the_same_and_streams(page: Any, addr
     assert "17" in page.locator("[data-testid=stMultiSelect]").nth(2).inner_text().split()
     stream_waits(page, 1)
     assert page.evaluate("window.grown.size") > 2, "texts grow on the screen"
-    columns = page.locator(".continuation")
-    assert columns.count() == 9, "three samples of base, adapted and steered"
+    assert page.locator(".continuation").count() == 9, "three samples of base, adapted and steered"
 
 
 def test_contrast_follows_variant_b(page: Any, address: str) -> None:

@@ -167,6 +167,7 @@ def stream_waits(page: Any, clicks: int) -> list[float]:
     for index in range(clicks):
         page.locator(".st-key-sample button").click()
         page.wait_for_function("n => window.streamed.length > n", arg=index)
+        page.wait_for_function("() => !document.querySelector('[data-testid=stProgress]')")
         settle(page)
     waits: list[float] = page.evaluate("window.streamed")
     return waits
