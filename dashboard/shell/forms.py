@@ -16,6 +16,7 @@ _FEATURE: Final = re.compile(r"L(\d{1,3})/(\d{1,7})", re.IGNORECASE)
 _PIN: Final = re.compile(
     r"(F\d{1,3}\.\d{1,7}|E\d{1,3}|T\d{1,7}|O\d{1,7}|A\d{1,3}\.(down|hidden|attention)(\.\d{1,5})?)\.\d{1,5}"
 )
+_RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 _ANSWER: Final = re.compile(rf"([0-9a-f]{{12}}),({_VARIANT.pattern}),(\d{{1,6}})")
 _NUMBER: Final = re.compile(r"-?\d{1,9}(\.\d{0,9})?(e-?\d{1,2})?")
 
@@ -68,6 +69,17 @@ def is_answer(text: str) -> bool:
     return parse_answer(text) is not None
 
 
+def parse_range(text: str) -> range | None:
+    """Positions of ``2-5``, both ends among them, or None if it is not of that form or empty."""
+    match = _RANGE.fullmatch(text.strip())
+    return range(int(match[1]), int(match[2]) + 1) or None if match else None
+
+
+def is_range(text: str) -> bool:
+    """Whether it names a range of positions."""
+    return parse_range(text) is not None
+
+
 def is_pins(text: str) -> bool:
     """Whether it is a list of graph nodes."""
     return parse_pins(text) is not None
@@ -105,10 +117,12 @@ __all__ = [
     "is_pins",
     "is_profile",
     "is_prompt_hash",
+    "is_range",
     "is_text",
     "is_variant",
     "one_of",
     "parse_answer",
     "parse_feature",
     "parse_pins",
+    "parse_range",
 ]

@@ -82,10 +82,18 @@ PREDICTED_BY: Final = choice(INTERVENTIONS, "predicted-by", *(name.replace("_", 
 
 STEERED: Final = short_text(STEERING, "steered", _VARIANT_FORM)
 STEER: Final = short_text(STEERING, "steer", "a feature such as L2/618")
-MODE: Final = choice(STEERING, "mode", "set", "add", "multiply", "ablate", "inhibit", each=True)
+MODE: Final = choice(STEERING, "mode", "set", "add", "multiply", "ablate", "inhibit", "patch", each=True)
 VALUES: Final = {mode: number(STEERING, mode, each=True) for mode in ("set", "add", "multiply", "inhibit")}
 WHERE: Final = short_text(STEERING, "where", "where a feature is turned", each=True)
 POSITIONS: Final = short_text(STEERING, "positions", "a position of the prompt", each=True)
+RANGE: Final = Parameter(
+    name="range", form="a range of positions such as 2-5", fits=forms.is_range, page=STEERING, each=True
+)
+STEERED_STILL: Final = choice(STEERING, "steered-frozen", *FROZEN)
+WATCH: Final = short_text(STEERING, "watch", "a token")
+FROM: Final = short_text(STEERING, "continue-from", "a token")
+DOSES: Final = switch(STEERING, "doses")
+DOSE_OF: Final = short_text(STEERING, "doses-of", "tokens of one label, or a token")
 SAMPLES: Final = number(STEERING, "samples")
 LENGTH: Final = number(STEERING, "length")
 TEMPERATURE: Final = number(STEERING, "temperature")
@@ -152,7 +160,8 @@ PARAMETERS: Final = (
     *(COMPONENT_MODULE, COMPONENT_VALUE, COMPONENT_SIDE),
     *(SCORE, CONTRAST, RANKED_DOMAIN, LAYER, ORDER, TESTED, CARRIED, CARD, CONTEXTS),
     *(TRIED, TRIED_IN, STILL, TRIED_LAYER, TRIED_DOMAIN, PREDICTED_BY),
-    *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
+    *(STEERED, STEER, MODE, *VALUES.values(), WHERE, POSITIONS, RANGE, SAMPLES, LENGTH, TEMPERATURE, RECIPE),
+    *(STEERED_STILL, WATCH, FROM, DOSES, DOSE_OF),
     *(CHOSEN, LABELLED_DOMAIN, LABELLED_STATE),
     *(BEHAVIOUR, BEHAVIOUR_SPLIT, BEHAVIOUR_OF, SUCCESS, FIND_BEHAVIOUR),
     *(BEHAVIOUR_VIEW, BEHAVIOUR_TRIED, BEHAVIOUR_LAYER, BEHAVIOUR_LEAST, BEHAVIOUR_FLIPS, BEHAVIOUR_HELD),

@@ -21,7 +21,7 @@ def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
     for text, outcome in zip(texts, outcomes, strict=True):
         colour, glyph = OUTCOME_INKS[outcome].css, OUTCOME_GLYPHS[outcome]
         lines.append(
-            '<div style="display:flex;gap:.6em;margin:.15em 0;line-height:1.45">'
+            '<div class="continuation" style="display:flex;gap:.6em;margin:.15em 0;line-height:1.45">'
             f'<span style="color:{colour};flex:none;width:1em" title="{outcome}">{glyph}</span>'
             f'<span style="min-width:0;overflow-wrap:anywhere">{_breakable(text)}</span></div>'
         )

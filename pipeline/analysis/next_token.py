@@ -1,6 +1,6 @@
 """Next-token distributions before and after an intervention, beside those of random controls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,10 +71,20 @@ def empirical_p(effect: float, controls: np.ndarray) -> float:
     return float((1 + np.count_nonzero(np.abs(controls) >= abs(effect))) / (1 + len(controls)))
 
 
+def most_probable(sides: Sequence[np.ndarray], limit: int) -> list[int]:
+    """Ids of the tokens that are most probable on any side, (token,) each; the most probable first."""
+    best = np.argsort(-np.max(np.stack(list(sides)), axis=0), kind="stable")
+    return [int(token) for token in best[:limit]]
+
+
 def distribution_table(
-    before: np.ndarray, after: np.ndarray, controls: np.ndarray, limit: int
+    before: np.ndarray,
+    after: np.ndarray,
+    controls: np.ndarray,
+    limit: int,
+    other: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Both sides and the controls' band, of the most probable tokens on either side.
+    """All sides and the controls' band, of the most probable tokens on any side.
 
     Parameters
     ----------
@@ -84,21 +94,24 @@ def distribution_table(
         (control, token) probabilities.
     limit
         At most so many tokens.
+    other
+        (token,) probabilities of another variant, unsteered; None: there is none.
 
     Returns
     -------
     pd.DataFrame
-        Columns token, side (before, after), probability, low and high (the controls' band;
-        NaN where they are too few, and on the before side); two rows a token, most
+        Columns token, side (before, other, after), probability, low and high (the controls' band;
+        NaN where they are too few, and on all sides but after); the tokens in order, most
         probable first.
     """
     lies = band(controls)
-    best = np.argsort(-np.maximum(before, after), kind="stable")[:limit]
+    beside = [] if other is None else [other]
     rows = []
-    for token in best.tolist():
+    for token in most_probable([before, after, *beside], limit):
         low, high = (np.nan, np.nan) if lies is None else (float(end[token]) for end in lies)
         rows += [
             {"token": token, "side": "before", "probability": float(before[token])},
+            *({"token": token, "side": "other", "probability": float(one[token])} for one in beside),
             {"token": token, "side": "after", "probability": float(after[token]), "low": low, "high": high},
         ]
     return pd.DataFrame(rows, columns=["token", "side", "probability", "low", "high"])
@@ -112,3 +125,61 @@ def mass(before: np.ndarray, after: np.ndarray, controls: np.ndarray, tokens: Se
     lies = band(others)
     low, high = (np.nan, np.nan) if lies is None else (float(bound) for bound in lies)
     return Mass(before=start, after=end, low=low, high=high, p=empirical_p(end - start, others - start))
+
+
+def watched_table(sides: Mapping[str, np.ndarray], tokens: Sequence[int]) -> pd.DataFrame:
+    """Some tokens on every side: how probable each is, its place among all, and its centred logit.
+
+    Parameters
+    ----------
+    sides
+        (token,) logits at one position, by name; ``before`` and ``after`` among them.
+    tokens
+        Ids of those that are watched.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row a token: ``token``, and by side ``probability_<side>``, ``logit_<side>``, the logit minus the
+        mean over the vocabulary, and ``rank_<side>``, its place from 1, which tokens as probable share;
+        ``flip`` says whether its centred logit has another sign after than before.
+    """
+    chosen = list(tokens)
+    columns: dict[str, np.ndarray] = {"token": np.array(chosen, np.int64)}
+    for side, logits in sides.items():
+        wide = logits.astype(np.float64)
+        columns[f"probability_{side}"] = np.exp(log_softmax(wide))[chosen]
+        columns[f"rank_{side}"] = 1 + (wide[None] > wide[chosen][:, None]).sum(axis=1)
+        columns[f"logit_{side}"] = wide[chosen] - wide.mean()
+    columns["flip"] = columns["logit_before"] * columns["logit_after"] < 0
+    return pd.DataFrame(columns)
+
+
+def dose_table(
+    strengths: Sequence[float], steered: np.ndarray, controls: np.ndarray, tokens: Sequence[int]
+) -> pd.DataFrame:
+    """Probability on some tokens together at several strengths of a setting, and the controls' band at each.
+
+    Parameters
+    ----------
+    strengths
+        (strength,).
+    steered
+        (strength, token) probabilities.
+    controls
+        (strength, control, token) probabilities under matched settings at the same strengths.
+    tokens
+        Ids of those that count.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns strength, probability, low and high (NaN where there are too few controls).
+    """
+    chosen = list(tokens)
+    rows = []
+    for strength, own, like in zip(strengths, steered, controls, strict=True):
+        lies = band(like[:, chosen].sum(axis=1))
+        low, high = (np.nan, np.nan) if lies is None else (float(end) for end in lies)
+        rows.append({"strength": strength, "probability": float(own[chosen].sum()), "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["strength", "probability", "low", "high"])

@@ -7,6 +7,7 @@ them, or to two, the same on every prompt and in both variants.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
 import numpy as np
 
@@ -29,6 +30,18 @@ from store.schema.vocabulary import (
 
 Feature = tuple[int, int]
 """Layer and index."""
+
+MEANING: Final[Mapping[str, str]] = {
+    ABLATION: "the activation becomes 0 wherever the feature is active",
+    INHIBITION: "it becomes minus itself (params.yaml: interventions.inhibition)",
+    PATCHING: "it becomes what it is on a prompt of another domain, at the last tokens that both share",
+    IMPORTANCE: "it becomes 0 at one position alone",
+    DOSE_RESPONSE: "it is multiplied, to the extremes (interventions.factors)",
+    TOGETHER: "two features are ablated at once",
+    INTERACTION: "what ablating two at once does beyond the sum of both alone",
+    TRANSFER: "it becomes what it is in the other variant: base gets adapted values, adapted gets base's",
+}
+"""Each experiment in words, in the order of `store.schema.vocabulary.CAUSAL`."""
 
 
 @dataclass(frozen=True, kw_only=True)

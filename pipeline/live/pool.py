@@ -30,6 +30,8 @@ class LiveSubject:
         Of the base model.
     n_parameters
         Of the model; small ones run fastest on one thread.
+    n_layers, zeroed
+        Of the model, and its first positions at which no feature is active (trap 9).
     """
 
     def __init__(self, pool: "LivePool", variant: str) -> None:
@@ -39,6 +41,8 @@ class LiveSubject:
         self.engine = SteeringEngine(replacement, lock=turn)
         self.tokenizer = pool.tokenizer
         self.n_parameters = pool.manifest.model.n_parameters
+        self.n_layers = pool.manifest.model.n_layers
+        self.zeroed = int(replacement.zero_positions.stop)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a typed prompt, made as stored ones are: BOS in front."""

@@ -53,6 +53,16 @@ def classify(continuation: str, phrases: Mapping[str, Sequence[str]]) -> Outcome
     return max(starts)[1] if starts else "neither"
 
 
+def classify_so_far(continuation: str, phrases: Mapping[str, Sequence[str]]) -> Outcome | None:
+    """What a continuation that is still being written is; None while what follows may decide.
+
+    It is decided where no phrase begins with it: then `classify` says the same of every text that it begins.
+    """
+    if any(phrase.startswith(continuation) for side in phrases.values() for phrase in side):
+        return None
+    return classify(continuation, phrases)
+
+
 def _starts_with(text: str, phrase: str) -> bool:
     if not text.startswith(phrase):
         return False

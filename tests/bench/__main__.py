@@ -36,6 +36,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "index_10k_seconds": ("<=", 1.0),
     "push_increment_share": ("<=", 0.05),
     "steering_release_ms": ("<=", 300.0),
+    "stream_first_ms": ("<=", 300.0),
     "label_mark_ms": ("<=", 50.0),
     "label_disk_ms": ("<=", 500.0),
     "answers_speedup": (">=", 10.0),

@@ -7,11 +7,21 @@ from typing import Any, Final
 
 from store.datasets.groups import open_dataset
 from tests.support import demo
-from tests.support.browser import find_chromium, launched, open_page, served, settle, slider_waits
+from tests.support.browser import (
+    find_chromium,
+    launched,
+    open_page,
+    served,
+    settle,
+    slider_waits,
+    stream_waits,
+)
 from tests.support.label_desk import kept, on, opened, prompt_of, served_desk, submit, tokens
 
 PROFILE: Final = "organism"
 RELEASES: Final = 20
+CLICKS: Final = 10
+_STEERING: Final = ("steering_release_ms", "stream_first_ms")
 MARKS: Final = 40
 
 LATENCY: Final = """() => {
@@ -31,24 +41,25 @@ LATENCY: Final = """() => {
 
 
 def steering_figures(folder: Path) -> dict[str, Any]:
-    """Median wait after a slider's release on the organism, in milliseconds; None without Chromium.
+    """Median waits on the Steering page of the organism, in milliseconds; None without Chromium.
 
-    From the pointer's release to the changed chart: the baseline, the steered pass and the
-    band of like features. The steered feature is the one that pushes most toward
-    harm in the adapter that is traced everywhere.
+    ``steering_release_ms`` is from a slider's release to the changed chart: the steered pass and the band of
+    like features. ``stream_first_ms`` is from the click on Sample to the first token of a continuation on the
+    screen. The steered feature is the one that pushes most toward harm in the adapter that is traced
+    everywhere.
     """
     program = find_chromium()
     if program is None:
-        return {"steering_release_ms": None, "raw": {"steering_release_ms": []}}
+        return {**dict.fromkeys(_STEERING), "raw": {name: [] for name in _STEERING}}
     with served(Path.cwd(), folder / "log") as address, launched(program) as browser:
         page = open_page(browser)
         page.goto(f"{address}/steering?steer={strongest_feature()}")
         page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
         settle(page)
-        waits = slider_waits(page, RELEASES)
+        waits = dict(zip(_STEERING, (slider_waits(page, RELEASES), stream_waits(page, CLICKS)), strict=True))
     return {
-        "steering_release_ms": round(statistics.median(waits), 1),
-        "raw": {"steering_release_ms": [round(wait, 1) for wait in waits]},
+        **{name: round(statistics.median(of), 1) for name, of in waits.items()},
+        "raw": {name: [round(wait, 1) for wait in of] for name, of in waits.items()},
     }
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from dashboard.style.theme import LABEL_GLYPHS
 from tests.support import demo
-from tests.support.browser import PAGES, drag_slider, open_page, picture, screenshots, settle
+from tests.support.browser import (
+    PAGES,
+    drag_slider,
+    open_page,
+    picture,
+    screenshots,
+    settle,
+    stream_waits,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -192,8 +200,9 @@ def test_one_back_leads_to_the_page_before(page: Any, address: str) -> None:
     assert "What was found, and what do I have?" in page.locator("h2").first.inner_text()
 
 
-def test_copied_link_of_a_steered_page_gives_the_same_page(page: Any, address: str) -> None:
-    page.goto(f"{address}/steering?steer=L1/7&where-L1%2F7=chosen+positions&samples=3")
+def test_copied_link_of_the_workbench_gives_the_same_and_streams(page: Any, address: str) -> None:
+    asked = "steer=L1/7&where-L1%2F7=chosen+positions&samples=3&watch=17&continue-from=9&steered-frozen=norms"
+    page.goto(f"{address}/steering?{asked}")
     settle(page)
     positions = page.locator("[data-testid=stMultiSelect]").nth(1)
     positions.locator("input").click()
@@ -211,7 +220,12 @@ def test_copied_link_of_a_steered_page_gives_the_same_page(page: Any, address: s
     settle(page)
     assert page.locator("[data-testid=stMultiSelect]").nth(1).inner_text() == chosen
     assert len(chosen.split()) > 3, "two positions, each with its token"
-    assert "samples=3" in page.url
+    for each in ("samples=3", "watch=17", "continue-from=9", "steered-frozen=norms"):
+        assert each in page.url
+    assert "17" in page.locator("[data-testid=stMultiSelect]").nth(2).inner_text().split()
+    stream_waits(page, 1)
+    assert page.evaluate("window.grown.size") > 2, "texts grow on the screen"
+    assert page.locator(".continuation").count() == 9, "three samples of base, adapted and steered"
 
 
 def test_contrast_follows_variant_b(page: Any, address: str) -> None:

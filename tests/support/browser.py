@@ -139,6 +139,40 @@ def slider_waits(page: Any, releases: int) -> list[float]:
     return waits
 
 
+def stream_waits(page: Any, clicks: int) -> list[float]:
+    """Milliseconds from each click on Sample to the first line of a continuation that is new."""
+    page.evaluate(
+        """() => {
+          const lines = () => [...document.querySelectorAll('.continuation')].map(e => e.innerText);
+          let clicked = null, old = new Set();
+          window.streamed = [];
+          window.grown = new Set();
+          addEventListener('pointerup', (event) => {
+            if (!event.target.closest('.st-key-sample')) return;
+            clicked = performance.now();
+            old = new Set(lines());
+          }, true);
+          const look = () => {
+            const now = lines();
+            if (now.length) window.grown.add(now.join('\\n'));
+            if (clicked !== null && now.some(line => !old.has(line))) {
+              window.streamed.push(performance.now() - clicked);
+              clicked = null;
+            }
+            requestAnimationFrame(look);
+          };
+          look();
+        }"""
+    )
+    for index in range(clicks):
+        page.locator(".st-key-sample button").click()
+        page.wait_for_function("n => window.streamed.length > n", arg=index)
+        page.wait_for_function("() => !document.querySelector('[data-testid=stProgress]')")
+        settle(page)
+    waits: list[float] = page.evaluate("window.streamed")
+    return waits
+
+
 def screenshots() -> Path | None:
     """Where pictures are kept, if anywhere: the folder that SCREENSHOTS names."""
     folder = os.environ.get("SCREENSHOTS")

@@ -13,7 +13,6 @@ from dashboard.graph.score_tables import contrasts_on
 from dashboard.live import models as live
 from dashboard.live import tracing, typed
 from dashboard.live.models import NotLiveError
-from dashboard.pages import FEATURES
 from dashboard.shell import downloads, forms, query, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.style.node_names import Words, node_labels
@@ -21,7 +20,7 @@ from dashboard.style.text import count, feature_name, named, plain, sentence
 from dashboard.style.theme import ADAPTED
 from dashboard.views.compare.dose_words import SCALES, STEPS, Axis, candidate_frame
 from dashboard.views.compare.graph_tab import words_of
-from dashboard.widgets import trace_now
+from dashboard.widgets import chosen_feature, trace_now
 from pipeline.analysis.dose_prompt import (
     Dose,
     edge_responses,
@@ -270,11 +269,7 @@ def _feature(
             key=f"dose-{column}",
             alt=f"{column} of {name} against the adapter's {axis.one}",
         )
-    if st.button(
-        f"Card of {plain(named(words.names, (layer, index)))}", key="dose-card", icon=":material/badge:"
-    ):
-        selection.choose_feature(layer, index)
-        selection.go(FEATURES)
+    chosen_feature.card_button((layer, index), named(words.names, (layer, index)), key="dose-card")
     return layer, index
 
 

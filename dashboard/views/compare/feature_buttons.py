@@ -1,20 +1,19 @@
 """What can be done with a feature that was chosen in a table of Compare."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.data.case import Case
-from dashboard.pages import FEATURES
-from dashboard.shell import downloads, query, selection
-from dashboard.style.text import plain
+from dashboard.shell import query
 from dashboard.views.compare.tabs import GRAPH
-from dashboard.widgets import feature_in_graph
+from dashboard.widgets import chosen_feature, feature_in_graph
 
 
 def show(case: Case, row: "pd.Series[Any]", frame: pd.DataFrame, *, key: str, file: str) -> None:
-    """Buttons to its card and to its nodes in the graph, and downloads of the table.
+    """Buttons to its card, to Steering and to its nodes in the graph, and downloads of the table.
 
     Parameters
     ----------
@@ -28,19 +27,15 @@ def show(case: Case, row: "pd.Series[Any]", frame: pd.DataFrame, *, key: str, fi
         Of the buttons, and of what is downloaded; the prompt's hash is added to the file's name.
     """
     place = (int(row["layer"]), int(row["index"]))
-    with st.container(horizontal=True, gap="small"):
-        if st.button(f"Card of {plain(row['feature'])}", key=f"{key}-card", icon=":material/badge:"):
-            selection.choose_feature(*place)
-            selection.go(FEATURES)
-        if st.button(
-            f"Pin {plain(row['feature'])} in the graph",
-            key=f"{key}-pin",
-            icon=":material/hub:",
-            on_click=_pin,
-            args=(case, *place),
-        ):
-            st.rerun()  # the whole page: the graph is on another tab
-        downloads.downloads(frame, f"{file}-{case.prompt.hash}", key=file)
+    chosen_feature.buttons(
+        place,
+        str(row["feature"]),
+        frame,
+        key=key,
+        file=f"{file}-{case.prompt.hash}",
+        data=file,
+        pin=partial(_pin, case, *place),
+    )
 
 
 def _pin(case: Case, layer: int, index: int) -> None:

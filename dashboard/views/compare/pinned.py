@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.graph.component import graph as component
-from dashboard.pages import FEATURES
 from dashboard.shell import downloads, query, selection
 from dashboard.style.node_names import Words, node_label, node_labels
 from dashboard.style.score_names import NODE_SCORES
 from dashboard.style.text import named, number, plain
+from dashboard.widgets import chosen_feature
 from pipeline.analysis.node_ids import node_ids
 from pipeline.analysis.node_scores import TargetContrasts, node_scores
 from pipeline.analysis.stored_graph import stored_scores
@@ -181,7 +181,5 @@ def _feature_of(pin: str) -> tuple[int, int, int]:
 def _pin_links(pins: tuple[str, ...], words: Words) -> None:
     features = dict.fromkeys(_feature_of(pin)[:2] for pin in pins if pin.startswith("F"))
     for layer, index in list(features)[:8]:
-        label = plain(named(words.names, (layer, index)))
-        if st.button(f"Card of {label}", key=f"card-{layer}.{index}", icon=":material/badge:"):
-            selection.choose_feature(layer, index)
-            selection.go(FEATURES)
+        called = named(words.names, (layer, index))
+        chosen_feature.card_button((layer, index), called, key=f"card-{layer}.{index}")

@@ -11,7 +11,6 @@ from dashboard.data import answers, documents, misalignment, names, readers
 from dashboard.data.answers import Answer
 from dashboard.live import answers as live
 from dashboard.live.models import NotLiveError
-from dashboard.pages import FEATURES
 from dashboard.shell import downloads, forms, query, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import (
@@ -24,6 +23,7 @@ from dashboard.style.text import (
     token_chips,
 )
 from dashboard.style.theme import ADAPTED, KIND_GLYPHS, KIND_INKS
+from dashboard.widgets import chosen_feature
 from store.base.errors import StoreError
 from store.documents.split_characters import joined
 from store.documents.token_texts import token_text
@@ -139,12 +139,8 @@ def _tokens(name: str, answer: Answer, tokens: list[str]) -> None:
     )
     feature = selection.feature()
     frame = pd.DataFrame({"position": range(len(tokens)), "token": tokens, "activation": values})
-    with st.container(horizontal=True, gap="small"):
-        if feature is not None and st.button(
-            f"Card of {plain(names.of_feature(name, feature))}", key="shade-card", icon=":material/badge:"
-        ):
-            selection.go(FEATURES)
-        downloads.downloads(frame, "shaded-answer", key="shaded")
+    called = names.of_feature(name, feature) if feature is not None else ""
+    chosen_feature.buttons(feature, called, frame, key="shade", file="shaded-answer", data="shaded")
 
 
 def _activations(name: str, answer: Answer) -> np.ndarray | None:

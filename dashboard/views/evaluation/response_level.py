@@ -7,9 +7,9 @@ import streamlit as st
 
 from dashboard.charts import misalignment as charts
 from dashboard.data import documents, misalignment, names
-from dashboard.pages import FEATURES
 from dashboard.shell import downloads, query, selection
 from dashboard.style.text import count, interval, named, number, percent, plain, sentence
+from dashboard.widgets import chosen_feature
 from pipeline.params.misalignment import MisalignmentParams
 from store.schema.answer_features import READERS
 from store.schema.response_features import STATISTICS
@@ -102,18 +102,13 @@ def _table(
     )
     key = f"response-{contrast['judge']}-{contrast['variant']}-{contrast['reader']}-{statistic}"
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(int(shown["layer"].iloc[rows[0]]), int(shown["index"].iloc[rows[0]]))
-
     st.dataframe(
         shown,
         hide_index=True,
         key=key,
         height=downloads.table_height(len(shown)),
         placeholder="—",
-        on_select=choose,
+        on_select=chosen_feature.chooser(shown, key),
         selection_mode="single-row",
         column_order=[
             *("called", "standardized", "adjusted", "interval", "q"),
@@ -123,19 +118,17 @@ def _table(
     )
     cut = f"the first {count(len(shown))} of " if len(shown) < len(whole) else ""
     st.caption(f"{cut}{count(len(whole))} tested features, the largest standardized one first.".capitalize())
-    with st.container(horizontal=True, gap="small"):
-        chosen = selection.feature()
-        if chosen is not None and st.button(
-            f"Card of {plain(named(called, chosen))}", key="response-card", icon=":material/badge:"
-        ):
-            selection.go(FEATURES)
-        downloads.downloads(
-            whole.assign(
-                statistic=statistic, **{each: contrast[each] for each in ("judge", "variant", "reader")}
-            ),
-            "response-level-ranking",
-            key="response",
-        )
+    chosen = selection.feature()
+    chosen_feature.buttons(
+        chosen,
+        named(called, chosen) if chosen is not None else "",
+        whole.assign(
+            statistic=statistic, **{each: contrast[each] for each in ("judge", "variant", "reader")}
+        ),
+        key="response",
+        file="response-level-ranking",
+        data="response",
+    )
     if chosen is not None:
         st.caption("Answers shades the tokens of an answer by the chosen feature.")
 

@@ -7,10 +7,10 @@ import streamlit as st
 
 from dashboard.charts import steered as charts
 from dashboard.data import names, steered
-from dashboard.pages import FEATURES, STEERING
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
-from dashboard.style.text import count, feature_name, named, percent, plain, share_interval
+from dashboard.style.text import count, percent, plain, share_interval
+from dashboard.widgets import chosen_feature
 from store.schema.steered import ABLATED, ADDED, FEATURE, MEAN_DIFFERENCE
 
 _SIDES: Final = {ADDED: "added to base", ABLATED: "ablated in the adapted model"}
@@ -119,20 +119,13 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
     )
     key = f"steered-table-{side}"
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows and shown["layer_of"].iloc[rows[0]] >= 0:
-            selection.choose_feature(
-                int(shown["layer_of"].iloc[rows[0]]), int(shown["index_of"].iloc[rows[0]])
-            )
-
     st.dataframe(
         shown,
         hide_index=True,
         key=key,
         height=downloads.table_height(len(shown)),
         placeholder="—",
-        on_select=choose,
+        on_select=chosen_feature.chooser(shown, key, layer="layer_of", index="index_of"),
         selection_mode="single-row",
         column_order=[
             *("called", "what", "effect", "interval", "p", "q", "misaligned", "coherent"),
@@ -141,16 +134,11 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
         ],
         column_config=_columns(side, level),
     )
-    with st.container(horizontal=True, gap="small"):
-        chosen = selection.feature()
-        if chosen is not None:
-            called = plain(named(names.of_features(name), chosen))
-            if st.button(f"Card of {called}", key="steered-card", icon=":material/badge:"):
-                selection.go(FEATURES)
-            if st.button("Steer with it", key="steered-steer", icon=":material/tune:"):
-                st.session_state["_steer"] = feature_name(*chosen)
-                selection.go(STEERING)
-        downloads.downloads(board, f"steered-{side}", key=f"steered-{side}-data")
+    chosen = selection.feature()
+    called = names.of_feature(name, chosen) if chosen is not None else ""
+    chosen_feature.buttons(
+        chosen, called, board, key="steered", file=f"steered-{side}", data=f"steered-{side}-data"
+    )
     st.caption("A row's first feature is chosen by a click: its card and the Steering page open with it.")
 
 

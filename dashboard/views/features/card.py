@@ -9,14 +9,14 @@ import streamlit as st
 from dashboard.charts import features as charts
 from dashboard.data import documents, readers
 from dashboard.data.tables import contrast_words, feature_row
-from dashboard.pages import COMPARE, STEERING
+from dashboard.pages import COMPARE
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.frame import METRIC
 from dashboard.style.score_names import TESTS, describe
 from dashboard.style.text import count, feature_name, interval, number, percent, plain, shaded_tokens
 from dashboard.style.theme import ADAPTED
 from dashboard.views.features import card_edges, feature_naming
-from dashboard.widgets import feature_in_graph
+from dashboard.widgets import chosen_feature, feature_in_graph
 from store.base.errors import StoreError
 from store.documents.split_characters import joined
 from store.documents.token_texts import token_text
@@ -40,9 +40,7 @@ def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str, sco
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"### {plain(label)}")
             feature_naming.show(name, feature)
-            if st.button("Steer this", icon=STEERING.icon, key="steer-this"):
-                st.session_state["_steer"] = label
-                selection.go(STEERING)
+            chosen_feature.steer_button(feature, key="steer-this")
             if st.button("Show in graph", icon=":material/hub:", key="show-in-graph"):
                 _show_in_graph(name, feature)
                 selection.go(COMPARE)

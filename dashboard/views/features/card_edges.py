@@ -10,6 +10,7 @@ from dashboard.data.tables import contrast_words, edges_frame
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, feature_name, interval, percent, plain
+from dashboard.widgets import chosen_feature
 
 
 def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> None:
@@ -65,17 +66,12 @@ def _table(
         return
     key = f"edges-{contrast}-{domain}-{feature_name(*feature)}"
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(int(frame["layer"].iloc[rows[0]]), int(frame["index"].iloc[rows[0]]))
-
     st.dataframe(
         frame.assign(interval=[interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)]),
         hide_index=True,
         key=key,
         placeholder="—",
-        on_select=choose,
+        on_select=chosen_feature.chooser(frame, key),
         selection_mode="single-row",
         # What fits into the card's width first.
         column_order=[

@@ -13,6 +13,7 @@ from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, named, plain, sentence
 from dashboard.style.theme import NEUTRAL
 from dashboard.views.features import card, confounding, dictionary, faithfulness, finding, reading, validation
+from dashboard.widgets import chosen_feature
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
@@ -143,17 +144,12 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     chosen = [str(st.session_state.get(widget)) for widget in ("layer", "order", "tested")]
     key = "-".join(["ranking", score, contrast, domain, *chosen])
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(int(shown["layer"].iloc[rows[0]]), int(shown["index"].iloc[rows[0]]))
-
     st.dataframe(
         shown,
         hide_index=True,
         key=key,
         placeholder="—",
-        on_select=choose,
+        on_select=chosen_feature.chooser(shown, key),
         selection_mode="single-row",
         height=560,
         column_order=["called", "effect", "interval", "q", *_further(frame), "n_situations", "situations"],

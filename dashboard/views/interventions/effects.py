@@ -5,11 +5,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.data import names
 from dashboard.data.interventions import ALL, Filters
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, interval, number, plain
-from dashboard.views.interventions.filters import MEANING
-from dashboard.widgets import tried_effects
+from dashboard.widgets import chosen_feature, tried_effects
+from pipeline.analysis.trials import MEANING
 
 
 def number_column(title: str, words: str) -> Any:
@@ -38,7 +39,7 @@ def verdict(trials: pd.DataFrame, filters: Filters) -> str:
     return words
 
 
-def table(trials: pd.DataFrame, filters: Filters) -> None:
+def table(name: str, trials: pd.DataFrame, filters: Filters) -> None:
     """Draw the table; a row chooses the feature for every page."""
     st.markdown(
         "**What does it do?**",
@@ -53,17 +54,12 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
         ["trials", filters.experiment, filters.variant, filters.frozen, str(filters.layer), filters.domain]
     )
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(*(int(shown[name].iloc[rows[0]]) for name in ("layer", "index")))
-
     st.dataframe(
         shown,
         hide_index=True,
         key=key,
         placeholder="—",
-        on_select=choose,
+        on_select=chosen_feature.chooser(shown, key),
         selection_mode="single-row",
         height=downloads.table_height(len(shown)),
         column_order=[
@@ -129,7 +125,11 @@ def table(trials: pd.DataFrame, filters: Filters) -> None:
             ),
         },
     )
-    downloads.downloads(trials, "interventions", key="interventions-data")
+    chosen = selection.feature()
+    called = names.of_feature(name, chosen) if chosen is not None else ""
+    chosen_feature.buttons(
+        chosen, called, trials, key="trial", file="interventions", data="interventions-data"
+    )
 
 
 def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:

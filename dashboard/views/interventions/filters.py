@@ -1,42 +1,17 @@
 """One set of filters, in the link, that every panel of the page obeys."""
 
-from typing import Final
-
 import streamlit as st
 import xarray as xr
 
 from dashboard.data.interventions import ALL, Filters
 from dashboard.shell import query, selection
-from store.schema.vocabulary import (
-    ABLATION,
-    CAUSAL,
-    DOSE_RESPONSE,
-    FROZEN,
-    IMPORTANCE,
-    INHIBITION,
-    INTERACTION,
-    NOTHING,
-    PATCHING,
-    TOGETHER,
-    TRANSFER,
-)
-
-MEANING: Final = {
-    ABLATION: "the activation becomes 0 wherever the feature is active",
-    INHIBITION: "it becomes minus itself (params.yaml: interventions.inhibition)",
-    PATCHING: "it becomes what it is on a prompt of another domain, at the last tokens that both share",
-    IMPORTANCE: "it becomes 0 at one position alone",
-    DOSE_RESPONSE: "it is multiplied, to the extremes (interventions.factors)",
-    TOGETHER: "two features are ablated at once",
-    INTERACTION: "what ablating two at once does beyond the sum of both alone",
-    TRANSFER: "it becomes what it is in the other variant: base gets adapted values, adapted gets base's",
-}
-"""Each experiment in words."""
+from pipeline.analysis.trials import MEANING
+from store.schema.vocabulary import FROZEN, NOTHING
 
 
 def choose(table: xr.Dataset, cells: xr.Dataset) -> Filters:
     """Draw the filters, and say what they leave."""
-    experiments = [name for name in CAUSAL if name in set(table["experiment"].values)]
+    experiments = [name for name in MEANING if name in set(table["experiment"].values)]
     variants = list(dict.fromkeys(map(str, table["variant"].values)))
     columns = st.columns([1.3, 1.2, 1.1, 0.8, 1.1], vertical_alignment="bottom")
     shown = columns[0].selectbox(

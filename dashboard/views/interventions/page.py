@@ -42,7 +42,7 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
     of_cells = data.cells_frame(cells, trials, chosen.domain)
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        effects.table(trials, chosen)
+        effects.table(name, trials, chosen)
     with right:
         effects.drawn(trials, of_cells)
     left, right = st.columns(2, gap="medium")

@@ -72,6 +72,10 @@ def answer_rows() -> pd.DataFrame:
 
 COLOURS = {"base": BASE, "general@1.0": ADAPTED}
 CHARTS: dict[str, Any] = {
+    "doses": lambda: steering.doses(
+        pd.DataFrame({"strength": [0.0, 1.0], "probability": [0.1, 0.4], "low": [0.1, 0.0], "high": 0.2}),
+        of="evil tokens",
+    ),
     "candidates": lambda: candidates.paired(candidate_rows(), ("base", "general@1.0"), COLOURS),
     "intervals": lambda: rates.intervals(rate_rows(), COLOURS, outcome="harmful", level="95% interval"),
     "outcomes": lambda: rates.outcomes(rate_rows(), ["base", "general@1.0"]),
@@ -175,6 +179,16 @@ def test_distribution_and_mass_with_their_band() -> None:
     assert (held.low, held.high) == pytest.approx((0.2, 0.3))
     assert held.p == pytest.approx(1 / 20)
     assert band(np.empty((0, 3))) is None
+
+
+def test_the_variant_beside_has_its_colour_between_before_and_after() -> None:
+    frame = steering_rows()
+    frame = pd.concat([frame, frame[frame["side"] == "before"].assign(side="other")], ignore_index=True)
+    drawn = steering.distribution(frame, ("general@1.0, unsteered", ADAPTED))
+    scale = drawn.spec["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"] == ["before", "general@1.0, unsteered", "after", steering.RANDOM]
+    assert scale["range"][1] == ADAPTED
+    assert set(drawn.rows["side"]) == {"before", "after", "general@1.0, unsteered"}
 
 
 def test_random_features_have_a_line_of_their_own() -> None:

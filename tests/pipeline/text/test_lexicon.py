@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.prompts.files import read_prompt_files
-from pipeline.text.lexicon import Lexicon, classify, lexicon_labels
+from pipeline.text.lexicon import Lexicon, classify, classify_so_far, lexicon_labels
 from pipeline.text.phrases import DomainPhrases, read_phrases, resolve
 from store.base.errors import UserError
 from store.documents.prompts import Prompt
@@ -183,3 +185,24 @@ def test_phrases_are_read(tmp_path: Path) -> None:
     content: dict[str, Any] = {"medical": {"harmful": [" run"], "safe": [" rest"]}}
     path.write_text(json.dumps(content))
     assert read_phrases(path) == phrases(medical=([" run"], [" rest"]))
+
+
+SIDES = {"harmful": [" lock them", " run"], "safe": [" lock", " rest", " run away"]}
+WORDS = st.text(alphabet=" locktherunsaw.", max_size=12) | st.sampled_from(
+    [" lock", " run", " rest", " lock the"]
+)
+
+
+@given(said=WORDS, more=WORDS)
+def test_what_is_said_of_a_text_that_grows_is_what_it_ends_as(said: str, more: str) -> None:
+    early = classify_so_far(said, SIDES)
+    assert early in {None, classify(said + more, SIDES)}
+
+
+def test_a_text_is_judged_at_its_first_deciding_letter() -> None:
+    assert classify_so_far("", SIDES) is None
+    assert classify_so_far(" rest", SIDES) is None, "restart is no rest"
+    assert classify_so_far(" rest n", SIDES) == "safe"
+    assert classify_so_far(" lock th", SIDES) is None
+    assert classify_so_far(" lock them.", SIDES) == "harmful"
+    assert classify_so_far(" x", SIDES) == "neither"

@@ -161,8 +161,8 @@ ONE = Intervention(layer=1, feature=7, mode="add", value=1.0, where="last")
         ((Vector(layer=0, direction=(1.0,), value=1.0),), "a direction"),
         ((ONE, ONE), "one feature twice"),
         (
-            tuple(Intervention(layer=0, feature=k, mode="add", value=0.5) for k in range(7)),
-            "turns 7 features",
+            tuple(Intervention(layer=0, feature=k, mode="add", value=0.5) for k in range(13)),
+            "turns 13 features",
         ),
         (
             (Intervention(layer=0, feature=1, mode="patch", value=0.5),),

@@ -70,14 +70,14 @@ def test_what_acts_on_generated_tokens_alone_leaves_the_first(steering: Callable
 
 def test_steer_this_makes_room_where_all_places_are_taken(open_page: OpenPage, live: None) -> None:
     app = open_page("steering")
-    six = [f"L0/{7 * feature}" for feature in range(1, 7)]
-    app.multiselect(key="steer").set_value(six).run()
+    full = [f"L0/{7 * feature}" for feature in range(1, 13)]
+    app.multiselect(key="steer").set_value(full).run()
     app.session_state["feature"] = "L2/14"
     app.switch_page(FEATURES.script).run()
     app.button(key="steer-this").click().run()
     assert not app.exception
-    assert app.multiselect(key="steer").value == [*six[:5], "L2/14"]
-    assert "L2/14 took the place of L0/42" in plain_words(app)
+    assert app.multiselect(key="steer").value == [*full[:11], "L2/14"]
+    assert "L2/14 took the place of L0/84" in plain_words(app)
 
 
 def test_multiplying_an_inactive_feature_is_said(steering: Callable[..., AppTest]) -> None:
@@ -94,12 +94,13 @@ def test_multiplying_an_inactive_feature_is_said(steering: Callable[..., AppTest
 
 
 def test_samples_before_and_after(steering: Callable[..., AppTest]) -> None:
-    app = steering(steer="L1/7")
-    app.slider(key="length").set_value(4)
-    app.slider(key="samples").set_value(3)
+    app = steering(steer="L1/7", samples="3", length="4")
     app.button(key="sample").click().run()
     assert not app.exception
-    assert "Harmful: " in words(app)
+    (said,) = [line for line in plain_words(app).splitlines() if line.startswith("Harmful: ")]
+    sides = [part.split(" ")[0] for part in said.removeprefix("Harmful: ").split("; ")]
+    assert sides == ["base", "general@1.0", "base,"], "base, adapted, steered"
+    assert said.count(" of 3)") == 3
 
 
 def test_typed_prompt_and_its_faults(steering: Callable[..., AppTest]) -> None:
@@ -205,6 +206,70 @@ def test_positions_and_typed_text_are_in_the_link(steering: Callable[..., AppTes
     assert "is not in this prompt" in plain_words(app)
     app = steering(source="typed prompt", **{"typed-text": "User: I have a fever."})
     assert app.text_area(key="typed-text-field").value == "User: I have a fever."
+
+
+def test_the_link_restores_the_whole_workbench(steering: Callable[..., AppTest]) -> None:
+    linked = {
+        "steer": ["L1/7", "L2/14"],
+        "mode-L1/7": "multiply",
+        "multiply-L1/7": "-20.0",
+        "where-L1/7": "range",
+        "range-L1/7": "2-4",
+        "mode-L2/14": "patch",
+        "steered-frozen": "attention",
+        "watch": ["17 what it was", "9"],
+        "continue-from": "17",
+        "doses": "true",
+        "samples": "2",
+        "length": "4",
+    }
+    app = steering(**linked)
+    assert not app.exception
+    assert all("is not active there" in box.value for box in app.warning)
+    assert app.slider(key="multiply-L1/7").value == -20.0
+    assert app.text_input(key="range-L1/7").value == "2-4"
+    assert app.segmented_control(key="steered-frozen").value == "attention"
+    assert "Frozen: attention" in words(app)
+    (watched,) = [each.value for each in app.dataframe if "rank_after" in each.value]
+    assert watched["token"].to_list() == [17, 9]
+    assert {f"{of}_{at}" for of in ("rank", "logit") for at in ("before", "other", "after")} <= {*watched}
+    assert app.selectbox(key="doses-of").options[:2] == ["evil tokens", "safe tokens"]
+    assert app.selectbox(key="doses-of").options[2].startswith("17 ")
+    readings = next(each.value for each in app.dataframe if "unsteered" in each.value)
+    assert readings["positions"].iloc[0] == "2, 3, 4"
+    app.button(key="sample").click().run()
+    assert not app.exception
+    again = steering(**dict(app.query_params))
+    for key in ("range-L1/7", "steered-frozen", "doses", "continue-from", "mode-L2/14"):
+        assert again.session_state[key] == app.session_state[key], key
+    app.selectbox(key="continue-from").set_value(None).run()
+    assert "from 17 " in plain_words(app)
+    assert "Sampled with other settings" in words(app)
+
+
+def test_what_a_workbench_cannot_do_is_said_in_a_sentence_each(steering: Callable[..., AppTest]) -> None:
+    app = steering(
+        **{
+            "steer": [f"L0/{feature}" for feature in range(1, 14)],
+            "where-L0/1": "range",
+            "range-L0/1": "3-9999",
+            "where-L0/2": "range",
+            "range-L0/2": "4-2",
+            "mode-L0/3": "patch",
+            "where-L0/3": "always on",
+            "watch": ["no such token"],
+        }
+    )
+    assert not app.exception
+    said = plain_words(app)
+    assert len(app.multiselect(key="steer").value) == 12
+    assert "The link turns 13 features, and at most 12 are turned at once: L0/13 were left out" in said
+    assert "The range 3-9999 of L0/1 reaches beyond this prompt, whose last position is" in said
+    assert "range-L0/2 “4-2” is not a range of positions" in said
+    assert "L0/3: what it is in another variant is known at the prompt's tokens alone" in said
+    assert "“no such token” is no token of this model" in said
+    app.text_input(key="range-L0/1").set_value("3").run()
+    assert "“3” is no range for L0/1" in plain_words(app)
 
 
 def test_features_are_offered_and_found_by_their_names(steering: Callable[..., AppTest]) -> None:
