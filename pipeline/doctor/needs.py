@@ -5,11 +5,11 @@ goes. `tests.bench` compares it with what a process really takes. Time counts mu
 this machine's matrix products, so it is a lower bound, and says which stage is long.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.doctor.shapes import Shape
+from pipeline.doctor.work import Work
 from pipeline.params.project import Params
 
 _FLOAT: Final = 4
@@ -21,36 +21,6 @@ _SPARSE: Final = 3
 """Numbers of a float32's size that an edge has in a sparse graph: its value, and where it is."""
 _BLOCK: Final = 3 * 2**26
 """Activations of one layer's whole dictionary on a batch of tokens, 64 MB, and what is made of them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """How much there is to do.
-
-    Attributes
-    ----------
-    prompts, longest, tokens
-        Prompts, tokens of the longest one, and of all.
-    active
-        Active features of a layer on a token.
-    targets
-        Logits of a graph, at most.
-    questions
-        Open questions.
-    answer_tokens
-        Of the longest answer.
-    dose_prompts
-        Prompts that are traced at every dose.
-    """
-
-    prompts: int
-    longest: int
-    tokens: int
-    active: float
-    targets: int
-    questions: int
-    answer_tokens: int
-    dose_prompts: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +96,30 @@ def row_bytes(shape: Shape, n_pos: int, active: int, selected: int) -> int:
     return _FLOAT * selected * (active + shape.n_layers * n_pos) // 2
 
 
-def traced(
-    shape: Shape, work: Work, params: Params, variants: int, *, attention: bool
-) -> tuple[int, int]:
-    """Bytes that tracing the longest prompt takes beside the models: on the device, and as graphs in memory.
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """Bytes that tracing one prompt in several variants takes beside the models.
+
+    Attributes
+    ----------
+    device
+        Rows, sources and gradients, where the device has memory of its own.
+    memory
+        Graphs, then.
+    together
+        Both, where they share one memory; they do not peak at once.
+    """
+
+    device: int
+    memory: int
+    together: int
+
+
+def traced(shape: Shape, work: Work, params: Params, variants: int, *, attention: bool) -> Traced:
+    """What tracing the longest prompt takes.
+
+    All variants have their rows before the first graph is made, and let go of them one by one; an adapted
+    one has its rows twice then, the second time in the attention mode. Graphs stay; at last they are sparse.
 
     Parameters
     ----------
@@ -138,24 +128,30 @@ def traced(
     variants
         How many together; base is one of them.
     attention
-        Whether adapted ones are traced a second time, in the attention mode.
+        Whether adapted ones are traced a second time.
     """
     graphs, n_pos = params.graphs, work.longest
     active = int(work.active * shape.n_layers * (n_pos - 1))
     selected = min(graphs.max_feature_nodes, active)
-    twice = variants - 1 if attention else 0
-    one = variant_bytes(shape, n_pos, active, selected)
-    frozen = _FLOAT * shape.n_layers * shape.d_model * shape.d_head * (shape.n_key_heads + shape.n_heads)
+    twice = attention and variants > 1
     batch = min(graphs.batch_size, max(selected, work.targets))
     widest = max(shape.d_model, shape.n_heads * shape.d_head)
     square = _FLOAT * n_pos**2 * shape.d_model if n_pos <= graphs.batch_size else 0
     gradient = _FLOAT * n_pos * _LIVE * batch * widest
-    both = shape.itemsize * shape.changed if variants > 1 else 0  # base's weights, while an adapted one's are set
-    device = variants * (one + square) + twice * (frozen + square) + gradient + both
+    one = variant_bytes(shape, n_pos, active, selected) + square
+    again = row_bytes(shape, n_pos, active, selected) + square if twice else 0
+    # Base's weights stay while those of an adapted variant are set.
+    switched = shape.itemsize * shape.changed if variants > 1 else 0
     nodes = selected + (shape.n_layers + 1) * n_pos + work.targets
-    edges = nodes**2 // 2
-    dense = _FLOAT * nodes**2 * (variants + twice)
-    return device, dense + _FLOAT * _SPARSE * edges * variants
+    dense = _FLOAT * nodes**2
+    all_graphs = dense * (variants + (variants - 1 if twice else 0))
+    sparse = variants * (dense + _FLOAT * _SPARSE * nodes**2 // 2)
+    begun = variants * one + max(gradient, dense)
+    return Traced(
+        device=switched + max(variants * one, one + again) + gradient,
+        memory=max(all_graphs, sparse),
+        together=switched + max(begun, one + again + all_graphs, sparse),
+    )
 
 
 def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: bool) -> list[Need]:
@@ -179,7 +175,6 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
     texts = batch * (work.longest + work.answer_tokens) * cache + 3 * _FLOAT * batch * shape.vocabulary
     answers = work.questions * (params.answers.samples or 0) * variants * work.answer_tokens
     doses = 1 + max(len(params.dose.scales), params.dose.checkpoints)
-    edge = _FLOAT * _SPARSE * params.graphs.keep_edges
     found = [
         Need(
             stages="models",
@@ -189,8 +184,8 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
             operations=pass_ * 40 * variants,
             lowered_by="fewer adapters; a GPU or machine with more memory",
         ),
-        _tracing("graphs", shape, work, params, 2, edge * work.prompts * 2, work.prompts),
-        _tracing("dose", shape, work, params, doses, edge * work.dose_prompts * doses, work.dose_prompts),
+        _tracing("graphs", shape, work, params, 2, work.prompts, (peak, held), on_gpu=on_gpu),
+        _tracing("dose", shape, work, params, doses, work.dose_prompts, (peak, held), on_gpu=on_gpu),
         Need(
             stages="activations, features",
             device=held + _BLOCK,
@@ -216,15 +211,30 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
             lowered_by="answers.batch, steered.batch; steered.top",
         ),
     ]
-    whole = [_with_models(need, peak, held) for need in found]
-    return whole if on_gpu else [_on_cpu(need) for need in whole]
+    if not work.dose_prompts:
+        found = [need for need in found if need.stages != "dose"]
+    if not on_gpu:
+        found = [need if need.stages in _TRACED else _on_cpu(need) for need in found]
+    return found
+
+
+_TRACED: Final = ("graphs", "dose")
 
 
 def _tracing(
-    stage: str, shape: Shape, work: Work, params: Params, variants: int, disk: int, prompts: int
+    stage: str,
+    shape: Shape,
+    work: Work,
+    params: Params,
+    variants: int,
+    prompts: int,
+    models: tuple[int, int],
+    *,
+    on_gpu: bool,
 ) -> Need:
-    attention = stage == "graphs"
-    device, memory = traced(shape, work, params, variants, attention=attention)
+    attention, (peak, held) = stage == "graphs", models
+    takes = traced(shape, work, params, variants, attention=attention)
+    device = max(peak, held + (takes.device if on_gpu else takes.together))
     n_pos = max(1, work.tokens // max(1, work.prompts))
     active = work.active * shape.n_layers * n_pos
     selected = min(params.graphs.max_feature_nodes, active)
@@ -234,30 +244,14 @@ def _tracing(
     return Need(
         stages=stage,
         device=device,
-        memory=memory,
-        disk=disk,
+        memory=takes.memory if on_gpu else device,
+        disk=_FLOAT * _SPARSE * params.graphs.keep_edges * prompts * variants,
         operations=2.0 * prompts * rows * row,
         lowered_by="graphs.max_feature_nodes, graphs.batch_size; shorter prompts"
         + ("" if attention else "; dose.scales, dose.checkpoints"),
     )
 
 
-_BESIDE: Final = ("graphs", "dose")
-"""Stages whose own need comes on top of the models."""
-
-
-def _with_models(need: Need, peak: int, held: int) -> Need:
-    if need.stages not in _BESIDE:
-        return need
-    return _changed(need, device=max(peak, held + need.device))
-
-
 def _on_cpu(need: Need) -> Need:
     both = need.device + need.memory
-    return _changed(need, device=both, memory=both)
-
-
-def _changed(need: Need, **values: int) -> Need:
-    from dataclasses import replace
-
-    return replace(need, **values)
+    return replace(need, device=both, memory=both)

@@ -57,7 +57,7 @@ class Shape:
 
     @property
     def kept(self) -> int:
-        """Bytes of what is kept of the base beside a model that is switched: exact weights of changed modules."""
+        """Bytes kept beside a model that is switched: the base's exact weights of changed modules."""
         return max(self.itemsize, self.stored) * self.changed
 
     @property

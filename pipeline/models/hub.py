@@ -126,6 +126,22 @@ def names_of(reference: Reference, role: str) -> frozenset[str]:
     return frozenset(PurePosixPath(name).name for name in files)
 
 
+def sizes_of(reference: Reference, role: str) -> Mapping[str, int]:
+    """Bytes of a commit's files that are read here, in the reference's folder itself, by their names.
+
+    Raises
+    ------
+    UserError
+        As `fetched_folder`.
+    """
+    with told(reference, role):
+        tree = HfApi().list_repo_tree(
+            reference.repository, reference.folder or None, revision=reference.revision
+        )
+        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+    return {PurePosixPath(file.path).name: file.size for file in files if _is_named(file.path)}
+
+
 def shapes_of(reference: Reference, name: str, role: str) -> Mapping[str, tuple[int, ...]]:
     """Shapes of the tensors of one safetensors file, by its header alone: the file is not fetched.
 
@@ -176,6 +192,10 @@ def fetched_file(reference: Reference, name: str, role: str) -> Path:
 def is_wanted(path: PurePath) -> bool:
     """Whether a file of a model's folder is one that is read here."""
     return path.suffix in _WANTED and not path.name.startswith(_UNWANTED)
+
+
+def _is_named(path: str) -> bool:
+    return is_wanted(PurePosixPath(path)) or path.endswith(".npz")
 
 
 def _cached(reference: Reference) -> Path:

@@ -40,7 +40,7 @@ from store.documents.manifest import Source, TranscoderSource
 
 # A set that takes more of its device's free memory is read from disk, by layer and row, where
 # circuit-tracer can: the rest is for the model, gradients and rows.
-_RESIDENT_SHARE: Final = 0.5
+RESIDENT_SHARE: Final = 0.5
 CONFIG: Final = "config.yaml"
 _ADDRESS: Final = "hf://"
 _LAYER: Final = re.compile(r"layer_.*\.safetensors")
@@ -133,6 +133,19 @@ def dictionary_size(transcoders: TranscoderSet | CrossLayerTranscoder) -> int:
     return transcoders[0].d_transcoder
 
 
+def addressed_files(source: TranscoderSource) -> list[tuple[Reference, str]]:
+    """Repository, at its commit, and file of each ``hf://`` address of a set; none is fetched.
+
+    Raises
+    ------
+    UserError
+        As `read_transcoder_facts`.
+    """
+    form = read_set_form(file_of(source, CONFIG, "transcoders"), source.source)
+    names = [name for name in _names(source, form) if name.startswith(_ADDRESS)]
+    return [_pinned_address(source, form, name) for name in names]
+
+
 def set_bytes(facts: TranscoderFacts, dtype: torch.dtype) -> int:
     """Encoders and decoders of a set in memory."""
     return 2 * facts.n_layers * facts.d_model * facts.d_transcoder * dtype.itemsize
@@ -162,7 +175,7 @@ def read_transcoders(
     """
     form, paths = _checked(source)
     size = set_bytes(read_transcoder_facts(source), dtype)
-    lazy = streamed or size > _RESIDENT_SHARE * free_bytes(device)
+    lazy = streamed or size > RESIDENT_SHARE * free_bytes(device)
     config = {**form.content, "transcoders": [str(path) for path in paths], "scan": scan_of(source)}
     if source.revision is not None:
         # circuit-tracer takes lists of some repositories for sets in formats of their own.
