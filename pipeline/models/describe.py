@@ -85,11 +85,6 @@ def build_manifest(
     sources = {name: pinned(at, None, "adapter") for name, at in sorted(adapters.items())}
     on_the_way = _checkpoints(focus, adapters[focus])
     empty = _empty_model(base)
-    if transcoder_source.revision is None and not transcoder_source.repositories:
-        require_set(transcoder_source)
-    dictionary = read_transcoder_facts(transcoder_source)
-    widths = [dictionary.d_model] * dictionary.n_layers
-    require_same_sizes(transcoder_source.source, widths, empty.config)
     on_hub = base.revision is not None
     if not on_hub:
         _require_files(base, empty)
@@ -101,6 +96,11 @@ def build_manifest(
         return _adapter_facts(source, config, shapes, base.source)
 
     adapter_facts = {name: facts(name, source) for name, source in sources.items()}
+    if transcoder_source.revision is None and not transcoder_source.repositories:
+        require_set(transcoder_source)
+    dictionary = read_transcoder_facts(transcoder_source)
+    widths = [dictionary.d_model] * dictionary.n_layers
+    require_same_sizes(transcoder_source.source, widths, empty.config)
     if on_hub:
         _require_files(base, empty)
     require_set(transcoder_source)
