@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import fmean
-from typing import Final
+from typing import Final, cast
 
 import torch
+from circuit_tracer.transcoder import TranscoderSet
 from transformer_lens.hook_points import HookPoint
 
 from pipeline.models.replacement import ReplacementModel
@@ -126,7 +127,7 @@ def read_every_way(model: ReplacementModel, token_ids: Sequence[int]) -> Reading
 
 def _rebuilt(model: ReplacementModel, layer: int, read: torch.Tensor) -> torch.Tensor:
     """What a layer's transcoder makes of (n_pos, d_model)."""
-    transcoder = model.transcoders[layer]
+    transcoder = cast("TranscoderSet", model.transcoders)[layer]  # the only kind that a manifest names
     active, _ = transcoder.encode_sparse(read, zero_positions=slice(0, 0))
     rebuilt: torch.Tensor = transcoder.decode_sparse(active, read)[0]
     return rebuilt
