@@ -165,7 +165,7 @@ def _mlp_parts(
     """Part, components, and what they write: (n_pos, components, d_model)."""
     activation = blocks_of(model)[layer].mlp.old_mlp.act_fn
     x = seen.mlp_read[layer].float()
-    hidden = activation(x @ adapted.gate) * (x @ adapted.up)
+    hidden = activation(x @ adapted.gate.float()) * (x @ adapted.up.float())
     parts = []
     lora = _down_factors(factors, layer)
     if lora is not None:
@@ -177,8 +177,8 @@ def _mlp_parts(
         else:
             parts.append((_DOWN, list(range(rank)), written))
     if not _same(adapted.gate, before.gate, adapted.up, before.up):
-        change = hidden - activation(x @ before.gate) * (x @ before.up)
-        parts.append((_HIDDEN, [-1], (change @ before.down)[:, None]))
+        change = hidden - activation(x @ before.gate.float()) * (x @ before.up.float())
+        parts.append((_HIDDEN, [-1], (change @ before.down.float())[:, None]))
     factor = seen.mlp_out_factors[layer]
     if factor is not None:
         parts = [(part, components, vectors * factor[:, None]) for part, components, vectors in parts]

@@ -56,6 +56,11 @@ class Rows:
         kinds = ("index", "edges", "extra", "constant", "total")
         return replace(self, **{name: getattr(self, name)[which] for name in kinds})
 
+    def clear(self) -> None:
+        """Zero what was computed, to compute it again; of a part, in the whole, too."""
+        for values in (self.edges, self.extra, self.constant, self.total):
+            values.zero_()
+
 
 def zeros(rows: int, columns: int, device: torch.device) -> torch.Tensor:
     """(rows, columns) float32.
@@ -77,6 +82,10 @@ class Attribution:
         What has been computed: the logits first.
     visited
         Which active features have their row; (active,) bool.
+    tokens_written
+        What embeddings write behind the lowest attention, (n_pos, d_model, token): faster than
+        asking for each batch. None of a prompt of more tokens than a batch has rows, where it would be
+        larger than a batch's gradient.
     """
 
     def __init__(
@@ -102,9 +111,12 @@ class Attribution:
         self.sources = sources
         self.targets = targets
         self.batch_size = batch_size
+        # Halved where memory runs out, and `batch_size` is not: rankings come after as many rows as before.
+        self._rows_at_once = batch_size
         self.visited = torch.zeros(len(sources.features), dtype=torch.bool, device=sources.features.device)
         self.rows: list[Rows] = []
-        self._tokens_written = frozen.layers[0].written(sources.tokens)  # (n_pos, d_model, token)
+        few = len(sources.tokens) <= batch_size
+        self.tokens_written = frozen.layers[0].written(sources.tokens) if few else None
         n_layers, last = len(frozen.layers), len(sources.tokens) - 1
         vectors = targets.logit_vectors.float()
         index = torch.arange(len(vectors), device=vectors.device)
@@ -173,11 +185,41 @@ class Attribution:
             constant=vectors.new_zeros(len(index)),
             total=vectors.new_zeros(len(index)),
         )
-        for start in range(0, len(index), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            self._contract(positions[part], vectors[part], rows.part(part))
+        start = 0
+        while start < len(index):
+            part = slice(start, start + self._rows_at_once)
+            if self._contracted(positions[part], vectors[part], rows.part(part)):
+                start += len(index[part])
+            else:
+                self._take_less(len(index[part]))
+                rows.part(part).clear()
         self._require_finite(rows)
         self.rows.append(rows)
+
+    def _contracted(self, positions: torch.Tensor, vectors: torch.Tensor, rows: Rows) -> bool:
+        """`_contract`; False where memory runs out, and nothing of the batch is held any more."""
+        try:
+            self._contract(positions, vectors, rows)
+        except torch.OutOfMemoryError:
+            return False
+        return True
+
+    def _take_less(self, rows: int) -> None:
+        """Half as many rows at a time as those for which memory ran out.
+
+        Raises
+        ------
+        PromptError
+            It was one row.
+        """
+        if rows == 1:
+            raise PromptError(
+                f"Memory runs out over one row of this prompt of {len(self.sources.tokens)} tokens; make it "
+                "shorter, lower graphs.max_feature_nodes in params.yaml, or free memory of the device."
+            )
+        self._rows_at_once = rows // 2
+        if self.sources.tokens.is_cuda:
+            torch.cuda.empty_cache()
 
     def _contract(self, positions: torch.Tensor, vectors: torch.Tensor, rows: Rows) -> None:
         """Pull one batch back and write its effects into its rows."""
@@ -209,9 +251,13 @@ class Attribution:
                 write(extra, sources.extra.attention[below], gradient)
 
         def at_embedding(gradient: torch.Tensor) -> None:
-            written = self._tokens_written[: gradient.shape[1]]
             # Added to the zeros that are there: no -0.0, which sparse storage would lose.
-            edges[:, -n_pos:].addmm_(gradient.flatten(1), written.flatten(0, 1))
+            tokens = edges[:, -n_pos:]
+            if self.tokens_written is None:
+                tokens[:, : gradient.shape[1]] += self.frozen.layers[0].effects_of(sources.tokens, gradient)
+            else:
+                written = self.tokens_written[: gradient.shape[1]]
+                tokens.addmm_(gradient.flatten(1), written.flatten(0, 1))
 
         self.frozen.pull_back(
             rows.layer,

@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import torch
@@ -26,15 +26,13 @@ _PASSES: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What one trace takes, from here on.
+class Sizes:
+    """What one trace holds, from here on.
 
     Attributes
     ----------
     selected, active
         Features that become nodes, of those that are active.
-    seconds
-        Time, on this machine as it is at the moment.
     row_bytes, graph_bytes, gradient_bytes
         The engine's rows with those that are there, the graph's dense adjacency (on the CPU)
         with the largest block that is copied into it, and the gradients of a batch with what
@@ -43,7 +41,6 @@ class Estimate:
 
     selected: int
     active: int
-    seconds: float
     row_bytes: int
     graph_bytes: int
     gradient_bytes: int
@@ -52,6 +49,19 @@ class Estimate:
     def bytes(self) -> int:
         """Memory at the peak: beside the rows first the gradients, then the graph."""
         return self.row_bytes + max(self.graph_bytes, self.gradient_bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Sizes):
+    """What one trace takes, from here on.
+
+    Attributes
+    ----------
+    seconds
+        Time, on this machine as it is at the moment.
+    """
+
+    seconds: float
 
     def sentence(self) -> str:
         """Like ``about 4,096 of 18,457 features, 0.2 s, 0.4 GB``."""
@@ -77,6 +87,15 @@ def estimate(attribution: Attribution, max_feature_nodes: int) -> Estimate:
     max_feature_nodes
         As for `Attribution.select`.
     """
+    sizes = trace_sizes(attribution, max_feature_nodes)
+    logits = len(attribution.targets) * attribution.rows[0].edges.shape[1]
+    entries = sizes.row_bytes / _FLOAT - logits
+    seconds = _seconds(attribution, sizes.selected, entries) if sizes.selected else 0.0
+    return Estimate(**asdict(sizes), seconds=seconds)
+
+
+def trace_sizes(attribution: Attribution, max_feature_nodes: int) -> Sizes:
+    """What `estimate` counts, without its trial; arguments as there."""
     sources = attribution.sources
     n_layers, n_pos, d_model = sources.errors.shape
     n_active, n_logits = len(sources.features), len(attribution.targets)
@@ -88,14 +107,14 @@ def estimate(attribution: Attribution, max_feature_nodes: int) -> Estimate:
     blocks = [share * count * width for count, width in zip(counts, widths[:-1], strict=True)]
     n_nodes = selected + (n_layers + 1) * n_pos + n_logits
     widest = max(d_model, attribution.frozen.layers[0].output.shape[0])
+    held = attribution.tokens_written
     batch = min(attribution.batch_size, max(selected, n_logits))
-    return Estimate(
+    return Sizes(
         selected=selected,
         active=n_active,
-        seconds=_seconds(attribution, selected, sum(blocks)) if selected else 0.0,
         row_bytes=_FLOAT * int(sum(blocks) + n_logits * widths[-1]),
         graph_bytes=_FLOAT * int(n_nodes**2 + max(blocks)),
-        gradient_bytes=_FLOAT * n_pos * (_LIVE * batch * widest + n_pos * d_model),
+        gradient_bytes=_FLOAT * n_pos * _LIVE * batch * widest + (0 if held is None else held.nbytes),
     )
 
 

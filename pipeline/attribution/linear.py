@@ -52,15 +52,7 @@ class FrozenLayer:
             it; (rows, positions, d_model), the first positions only, if so.
         """
         rows, positions, d_model = flow.shape
-        n_key_heads, n_pos, queries = self.pattern.shape
-        group = queries // n_pos
-        heads = (flow @ self.output.T).view(rows, positions, n_key_heads, group, -1).permute(2, 3, 1, 0, 4)
-        pattern = self.pattern.view(n_key_heads, n_pos, group, n_pos)[:, :positions, :, :positions]
-        values = torch.bmm(
-            pattern.reshape(n_key_heads, positions, group * positions),
-            heads.reshape(n_key_heads, group * positions, -1),
-        )
-        values = values.view(n_key_heads, positions, rows, -1).permute(2, 1, 0, 3)
+        values = self._at_values(flow).permute(2, 1, 0, 3)
         flow.view(-1, d_model).addmm_(values.reshape(rows * positions, -1), self.value)
 
     def add_attended_at(self, at: torch.Tensor, gradient: torch.Tensor, flow: torch.Tensor) -> None:
@@ -107,6 +99,45 @@ class FrozenLayer:
         responses = torch.einsum("kpgq,pkd->qpkgd", pattern, values).flatten(2) @ self.output
         responses.diagonal().add_(vectors.T)
         return responses.transpose(1, 2).contiguous()
+
+    def effects_of(self, vectors: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """What inputs of the block add to targets, by the targets' gradient behind its attention.
+
+        `written`, contracted with the gradient, without the square of positions times d_model: the
+        gradient goes back to the heads' values instead, and meets the inputs there.
+
+        Parameters
+        ----------
+        vectors
+            One a position; (n_pos, d_model).
+        gradient
+            (rows, positions, d_model), the first positions only, if so; no later input adds anything.
+
+        Returns
+        -------
+        torch.Tensor
+            (rows, positions).
+        """
+        seen = vectors[: gradient.shape[1]]
+        own = (seen @ self.value.T).view(len(seen), len(self.pattern), -1)
+        attended = torch.einsum("ktrd,tkd->rt", self._at_values(gradient), own)
+        return attended + torch.einsum("rtd,td->rt", gradient, seen)
+
+    def _at_values(self, flow: torch.Tensor) -> torch.Tensor:
+        """A gradient behind attention (rows, positions, d_model), at the values of the key heads.
+
+        (n_key_heads, positions, rows, d_head).
+        """
+        rows, positions, _ = flow.shape
+        n_key_heads, n_pos, queries = self.pattern.shape
+        group = queries // n_pos
+        heads = (flow @ self.output.T).view(rows, positions, n_key_heads, group, -1).permute(2, 3, 1, 0, 4)
+        pattern = self.pattern.view(n_key_heads, n_pos, group, n_pos)[:, :positions, :, :positions]
+        values = torch.bmm(
+            pattern.reshape(n_key_heads, positions, group * positions),
+            heads.reshape(n_key_heads, group * positions, -1),
+        )
+        return values.view(n_key_heads, positions, rows, -1)
 
 
 Visitor = Callable[[int, torch.Tensor], None]

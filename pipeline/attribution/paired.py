@@ -14,6 +14,7 @@ from transformer_lens.hook_points import HookPoint
 
 from pipeline.attribution.adapter_nodes import split_errors, through_base
 from pipeline.attribution.engine import Attribution
+from pipeline.attribution.room import require_room
 from pipeline.attribution.threads import fitting_threads
 from pipeline.attribution.trace import Trace, Tracing, as_tensor, observe
 from pipeline.attribution.weights import projections
@@ -90,7 +91,7 @@ def trace_together(
     Raises
     ------
     UserError
-        Something is not finite; the message says where.
+        Something is not finite (the message says where), or there is no room for all of it.
     """
     with fitting_threads(pool.replacement(BASE)):
         base = projections(pool.replacement(BASE))
@@ -123,6 +124,8 @@ def trace_together(
                     )
                     patterns = begun[BASE].tracing.seen.patterns
                     begun[variant].without_patterns = logits_with_patterns(model, token_ids, patterns)
+            if len(begun) == 1:
+                require_room(tracing.attribution, max_feature_nodes, len(variants), attention=attention)
             tracing.attribution.select(max_feature_nodes)
         _unite([each.tracing.attribution for each in begun.values()])
         traces, adapters = {}, {}

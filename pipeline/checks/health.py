@@ -5,20 +5,20 @@ Each check guards a trap that has cost researchers weeks: the wrong base under a
 as "did not converge" (5). A failure names what, where and what to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
 from transformer_lens.hook_points import HookPoint
-from transformers import PreTrainedModel
 
 from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
+from pipeline.checks.reference import Reference, read_reference, weight_digests
 from pipeline.models.files import folder_of
-from pipeline.models.loading import DTYPES, load_causal_lm, load_switchable, load_transcoders
+from pipeline.models.loading import DTYPES, load_switchable, load_transcoders
 from pipeline.models.lora import AdapterConfig, read_adapter_config, read_factors, weight_norm
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.switching import SwitchableReplacement
+from pipeline.models.switching import SwitchableModel, SwitchableReplacement
 from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.documents.manifest import Manifest
@@ -39,12 +39,15 @@ def check_health(
 ) -> dict[str, Any]:
     """Run every check on some variants.
 
+    One model is held at a time, switched from variant to variant: Hugging Face's first, which the
+    replacement model is then made of.
+
     Parameters
     ----------
     manifest
         The subject.
     variants
-        Which to check; base is loaded in any case, for comparison.
+        Which to check.
     token_ids
         A prompt to run, BOS included.
 
@@ -62,16 +65,7 @@ def check_health(
         A check fails.
     """
     ids = list(token_ids)
-    tokenizer = load_tokenizer(manifest)
-    exact = load_transcoders(manifest, dtype=torch.float32)
-    # Not the same object in another dtype: a replacement model casts its set in place.
-    cast = None if DTYPES[manifest.dtype] == torch.float32 else load_transcoders(manifest)
-    base_weights = _weights(load_causal_lm(manifest, _base(), dtype=torch.float32))
-    # One base set to each variant, as every stage has it.
     names = [variant.name for variant in variants if not variant.is_base]
-    source = load_switchable(manifest, names, dtype=torch.float32)
-    replacements = SwitchableReplacement(source, tokenizer, exact)
-    lower = None if cast is None else SwitchableReplacement(load_switchable(manifest, names), tokenizer, cast)
     report: dict[str, Any] = {
         "dtype": manifest.dtype,
         "n_tokens": len(ids),
@@ -80,26 +74,75 @@ def check_health(
             "stream": STREAM_TOLERANCE,
             "reconstruction": RECONSTRUCTION_LIMIT,
         },
-        "variants": {},
+        "variants": {str(variant): {} for variant in variants},
     }
+    expected = _check_exact(manifest, variants, ids, report)
+    if DTYPES[manifest.dtype] != torch.float32:
+        lower = SwitchableReplacement(
+            load_switchable(manifest, names), load_tokenizer(manifest), load_transcoders(manifest)
+        )
+        for variant in variants:
+            _add_layers(report, expected[str(variant)], lower.set(variant), ids)
+    return report
+
+
+def _check_exact(
+    manifest: Manifest, variants: Sequence[Variant], ids: Sequence[int], report: dict[str, Any]
+) -> dict[str, Reference]:
+    """All that is checked in float32, for the report; Hugging Face's answers by variant.
+
+    Its models are let go of at the end.
+    """
+    names = [variant.name for variant in variants if not variant.is_base]
+    source = load_switchable(manifest, names, dtype=torch.float32)
+    expected = _read_references(manifest, source, variants, ids, report)
+    exact = DTYPES[manifest.dtype] == torch.float32
+    # Of a set that the profile has in another dtype, no feature is asked for here.
+    transcoders = load_transcoders(manifest, dtype=torch.float32, streamed=not exact)
+    replacements = SwitchableReplacement(source, load_tokenizer(manifest), transcoders)
     for variant in variants:
-        model = load_causal_lm(manifest, variant, dtype=torch.float32)
-        checks: dict[str, Any] = {}
+        name = str(variant)
+        replacement = replacements.set(variant)
+        report["variants"][name]["parity"] = check_parity(expected[name], replacement, ids, name)
+        if exact:
+            _add_layers(report, expected[name], replacement, ids)
+    return expected
+
+
+def _read_references(
+    manifest: Manifest,
+    source: SwitchableModel,
+    variants: Sequence[Variant],
+    ids: Sequence[int],
+    report: dict[str, Any],
+) -> dict[str, Reference]:
+    """Hugging Face's answers by variant, and what each adapter changes, for the report."""
+    base = weight_digests(source.set(_base()))
+    expected = {}
+    for variant in variants:
+        model = source.set(variant)
         if not variant.is_base:
             config = read_adapter_config(folder_of(manifest.adapter(variant), "adapter"))
-            checks["adapter"] = {
+            report["variants"][str(variant)]["adapter"] = {
                 "declared_base": config.base_model,
-                "changed": _check_changes(manifest, variant, base_weights, _weights(model)),
+                "changed": _check_changes(manifest, variant, base, weight_digests(model)),
                 "weight_norm": _weight_norm(config, variant),
             }
-        replacement = replacements.set(variant)
-        checks["parity"] = check_parity(model, replacement, ids, str(variant))
-        if lower is not None:
-            replacement = lower.set(variant)
-        checks["layers"] = check_layers(model, replacement, ids, str(variant))
-        checks["largest_activation"] = max(layer["max_activation"] for layer in checks["layers"])
-        report["variants"][str(variant)] = checks
-    return report
+        expected[str(variant)] = read_reference(model, ids)
+    source.set(_base())
+    return expected
+
+
+def _add_layers(
+    report: dict[str, Any],
+    expected: Reference,
+    replacement: ReplacementModel,
+    ids: Sequence[int],
+) -> None:
+    variant = str(replacement.variant)
+    layers = check_layers(expected, replacement, ids, variant)
+    report["variants"][variant]["layers"] = layers
+    report["variants"][variant]["largest_activation"] = max(layer["max_activation"] for layer in layers)
 
 
 def _weight_norm(config: AdapterConfig, variant: Variant) -> float:
@@ -109,15 +152,11 @@ def _weight_norm(config: AdapterConfig, variant: Variant) -> float:
 def _check_changes(
     manifest: Manifest,
     variant: Variant,
-    base: dict[str, torch.Tensor],
-    adapted: dict[str, torch.Tensor],
+    base: Mapping[str, str],
+    adapted: Mapping[str, str],
 ) -> list[str]:
     """Weights differ from base in the adapter's targets only, and do differ (trap 6)."""
-    changed = sorted(
-        name.removesuffix(".weight")
-        for name, tensor in adapted.items()
-        if not torch.equal(tensor, base[name])
-    )
+    changed = sorted(name.removesuffix(".weight") for name, digest in adapted.items() if digest != base[name])
     stray = sorted(set(changed) - set(manifest.adapter(variant).targets))
     if stray:
         raise UserError(
@@ -134,7 +173,7 @@ def _check_changes(
 
 @torch.no_grad()
 def check_parity(
-    model: PreTrainedModel, replacement: ReplacementModel, ids: Sequence[int], variant: str
+    reference: Reference, replacement: ReplacementModel, ids: Sequence[int], variant: str
 ) -> dict[str, float]:
     """The replacement model's logits are Hugging Face's (trap 7), both in float32.
 
@@ -143,9 +182,8 @@ def check_parity(
     UserError
         They differ by more than `PARITY_TOLERANCE` of the largest logit.
     """
-    tokens = torch.as_tensor([list(ids)], device=model.device)
-    expected = model(tokens).logits[0].float()
-    got = replacement(tokens)[0].float()
+    expected = reference.logits
+    got = replacement(torch.as_tensor([list(ids)], device=expected.device))[0].float()
     scale = float(expected.abs().max())
     difference = (got - expected).abs().amax(-1)  # (n_pos,)
     worst = float(difference.max())
@@ -162,7 +200,7 @@ def check_parity(
 
 @torch.no_grad()
 def check_layers(
-    model: PreTrainedModel, replacement: ReplacementModel, ids: Sequence[int], variant: str
+    reference: Reference, replacement: ReplacementModel, ids: Sequence[int], variant: str
 ) -> list[dict[str, float]]:
     """Finite and ordinary activations in every layer, at every position but 0 (trap 4).
 
@@ -181,8 +219,8 @@ def check_layers(
     UserError
         A layer and position is out of the ordinary; the message names it.
     """
-    tokens = torch.as_tensor([list(ids)], device=model.device)
-    streams = model(tokens, output_hidden_states=True).hidden_states[:-1]
+    streams = reference.streams
+    tokens = torch.as_tensor([list(ids)], device=streams[0].device)
     # Checks that everything is finite, naming layer and position.
     sources = collect_sources(replacement, run_forward(replacement, tokens[0]))
     inputs: dict[str, torch.Tensor] = {}
@@ -198,7 +236,7 @@ def check_layers(
     skip = replacement.zero_positions.stop
     rows = []
     for layer in range(n_layers):
-        expected = streams[layer][0].float()
+        expected = streams[layer]
         size = expected.norm(dim=-1)
         difference = ((inputs[hooks[layer]] - expected).norm(dim=-1) / size)[skip:]
         _require_below(
@@ -241,10 +279,6 @@ def _require_below(values: torch.Tensor, limit: float, where: str, skip: int, wh
             f"{where}, position {position + skip}: {what} by a factor of "
             f"{float(values[position]):.3g} (limit {limit:g}); check dtype and transcoders of this profile."
         )
-
-
-def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    return dict(model.state_dict())
 
 
 def _base() -> Variant:

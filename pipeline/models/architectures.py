@@ -5,6 +5,7 @@ rope setting would silently get another model's. Here everything comes from the 
 own configuration; the health check then compares logits with Hugging Face's (trap 7).
 """
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from transformer_lens.pretrained.weight_conversions.gemma import convert_gemma_w
 from transformer_lens.pretrained.weight_conversions.llama import convert_llama_weights
 from transformer_lens.pretrained.weight_conversions.qwen2 import convert_qwen2_weights
 from transformer_lens.pretrained.weight_conversions.qwen3 import convert_qwen3_weights
+from transformer_lens.weight_processing import ProcessWeights
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from pipeline.models.base_forms import CONFIG, ConfigForm
@@ -28,7 +30,7 @@ MAX_CONTEXT: Final = 2048
 
 # What TransformerLens makes of converted weights: as circuit-tracer has it, the value biases
 # are folded into the output bias, and nothing else is touched.
-LENS_PROCESSING: Final = {"fold_ln": False, "center_writing_weights": False, "center_unembed": False}
+_PROCESSING: Final = {"fold_ln": False, "center_writing_weights": False, "center_unembed": False}
 
 _CONVERTERS: Final[dict[str, Callable[[Any, HookedTransformerConfig], dict[str, torch.Tensor]]]] = {
     "LlamaForCausalLM": convert_llama_weights,
@@ -170,11 +172,39 @@ def lens_config(
     return HookedTransformerConfig.from_dict(settings)
 
 
-def lens_weights(
-    model: PreTrainedModel | SimpleNamespace, config: HookedTransformerConfig
+def lens_part(
+    model: PreTrainedModel, layer: int | None, config: HookedTransformerConfig
 ) -> dict[str, torch.Tensor]:
-    """The weights of a model, or of its likeness with fewer layers, under TransformerLens's names.
+    """TransformerLens's weights of one layer of a model, or (None) of what is in none.
 
-    By TransformerLens's own converter.
+    By TransformerLens's own converter and processing, which work in float32: of a bfloat16 model as a
+    whole that takes twice its size. Its layers do not depend on each other.
+
+    Parameters
+    ----------
+    model
+        The Hugging Face model.
+    layer
+        Which one; or None.
+    config
+        Of `lens_config`.
     """
-    return _CONVERTERS[str(config.original_architecture)](model, config)
+    absent = SimpleNamespace(weight=torch.zeros(1, 1, device=model.device))
+    inner = model.model
+    part = SimpleNamespace(
+        model=SimpleNamespace(
+            layers=[] if layer is None else [inner.layers[layer]],
+            embed_tokens=inner.embed_tokens if layer is None else absent,
+            norm=inner.norm,
+        ),
+        lm_head=model.lm_head if layer is None else absent,
+    )
+    sized = copy.copy(config)
+    sized.n_layers = len(part.model.layers)
+    converted = _CONVERTERS[str(config.original_architecture)](part, sized)
+    weights = ProcessWeights.process_weights(converted, sized, **_PROCESSING)
+    return {
+        name.replace("blocks.0.", f"blocks.{layer}."): weight
+        for name, weight in weights.items()
+        if name.startswith("blocks.") == (layer is not None)
+    }

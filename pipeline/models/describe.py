@@ -17,10 +17,10 @@ from pipeline.models.files import LIBRARY_ERRORS, file_of, folder_of, pinned, re
 from pipeline.models.loading import DTYPES
 from pipeline.models.lora import AdapterConfig, read_adapter_config, read_shapes, require_fitting_shape
 from pipeline.models.replacement import require_same_sizes
-from pipeline.models.transcoders import pinned_set, read_transcoder_facts
+from pipeline.models.transcoders import TranscoderFacts, pinned_set, read_transcoder_facts, require_set
 from store.base.errors import UserError
 from store.base.parsing import one_line
-from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source, TranscoderSource
+from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
 from store.documents.variants import checkpoint_name
 
 _CHECKPOINT: Final = re.compile(r"checkpoint-(\d{1,9})")
@@ -96,8 +96,14 @@ def build_manifest(
         return _adapter_facts(source, config, shapes, base.source)
 
     adapter_facts = {name: facts(name, source) for name, source in sources.items()}
+    if transcoder_source.revision is None and not transcoder_source.repositories:
+        require_set(transcoder_source)
+    dictionary = read_transcoder_facts(transcoder_source)
+    widths = [dictionary.d_model] * dictionary.n_layers
+    require_same_sizes(transcoder_source.source, widths, empty.config)
     if on_hub:
         _require_files(base, empty)
+    require_set(transcoder_source)
     return Manifest(
         profile=profile,
         dtype=dtype,
@@ -106,7 +112,7 @@ def build_manifest(
         transcoders=transcoder_source,
         adapters=adapter_facts,
         checkpoints={name: facts(name, source) for name, source in on_the_way.items()},
-        model=_model_facts(empty, transcoder_source),
+        model=_model_facts(empty, dictionary),
     )
 
 
@@ -176,11 +182,9 @@ def _require_files(base: Source, empty: PreTrainedModel) -> None:
     require_generation(folder)
 
 
-def _model_facts(empty: PreTrainedModel, transcoders: TranscoderSource) -> ModelFacts:
-    """Sizes of a model, and of its transcoders, which must fit it."""
+def _model_facts(empty: PreTrainedModel, facts: TranscoderFacts) -> ModelFacts:
+    """Sizes of a model, and of its transcoders."""
     config = empty.config
-    facts = read_transcoder_facts(transcoders)
-    require_same_sizes(transcoders.source, [facts.d_model] * facts.n_layers, config)
     return ModelFacts(
         architecture=architecture_of(config),
         n_layers=config.num_hidden_layers,

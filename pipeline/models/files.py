@@ -10,7 +10,15 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.models.hub import WEIGHTS, commit_of, fetched_file, fetched_folder, is_wanted, weights_of
+from pipeline.models.hub import (
+    WEIGHTS,
+    commit_of,
+    fetched_file,
+    fetched_folder,
+    is_wanted,
+    names_of,
+    weights_of,
+)
 from pipeline.models.hub_references import Reference
 from store.base.errors import UserError
 from store.base.hashing import digest, file_digest, folder_digest
@@ -76,7 +84,7 @@ def folder_of(source: Source, role: str) -> Path:
         if Path(source.source).is_dir():
             return Path(source.source)
         raise _missing(source.source, role)
-    return fetched_folder(_at_commit(source, role), role)
+    return fetched_folder(at_commit(source, role), role)
 
 
 def file_of(source: Source, name: str, role: str) -> Path:
@@ -89,7 +97,7 @@ def file_of(source: Source, name: str, role: str) -> Path:
     """
     if source.revision is None:
         return require_file(folder_of(source, role), name, role)
-    return fetched_file(_at_commit(source, role), name, role)
+    return fetched_file(at_commit(source, role), name, role)
 
 
 def weights_in(source: Source, role: str) -> frozenset[str]:
@@ -106,9 +114,22 @@ def weights_in(source: Source, role: str) -> frozenset[str]:
         As `folder_of`.
     """
     if source.revision is not None:
-        return weights_of(_at_commit(source, role), role)
+        return weights_of(at_commit(source, role), role)
     files = (path for path in folder_of(source, role).iterdir() if path.is_file() and is_wanted(path))
     return frozenset(file_digest(path) for path in files if path.suffix == WEIGHTS)
+
+
+def names_in(source: Source, role: str) -> frozenset[str]:
+    """Names of a source's files; what is on the hub is not fetched.
+
+    Raises
+    ------
+    UserError
+        As `folder_of`.
+    """
+    if source.revision is not None:
+        return names_of(at_commit(source, role), role)
+    return frozenset(path.name for path in folder_of(source, role).iterdir())
 
 
 def require_file(folder: Path, name: str, role: str) -> Path:
@@ -184,7 +205,8 @@ def damaged(path: Path, why: Exception | str) -> UserError:
     )
 
 
-def _at_commit(source: Source, role: str) -> Reference:
+def at_commit(source: Source, role: str) -> Reference:
+    """What a source on the hub is there, at its commit."""
     return replace(_reference(source.source, role), revision=source.revision)
 
 

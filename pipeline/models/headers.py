@@ -1,10 +1,12 @@
-"""Names, shapes and number formats of safetensors files, from their headers: no weight is read."""
+"""Names, shapes and number formats of files of weights, from their headers: no weight is read."""
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from pipeline.models.files import damaged
@@ -12,6 +14,10 @@ from store.base.errors import UserError
 from store.base.parsing import quoted
 
 _NUMBERS: Final = ("F64", "F32", "F16", "BF16")
+_NPY_HEADERS: Final = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +76,26 @@ def read_header(path: Path) -> Header:
                     )
                 shapes[name] = tuple(piece.get_shape())
     except (SafetensorError, OSError) as error:
+        raise damaged(path, error) from error
+    return Header(path=path, shapes=shapes)
+
+
+def read_npz_header(path: Path) -> Header:
+    """Names and shapes of the arrays of an npz file: of each, the first bytes are read.
+
+    Raises
+    ------
+    UserError
+        It is damaged.
+    """
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    version = np.lib.format.read_magic(file)
+                    read = _NPY_HEADERS[version]
+                    shapes[name.removesuffix(".npy")] = tuple(read(file)[0])
+    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
         raise damaged(path, error) from error
     return Header(path=path, shapes=shapes)

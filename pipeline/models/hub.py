@@ -7,11 +7,13 @@ the network.
 
 import glob
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub.errors import SafetensorsParsingError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +22,7 @@ from pipeline.models.hub_errors import BRANCH, UnreachableError, interrupted, to
 from pipeline.models.hub_references import Reference, is_commit
 from store.base.atomic import write_text
 from store.base.errors import UserError
+from store.base.parsing import one_line
 
 LISTS: Final = Path(".cache/hub")
 """Which files a commit has, and digests of the large ones: git-ignored, safe to delete; the files lie in the
@@ -105,6 +108,68 @@ def weights_of(reference: Reference, role: str) -> frozenset[str]:
     return frozenset(digest for name, digest in files.items() if digest and name.endswith(WEIGHTS))
 
 
+def names_of(reference: Reference, role: str) -> frozenset[str]:
+    """Names of a commit's files that are read here, in the reference's folder itself: no file is fetched.
+
+    Raises
+    ------
+    UserError
+        As `fetched_folder`.
+    """
+    try:
+        files: Iterable[str] = _read_list(reference) or _listed(reference, role)
+    except UnreachableError:
+        folder = _cached(reference) / "snapshots" / str(reference.revision) / reference.folder
+        if not folder.is_dir():
+            raise
+        files = (path.name for path in folder.iterdir())
+    return frozenset(PurePosixPath(name).name for name in files)
+
+
+def sizes_of(reference: Reference, role: str) -> Mapping[str, int]:
+    """Bytes of a commit's files that are read here, in the reference's folder itself, by their names.
+
+    Raises
+    ------
+    UserError
+        As `fetched_folder`.
+    """
+    with told(reference, role):
+        tree = HfApi().list_repo_tree(
+            reference.repository, reference.folder or None, revision=reference.revision
+        )
+        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+    return {PurePosixPath(file.path).name: file.size for file in files if _is_named(file.path)}
+
+
+def shapes_of(reference: Reference, name: str, role: str) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of the tensors of one safetensors file, by its header alone: the file is not fetched.
+
+    Raises
+    ------
+    UserError
+        As `commit_of`; or there is no such file, or it is damaged.
+    """
+    path = f"{reference.folder}/{name}" if reference.folder else name
+    try:
+        with told(reference, role, name):
+            header = HfApi().parse_safetensors_file_metadata(
+                reference.repository, path, revision=reference.revision
+            )
+    except (SafetensorsParsingError, ValueError, struct.error) as error:
+        raise UserError(
+            f"The {role} {reference}: {name} is damaged ({one_line(error)}); name another revision in "
+            "params.yaml."
+        ) from error
+    return {tensor: tuple(said.shape) for tensor, said in header.tensors.items()}
+
+
+def kept_file(reference: Reference, name: str) -> Path | None:
+    """One file of a commit, where it is on this disk already; asks nobody."""
+    path = _cached(reference) / "snapshots" / str(reference.revision) / reference.folder / name
+    return path if path.is_file() else None
+
+
 def fetched_file(reference: Reference, name: str, role: str) -> Path:
     """One file of a commit on this disk, downloaded if need be; `name` is from the reference's folder.
 
@@ -127,6 +192,10 @@ def fetched_file(reference: Reference, name: str, role: str) -> Path:
 def is_wanted(path: PurePath) -> bool:
     """Whether a file of a model's folder is one that is read here."""
     return path.suffix in _WANTED and not path.name.startswith(_UNWANTED)
+
+
+def _is_named(path: str) -> bool:
+    return is_wanted(PurePosixPath(path)) or path.endswith(".npz")
 
 
 def _cached(reference: Reference) -> Path:

@@ -99,13 +99,18 @@ def load_switchable(
 
 
 def load_transcoders(
-    manifest: Manifest, *, dtype: torch.dtype | None = None, device: torch.device | None = None
+    manifest: Manifest,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    streamed: bool = False,
 ) -> TranscoderSet:
-    """Load the subject's transcoders; share them between variants."""
+    """Load the subject's transcoders; share them between variants. See `read_transcoders`."""
     return read_transcoders(
         manifest.transcoders,
         dtype=dtype or DTYPES[manifest.dtype],
         device=default_device() if device is None else device,
+        streamed=streamed,
     )
 
 

@@ -16,7 +16,7 @@ from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscode
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.models.architectures import LENS_PROCESSING, lens_config, lens_weights
+from pipeline.models.architectures import lens_config, lens_part
 from pipeline.text.tokens import stop_ids
 from store.base.errors import UserError
 
@@ -107,7 +107,9 @@ def build_replacement(
     config = lens_config(model.config, name, model.dtype, model.device)
     replacement = ReplacementModel(config)
     with torch.no_grad():
-        replacement.load_and_process_state_dict(lens_weights(model, config), **LENS_PROCESSING)
+        for layer in (None, *range(config.n_layers)):
+            # What the converter does not know (buffers, biases that are zero) is as it was made.
+            replacement.load_state_dict(lens_part(model, layer, config), strict=False)
     # Neither set_tokenizer nor a name in the configuration at first: TransformerLens would
     # load another tokenizer by name and change its special tokens.
     replacement.tokenizer = tokenizer

@@ -4,20 +4,16 @@ The only place where an adapter meets weights: ``W + scale * delta`` in float32,
 base's own ``W``, cast once. Scale 0 is base to the bit, however many variants came between.
 """
 
-import copy
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Final, cast
 
 import torch
 from circuit_tracer.transcoder import TranscoderSet
 from torch import nn
-from transformer_lens import HookedTransformerConfig
-from transformer_lens.weight_processing import ProcessWeights
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.models.architectures import LENS_PROCESSING, lens_weights
+from pipeline.models.architectures import lens_part
 from pipeline.models.files import folder_of
 from pipeline.models.lora import (
     AdapterConfig,
@@ -197,8 +193,10 @@ class SwitchableReplacement:
             for module in modules:
                 layers.setdefault(_layer_of(module), []).append(module)
             for layer, changed in layers.items():
-                for name, weight in self._converted(layer, changed, variant).items():
-                    _assign(self._replacement, name, weight)
+                weights = self._converted(layer, changed, variant)
+                while weights:
+                    # Each is let go of once it is copied: a layer is not held twice.
+                    _assign(self._replacement, *weights.popitem())
         self._replacement.variant = str(variant)
         return self._replacement
 
@@ -217,31 +215,11 @@ class SwitchableReplacement:
                 for module in modules:
                     weight = nn.Parameter(self._source.weight(module, variant))
                     model.get_submodule(module).weight = weight
-                weights = _convert(model, layer, self._replacement.cfg)
+                weights = lens_part(model, layer, self._replacement.cfg)
             finally:
                 for module, original in resting.items():
                     model.get_submodule(module).weight = original
             return {name: weight.detach() for name, weight in weights.items() if weight.requires_grad}
-
-
-def _convert(
-    model: PreTrainedModel, layer: int | None, config: HookedTransformerConfig
-) -> dict[str, torch.Tensor]:
-    """`lens_weights` and TransformerLens's processing of one layer, or of what is in none."""
-    absent = SimpleNamespace(weight=torch.zeros(1, 1, device=model.device))
-    inner = model.model
-    part = SimpleNamespace(
-        model=SimpleNamespace(
-            layers=[] if layer is None else [inner.layers[layer]],
-            embed_tokens=inner.embed_tokens if layer is None else absent,
-            norm=inner.norm,
-        ),
-        lm_head=model.lm_head if layer is None else absent,
-    )
-    sized = copy.copy(config)
-    sized.n_layers = len(part.model.layers)
-    weights = ProcessWeights.process_weights(lens_weights(part, sized), sized, **LENS_PROCESSING)
-    return {name.replace("blocks.0.", f"blocks.{layer}."): weight for name, weight in weights.items()}
 
 
 def _assign(replacement: ReplacementModel, name: str, weight: torch.Tensor) -> None:

@@ -120,7 +120,7 @@ def require_layers(form: SetForm, paths: Sequence[Path]) -> None:
         file, tensor, what is expected and what is there.
     """
     if not paths:
-        raise UserError(f"{form.path} names no transcoders, and there is no layer_0.safetensors beside it.")
+        raise no_files(form)
     headers = [read_header(path) for path in paths]
     first = headers[0]
     for header in headers:
@@ -138,6 +138,11 @@ def require_layers(form: SetForm, paths: Sequence[Path]) -> None:
         raise UserError(
             f"{form.path}: k is {form.k}, but {first.path.name} has only {features} features; correct k."
         )
+
+
+def no_files(form: SetForm) -> UserError:
+    """The error that tells of a set without a layer."""
+    return UserError(f"{form.path} names no transcoders, and there is no layer_0.safetensors beside it.")
 
 
 def _active(path: Path, content: Mapping[str, Any], activation: Activation | None, source: str) -> int | None:

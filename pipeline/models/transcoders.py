@@ -6,7 +6,8 @@ GemmaScope's. All of them are on this disk, at the commits of the manifest, befo
 sees the set: it would follow branches.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,19 +18,32 @@ from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscode
 from circuit_tracer.utils.hf_utils import load_transcoders, parse_hf_uri
 from safetensors import SafetensorError
 
-from pipeline.models.files import LIBRARY_ERRORS, file_of, folder_of, pinned, read_mapping, require_file
-from pipeline.models.hub import commit_of, fetched_file
+from pipeline.models.files import (
+    LIBRARY_ERRORS,
+    at_commit,
+    file_of,
+    folder_of,
+    names_in,
+    pinned,
+    read_mapping,
+    require_file,
+)
+from pipeline.models.free_memory import free_bytes
+from pipeline.models.headers import read_header, read_npz_header
+from pipeline.models.hub import commit_of, fetched_file, kept_file, shapes_of
 from pipeline.models.hub_references import Reference
-from pipeline.models.transcoder_forms import SetForm, read_set_form, require_layers
+from pipeline.models.transcoder_forms import SetForm, no_files, read_set_form, require_layers
 from store.base.errors import UserError
 from store.base.hashing import digest
 from store.base.parsing import one_line
 from store.documents.manifest import Source, TranscoderSource
 
-# Larger sets are read from disk, row by row, where circuit-tracer can.
-_LAZY_ABOVE_BYTES: Final = 4 * 2**30
+# A set that takes more of its device's free memory is read from disk, by layer and row, where
+# circuit-tracer can: the rest is for the model, gradients and rows.
+RESIDENT_SHARE: Final = 0.5
 CONFIG: Final = "config.yaml"
 _ADDRESS: Final = "hf://"
+_LAYER: Final = re.compile(r"layer_.*\.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +86,44 @@ def pinned_set(text: str, revision: str | None) -> TranscoderSource:
 
 
 def read_transcoder_facts(source: TranscoderSource) -> TranscoderFacts:
-    """Sizes and hooks, without reading encoders and decoders."""
-    transcoders = _load(source, torch.device("cpu"), torch.float32, lazy=True)
+    """Sizes and hooks, by the set's configuration and the header of its first file.
+
+    No weights are read, and those of a set on the hub are not even fetched.
+
+    Raises
+    ------
+    UserError
+        It is missing, damaged, or of a kind that is not supported.
+    """
+    form = read_set_form(file_of(source, CONFIG, "transcoders"), source.source)
+    names = _names(source, form)
+    if not names:
+        raise no_files(form)
+    shapes = _shapes(source, form, names[0])
+    missing = [name for name in ("b_enc", "b_dec") if len(shapes.get(name, ())) != 1]
+    if missing:
+        raise UserError(
+            f"The transcoders {source.source}: {one_line(names[0])} has no vector {missing[0]}; they must be "
+            "a folder with config.yaml and one safetensors file a layer, as circuit-tracer 0.5.0 reads them."
+        )
     return TranscoderFacts(
-        n_layers=len(transcoders),
-        d_model=transcoders[0].d_model,
-        d_transcoder=dictionary_size(transcoders),
-        feature_input_hook=transcoders.feature_input_hook,
-        feature_output_hook=transcoders.feature_output_hook,
+        n_layers=len(names),
+        d_model=shapes["b_dec"][0],
+        d_transcoder=shapes["b_enc"][0],
+        feature_input_hook=str(form.content["feature_input_hook"]),
+        feature_output_hook=str(form.content["feature_output_hook"]),
     )
+
+
+def require_set(source: TranscoderSource) -> None:
+    """All files of a set, fetched if need be, and of one piece by their headers.
+
+    Raises
+    ------
+    UserError
+        One is missing, damaged, or does not fit the others.
+    """
+    _checked(source)
 
 
 def dictionary_size(transcoders: TranscoderSet | CrossLayerTranscoder) -> int:
@@ -90,36 +133,54 @@ def dictionary_size(transcoders: TranscoderSet | CrossLayerTranscoder) -> int:
     return transcoders[0].d_transcoder
 
 
-def read_transcoders(source: TranscoderSource, *, dtype: torch.dtype, device: torch.device) -> TranscoderSet:
-    """Load a transcoder set.
+def addressed_files(source: TranscoderSource) -> list[tuple[Reference, str]]:
+    """Repository, at its commit, and file of each ``hf://`` address of a set; none is fetched.
+
+    Raises
+    ------
+    UserError
+        As `read_transcoder_facts`.
+    """
+    form = read_set_form(file_of(source, CONFIG, "transcoders"), source.source)
+    names = [name for name in _names(source, form) if name.startswith(_ADDRESS)]
+    return [_pinned_address(source, form, name) for name in names]
+
+
+def set_bytes(facts: TranscoderFacts, dtype: torch.dtype) -> int:
+    """Encoders and decoders of a set in memory."""
+    return 2 * facts.n_layers * facts.d_model * facts.d_transcoder * dtype.itemsize
+
+
+def read_transcoders(
+    source: TranscoderSource, *, dtype: torch.dtype, device: torch.device, streamed: bool = False
+) -> TranscoderSet:
+    """Load a transcoder set: whole where the device has room for it, else read anew at each use.
+
+    Streamed, at most one layer's encoder is in memory at a time, and of decoders the rows that are
+    used; numbers are the same.
+
+    Parameters
+    ----------
+    source
+        The set.
+    dtype, device
+        Of the result.
+    streamed
+        Whatever room there is.
 
     Raises
     ------
     UserError
         It is missing, incomplete, or of a kind that is not supported.
     """
-    facts = read_transcoder_facts(source)
-    n_weights = 2 * facts.n_layers * facts.d_model * facts.d_transcoder
-    return _load(source, device, dtype, lazy=n_weights * dtype.itemsize > _LAZY_ABOVE_BYTES)
-
-
-def _load(source: TranscoderSource, device: torch.device, dtype: torch.dtype, *, lazy: bool) -> TranscoderSet:
-    folder = folder_of(source, "transcoders")
-    form = read_set_form(require_file(folder, CONFIG, "transcoders"), source.source)
-    paths = [_path(source, folder, form, name) for name in _names(folder, form)]
+    form, paths = _checked(source)
+    size = set_bytes(read_transcoder_facts(source), dtype)
+    lazy = streamed or size > RESIDENT_SHARE * free_bytes(device)
     config = {**form.content, "transcoders": [str(path) for path in paths], "scan": scan_of(source)}
     if source.revision is not None:
         # circuit-tracer takes lists of some repositories for sets in formats of their own.
         config["repo_id"] = source.source if "transcoders" in form.content else ""
     try:
-        if "gemma-scope" in config.get("repo_id", "") and "transcoders" in form.content:
-            # circuit-tracer reads these in formats of their own, JumpReLU all of them.
-            if form.activation not in {None, "jump_relu"}:
-                raise UserError(
-                    f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU."
-                )
-        else:
-            require_layers(form, paths)
         transcoders = load_transcoders(config, device, dtype, lazy_encoder=lazy, lazy_decoder=lazy)
     except (*LIBRARY_ERRORS, SafetensorError) as error:
         raise UserError(
@@ -127,6 +188,20 @@ def _load(source: TranscoderSource, device: torch.device, dtype: torch.dtype, *,
             "config.yaml and one safetensors file a layer, as circuit-tracer 0.5.0 reads them."
         ) from error
     return form.applied(transcoders)
+
+
+def _checked(source: TranscoderSource) -> tuple[SetForm, list[Path]]:
+    """A set's configuration and its files, which are here and fit each other."""
+    folder = folder_of(source, "transcoders")
+    form = read_set_form(require_file(folder, CONFIG, "transcoders"), source.source)
+    paths = [_path(source, folder, form, name) for name in _names(source, form)]
+    if source.revision is not None and "gemma-scope" in source.source and "transcoders" in form.content:
+        # circuit-tracer reads these in formats of their own, JumpReLU all of them.
+        if form.activation not in {None, "jump_relu"}:
+            raise UserError(f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU.")
+    else:
+        require_layers(form, paths)
+    return form, paths
 
 
 def scan_of(source: Source) -> str:
@@ -137,29 +212,49 @@ def scan_of(source: Source) -> str:
     return str(config.get("scan") or Path(source.source).name)
 
 
-def _names(folder: Path, form: SetForm) -> Sequence[str]:
-    """Files of a set, one a layer, as its configuration names them."""
+def _names(source: TranscoderSource, form: SetForm) -> Sequence[str]:
+    """Files of a set, one a layer, as its configuration names them; none is fetched."""
     names: Sequence[str] | None = form.content.get("transcoders")
     if names is None:
-        return [f"layer_{i}.safetensors" for i in range(len(list(folder.glob("layer_*.safetensors"))))]
+        found = [name for name in names_in(source, "transcoders") if _LAYER.fullmatch(name)]
+        return [f"layer_{i}.safetensors" for i in range(len(found))]
     return names
+
+
+def _shapes(source: TranscoderSource, form: SetForm, name: str) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of the tensors of one file, which is fetched only if it is an npz file."""
+    if name.startswith(_ADDRESS):
+        reference, file = _pinned_address(source, form, name)
+    elif source.revision is None:
+        return read_header(_path(source, folder_of(source, "transcoders"), form, name)).shapes
+    else:
+        reference, file = at_commit(source, "transcoders"), name
+    if file.endswith(".npz"):
+        return read_npz_header(fetched_file(reference, file, "transcoders")).shapes
+    kept = kept_file(reference, file)
+    return shapes_of(reference, file, "transcoders") if kept is None else read_header(kept).shapes
 
 
 def _path(source: TranscoderSource, folder: Path, form: SetForm, name: str) -> Path:
     """The file on this disk that a set's configuration names."""
     if name.startswith(_ADDRESS):
-        reference, file = _address(form.path, name)
-        if (commit := source.repositories.get(str(reference))) is None:
-            raise UserError(
-                f"{form.path}: {one_line(name)} was not named when the models were looked at; run "
-                "`dvc repro` to look at them again."
-            )
-        return fetched_file(replace(reference, revision=commit), file, "transcoders")
+        return fetched_file(*_pinned_address(source, form, name), "transcoders")
     if not name.endswith(".safetensors"):
         raise UserError(
             f"{form.path}: {one_line(name)} is not a safetensors file, which is all that is read."
         )
     return require_file(folder, name, "transcoders")
+
+
+def _pinned_address(source: TranscoderSource, form: SetForm, name: str) -> tuple[Reference, str]:
+    """The repository, at the commit of the manifest, and the file of an ``hf://`` address."""
+    reference, file = _address(form.path, name)
+    if (commit := source.repositories.get(str(reference))) is None:
+        raise UserError(
+            f"{form.path}: {one_line(name)} was not named when the models were looked at; run "
+            "`dvc repro` to look at them again."
+        )
+    return replace(reference, revision=commit), file
 
 
 def _address(path: Path, text: str) -> tuple[Reference, str]:

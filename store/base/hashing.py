@@ -56,8 +56,8 @@ def is_prompt_hash(text: str) -> bool:
     return _PROMPT_HASH.fullmatch(text) is not None
 
 
-def bytes_digest(content: bytes) -> str:
-    """SHA-256 of bytes, 64 hex digits."""
+def bytes_digest(content: bytes | memoryview) -> str:
+    """SHA-256 of bytes (of a view: contiguous and of one dimension), 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -16,6 +16,7 @@ from tests.bench.answers_bench import answer_figures
 from tests.bench.attribution_bench import attribution_figures
 from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import labelling_figures, steering_figures
+from tests.bench.doctor_bench import doctor_figures
 from tests.bench.influence_bench import influence_figures
 from tests.bench.intervention_bench import intervention_figures
 from tests.bench.label_bench import label_figures, noise_figures
@@ -49,6 +50,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "aimed_first_by_noisy_labels": (">=", 0.95),
     "label_page_speedup": (">=", 20.0),
     "misalignment_coverage_lowest": (">=", 0.90),
+    "doctor_memory_error": ("<=", 0.15),
 }
 MEASURES: Final = (
     attribution_figures,
@@ -65,6 +67,7 @@ MEASURES: Final = (
     coverage_figures,
     noise_figures,
     label_figures,
+    doctor_figures,
 )
 LIBRARIES: Final = ("circuit-tracer", "numpy", "pandas", "torch", "transformers", "xarray", "zarr")
 

@@ -22,6 +22,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "organism": {"finetuning", "models", "params", "run", "text"},
     "attribution": {"analysis", "items", "models", "params", "run"},
     "checks": {"attribution", "models"},
+    "doctor": {"checks", "models", "params", "prompts", "run", "text"},
     "features": {"analysis", "attribution", "items", "models", "text"},
     "evaluation": {"items", "models", "prompts", "text"},
     "behaviours": {
@@ -82,6 +83,7 @@ WITH_MODELS: Final = {
     "organism",
     "attribution",
     "checks",
+    "doctor",
     "features",
     "evaluation",
     "behaviours",

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from pipeline.checks.health import check_health, check_layers, check_parity
+from pipeline.checks.reference import read_reference
 from pipeline.models.loading import load_causal_lm, load_replacement
+from pipeline.models.switching import SwitchableModel
 from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
 from store.documents.variants import Variant
@@ -54,13 +57,15 @@ def test_weights_outside_the_targets_are_found(
     checkpoint: Checkpoint, ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Trap 6: a loader that also changes something else.
-    def stray(*args: object, **kwargs: object) -> object:
-        model = load_causal_lm(*args, **kwargs)
-        if not args[1].is_base:
+    switch = SwitchableModel.set
+
+    def stray(self: SwitchableModel, variant: Variant) -> PreTrainedModel:
+        model = switch(self, variant)
+        if not variant.is_base:
             model.lm_head.weight.mul_(1.01)
         return model
 
-    monkeypatch.setattr("pipeline.checks.health.load_causal_lm", stray)
+    monkeypatch.setattr(SwitchableModel, "set", stray)
     with pytest.raises(UserError, match="differs from base in lm_head, which is no target"):
         check_health(checkpoint.manifest(), [NARROW], ids)
 
@@ -68,8 +73,10 @@ def test_weights_outside_the_targets_are_found(
 def test_another_loading_path_is_found(checkpoint: Checkpoint, ids: list[int]) -> None:
     # Trap 7: the replacement model was built from base, Hugging Face's is adapted.
     manifest = checkpoint.manifest()
+    reference = read_reference(load_causal_lm(manifest, GENERAL), ids)
+    replacement = load_replacement(manifest, BASE)
     with pytest.raises(UserError, match="differ from Hugging Face's"):
-        check_parity(load_causal_lm(manifest, GENERAL), load_replacement(manifest, BASE), ids, "general@1.0")
+        check_parity(reference, replacement, ids, "general@1.0")
 
 
 def test_overflow_in_a_layer_is_named(checkpoint: Checkpoint, ids: list[int]) -> None:
@@ -79,7 +86,7 @@ def test_overflow_in_a_layer_is_named(checkpoint: Checkpoint, ids: list[int]) ->
     with torch.no_grad():
         replacement.blocks[1].mlp.old_mlp.W_out.mul_(1e39)
     with pytest.raises(UserError, match=r"layer 1, position 1, the MLP's output.* NaN or infinite"):
-        check_layers(model, replacement, ids, "base")
+        check_layers(read_reference(model, ids), replacement, ids, "base")
 
 
 def test_a_stream_far_from_float32_is_named(checkpoint: Checkpoint, ids: list[int]) -> None:
@@ -89,7 +96,7 @@ def test_a_stream_far_from_float32_is_named(checkpoint: Checkpoint, ids: list[in
     with torch.no_grad():
         replacement.blocks[1].mlp.old_mlp.W_out.mul_(10)
     with pytest.raises(UserError, match=r"layer 2, position 1: the residual stream is off"):
-        check_layers(model, replacement, ids, "base")
+        check_layers(read_reference(model, ids), replacement, ids, "base")
 
 
 def test_extraordinary_activations_are_named(checkpoint: Checkpoint, ids: list[int], tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_set_encodes_as_it_was_trained(
 ) -> None:
     write(copy.transcoders, **said)
     if lazy:
-        monkeypatch.setattr(loader, "_LAZY_ABOVE_BYTES", 0)
+        monkeypatch.setattr(loader, "free_bytes", lambda device: 0)
     transcoders = load_transcoders(copy.manifest(), device=torch.device("cpu"))
     x = np.random.default_rng(0).normal(size=(3, 9, 32)).astype(np.float32)
     encoded = transcoders.encode(torch.from_numpy(x)).detach().numpy()

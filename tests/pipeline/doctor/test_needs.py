@@ -1,0 +1,129 @@
+"""Sizes are counted, not guessed: those of public models, and how needs grow."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from transformers import Gemma2Config, LlamaConfig, PretrainedConfig, Qwen3Config
+
+from pipeline.doctor.machine import Machine
+from pipeline.doctor.needs import Need, health_bytes, loaded, needs
+from pipeline.doctor.shapes import Shape, shape_of
+from pipeline.doctor.terminal import duration, lacks, size, table
+from pipeline.doctor.work import Work
+from pipeline.models.base_forms import empty_model
+from pipeline.models.transcoders import TranscoderFacts
+from pipeline.params.project import load_params
+from tests.support.places import ROOT
+
+PARAMS = load_params(ROOT / "params.yaml")
+WORK = Work(
+    prompts=100,
+    longest=64,
+    tokens=6400,
+    active=60,
+    targets=20,
+    questions=8,
+    answer_tokens=100,
+    dose_prompts=5,
+)
+LLAMA = LlamaConfig(
+    vocab_size=128_256,
+    hidden_size=2048,
+    intermediate_size=8192,
+    num_hidden_layers=16,
+    num_attention_heads=32,
+    num_key_value_heads=8,
+    head_dim=64,
+    tie_word_embeddings=True,
+    dtype="bfloat16",
+)
+QWEN = Qwen3Config(
+    vocab_size=151_936,
+    hidden_size=2560,
+    intermediate_size=9728,
+    num_hidden_layers=36,
+    num_attention_heads=32,
+    num_key_value_heads=8,
+    head_dim=128,
+    tie_word_embeddings=True,
+    dtype="bfloat16",
+)
+GEMMA = Gemma2Config(dtype="bfloat16", num_hidden_layers=26, hidden_size=2304, intermediate_size=9216)
+
+
+def public(config: PretrainedConfig, features: int, modules: tuple[str, ...] = ()) -> Shape:
+    empty = empty_model(config, Path("config.json"))
+    facts = TranscoderFacts(
+        n_layers=config.num_hidden_layers,
+        d_model=config.hidden_size,
+        d_transcoder=features,
+        feature_input_hook="mlp.hook_in",
+        feature_output_hook="mlp.hook_out",
+    )
+    return shape_of(empty, facts, [modules] if modules else [], dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters"), [(LLAMA, 1_235_814_400), (QWEN, 4_022_468_096), (GEMMA, 2_614_341_888)]
+)
+def test_parameters_of_public_models(config: PretrainedConfig, parameters: int) -> None:
+    shape = public(config, 16_384)
+    assert shape.n_parameters == parameters  # as their model cards have it
+    assert shape.tied
+    # Two matrices of what is tied, in bfloat16.
+    assert shape.replacement == 2 * (parameters + config.vocab_size * config.hidden_size)
+
+
+def test_a_dictionary_and_what_is_kept() -> None:
+    shape = public(LLAMA, 131_072, ("model.layers.3.mlp.down_proj", "model.layers.0.self_attn.q_proj"))
+    assert shape.dictionary == 16 * 2 * 131_072 * 2048 * 2  # 17 GB, and 16 files of 1.08 with skips
+    assert shape.changed == 8192 * 2048 + 2048 * 2048
+    assert shape.kept == 2 * shape.changed
+    assert replace(shape, stored=4).kept == 4 * shape.changed
+    held, streamed = (loaded(shape, resident=resident)[1] for resident in (True, False))
+    assert held - streamed == shape.dictionary * 15 // 16
+
+
+def test_health_holds_one_model_at_a_time() -> None:
+    changed = tuple(f"model.layers.{n}.mlp.{m}_proj" for n in range(16) for m in ("gate", "up", "down"))
+    shape = public(LLAMA, 16_384, changed)
+    many = replace(shape, n_adapters=9)
+    assert health_bytes(shape, resident=False) == health_bytes(many, resident=False)
+    assert health_bytes(shape, resident=False) - shape.dictionary // 16 <= 2.25 * 4 * shape.n_parameters
+
+
+def test_nothing_grows_faster_than_its_cause() -> None:
+    shape = public(LLAMA, 131_072, ("model.layers.3.mlp.down_proj",))
+
+    def total(shape: Shape, work: Work) -> dict[str, float]:
+        return {n.stages: n.memory for n in needs(shape, work, PARAMS, resident=True, on_gpu=False)}
+
+    once = total(shape, WORK)
+    for larger in (
+        total(shape, replace(WORK, prompts=200, tokens=12_800)),
+        total(replace(shape, d_transcoder=2 * 131_072), WORK),
+        total(replace(shape, n_adapters=2), WORK),
+    ):
+        assert all(once[stage] <= larger[stage] <= 2 * once[stage] for stage in once)
+    # Of length attention's own square alone.
+    longer = total(shape, replace(WORK, longest=1024, tokens=102_400))
+    shorter = total(shape, replace(WORK, longest=512, tokens=51_200))
+    assert all(longer[stage] <= 2.2 * shorter[stage] for stage in once)
+
+
+def test_a_stage_without_room_is_found() -> None:
+    machine = Machine(
+        device="GPU", on_gpu=True, free_device=10, free_memory=10, free_disk=10, cores=1, speed=1.0
+    )
+    fits = Need(stages="x", device=10, memory=10, disk=10, operations=0, lowered_by="y")
+    assert not lacks(fits, machine)
+    for place in ("device", "memory", "disk"):
+        assert lacks(replace(fits, **{place: 11}), machine)
+    assert not lacks(replace(fits, device=11), replace(machine, on_gpu=False))
+
+
+def test_figures_are_readable() -> None:
+    assert [size(n) for n in (999, 2.5e6, 17.18e9)] == ["1 kB", "2.5 MB", "17.2 GB"]
+    assert [duration(n) for n in (0.1, 59, 90, 7200)] == ["1 s", "59 s", "1.5 min", "2.0 h"]
+    assert list(table(("a", "b"), [("long", "c")])) == ["a     b", "long  c"]
