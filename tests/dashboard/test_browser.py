@@ -201,8 +201,8 @@ def test_one_back_leads_to_the_page_before(page: Any, address: str) -> None:
 
 
 def test_copied_link_of_the_workbench_gives_the_same_and_streams(page: Any, address: str) -> None:
-    asked = "steer=L1/7&where-L1%2F7=chosen+positions&samples=3&watch=17&continue-from=9&steered-frozen=norms"
-    page.goto(f"{address}/steering?{asked}")
+    asked = "steer=L1/7&where-L1%2F7=chosen+positions&watch=17&continue-from=9&steered-frozen=norms"
+    page.goto(f"{address}/steering?{asked}&samples=20&length=48")
     settle(page)
     positions = page.locator("[data-testid=stMultiSelect]").nth(1)
     positions.locator("input").click()
@@ -220,12 +220,12 @@ def test_copied_link_of_the_workbench_gives_the_same_and_streams(page: Any, addr
     settle(page)
     assert page.locator("[data-testid=stMultiSelect]").nth(1).inner_text() == chosen
     assert len(chosen.split()) > 3, "two positions, each with its token"
-    for each in ("samples=3", "watch=17", "continue-from=9", "steered-frozen=norms"):
+    for each in ("samples=20", "watch=17", "continue-from=9", "steered-frozen=norms"):
         assert each in page.url
     assert "17" in page.locator("[data-testid=stMultiSelect]").nth(2).inner_text().split()
     stream_waits(page, 1)
     assert page.evaluate("window.grown.size") > 2, "texts grow on the screen"
-    assert page.locator(".continuation").count() == 9, "three samples of base, adapted and steered"
+    assert page.locator(".continuation").count() == 60, "as many samples of base, adapted and steered"
 
 
 def test_contrast_follows_variant_b(page: Any, address: str) -> None:

@@ -86,7 +86,7 @@ def test_token_text_never_becomes_markup(tokens: list[str]) -> None:
         parser = _Tags()
         parser.feed(rendered)
         assert parser.tags <= {"span", "div", "wbr", "br"}
-        assert parser.attributes <= {"style", "title"}
+        assert parser.attributes <= {"class", "style", "title"}
 
 
 def test_shaded_tokens_keep_the_text() -> None:
