@@ -1,6 +1,6 @@
 """Continuations of many prompts under many settings, in one batch with a key-value cache."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ import torch
 from pipeline.interventions.kinds import Frozen
 from pipeline.interventions.results import Generated, Request
 from pipeline.interventions.runner import Runner, pick
-from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop
+from pipeline.models.sampling import most_probable, token_steps, until_stop
 from store.base.hashing import digest
 
 
@@ -81,7 +81,9 @@ def generate(
         )
 
 
-def _draw_alike(requests: Sequence[Request], n: int, temperature: float, seed: int) -> Choose:
+def _draw_alike(
+    requests: Sequence[Request], n: int, temperature: float, seed: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Draw one token a row; sample i of a prompt uses the same random numbers under every setting.
 
     They are of the seed and the prompt alone, so that neither what else is in the batch nor its order

@@ -5,7 +5,7 @@ time of sampling. Here a token is written behind those that are there. What atte
 values in the same order, so logits are the same to the last bit.
 """
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
@@ -14,7 +14,7 @@ _ROOM: Final = 64
 """Tokens that there is room for at a time: what is allocated before it is needed stays small."""
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+class RoomyLayer(DynamicLayer):
     """Keys and values of one layer, (row, head, position, width): views of larger tensors.
 
     Parameters
@@ -25,12 +25,16 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         (row,) which of its rows each row goes on from.
     """
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self, layer: DynamicLayer, rows: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.is_sliding, self.is_initialized = layer.is_sliding, True
         self.dtype, self.device = layer.dtype, layer.device
-        self._room = tuple(_roomier(held, rows) for held in (layer.keys, layer.values))
-        self.keys, self.values = (room[:, :, : layer.keys.shape[-2]] for room in self._room)
+        held = cast("tuple[torch.Tensor, torch.Tensor]", (layer.keys, layer.values))
+        self._room = tuple(_roomier(each, rows) for each in held)
+        self.keys, self.values = (room[:, :, : held[0].shape[-2]] for room in self._room)
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, cache_kwargs: dict[str, Any] | None = None
@@ -61,7 +65,7 @@ def with_room(cache: Cache, rows: torch.Tensor, *, windowed: bool) -> None:
         Whether layers of sliding attention will see less than all of a text: transformers' own, which
         forget what lies before the window, stay in place.
     """
-    for place, layer in enumerate(cache.layers):
+    for place, layer in enumerate(_layers(cache)):
         if layer.is_sliding and windowed:
             layer.batch_select_indices(rows)
         else:
@@ -89,12 +93,17 @@ def keep_rows(cache: Cache, kept: torch.Tensor, count: int) -> torch.Tensor:
     free[kept] = False
     holes, sources = free[:left].nonzero()[:, 0], kept[kept >= left]
     order[holes] = sources
-    for layer in cache.layers:
+    for layer in _layers(cache):
         if isinstance(layer, RoomyLayer):
             layer.close_ranks(holes, sources, left)
         else:
             layer.batch_select_indices(order)
     return order
+
+
+def _layers(cache: Cache) -> list[DynamicLayer]:
+    """Of a cache that grows: no other kind has rows that can leave."""
+    return cast("list[DynamicLayer]", cache.layers)
 
 
 def _roomier(held: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

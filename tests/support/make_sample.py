@@ -13,14 +13,14 @@ import numpy as np
 from store.collections.item import UNSTEERED, Item
 from store.collections.writer import write_collection
 from store.schema.faithfulness import HELD_LOGITS
-from store.schema.next_tokens import NEXT_TOKENS
+from store.schema.rollouts import ROLLOUTS
 from store.schema.specs import FORMAT_VERSION, CollectionSchema
 from tests.support.places import ROOT
 from tests.support.random_items import make_item
 
 DATA: Final = ROOT / "tests" / "store" / "data"
-CHANGED: Final = (NEXT_TOKENS, HELD_LOGITS)
-"""What this version has of its own, settings and arrays of three dims; samples of the others are in the
+CHANGED: Final = (ROLLOUTS, HELD_LOGITS)
+"""What this version has of its own: a kind that is new, and one that has more; samples of others are in the
 versions before."""
 SETTINGS: Final = (UNSTEERED, "ab" * 32)
 PROVENANCE: Final = {"sample": True, "format_version": FORMAT_VERSION}
