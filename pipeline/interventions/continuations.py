@@ -1,6 +1,6 @@
 """Continuations of many prompts under many settings, in one batch with a key-value cache."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ import torch
 from pipeline.interventions.kinds import Frozen
 from pipeline.interventions.results import Generated, Request
 from pipeline.interventions.runner import Runner, pick
-from pipeline.models.sampling import Choose, most_probable, token_steps, until_stop
+from pipeline.models.sampling import most_probable, token_steps, until_stop
 from store.base.hashing import digest
 
 
@@ -67,7 +67,9 @@ def generate(
         )
         return logits
 
-    choose = most_probable if temperature == 0 else _draw_alike(requests, n, temperature, seed)
+    choose: Callable[[torch.Tensor], torch.Tensor] = (
+        most_probable if temperature == 0 else _draw_alike(requests, n, temperature, seed)
+    )
     logits = torch.from_numpy(first[:, -1].repeat(n, axis=0))
     steps = token_steps(logits, advance, choose, steps=max(limits), stops=stops)
     for step, (tokens, done) in enumerate(steps, start=1):
@@ -81,7 +83,9 @@ def generate(
         )
 
 
-def _draw_alike(requests: Sequence[Request], n: int, temperature: float, seed: int) -> Choose:
+def _draw_alike(
+    requests: Sequence[Request], n: int, temperature: float, seed: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Draw one token a row; sample i of a prompt uses the same random numbers under every setting.
 
     They are of the seed and the prompt alone, so that neither what else is in the batch nor its order
