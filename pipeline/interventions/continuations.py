@@ -67,7 +67,9 @@ def generate(
         )
         return logits
 
-    choose = most_probable if temperature == 0 else _draw_alike(requests, n, temperature, seed)
+    choose: Callable[[torch.Tensor], torch.Tensor] = (
+        most_probable if temperature == 0 else _draw_alike(requests, n, temperature, seed)
+    )
     logits = torch.from_numpy(first[:, -1].repeat(n, axis=0))
     steps = token_steps(logits, advance, choose, steps=max(limits), stops=stops)
     for step, (tokens, done) in enumerate(steps, start=1):

@@ -5,7 +5,7 @@ time of sampling. Here a token is written behind those that are there. What atte
 values in the same order, so logits are the same to the last bit.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
@@ -25,35 +25,39 @@ class RoomyLayer(DynamicLayer):
         (row,) which of its rows each row goes on from.
     """
 
-    keys: torch.Tensor
-    values: torch.Tensor
-
     def __init__(self, layer: DynamicLayer, rows: torch.Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        keys, values = _held(layer)
         self.is_sliding, self.is_initialized = layer.is_sliding, True
         self.dtype, self.device = layer.dtype, layer.device
-        held = cast("tuple[torch.Tensor, torch.Tensor]", (layer.keys, layer.values))
-        self._room = tuple(_roomier(each, rows) for each in held)
-        self.keys, self.values = (room[:, :, : held[0].shape[-2]] for room in self._room)
+        self._room = _roomier(keys, rows), _roomier(values, rows)
+        self._show(keys.shape[-2])
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, cache_kwargs: dict[str, Any] | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write what is new behind what is there, and give all of it."""
-        start, end = self.keys.shape[-2], self.keys.shape[-2] + key_states.shape[-2]
+        keys, values = _held(self)
+        start, end = keys.shape[-2], keys.shape[-2] + key_states.shape[-2]
         if end > self._room[0].shape[-2]:
-            rows = torch.arange(len(self.keys), device=self.device)
-            self._room = tuple(_roomier(held, rows) for held in (self.keys, self.values))
-        self.keys, self.values = (room[:, :, :end] for room in self._room)
-        self.keys[:, :, start:], self.values[:, :, start:] = key_states, value_states
-        return self.keys, self.values
+            rows = torch.arange(len(keys), device=self.device)
+            self._room = _roomier(keys, rows), _roomier(values, rows)
+        for room, states in zip(self._room, (key_states, value_states), strict=True):
+            room[:, :, start:end] = states
+        return self._show(end)
 
     def close_ranks(self, holes: torch.Tensor, sources: torch.Tensor, left: int) -> None:
         """Move some rows into the places of others; the first `left` rows stay."""
-        for held in (self.keys, self.values):
+        for held in _held(self):
             held[holes] = held[sources]
-        self._room = tuple(room[:left] for room in self._room)
-        self.keys, self.values = self.keys[:left], self.values[:left]
+        keys, values = self._room
+        self._room = keys[:left], values[:left]
+        self._show(_held(self)[0].shape[-2])
+
+    def _show(self, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, values = self._room
+        self.keys, self.values = keys[:, :, :length], values[:, :, :length]
+        return self.keys, self.values
 
 
 def with_room(cache: Cache, rows: torch.Tensor, *, windowed: bool) -> None:
@@ -65,7 +69,8 @@ def with_room(cache: Cache, rows: torch.Tensor, *, windowed: bool) -> None:
         Whether layers of sliding attention will see less than all of a text: transformers' own, which
         forget what lies before the window, stay in place.
     """
-    for place, layer in enumerate(_layers(cache)):
+    for place, layer in enumerate(cache.layers):
+        assert isinstance(layer, DynamicLayer)
         if layer.is_sliding and windowed:
             layer.batch_select_indices(rows)
         else:
@@ -93,7 +98,8 @@ def keep_rows(cache: Cache, kept: torch.Tensor, count: int) -> torch.Tensor:
     free[kept] = False
     holes, sources = free[:left].nonzero()[:, 0], kept[kept >= left]
     order[holes] = sources
-    for layer in _layers(cache):
+    for layer in cache.layers:
+        assert isinstance(layer, DynamicLayer)
         if isinstance(layer, RoomyLayer):
             layer.close_ranks(holes, sources, left)
         else:
@@ -101,9 +107,11 @@ def keep_rows(cache: Cache, kept: torch.Tensor, count: int) -> torch.Tensor:
     return order
 
 
-def _layers(cache: Cache) -> list[DynamicLayer]:
-    """Of a cache that grows: no other kind has rows that can leave."""
-    return cast("list[DynamicLayer]", cache.layers)
+def _held(layer: DynamicLayer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of a layer that has read something."""
+    assert layer.keys is not None
+    assert layer.values is not None
+    return layer.keys, layer.values
 
 
 def _roomier(held: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
