@@ -10,13 +10,14 @@ import pytest
 
 from pipeline.attribution.graph_units import CANDIDATES, DOSE, GRAPHS, dose_unit, graph_unit
 from pipeline.attribution.parameters import GRAPH_PARAMS
+from pipeline.features import prompt_units
 from pipeline.items import units
 from pipeline.items.code import QualifiedName
 from pipeline.items.subject import Subject
 from pipeline.items.units import make_unit
 from pipeline.params.project import load_params
 from pipeline.params.runtime import RuntimeParams
-from pipeline.stages import activations, evaluate, features
+from pipeline.stages import evaluate, features
 from store.documents.manifest import Manifest
 from tests.support.items import MANIFEST, OTHER, PROMPT
 
@@ -71,7 +72,8 @@ def test_a_change_of_anything_that_determines_an_item_changes_its_key(what: str)
         CANDIDATES,
         GRAPHS,
         DOSE,
-        activations.COMPUTE,
+        prompt_units.COMPUTE_ACTIVATIONS,
+        prompt_units.COMPUTE_GATES,
         evaluate.COMPUTE,
         features.CONTEXTS,
         features.PROMOTED,

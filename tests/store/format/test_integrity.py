@@ -135,7 +135,7 @@ def test_another_version_says_what_to_do(activations) -> None:
     document["attributes"]["format_version"] = 99
     root.write_text(json.dumps(document))
     for read in (open_collection, verify):
-        with pytest.raises(UnknownFormatError, match=r"version 99, this code reads 1 to 8; run `dvc repro`"):
+        with pytest.raises(UnknownFormatError, match=r"version 99, this code reads 1 to 9; run `dvc repro`"):
             read(activations)
 
 
