@@ -76,7 +76,6 @@ NEEDED = {
     "misalignment": ["evaluation"],
     "behaviours": ["behaviours"],
     "behaviour_prompts": ["behaviours"],
-    "circuits": ["behaviours"],
     "models.json": ["overview", "labels"],
 }
 """Pages, as they open, that have nothing to show in the place of an artifact that is missing."""

@@ -11,6 +11,8 @@ from tests.support.demo.circuits import TRACED
 from tests.support.demo.words import PROVENANCE, VARIANTS
 from tests.support.demo_project import own
 
+CIRCUIT = {"behaviour-view": "Circuit"}
+
 
 def metrics(app) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
@@ -97,14 +99,15 @@ def test_a_profile_without_behaviours_says_where_to_name_them(open_page: OpenPag
 
 
 def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPage) -> None:
-    app = open_page("behaviours", **{"behaviours-of": FAILS[0], "behaviour": FAILS[1]})
+    app = open_page("behaviours", **CIRCUIT, **{"behaviours-of": FAILS[0], "behaviour": FAILS[1]})
     assert not app.exception
     assert "The variant fails it, so that its circuit says little" in plain_words(app)
     features = table(app, "sign_agreement")
     assert set(features["behaviour"]) == {"recall"}
     assert features["total_effect"].abs().is_monotonic_decreasing
     first = features.iloc[0]
-    app = open_page("behaviours", **{"behaviour": "recall", "feature": f"L{first['layer']}/{first['index']}"})
+    chosen = {"behaviour": "recall", "feature": f"L{first['layer']}/{first['index']}"}
+    app = open_page("behaviours", **CIRCUIT, **chosen)
     assert not app.exception
     near = next((one.value for one in app.dataframe if "virtual_weight" in one.value), None)
     assert near is None or set(near["way"]) <= {"from", "to"}
@@ -112,6 +115,13 @@ def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPag
 
 def test_a_variant_without_graphs_says_which_have_them(open_page: OpenPage) -> None:
     other = next(each for each in VARIANTS if each not in TRACED)
-    app = open_page("behaviours", **{"behaviours-of": other})
+    app = open_page("behaviours", **CIRCUIT, **{"behaviours-of": other})
     assert not app.exception
     assert "Graphs are made of base, " + TRACED[1] in plain_words(app)
+
+
+def test_without_circuits_the_tab_says_what_makes_them(open_page: OpenPage, root: Path) -> None:
+    (root / "artifacts" / "demo" / "circuits").unlink()
+    app = open_page("behaviours", **CIRCUIT)
+    assert not app.exception
+    assert "` makes it; `dvc pull` fetches it" in plain_words(app)
