@@ -146,7 +146,6 @@ def stream_waits(page: Any, clicks: int) -> list[float]:
           const lines = () => [...document.querySelectorAll('.continuation')].map(e => e.innerText);
           let clicked = null, old = new Set();
           window.streamed = [];
-          window.grown = new Set();
           addEventListener('pointerup', (event) => {
             if (!event.target.closest('.st-key-sample')) return;
             clicked = performance.now();
@@ -154,7 +153,6 @@ def stream_waits(page: Any, clicks: int) -> list[float]:
           }, true);
           const look = () => {
             const now = lines();
-            if (now.length) window.grown.add(now.join('\\n'));
             if (clicked !== null && now.some(line => !old.has(line))) {
               window.streamed.push(performance.now() - clicked);
               clicked = null;

@@ -122,7 +122,12 @@ def test_a_continuation_ends_before_the_end_of_text(
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     tail = [[eos, pad, pad], [7, eos, pad], [7, 8, 9]]
     steps = iter(torch.tensor(tail).T)
-    monkeypatch.setattr("pipeline.evaluation.samples.draw", lambda *_: lambda logits, rows=None: next(steps))
+
+    def choose(logits: Any, rows: Any = None) -> Any:
+        tokens = next(steps)
+        return tokens if rows is None else tokens[rows]
+
+    monkeypatch.setattr("pipeline.evaluation.samples.draw", lambda *_: choose)
     item = sample(model, tokenizer, prompt, samples=3, max_new_tokens=3)
     assert continuations(item) == [[], [7], [7, 8, 9]]
 

@@ -71,7 +71,7 @@ def test_open_tab_is_in_the_link_and_a_write_leads_to_its_card(page: Any, addres
     before = page.locator("button", has_text="Card of").inner_text()
     page.locator("button", has_text="Card of").scroll_into_view_if_needed()
     page.wait_for_timeout(500)  # until the charts above have their height
-    table = page.locator("[data-testid=stDataFrame]").first.bounding_box()
+    table = page.locator("[data-testid=stTabs] [data-testid=stDataFrame]").first.bounding_box()
     page.mouse.click(table["x"] + 18, table["y"] + 36 + 3.5 * 35)
     page.wait_for_function(
         "before => [...document.querySelectorAll('button')].some("
@@ -178,7 +178,7 @@ def test_the_way_to_a_prompt_with_doses_turns_the_whole_page(page: Any, address:
     settle(page)
     page.get_by_role("button", name="Show one of the").click()
     page.wait_for_function("was => new URL(location).searchParams.get('prompt') !== was", arg=prompts[1].hash)
-    page.get_by_text("Probability of the next token").wait_for()
+    page.get_by_text("Probability of the next token", exact=True).wait_for()
     settle(page)
     chosen = page.evaluate("new URL(location).searchParams.get('prompt')")
     prompt = next(prompt for prompt in prompts if prompt.hash == chosen)
