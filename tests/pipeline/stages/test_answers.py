@@ -102,13 +102,14 @@ def test_what_was_answered_before_a_kill_is_kept(
     )
     Path("p.json").write_text(params.model_dump_json())
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    with Path("said.txt").open("wb") as said_there:
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=said_there)
     items = Path(".cache/items/answers")
     until = time.monotonic() + 200
     while len(done := list(items.rglob("*"))) < 4 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL, Path("said.txt").read_text()
     assert done
     main(PROFILE, params)
     said = capsys.readouterr().out
