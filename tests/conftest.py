@@ -29,6 +29,19 @@ TOGETHER: Final = (
 them all, one after the other. They take longest, so they begin; single modules fill up the rest."""
 
 
+_LEFT: Final = {"PYTEST_CURRENT_TEST", "CUBLAS_WORKSPACE_CONFIG"}
+"""pytest's own, and what `make_deterministic` sets for good, as torch asks."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def same_environment() -> Iterator[None]:
+    """No module leaves its variables to the next, whose processes would inherit them."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name, _ in dict(os.environ).items() ^ before.items()} - _LEFT
+    assert not changed, f"variables that a test left behind: {changed}"
+
+
 def pytest_runtest_setup() -> None:
     # A stage that ran in this process has set its own number.
     if torch := sys.modules.get("torch"):

@@ -122,38 +122,54 @@ def _every_second(groups: Iterable[Sequence[Situation]]) -> Iterator[Situation]:
             is_next = not is_next
 
 
-def _ordered(table: xr.Dataset, contrast: str, measured: set[Situation]) -> np.ndarray:
-    """(situation, feature) float64 effects of a contrast where a prompt is scored and none is measured."""
-    situations = zip(table["situation_domain"].values, table["situation"].values, strict=True)
-    ordered = np.array([(str(a), str(b)) not in measured for a, b in situations], bool)
+def _situations(table: xr.Dataset) -> list[Situation]:
+    pairs = zip(table["situation_domain"].values, table["situation"].values, strict=True)
+    return [(str(domain), str(name)) for domain, name in pairs]
+
+
+def ordering_situations(groups: Mapping[str, xr.Dataset], measured: set[Situation]) -> set[Situation]:
+    """Where features are ordered, by every score: where a labelled prompt is, and none is measured.
+
+    Orders are compared, so that all rest on the same situations; a change of activation asks for no label,
+    and is known where others are not. It is all that is known where nothing has a label.
+    """
+    table = groups[situations_group("direct")]
+    known = ~np.isnan(table["effect"].values).all(axis=(0, 2))
+    labelled = {of for of, has in zip(_situations(table), known.tolist(), strict=True) if has}
+    return (labelled or set(_situations(groups[situations_group("activation")]))) - measured
+
+
+def _ordered(table: xr.Dataset, contrast: str, ordering: set[Situation]) -> np.ndarray:
+    """(situation, feature) float64 effects of a contrast in those of the situations that it knows."""
     names = [str(name) for name in table["contrast"].values]
     if contrast not in names:
         return np.empty((0, table.sizes["feature"]))
-    effect = table["effect"].values[names.index(contrast)][ordered].astype(np.float64)
+    rows = np.array([of in ordering for of in _situations(table)], bool)
+    effect = table["effect"].values[names.index(contrast)][rows].astype(np.float64)
     known: np.ndarray = effect[~np.isnan(effect).all(axis=1)]
     return known
 
 
-def situations_with(groups: Mapping[str, xr.Dataset], focus: str, measured: set[Situation]) -> np.ndarray:
-    """(feature,) int64: situations without measurement in which it has a direct effect, in base or focus."""
+def situations_with(groups: Mapping[str, xr.Dataset], focus: str, ordering: set[Situation]) -> np.ndarray:
+    """(feature,) int64: situations of ordering in which it has a direct effect, in base or focus."""
     table = groups[situations_group("direct")]
     counts = [
-        (_ordered(table, f"evil-safe|{variant}", measured) != 0).sum(axis=0) for variant in (BASE, focus)
+        (_ordered(table, f"evil-safe|{variant}", ordering) != 0).sum(axis=0) for variant in (BASE, focus)
     ]
     found: np.ndarray = np.max(counts, axis=0)
     return found
 
 
 def predictions(
-    groups: Mapping[str, xr.Dataset], found: Sequence[Order], measured: set[Situation]
+    groups: Mapping[str, xr.Dataset], found: Sequence[Order], ordering: set[Situation]
 ) -> dict[Ranking, np.ndarray]:
-    """(feature,) float64 by ranking: the mean over the situations that are not measured, NaN without any.
+    """(feature,) float64 by ranking: the mean over the situations of ordering, NaN without any.
 
     `groups` are those of the FEATURES dataset.
     """
     means = {}
     for score, contrast in dict.fromkeys(order.ranking for order in found):
-        effect = _ordered(groups[situations_group(score)], contrast, measured)
+        effect = _ordered(groups[situations_group(score)], contrast, ordering)
         means[score, contrast] = effect.mean(axis=0) if len(effect) else np.full(effect.shape[1], np.nan)
     return means
 

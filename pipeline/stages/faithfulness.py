@@ -24,6 +24,7 @@ from pipeline.analysis.validation_sets import (
     Order,
     Situation,
     measured_situations,
+    ordering_situations,
     predictions,
     situation_of,
     situations_with,
@@ -117,14 +118,15 @@ def sets_of(
     layer, index = cards["layer"].values, cards["index"].values
     folder = subject.folder / "features"
     groups = {situations_group(score): open_dataset(folder, situations_group(score)) for score in SCORES}
-    allowed = situations_with(groups, subject.focus, measured) >= chosen.min_situations
+    ordering = ordering_situations(groups, measured)
+    allowed = situations_with(groups, subject.focus, ordering) >= chosen.min_situations
     allowed &= ~np.isin(layer, params.features.excluded_layers)
     asked = [
         Order(intervention=RESTORE, variant=subject.focus, ranking=ranking_of(order, subject.focus))
         for order in chosen.orders
         if order in SCORES
     ]
-    scores = {ranking[0]: score for ranking, score in predictions(groups, asked, measured).items()}
+    scores = {ranking[0]: score for ranking, score in predictions(groups, asked, ordering).items()}
     scores[GRADIENTS], length = means_of_moved(moved, layer, index)
     if RESPONSE in chosen.orders:
         answers = subject.folder / "response_features"
@@ -133,12 +135,12 @@ def sets_of(
     longest = max(chosen.ks)
     orders = {order: ordered(order, scores[order], allowed, longest) for order in chosen.orders}
     orders = {order: rows for order, rows in orders.items() if len(rows)}
-    ordering = np.flatnonzero(allowed)
+    candidates = np.flatnonzero(allowed)
     return Sets(
         nodes=node_sets(
             node_means(moved, subject.manifest.model.n_layers),
-            list(zip(layer[ordering].tolist(), index[ordering].tolist(), strict=True)),
-            scores[GRADIENTS][ordering],
+            list(zip(layer[candidates].tolist(), index[candidates].tolist(), strict=True)),
+            scores[GRADIENTS][candidates],
             n=chosen.random_orders,
             length=longest,
             seed=seed,

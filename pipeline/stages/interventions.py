@@ -15,6 +15,7 @@ from pipeline.analysis.validation_sets import (
     Order,
     Situation,
     measured_situations,
+    ordering_situations,
     predictions,
     situation_of,
     situations_with,
@@ -46,13 +47,14 @@ def chosen_features(
     """The first features of each order, in turn, made where nothing is measured; there may be none."""
     chosen, table = params.interventions, groups[situations_group("direct")]
     layer, index = table["layer"].values, table["index"].values
-    allowed = situations_with(groups, focus, measured) >= chosen.min_situations
+    ordering = ordering_situations(groups, measured)
+    allowed = situations_with(groups, focus, ordering) >= chosen.min_situations
     allowed &= ~np.isin(layer, params.features.excluded_layers)
     asked = [
         Order(intervention=RESTORE, variant=focus, ranking=ranking_of(score, focus))
         for score in chosen.orders
     ]
-    scores = {ranking[0]: score for ranking, score in predictions(groups, asked, measured).items()}
+    scores = {ranking[0]: score for ranking, score in predictions(groups, asked, ordering).items()}
     orders = [ordered(score, scores[score], allowed, chosen.features).tolist() for score in chosen.orders]
     rows = first_in_turn(orders, chosen.features)
     return [(int(layer[row]), int(index[row])) for row in rows]

@@ -18,8 +18,6 @@ from store.documents.token_texts import write_token_texts
 
 def main(profile: str, params: Params) -> None:
     """Write ``prompts.json``, ``vocabulary.json`` and ``lexicon.json`` of a profile."""
-    # Where torch is installed transformers imports it, for seconds; a tokenizer does without.
-    os.environ |= {"USE_TORCH": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
     folder = artifacts(profile)
     source = params.profile(profile)
     manifest = read_manifest(folder / "models.json")
@@ -45,4 +43,7 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
+    # Where torch is installed transformers imports it, for seconds; a tokenizer does without. Of this
+    # process alone: who imports `main` may need it.
+    os.environ |= {"USE_TORCH": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
     run_stage(main, Params)

@@ -12,6 +12,7 @@ from pipeline.analysis.validation_sets import (
     Order,
     choose,
     measured_situations,
+    ordering_situations,
     orders,
     predictions,
     situation_of,
@@ -125,8 +126,9 @@ def main(profile: str, params: Params) -> None:
     labelled = labelled_targets(subject.folder, subject.prompts, read_labels(subject.folder), params.features)
     found = orders(subject.focus)
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
-    predicted = predictions(groups, found, measured)
-    enough = situations_with(groups, subject.focus, measured) >= params.features.min_situations
+    ordering = ordering_situations(groups, measured)
+    predicted = predictions(groups, found, ordering)
+    enough = situations_with(groups, subject.focus, ordering) >= params.features.min_situations
     enough &= ~np.isin(cards["layer"].values, params.features.excluded_layers)
     choices = {
         variant: choose(

@@ -16,7 +16,7 @@ from pipeline.analysis.steered_entries import (
     random_entries,
     response_firsts,
 )
-from pipeline.analysis.validation_sets import Order, predictions
+from pipeline.analysis.validation_sets import Order, ordering_situations, predictions
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.params.steered import SteeredParams
@@ -106,17 +106,18 @@ def firsts_of(subject: Subject, orders: Sequence[str], top: int) -> dict[str, li
 
 
 def null_firsts(subject: Subject, nulls: Sequence[str], n: int) -> dict[str, list[Member]]:
-    """The features whose activation each null adapter changes most."""
-    table = open_dataset(subject.folder / "features", situations_group("activation"))
+    """The features whose activation each null adapter changes most, where prompts are labelled."""
+    folder = subject.folder / "features"
+    names = [situations_group(score) for score in ("direct", "activation")]
+    groups = {name: open_dataset(folder, name) for name in names}
+    ordering, table = ordering_situations(groups, set()), groups[situations_group("activation")]
     members = list(zip(table["layer"].values.tolist(), table["index"].values.tolist(), strict=True))
     found = {}
     for name in nulls:
         variant = str(subject.manifest.variant(name))
         ranking = "activation", f"{variant}-{BASE}"
         order = Order(intervention="", variant=variant, ranking=ranking)
-        score = np.abs(
-            np.nan_to_num(predictions({situations_group("activation"): table}, [order], set())[ranking])
-        )
+        score = np.abs(np.nan_to_num(predictions(groups, [order], ordering)[ranking]))
         changed = np.argsort(-score, kind="stable")[:n]
         found[variant] = [members[row] for row in changed.tolist() if score[row] > 0]
     return found

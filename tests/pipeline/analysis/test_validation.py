@@ -1,5 +1,6 @@
 """Orders against effects: planted predictions are confirmed, random ones are not."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.analysis.validation_sets import (
     Choice,
     choose,
     measured_situations,
+    ordering_situations,
     orders,
     predictions,
     situations_with,
@@ -94,11 +96,13 @@ def test_predictions_are_means_over_the_other_situations() -> None:
         },
     )
     groups = {situations_group(score): table for score in SCORES}
-    found = predictions(groups, orders(FOCUS), {("medical", "s4"), ("finance", "s0")})
+    every = {("medical", f"s{number}") for number in range(5)}
+    ordering = ordering_situations(groups, {("medical", "s4"), ("finance", "s0")})
+    assert ordering == every - {("medical", "s1"), ("medical", "s4")}
+    found = predictions(groups, orders(FOCUS), ordering)
     np.testing.assert_allclose(found["direct", f"{FOCUS}-base"], effect[2, [0, 2, 3]].mean(axis=0), rtol=1e-6)
-    everywhere = {("medical", f"s{number}") for number in range(5)}
-    assert np.isnan(predictions(groups, orders(FOCUS), everywhere)["direct", "evil-safe|base"]).all()
-    other = predictions(groups, orders("other@1.0"), set())
+    assert np.isnan(predictions(groups, orders(FOCUS), set())["direct", "evil-safe|base"]).all()
+    other = predictions(groups, orders("other@1.0"), every)
     assert np.isnan(other["change", "other@1.0-base"]).all()
 
 
@@ -117,7 +121,31 @@ def test_features_count_where_they_are_active_and_not_measured() -> None:
         },
     )
     groups = {situations_group("direct"): table}
-    assert situations_with(groups, FOCUS, {("", "s3")}).tolist() == [3, 1, 0]
+    ordering = {("", f"s{number}") for number in range(3)}
+    assert situations_with(groups, FOCUS, ordering).tolist() == [3, 1, 0]
+
+
+def test_a_prompt_without_labels_orders_nothing() -> None:
+    """Its change of activation is known; but orders that are compared rest on the same situations."""
+    names = ["labelled", "unlabelled", "measured"]
+
+    def table(known: Sequence[str]) -> xr.Dataset:
+        rows = [[1.0, 2.0] if name in known else [np.nan, np.nan] for name in names]
+        return xr.Dataset(
+            {"effect": (("contrast", "situation", "feature"), np.array([rows]))},
+            coords={
+                "contrast": [f"{FOCUS}-base"],
+                "situation": names,
+                "situation_domain": ("situation", ["", "", ""]),
+            },
+        )
+
+    labelled = {"direct": table(["labelled", "measured"]), "activation": table(names)}
+    groups = {situations_group(score): of for score, of in labelled.items()}
+    assert ordering_situations(groups, {("", "measured")}) == {("", "labelled")}
+    groups[situations_group("direct")] = table([])
+    every = ordering_situations(groups, {("", "measured")})
+    assert every == {("", "labelled"), ("", "unlabelled")}, "activations are all that is known"
 
 
 def test_the_first_are_those_that_push_most_toward_harm() -> None:
