@@ -6,6 +6,7 @@ the others is taken over from the dataset that has it, to the bit.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -41,6 +42,7 @@ class EarlierCells:
         self._code = code
         self._ranking = ranking
         self._known = made_of
+        self._reading = Lock()
         self.made_of: dict[str, str] = {}
 
     def find(
@@ -57,12 +59,9 @@ class EarlierCells:
         """
         name = f"{contrast} {domain}"
         self.made_of[name] = digest
-        if self._ranking is None or self._known.get(name) != digest:
+        if self._known.get(name) != digest or (ranking := self._loaded()) is None:
             return None
-        try:
-            cell = self._ranking.sel(contrast=contrast, domain=domain).load()
-        except (StoreError, OSError):  # replaced or damaged meanwhile: it is tested again
-            return None
+        cell = ranking.sel(contrast=contrast, domain=domain)
         earlier = feature_key(cell["layer"].values, cell["index"].values)
         rows = np.flatnonzero(np.isin(keys, earlier))
         places = np.searchsorted(earlier, keys[rows])
@@ -72,6 +71,17 @@ class EarlierCells:
                 found[column] = np.full(len(keys), np.nan)
                 found[column][rows] = cell[column].values[places]
         return found, float(cell["stability"])
+
+    def _loaded(self) -> xr.Dataset | None:
+        """The earlier ranking in memory: a chunk holds every cell, and is decoded for all of them at once."""
+        with self._reading:
+            if (ranking := self._ranking) is not None:
+                columns = [name for name in (*_COLUMNS, "stability", "layer", "index") if name in ranking]
+                try:
+                    self._ranking = ranking[columns].load()
+                except (StoreError, OSError):  # replaced or damaged meanwhile: it is tested again
+                    self._ranking = None
+            return self._ranking
 
     def digest(
         self,
