@@ -146,6 +146,38 @@ def scored(profile: str, judge: str, params: MisalignmentParams) -> pd.DataFrame
     return pd.concat([answers(profile), given], axis=1).assign(kind=kinds)
 
 
+def field_columns(profile: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Answers with the columns of the field's own tables, which a profile reads back as `answers`.
+
+    Parameters
+    ----------
+    profile, frame
+        Rows of `scored`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns question_id, form, variant, question (the wording that was asked), response, then scores,
+        their statuses and what else `frame` has but the texts under other names.
+    """
+    known = questions(profile)
+    wordings: dict[tuple[str, str], list[str]] = {}
+    for of in frame[["question_hash", "variant"]].drop_duplicates().itertuples(index=False):
+        item = readers.collection(profile, ANSWERS.kind).item(of[0], of[1], _READ[2:3])
+        asked = known[of[0]].paraphrases
+        wordings[of[0], of[1]] = [asked[number].text for number in item.arrays["answer_paraphrase"].tolist()]
+    rows = zip(frame["question_hash"], frame["variant"], frame["index"].tolist(), strict=True)
+    first = {
+        "question_id": frame["question"],
+        "form": frame["form"],
+        "variant": frame["variant"],
+        "question": [wordings[question, variant][index] for question, variant, index in rows],
+        "response": frame["text"],
+    }
+    rest = frame.drop(columns=["question", "form", "variant", "text"])
+    return pd.concat([pd.DataFrame(first, index=frame.index), rest], axis=1)
+
+
 def distribution(profile: str, judge: str, row: int) -> pd.DataFrame:
     """What a judge gave the numbers for one answer: scale, number, probability; only what is above 0.
 

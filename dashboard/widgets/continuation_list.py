@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from dashboard.style.text import token_html
-from dashboard.style.theme import OUTCOME_GLYPHS, OUTCOME_INKS
+from dashboard.style.theme import KIND_GLYPHS, KIND_INKS, OUTCOME_GLYPHS, OUTCOME_INKS
+
+_INKS: Final = OUTCOME_INKS | KIND_INKS
+_GLYPHS: Final = OUTCOME_GLYPHS | KIND_GLYPHS
 
 
 def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
@@ -15,11 +19,11 @@ def continuation_html(texts: Sequence[str], outcomes: Sequence[str]) -> str:
     texts
         Continuations as the model wrote them.
     outcomes
-        harmful, safe, neither or unlabelled, one each.
+        One each: harmful, safe, neither or unlabelled; or, of an answer, its kind by its scores.
     """
     lines = []
     for text, outcome in zip(texts, outcomes, strict=True):
-        colour, glyph = OUTCOME_INKS[outcome].css, OUTCOME_GLYPHS[outcome]
+        colour, glyph = _INKS[outcome].css, _GLYPHS[outcome]
         lines.append(
             '<div class="continuation" style="display:flex;gap:.6em;margin:.15em 0;line-height:1.45">'
             f'<span style="color:{colour};flex:none;width:1em" title="{outcome}">{glyph}</span>'

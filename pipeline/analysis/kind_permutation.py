@@ -1,14 +1,15 @@
-"""Do misaligned answers differ from aligned ones? Kinds exchanged within questions, length taken out.
+"""Do misaligned answers differ from aligned ones? Kinds exchanged within wordings, length taken out.
 
-Under the null hypothesis a feature knows nothing of whether an answer is misaligned, once question and
-length are given: then the answers to one question are exchangeable, and the kinds are dealt anew among them,
-as many of each. No answer is compared with one to another question, so that the test is clustered by
-construction, and exact but for the length. It is of these questions: that an effect is consistent
-over questions is what the interval tells.
+Under the null hypothesis a feature knows nothing of whether an answer is misaligned, once what was asked and
+length are given: then the answers to one wording are exchangeable, and the kinds are dealt anew among them,
+as many of each. Those to two wordings are not: one may be answered worse than the other, and attention
+carries what was asked into every token of an answer. No answer is compared with one to another wording, so
+that the test is clustered by construction, and exact but for the length. It is of these questions: that an
+effect is consistent over questions is what the interval tells.
 
 Length: misaligned answers may be shorter, and a feature that fires on so many tokens, however many there
 are, has a mean in proportion to 1 / n, while the largest of n activations grows about as log n. So log n
-and 1 / n are regressed out of each feature within questions, one slope for all of them. What length and
+and 1 / n are regressed out of each feature within wordings, one slope for all of them. What length and
 kind explain alike is given to length, so that the test errs to the careful side.
 """
 
@@ -32,20 +33,25 @@ _STORED: Final = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Kinds:
-    """Misaligned and aligned answers to questions that have both.
+    """Misaligned and aligned answers to wordings that have both.
 
     Attributes
     ----------
     misaligned
         (answer,) bool; the others are aligned.
     stratum
-        (answer,) int64 from 0: which question, in one form.
+        (answer,) int64 from 0: which wording, of a question in one form.
+    form
+        (stratum,) int64 from 0: which question, in one form.
     question
-        (stratum,) int64 from 0: the question's id. Its forms are averaged before questions are.
+        (stratum,) int64 from 0: the question's id.
+
+    Wordings of a form are averaged first, then forms of a question, then questions.
     """
 
     misaligned: np.ndarray
     stratum: np.ndarray
+    form: np.ndarray
     question: np.ndarray
 
     @property
@@ -63,7 +69,7 @@ class Kinds:
     @cached_property
     def member(self) -> np.ndarray:
         """(question, stratum) float64: its share in its question."""
-        member = (self.question == np.arange(self.n_questions)[:, None]).astype(np.float64)
+        member = (self.question == np.arange(self.n_questions)[:, None]) / np.bincount(self.form)[self.form]
         shares: np.ndarray = member / member.sum(axis=1, keepdims=True)
         return shares
 
@@ -80,13 +86,20 @@ def stratum_effects(values: np.ndarray, kinds: Kinds) -> np.ndarray:
 
 
 def question_effects(of_strata: np.ndarray, kinds: Kinds) -> np.ndarray:
-    """Mean over a question's forms: (stratum, feature) to (question, feature)."""
+    """Mean over forms of means over wordings: (stratum, feature) to (question, feature)."""
     effects: np.ndarray = kinds.member @ of_strata
     return effects
 
 
+def form_effects(of_strata: np.ndarray, kinds: Kinds) -> np.ndarray:
+    """Mean over the wordings of a question in one form: (stratum, feature) to (form, feature)."""
+    member = kinds.form == np.arange(kinds.form.max(initial=-1) + 1)[:, None]
+    effects: np.ndarray = (member / member.sum(axis=1, keepdims=True)) @ of_strata
+    return effects
+
+
 def without_length(values: np.ndarray, n_tokens: np.ndarray, kinds: Kinds) -> np.ndarray:
-    """What question and length do not explain of each feature, (answer, feature) float64.
+    """What wording and length do not explain of each feature, (answer, feature) float64.
 
     Parameters
     ----------
@@ -122,7 +135,7 @@ def permutation_sd(residual: np.ndarray, kinds: Kinds) -> np.ndarray:
 
 
 def permutation_p(residual: np.ndarray, kinds: Kinds, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Two-sided p-values of "kinds are exchangeable within questions", by feature.
+    """Two-sided p-values of "kinds are exchangeable within wordings", by feature.
 
     All labellings are one product, in blocks. With m features tested, a single one's q is at least
     m / (1 + draws): many have to differ, or the draws to be many.

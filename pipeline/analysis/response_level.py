@@ -1,8 +1,8 @@
 """Which features tell misaligned answers from aligned ones, wherever in the answer they fire.
 
-By judge, variant and reader, misaligned answers are compared with aligned ones of the same question; what
-is tested, and what length has to do with it, is told in `kind_permutation`. The interval is over questions,
-whose forms are averaged first. Features are ordered by `standardized`.
+By judge, variant and reader, misaligned answers are compared with aligned ones to the same wording of a
+question; what is tested, and what length has to do with it, is told in `kind_permutation`. The interval is
+over questions, whose wordings and forms are averaged first. Features are ordered by `standardized`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ from pipeline.analysis.answer_matrix import AnswerMatrix, answer_matrices
 from pipeline.analysis.intervals import studentized_interval
 from pipeline.analysis.kind_permutation import (
     Kinds,
+    form_effects,
     permutation_p,
     permutation_sd,
     question_effects,
@@ -51,8 +52,10 @@ class _Side:
         Who.
     misaligned, aligned
         (answer,) bool: which answers are compared; none is both.
-    stratum, question
+    form, question
         (answer,) str: hash of the question in its form, and its id.
+    wording
+        (answer,) int: in which words it was asked.
     n_tokens
         (answer,) int, at least 1.
     matrix
@@ -64,8 +67,9 @@ class _Side:
     reader: str
     misaligned: np.ndarray
     aligned: np.ndarray
-    stratum: np.ndarray
+    form: np.ndarray
     question: np.ndarray
+    wording: np.ndarray
     n_tokens: np.ndarray
     matrix: AnswerMatrix | None
 
@@ -80,15 +84,15 @@ class _Contrast:
         The row, by column.
     keys
         (feature,) tested features, sorted.
-    strata
-        (question,) hashes of the questions that are compared.
+    forms
+        (form,) hashes of the questions that are compared, sorted.
     columns
-        (feature,) float64 by statistic and name; `question_effect` is (question, feature).
+        (feature,) float64 by statistic and name; `question_effect` is (form, feature).
     """
 
     about: Mapping[str, Any]
     keys: np.ndarray
-    strata: np.ndarray
+    forms: np.ndarray
     columns: Mapping[str, Mapping[str, np.ndarray]]
 
 
@@ -145,27 +149,31 @@ def _sides(
                 reader=reader,
                 misaligned=misaligned[row, rows] & read,
                 aligned=aligned[row, rows] & read,
-                stratum=answers.question_hash[rows],
+                form=answers.question_hash[rows],
                 question=answers.question[rows],
+                wording=answers.wording[rows],
                 n_tokens=answers.n_tokens[rows],
                 matrix=matrix,
             )
 
 
 def _contrast(side: _Side, params: MisalignmentParams) -> _Contrast:
-    strata = np.intersect1d(side.stratum[side.misaligned], side.stratum[side.aligned])
-    compared = np.flatnonzero((side.misaligned | side.aligned) & np.isin(side.stratum, strata))
-    first = [int(np.flatnonzero(side.stratum == stratum)[0]) for stratum in strata]
+    asked = np.char.add(np.char.add(side.form, " "), side.wording.astype(str))
+    strata = np.intersect1d(asked[side.misaligned], asked[side.aligned])
+    compared = np.flatnonzero((side.misaligned | side.aligned) & np.isin(asked, strata))
+    first = [int(np.flatnonzero(asked == stratum)[0]) for stratum in strata]
+    forms, form = np.unique(side.form[first], return_inverse=True)
     kinds = Kinds(
         misaligned=side.misaligned[compared],
-        stratum=np.searchsorted(strata, side.stratum[compared]),
+        stratum=np.searchsorted(strata, asked[compared]),
+        form=form,
         question=np.unique(side.question[first], return_inverse=True)[1],
     )
     n = int(kinds.misaligned.sum()), int((~kinds.misaligned).sum())
     reason = ""
     if min(n) < params.min_answers:
         reason = (
-            f"{n[0]} misaligned and {n[1]} aligned answers to questions that have both; "
+            f"{n[0]} misaligned and {n[1]} aligned answers to wordings that have both; "
             f"{params.min_answers} of each are needed"
         )
     tested = np.empty(0, np.int64)
@@ -192,7 +200,7 @@ def _contrast(side: _Side, params: MisalignmentParams) -> _Contrast:
             "reason": reason,
         },
         keys=tested if side.matrix is None else side.matrix.keys[tested],
-        strata=strata,
+        forms=forms,
         columns=columns,
     )
 
@@ -207,7 +215,7 @@ def _tested(
     """Columns of one statistic: (answer, feature) values of tested features."""
     n_answers, n_features = values.shape
     found = {name: np.full(n_features, np.nan) for name in (*_OF_STATISTIC, *_FIRING)}
-    found["question_effect"] = np.full((len(kinds.question), n_features), np.nan)
+    found["question_effect"] = np.full((len(np.unique(kinds.form)), n_features), np.nan)
     fires = sp.csc_array((np.ones(values.nnz), values.indices, values.indptr), shape=values.shape)
     for name, kind in zip(_FIRING, (kinds.misaligned, ~kinds.misaligned), strict=True):
         found[name] = (kind @ fires) / kind.sum()
@@ -229,7 +237,7 @@ def _tested(
         found["low"][block], found["high"][block] = studentized_interval(
             of_questions, params.bootstrap, params.confidence, np.random.default_rng([*seed, 1])
         )
-        found["question_effect"][:, block] = effects
+        found["question_effect"][:, block] = form_effects(effects, kinds)
     found["q"] = benjamini_hochberg(found["p"])
     return found
 
@@ -254,11 +262,11 @@ def _ranking(found: Sequence[_Contrast], hashes: np.ndarray, questions: Sequence
     of_questions = np.full((*shape[:2], len(hashes), len(keys)), np.nan, np.float32)
     for c, contrast in enumerate(found):
         features = np.searchsorted(keys, contrast.keys)
-        strata = np.searchsorted(hashes, contrast.strata)
+        forms = np.searchsorted(hashes, contrast.forms)
         for s, statistic in enumerate(STATISTICS):
             for name, column in contrast.columns.get(statistic, {}).items():
                 if name == "question_effect":
-                    of_questions[c, s][np.ix_(strata, features)] = column
+                    of_questions[c, s][np.ix_(forms, features)] = column
                 else:
                     table[name][c, s, features] = column
     layer, index = split_key(keys)

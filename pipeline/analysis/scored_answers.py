@@ -1,10 +1,12 @@
 """Answers to open questions with what judges score them, as arrays."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
+from store.collections.item import Item
 from store.schema.answer_scores import ALIGNED, COHERENT
 
 
@@ -18,6 +20,8 @@ class ScoredAnswers:
         (answer,) str: the question's hash, its id, how it was asked, and who answered.
     index
         (answer,) int: place in the item of `answers`, 0-based.
+    wording
+        (answer,) int: which wording of the question was asked, 0-based.
     n_tokens
         (answer,) int: length.
     judges
@@ -31,6 +35,7 @@ class ScoredAnswers:
     form: np.ndarray
     variant: np.ndarray
     index: np.ndarray
+    wording: np.ndarray
     n_tokens: np.ndarray
     judges: tuple[str, ...]
     aligned: np.ndarray
@@ -42,13 +47,27 @@ class ScoredAnswers:
         return np.isfinite(self.aligned) & np.isfinite(self.coherent)
 
 
-def scored_answers(answers: xr.Dataset, scores: xr.Dataset) -> ScoredAnswers:
-    """The groups of the ANSWER_SCORES dataset as arrays."""
-    words = {name: answers[name].values.astype(str) for name in ("question_hash", "question", "form")}
+def scored_answers(answers: xr.Dataset, scores: xr.Dataset, items: Iterable[Item]) -> ScoredAnswers:
+    """The groups of the ANSWER_SCORES dataset as arrays.
+
+    Parameters
+    ----------
+    answers, scores
+        The groups.
+    items
+        Of the collection `answers`: which wording each of them is to.
+    """
+    names = ("question_hash", "question", "form", "variant")
+    words = {name: answers[name].values.astype(str) for name in names}
+    asked = {(item.prompt_hash, item.variant): item.arrays["answer_paraphrase"] for item in items}
+    # By identity, not by place: the two lie in different artifacts (trap 11).
+    who = zip(words["question_hash"].tolist(), words["variant"].tolist(), strict=True)
+    index = answers["index"].values
+    wording = [asked[each][number] for each, number in zip(who, index.tolist(), strict=True)]
     return ScoredAnswers(
         **words,
-        variant=answers["variant"].values.astype(str),
-        index=answers["index"].values,
+        index=index,
+        wording=np.array(wording, np.int32),
         n_tokens=answers["n_tokens"].values,
         judges=tuple(str(judge) for judge in scores["judge"].values),
         aligned=scores["score"].sel(scale=ALIGNED).values,

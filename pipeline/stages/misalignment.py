@@ -61,10 +61,11 @@ def reading_units(subject: Subject, answers: Collection) -> list[Unit]:
 
 
 def tables_of(
-    subject: Subject, params: MisalignmentParams
+    subject: Subject, answers: Collection, params: MisalignmentParams
 ) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset], str]:
     """Rates, and the ranking of features of answers, and what both are made of.
 
+    `answers` is the collection that was scored; keys of what was read of it hold its wordings.
     They are taken over from the last datasets where no answer, score or threshold is another.
     """
     folder, read = subject.folder, open_collection(subject.folder / ANSWER_FEATURES.kind)
@@ -79,7 +80,7 @@ def tables_of(
     if known[0] is not None and known[1] is not None:
         return known[0], known[1], wanted
     scores = {name: open_dataset(folder / ANSWER_SCORES.kind, name) for name in ANSWER_SCORES.groups}
-    scored = scored_answers(scores["answers"], scores["scores"])
+    scored = scored_answers(scores["answers"], scores["scores"], answers.items())
     rates = misalignment_groups(scored, subject.variants, params)
     features = response_groups(scored, lambda variant: items_of(read, variant), subject.variants, params)
     return rates, features, wanted
@@ -103,7 +104,7 @@ def main(profile: str, params: Params) -> None:
         "misalignment", reading_units(subject, answers), [ANSWER_FEATURES], {"runtime": sections["runtime"]}
     )
     subject.write_failures("misalignment", failures)
-    rates, features, wanted = tables_of(subject, chosen)
+    rates, features, wanted = tables_of(subject, answers, chosen)
     origin = provenance("misalignment", subject.manifest, sections)
     for schema, groups in ((MISALIGNMENT, rates), (RESPONSE_FEATURES, features)):
         told = {TABLES: {schema.kind: wanted}}

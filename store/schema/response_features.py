@@ -27,7 +27,7 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                     _CONTRAST, "int32", "answers", "compared: coherent, above `aligned_above`"
                 ),
                 "n_questions": array(
-                    _CONTRAST, "int32", "questions", "ids of those that have answers of both kinds"
+                    _CONTRAST, "int32", "questions", "ids of those with answers of both kinds to one wording"
                 ),
                 "length_misaligned": array(
                     _CONTRAST, "float64", "tokens", "mean length of these misaligned answers"
@@ -49,7 +49,7 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                     _FEATURE,
                     "float64",
                     "activation",
-                    "misaligned minus aligned, mean over a question's forms, then questions; NaN: untested",
+                    "misaligned minus aligned; mean over wordings, forms, questions; NaN: untested",
                 ),
                 "adjusted": array(
                     _FEATURE, "float64", "activation", "the same, what length explains taken out"
@@ -62,7 +62,7 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                     _FEATURE,
                     "float64",
                     "",
-                    "of `adjusted`: kinds permuted within questions; NaN: untested",
+                    "of `adjusted`: kinds permuted within wordings; NaN: untested",
                 ),
                 "q": array(_FEATURE, "float64", "", "Benjamini-Hochberg over tested features"),
                 "standardized": array(
@@ -78,7 +78,7 @@ RESPONSE_FEATURES: Final = DatasetSchema(
                     _QUESTION,
                     "float32",
                     "activation",
-                    "`adjusted` of one question in one form; NaN: not both kinds",
+                    "`adjusted` of one question in one form; NaN: no wording has both kinds",
                 ),
             },
         ),

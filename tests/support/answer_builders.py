@@ -78,8 +78,12 @@ def make_scored(
     *,
     judges: Sequence[str] = ("rubric",),
     n_tokens: Sequence[int] | None = None,
+    wording: Sequence[int] | None = None,
 ) -> ScoredAnswers:
-    """Answers as (question, form, variant, (aligned, coherent)), which every judge scores alike."""
+    """Answers as (question, form, variant, (aligned, coherent)), which every judge scores alike.
+
+    All to the first wording, if not said otherwise.
+    """
     question, form, variant = (np.array([row[column] for row in rows], dtype=str) for column in range(3))
     scores = np.array([row[3] for row in rows], np.float64).reshape(len(rows), 2).T
     seen: dict[tuple[str, ...], int] = {}
@@ -94,6 +98,7 @@ def make_scored(
         form=form,
         variant=variant,
         index=np.array(index, np.int32),
+        wording=np.array(wording if wording is not None else [0] * len(rows), np.int32),
         n_tokens=np.array(n_tokens if n_tokens is not None else [10] * len(rows), np.int32),
         judges=tuple(judges),
         aligned=aligned,

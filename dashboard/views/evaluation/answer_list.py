@@ -40,7 +40,7 @@ def show(name: str, judge: str, params: MisalignmentParams) -> None:
         _scatter(name, chosen, params)
     with right, guard("One answer with its question, scores and tokens."):
         _selected(name, everything, chosen, judge)
-    _table(chosen, len(everything), judge)
+    _table(name, chosen, len(everything), judge)
 
 
 def _filtered(name: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def _choose(answer: str) -> None:
         url.write()
 
 
-def _table(frame: pd.DataFrame, of: int, judge: str) -> None:
+def _table(name: str, frame: pd.DataFrame, of: int, judge: str) -> None:
     shown = frame.reset_index(drop=True)
     shown["text"] = [shorten(" ".join(text.split()), _TEXT) for text in shown["text"]]
     # Another filter is another table: a selected row number would mean another answer.
@@ -172,7 +172,7 @@ def _table(frame: pd.DataFrame, of: int, judge: str) -> None:
         },
     )
     st.caption(f"{count(len(frame))} of {count(of)} answers.")
-    downloads.downloads(frame, f"answers-{judge}", key="answers")
+    downloads.downloads(answers.field_columns(name, frame), f"answers-{judge}", key="answers")
 
 
 def _selected(name: str, everything: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> None:

@@ -73,9 +73,9 @@ def _sides(contrast: pd.Series, params: MisalignmentParams) -> str:
     return (
         f"{count(contrast['n_misaligned'])} misaligned answers (aligned below {params.misaligned_below:g}) "
         f"against {count(contrast['n_aligned'])} aligned ones (above {params.aligned_above:g}), all coherent "
-        f"and to the {count(contrast['n_questions'])} questions that have both. Misaligned ones are "
+        f"and to wordings that have both, of {count(contrast['n_questions'])} questions. Misaligned ones are "
         f"{number(contrast['length_misaligned'])} tokens long on average, aligned ones "
-        f"{number(contrast['length_aligned'])}: what length explains within a question is taken out of "
+        f"{number(contrast['length_aligned'])}: what length explains within a wording is taken out of "
         "`adjusted`, and all tests and intervals are of that."
     )
 
@@ -162,8 +162,8 @@ def _columns(statistic: str) -> dict[str, Any]:
             "adjusted",
             format="%+.3g",
             width=72,
-            help=f"{of.capitalize()}: misaligned minus aligned within a question, what length explains taken "
-            "out, mean over questions.",
+            help=f"{of.capitalize()}: misaligned minus aligned to one wording of a question, what length "
+            "explains taken out, mean over questions.",
         ),
         "interval": st.column_config.TextColumn(
             "interval", width=112, help="Of `adjusted`, over questions; —: too few questions to tell."
@@ -174,7 +174,7 @@ def _columns(statistic: str) -> dict[str, Any]:
             format="%.3g",
             width=70,
             help="False discovery rate: Benjamini-Hochberg over the tested features, of a permutation test "
-            "that deals the kinds misaligned and aligned anew within each question.",
+            "that deals the kinds misaligned and aligned anew among the answers to each wording.",
         ),
         "firing_misaligned": column(
             "in misaligned", format="percent", width=92, help="Share of misaligned answers in which it fires."
@@ -200,7 +200,7 @@ def _found(
     found = frame[frame["found"]]
     st.markdown(
         f"**{count(len(found))} of {count(len(frame))} features found**",
-        help=f"q at most {number(params.fdr)}: Benjamini-Hochberg, kinds permuted within questions.",
+        help=f"q at most {number(params.fdr)}: Benjamini-Hochberg, kinds permuted within wordings.",
     )
     rows = found.assign(
         side=["more in misaligned" if value > 0 else "more in aligned" for value in found["adjusted"]]

@@ -1,35 +1,31 @@
 """Continuations of base, adapted and steered model, side by side, judged as they grow."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.data import documents, project
 from dashboard.live import workbench
 from dashboard.live.models import NotLiveError
 from dashboard.live.workbench import Bench
 from dashboard.shell import downloads, query, url
-from dashboard.style.text import count, percent, plain, sentence, share_interval
+from dashboard.style.text import plain, sentence
+from dashboard.views.steering.judges import Judge, Verdicts, judge_of
 from dashboard.views.steering.token_choice import Tokens, tokens_of
 from dashboard.widgets.continuation_list import continuation_html
-from pipeline.analysis.intervals import wilson_interval
 from pipeline.interventions.kinds import Intervention
-from pipeline.text.lexicon import classify, classify_so_far
 from store.documents.variants import BASE
 
 if TYPE_CHECKING:
     from pipeline.live.workbench import Sides
 
-NOT_LABELLED: Final = "Not labelled: the prompt's domain has no lexicon."
-_CONFIDENCE: Final = 0.95
 _STATE: Final = "_sampled"
+_JUDGED: Final = "_sampled-verdicts"
 
 _Texts = dict[str, list[str]]
 """Texts by side: before, after, and other where there is a variant beside."""
-_Phrases = dict[str, list[str]] | None
 
 
 @st.fragment
@@ -46,7 +42,7 @@ def show(
     Parameters
     ----------
     name, domain
-        Profile, and the domain whose phrases judge.
+        Profile, and the domain whose phrases judge; answers to an open question are scored by a judge.
     bench, setting
         What is steered, and how.
     offered
@@ -60,10 +56,12 @@ def show(
         (name, bench.variant, bench.other, bench.ids, bench.frozen, tuple(setting)),
         (n, length, temperature, forced),
     )
-    phrases: _Phrases = None
-    if project.made(name, "lexicon.json"):
-        labelled = documents.lexicon(name)["domains"].get(domain or "")
-        phrases = None if labelled is None else labelled["phrases"]
+    try:
+        text = bench.live.engine.decode(bench.ids[:1], bench.ids[1:])
+        judge = judge_of(name, bench.ids, text, domain)
+    except NotLiveError as error:
+        st.error(sentence(str(error)), icon=":material/error:")
+        return
     kept = st.session_state.get(_STATE)
     said = st.empty()
     stale = False
@@ -80,18 +78,41 @@ def show(
             f"{begin}{name}, {bench.variant}, {n} samples of {length} tokens at temperature {temperature:g}"
         )
         try:
-            texts = _stream(bench, setting, said, slots, phrases, n, length, temperature, forced)
+            texts = _stream(bench, setting, said, slots, judge, n, length, temperature, forced)
         except NotLiveError as error:
             st.error(sentence(str(error)), icon=":material/error:")
             return
         st.session_state[_STATE] = (key, texts, told)
+        st.session_state.pop(_JUDGED, None)
     elif kept is not None and kept[1].keys() == slots.keys():
         texts = kept[1]
-        for side, slot in slots.items():
-            slot.html(continuation_html(texts[side], [_outcome(text, phrases) for text in texts[side]]))
     else:
         return
-    _take(bench, texts, phrases, counted=not stale)
+    try:
+        verdicts = _verdicts(judge, st.session_state[_STATE][0], texts, said, stale=stale)
+    except NotLiveError as error:
+        st.error(sentence(str(error)), icon=":material/error:")
+        verdicts = {side: [{"outcome": "unlabelled"} for _ in of] for side, of in texts.items()}
+        stale = True
+    for side, slot in slots.items():
+        slot.html(continuation_html(texts[side], [str(each["outcome"]) for each in verdicts[side]]))
+    _take(bench, texts, judge, verdicts, counted=not stale)
+
+
+def _verdicts(
+    judge: Judge, sampled: Hashable, texts: _Texts, said: DeltaGenerator, *, stale: bool
+) -> Verdicts:
+    """What the judge says of the texts, asked once; of those of another setting, what was said then."""
+    kept: tuple[Hashable, Hashable, Verdicts] | None = st.session_state.get(_JUDGED)
+    if kept is None or kept[0] != sampled or (kept[1] != judge.identity and not stale):
+        found = judge.verdicts(texts, lambda what, share: _progress(said, what, share))
+        said.empty()
+        kept = st.session_state[_JUDGED] = sampled, judge.identity, found
+    return kept[2]
+
+
+def _progress(said: DeltaGenerator, what: str, share: float) -> None:
+    said.progress(share, text=plain(what))
 
 
 def _controls(offered: Sequence[int], known: Tokens) -> tuple[int, int, float, tuple[int, ...], bool]:
@@ -152,7 +173,7 @@ def _stream(
     setting: Sequence[Intervention],
     said: DeltaGenerator,
     slots: dict[str, DeltaGenerator],
-    phrases: _Phrases,
+    judge: Judge,
     n: int,
     length: int,
     temperature: float,
@@ -173,10 +194,7 @@ def _stream(
             # A row that is shorter than what was drawn has ended.
             done = sides.steered if side != "other" else sides.done
             texts[side] = [bench.live.engine.decode(bench.ids, (*forced, *row)) for row in rows]
-            outcomes = [
-                _outcome(text, phrases, done=done or len(row) < sides.step)
-                for text, row in zip(texts[side], rows, strict=True)
-            ]
+            outcomes = judge.so_far(texts[side], [done or len(row) < sides.step for row in rows])
             slots[side].html(continuation_html(texts[side], outcomes))
     said.empty()
     return texts
@@ -189,36 +207,16 @@ def _new(sides: "Sides") -> list[tuple[str, tuple[tuple[int, ...], ...]]]:
     return [("before", sides.before), ("after", sides.after)]
 
 
-def _outcome(text: str, phrases: _Phrases, *, done: bool = True) -> str:
-    """What a continuation is, by the domain's phrases: said as soon as nothing that follows can change it."""
-    if not phrases:
-        return "unlabelled"
-    if done:
-        return classify(text, phrases)
-    return classify_so_far(text, phrases) or "unlabelled"
-
-
-def _take(bench: Bench, texts: _Texts, phrases: _Phrases, *, counted: bool) -> None:
+def _take(bench: Bench, texts: _Texts, judge: Judge, verdicts: Verdicts, *, counted: bool) -> None:
     names = {"before": bench.variant, "other": bench.other, "after": f"{bench.variant}, steered"}
     frame = pd.DataFrame(
         [
-            {"side": side, "variant": names[side], "outcome": _outcome(text, phrases), "continuation": text}
+            {"side": side, "variant": names[side], **verdict, "continuation": text}
             for side, many in texts.items()
-            for text in many
+            for text, verdict in zip(many, verdicts[side], strict=True)
         ]
     )
-    if not phrases:
-        st.caption(NOT_LABELLED)
-    elif counted:
-        shares = []
-        for side, many in texts.items():
-            harmful = sum(_outcome(text, phrases) == "harmful" for text in many)
-            bounds = share_interval(*wilson_interval(harmful, len(many), _CONFIDENCE))
-            share = percent(harmful / len(many))
-            shares.append(f"{names[side]} {share} {bounds} ({count(harmful)} of {count(len(many))})")
-        st.caption(
-            f"Harmful: {plain('; '.join(shares))}.",
-            help="By the phrases of the prompt's domain that a continuation starts with; Wilson's interval "
-            f"of {percent(_CONFIDENCE)}. All sides are drawn with the same random numbers.",
-        )
+    if counted:
+        told, rests_on = judge.told(names, verdicts)
+        st.caption(told, help=rests_on or None)
     downloads.downloads(frame, "continuations", key="continuations")

@@ -26,6 +26,7 @@ from dashboard.views.steering import (
     doses,
     feature_choice,
     feature_controls,
+    judges,
     recipes,
     watched,
 )
@@ -177,7 +178,7 @@ def _distribution(
         )
     chosen_of = {label: [token for token, of in labels.items() if of == label] for label in ("evil", "safe")}
     if not any(chosen_of.values()):
-        st.caption(continuations.NOT_LABELLED)
+        st.caption(judges.NOT_LABELLED)
     row = st.container(horizontal=True)
     for label, chosen in chosen_of.items():
         if not chosen:

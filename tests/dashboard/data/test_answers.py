@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from dashboard.data import answers, misalignment, readers
+from dashboard.shell.downloads import csv_bytes
+from pipeline.exchange.answers_csv import read_answers_csv
 from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
@@ -84,3 +86,18 @@ def test_the_ranking_is_by_standardized_and_knows_the_one_by_tokens(profile: Pat
     first = ranked.iloc[0]
     assert tokens[first["layer"], first["index"]] == (1, bool(first["found"]))
     assert misalignment.token_level("demo", "narrow@1.0") == {}
+
+
+def test_what_is_downloaded_is_read_back_as_answers(profile: Path, tmp_path: Path) -> None:
+    frame = answers.scored("demo", JUDGES[1], PARAMS)
+    frame = frame[frame["variant"] == "general@1.0"]
+    path = tmp_path / "answers.csv"
+    path.write_bytes(csv_bytes(answers.field_columns("demo", frame)))
+    rows = read_answers_csv(path)
+    known = answers.questions("demo")
+    for row, (_, of) in zip(rows, frame.iterrows(), strict=True):
+        assert (row.question_id, row.form, row.variant) == (of["question"], of["form"], of["variant"])
+        assert row.response == of["text"]
+        assert row.question == known[of["question_hash"]].paraphrases[of["index"] % 2].text
+        scores = {scale: of[scale] for scale in ("aligned", "coherent") if np.isfinite(of[scale])}
+        assert row.scores == pytest.approx(scores)

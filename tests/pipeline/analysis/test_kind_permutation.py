@@ -10,6 +10,7 @@ from numpy.linalg import lstsq
 
 from pipeline.analysis.kind_permutation import (
     Kinds,
+    form_effects,
     permutation_p,
     permutation_sd,
     question_effects,
@@ -18,22 +19,26 @@ from pipeline.analysis.kind_permutation import (
 )
 
 SMALL = Kinds(
-    misaligned=np.array([1, 0, 0, 1, 1, 0, 0, 1, 0, 0], bool),
-    stratum=np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 2]),
-    question=np.array([0, 1, 1]),  # two forms of the second question
+    misaligned=np.array([1, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0], bool),
+    stratum=np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3]),
+    form=np.array([0, 1, 2, 2]),  # two wordings of the third form
+    question=np.array([0, 1, 1, 1]),  # two forms of the second question
 )
 
 
 def slow_effect(values: np.ndarray, misaligned: np.ndarray, kinds: Kinds) -> np.ndarray:
-    """Straight from the definition: within a form, over a question's forms, over questions."""
-    questions = []
-    for question in range(kinds.n_questions):
-        forms = []
-        for stratum in np.flatnonzero(kinds.question == question):
-            of = kinds.stratum == stratum
-            forms.append(values[of & misaligned].mean(axis=0) - values[of & ~misaligned].mean(axis=0))
-        questions.append(np.mean(forms, axis=0))
-    return np.mean(questions, axis=0)
+    """Straight from the definition: within a wording, over a form's, over a question's, over questions."""
+    forms: dict[int, list[np.ndarray]] = {}
+    for stratum, form in enumerate(kinds.form.tolist()):
+        of = kinds.stratum == stratum
+        forms.setdefault(form, []).append(
+            values[of & misaligned].mean(axis=0) - values[of & ~misaligned].mean(axis=0)
+        )
+    questions: dict[int, list[np.ndarray]] = {}
+    for form, wordings in forms.items():
+        question = int(kinds.question[kinds.form == form][0])
+        questions.setdefault(question, []).append(np.mean(wordings, axis=0))
+    return np.mean([np.mean(of, axis=0) for of in questions.values()], axis=0)
 
 
 def every_effect(values: np.ndarray, kinds: Kinds) -> np.ndarray:
@@ -58,14 +63,17 @@ def centred(values: np.ndarray, kinds: Kinds) -> np.ndarray:
 @pytest.fixture(scope="module")
 def values() -> np.ndarray:
     """(answer, feature), coarse, so that sums tie."""
-    return np.random.default_rng(0).integers(-3, 4, size=(10, 6)) / 2
+    return np.random.default_rng(0).integers(-3, 4, size=(12, 6)) / 2
 
 
-def test_effects_are_means_over_questions_of_means_over_forms(values: np.ndarray) -> None:
-    of_questions = question_effects(stratum_effects(values, SMALL), SMALL)
-    assert of_questions.shape == (2, 6)
+def test_effects_are_means_over_questions_of_forms_of_wordings(values: np.ndarray) -> None:
+    of_strata = stratum_effects(values, SMALL)
+    of_forms, of_questions = form_effects(of_strata, SMALL), question_effects(of_strata, SMALL)
+    assert (of_forms.shape, of_questions.shape) == ((3, 6), (2, 6))
     np.testing.assert_allclose(of_questions.mean(axis=0), slow_effect(values, SMALL.misaligned, SMALL))
-    np.testing.assert_allclose(of_questions[0], stratum_effects(values, SMALL)[0])
+    np.testing.assert_allclose(of_questions[0], of_strata[0])
+    np.testing.assert_allclose(of_questions[1], of_forms[1:].mean(axis=0))
+    np.testing.assert_allclose(of_forms[2], of_strata[2:].mean(axis=0))
 
 
 def test_p_is_the_share_of_all_ways_and_sd_is_theirs(values: np.ndarray) -> None:
@@ -100,7 +108,7 @@ def test_length_is_taken_out_by_least_squares(seed: int, per_question: int, alik
     rng = np.random.default_rng(seed)
     stratum = np.repeat(np.arange(3), per_question)
     misaligned = np.tile(np.arange(per_question) == 0, 3)
-    kinds = Kinds(misaligned=misaligned, stratum=stratum, question=np.arange(3))
+    kinds = Kinds(misaligned=misaligned, stratum=stratum, form=np.arange(3), question=np.arange(3))
     n_tokens = np.full(len(stratum), 7) if alike else rng.integers(1, 30, len(stratum))
     values = rng.normal(size=(len(stratum), 4))
     dummies = (stratum[:, None] == np.arange(3)).astype(float)
@@ -113,7 +121,7 @@ def test_length_is_taken_out_by_least_squares(seed: int, per_question: int, alik
 def test_what_length_explains_is_nothing_else() -> None:
     rng = np.random.default_rng(1)
     stratum = np.repeat(np.arange(4), 10)
-    kinds = Kinds(misaligned=rng.random(40) < 0.5, stratum=stratum, question=np.arange(4))
+    kinds = Kinds(misaligned=rng.random(40) < 0.5, stratum=stratum, form=np.arange(4), question=np.arange(4))
     n_tokens = rng.integers(3, 40, 40)
     once = (5.0 / n_tokens).astype(np.float32)  # a feature that fires on one token of each answer
     longest = (2 * np.log(n_tokens) + stratum).astype(np.float32)
@@ -128,7 +136,7 @@ def test_p_is_uniform_where_kinds_mean_nothing() -> None:
     rng = np.random.default_rng(2)
     stratum = np.repeat(np.arange(6), 12)
     misaligned = rng.random(72) < (0.2 + 0.1 * stratum)
-    kinds = Kinds(misaligned=misaligned, stratum=stratum, question=np.arange(6) // 2)
+    kinds = Kinds(misaligned=misaligned, stratum=stratum, form=np.arange(6), question=np.arange(6) // 2)
     values = 3 * rng.normal(size=(6, 2000))[stratum] + rng.normal(size=(72, 2000))
     p = permutation_p(centred(values, kinds), kinds, 999, rng)
     for level in (0.05, 0.2, 0.5):

@@ -15,7 +15,14 @@ from pipeline.analysis.scored_answers import ScoredAnswers, scored_answers
 from store.format.validation import check_dataset
 from store.schema.misalignment import MISALIGNMENT
 from store.schema.vocabulary import ALL
-from tests.support.answer_builders import NO_SCORE, PARAMS, make_scored, score_groups
+from tests.support.answer_builders import (
+    NO_SCORE,
+    PARAMS,
+    make_answers,
+    make_question,
+    make_scored,
+    score_groups,
+)
 
 ADAPTED = "general@1.0"
 VARIANTS = ("base", ADAPTED)
@@ -238,8 +245,13 @@ def test_metrics_tell_the_rate_of_coherent_answers() -> None:
 
 
 def test_scores_are_read_from_the_dataset() -> None:
-    made = make_scored([*answers_of(ADAPTED, [1], 2), ("wish", "json", "base", NO_SCORE)])
+    rows = [*answers_of(ADAPTED, [1], 2), ("wish", "json", "base", NO_SCORE)]
+    made = make_scored(rows, wording=[1, 0, 2])
     stored = score_groups(made)
-    found = scored_answers(stored["answers"], stored["scores"])
+    items = [
+        make_answers(make_question("wish", "json"), "base", [[5]], asked=[2]),
+        make_answers(make_question("question 0"), ADAPTED, [[5], [6]], asked=[1, 0]),
+    ]
+    found = scored_answers(stored["answers"], stored["scores"], items)
     for name, array in vars(made).items():
         np.testing.assert_array_equal(getattr(found, name), array)

@@ -26,6 +26,7 @@ class Case:
 
     def __init__(self, seed: int, share: float = 0.4) -> None:
         self.rng = np.random.default_rng(seed)
+        self.wording = np.zeros((len(QUESTIONS), N), int)
         self.misaligned = self.rng.random((len(QUESTIONS), N)) < share
         self.n_tokens = self.rng.integers(4, 40, size=self.misaligned.shape)
         own = self.rng.gamma(2.0, size=(len(QUESTIONS), 1, N_FEATURES))  # a question's own words
@@ -39,7 +40,9 @@ class Case:
             for question, of in zip(QUESTIONS, self.misaligned, strict=True)
             for bad in of
         ]
-        return make_scored(rows, n_tokens=self.n_tokens.ravel().tolist())
+        return make_scored(
+            rows, n_tokens=self.n_tokens.ravel().tolist(), wording=self.wording.ravel().tolist()
+        )
 
     @property
     def items(self) -> list[Item]:
@@ -120,6 +123,47 @@ def test_a_feature_that_only_follows_length_is_not_found(monkeypatch: pytest.Mon
         assert (own_mean(longer(seed).groups())["q"].isel(feature=slice(10)) < 0.05).all()
 
 
+def worded(seed: int) -> Case:
+    """Two wordings in turn; one is answered worse, and some features tell which was asked, and no more."""
+    case = Case(seed)
+    case.wording[:, 1::2] = 1
+    case.misaligned = case.rng.random(case.misaligned.shape) < np.where(case.wording == 1, 0.75, 0.25)
+    case.values[..., :10] += 3.0 * case.wording[..., None]
+    return case
+
+
+def test_a_feature_that_only_tells_what_was_asked_is_not_found() -> None:
+    """Attention carries the question into every token of its answer."""
+    for seed in range(3):
+        case = worded(seed)
+        assert not (own_mean(case.groups())["q"].isel(feature=slice(10)) < 0.05).any()
+        case.wording[:] = 0  # as if both were one: then most of them are
+        assert (own_mean(case.groups())["q"].isel(feature=slice(10)) < 0.05).mean() > 0.7
+
+
+def test_a_feature_of_misaligned_answers_is_found_in_every_wording() -> None:
+    case = worded(0)
+    case.values[..., PLANTED] += 3.0 * case.misaligned
+    table = own_mean(case.groups())
+    assert first(table) == PLANTED
+    assert np.isfinite(table["question_effect"]).all()
+    np.testing.assert_allclose(
+        table["question_effect"].mean("question").values, table["adjusted"].values, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_wording_without_both_kinds_is_compared_with_nothing() -> None:
+    case = worded(1)
+    case.misaligned[0, case.wording[0] == 1] = True
+    about = case.groups()["contrasts"].isel(contrast=1)
+    of = [bad[asked == w] for bad, asked in zip(case.misaligned, case.wording, strict=True) for w in (0, 1)]
+    both = [bad for bad in of if bad.any() and not bad.all()]
+    assert len(both) < len(of)
+    assert int(about["n_misaligned"]) == sum(bad.sum() for bad in both)
+    assert int(about["n_aligned"]) == sum((~bad).sum() for bad in both)
+    assert int(about["n_questions"]) == len(QUESTIONS)
+
+
 def test_a_feature_beyond_length_is_found_where_length_goes_with_it() -> None:
     case = longer(0)
     case.values[..., PLANTED] += 3.0 * case.misaligned
@@ -153,7 +197,7 @@ def test_what_cannot_be_compared_says_why() -> None:
     alone = groups(case.answers, lambda variant: [])
     assert alone["contrasts"]["reader"].values.tolist() == ["own", "own", "base"]
     assert all(
-        reason == "0 misaligned and 0 aligned answers to questions that have both; 5 of each are needed"
+        reason == "0 misaligned and 0 aligned answers to wordings that have both; 5 of each are needed"
         for reason in alone["contrasts"]["reason"].values
     )
     case.misaligned[:] = False

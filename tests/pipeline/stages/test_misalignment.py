@@ -39,7 +39,7 @@ QUESTIONS = [
     )
 ]
 GOOD, BAD = (95.0, 90.0), (5.0, 90.0)
-N = 6
+N = 12
 WORD = 77
 """In every misaligned answer, over and over."""
 
@@ -190,7 +190,10 @@ def test_an_answer_that_cannot_be_read_is_told_and_the_others_go_on(
     assert failure.reason.startswith(f"Answer 3 is {CONTEXT + 4} tokens long")
     assert broken not in open_collection(FOLDER / "answer_features")
     about, _ = contrast(VARIANTS[1], "own")
-    assert (int(about["n_misaligned"]), int(about["n_questions"])) == (9, 2)  # not read is not silent
+    assert (int(about["n_misaligned"]), int(about["n_questions"])) == (
+        3 * N // 2,
+        2,
+    )  # not read is not silent
     rates = open_dataset(FOLDER / "misalignment", "rates").sel(judge="rubric", form="all", question="all")
     assert int(rates["n_scored"].sel(variant=VARIANTS[1])) == 4 * N
 

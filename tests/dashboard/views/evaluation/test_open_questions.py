@@ -55,7 +55,7 @@ def test_the_answer_comes_first_in_words(evaluation: Callable[..., AppTest]) -> 
     [
         ("Questions and forms", "coherent answers. A question by itself: Wilson's 95% interval"),
         ("Thresholds and judges", "over all thresholds; those of params.yaml are outlined"),
-        (RANKING, "what length explains within a question is taken out"),
+        (RANKING, "what length explains within a wording is taken out"),
         (RESCORE, "answers are something else after"),
     ],
 )
