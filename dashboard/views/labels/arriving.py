@@ -35,12 +35,10 @@ def _show(name: str, drawn: frozenset[str], ran: bool, waits: bool) -> None:
     runs = discovery.runs(name)
     if not (new or runs or ran):
         return
-    says = f"{count(len(new))} of these prompts {'was' if len(new) == 1 else 'were'} found since the last run"
-    if not new:
-        says = "None has arrived since the last run"
+    many = {0: "No prompt was", 1: "1 prompt was"}.get(len(new), f"{count(len(new))} prompts were")
     st.caption(
         (":material/progress_activity: Prompts are being found. " if runs else "")
-        + f"{says} of the pipeline.",
+        + f"{many} found since the last run of the pipeline.",
         help="They can be labelled at once, and are drawn like the others; what their judges said is shown "
         "after your labels are final. `dvc repro` traces them, and until then no other page has them.",
     )

@@ -48,7 +48,7 @@ def test_what_arrives_is_labelled_blind_and_is_on_labels_alone(
     arrives(folder, NEW)
     app.run()
     assert "0 of 17 prompts" in plain_words(app)
-    assert "1 of these prompts was found since the last run of the pipeline." in plain_words(app)
+    assert "1 prompt was found since the last run of the pipeline." in plain_words(app)
     app.selectbox(key="prompt").set_value(NEW).run()
     assert not app.exception
     data = shown(app)
