@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dashboard.data import discovery, labelling
 from dashboard.pages import COMPARE
@@ -18,25 +17,14 @@ from pipeline.labels.session import answer
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.arrivals import EVIL_TOKEN, PAIR, SAFE_TOKEN, arrives
 from tests.support.demo.verdicts import REASON, STRICT
+from tests.support.label_desk import shown
 
 NEW = "0123456789ab"
-
-
-@pytest.fixture(autouse=True)
-def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMC_AUTHOR", "Ada")
 
 
 @pytest.fixture
 def folder(root: Path) -> Path:
     return root / "artifacts" / "demo"
-
-
-def shown(app: AppTest) -> dict[str, Any]:
-    """The data of the component, as the browser gets it."""
-    (drawn,) = app.get("bidi_component")
-    found: dict[str, Any] = json.loads(drawn.proto.json)
-    return found
 
 
 def test_what_arrives_is_labelled_blind_and_is_on_labels_alone(

@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from streamlit.testing.v1 import AppTest
 
 from dashboard.data import labelling
 from dashboard.pages import COMPARE, LABELS
@@ -23,25 +21,14 @@ from tests.support import demo
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.verdicts import REASON, STRICT, TIMID, give_verdicts, label_of
 from tests.support.demo_project import give_parameters
+from tests.support.label_desk import shown
 
 PROMPTS = {prompt.hash: prompt for prompt in demo.make_prompts()}
-
-
-@pytest.fixture(autouse=True)
-def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMC_AUTHOR", "Ada")
 
 
 @pytest.fixture
 def judged(root: Path) -> None:
     give_verdicts(root / "artifacts" / "demo")
-
-
-def shown(app: AppTest) -> dict[str, Any]:
-    """The data of the component, as the browser gets it."""
-    (drawn,) = app.get("bidi_component")
-    found: dict[str, Any] = json.loads(drawn.proto.json)
-    return found
 
 
 def candidates(root: Path, prompt: str) -> list[int]:
