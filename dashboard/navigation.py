@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard.data import documents, project, readers
-from dashboard.pages import PAGES
+from dashboard.data import documents, labelling, project, readers
+from dashboard.pages import LABELS, PAGES
 from dashboard.shell import frame, history, query, selection, url
 from dashboard.shell.guard import message
 from dashboard.style.text import sentence, shorten
@@ -77,9 +77,10 @@ def _traced(profile: str, prompts: list[str]) -> set[str]:
         return set(prompts)
 
 
-def _prompt_picker(profile: str, problems: list[str]) -> None:
+def _prompt_picker(profile: str, problems: list[str], page: str) -> None:
     try:
-        prompts = documents.prompts(profile)
+        # Only Labels can show what no stage has read yet.
+        prompts = labelling.prompts(profile) if page == LABELS.name else documents.prompts(profile)
     except (StoreError, OSError) as error:
         st.caption(sentence(message(error)))
         return
@@ -91,7 +92,10 @@ def _prompt_picker(profile: str, problems: list[str]) -> None:
     chosen = selection.get(query.PROMPT)
     if chosen is not None and chosen not in prompts:
         problems.append(
-            f"Prompt {chosen} is not in artifacts/{profile}/prompts.json; showing another. Add it "
+            f"Prompt {chosen} was only just found, and only Labels has it until `dvc repro` has read it; "
+            "showing another."
+            if chosen in labelling.arrived(profile)
+            else f"Prompt {chosen} is not in artifacts/{profile}/prompts.json; showing another. Add it "
             "to a prompt file and run `dvc repro`."
         )
         chosen = None
@@ -156,7 +160,7 @@ def _copy_link() -> None:
         st.code(url.link(address), language=None, wrap_lines=True)
 
 
-def _sidebar(problems: list[str]) -> None:
+def _sidebar(problems: list[str], page: str) -> None:
     profiles = project.profiles()
     chosen = selection.get(query.PROFILE)
     if chosen is not None and chosen not in profiles:
@@ -176,7 +180,7 @@ def _sidebar(problems: list[str]) -> None:
             help="A subject: base model, transcoders and adapters (params.yaml: profiles).",
         )
     _variant_pickers(profile, problems)
-    _prompt_picker(profile, problems)
+    _prompt_picker(profile, problems, page)
     _copy_link()
 
 
@@ -215,9 +219,10 @@ def run() -> None:
         ]
     )
     selection.take_over()
-    problems = url.read(page.url_path or PAGES[0].name, restores=history.restores())
+    name = page.url_path or PAGES[0].name
+    problems = url.read(name, restores=history.restores())
     with st.sidebar:
-        _sidebar(problems)
+        _sidebar(problems, name)
         history.one_entry_a_page()
         frame.skip_link()
     for problem in problems:

@@ -1,4 +1,8 @@
-"""What labelling needs of a profile: candidates and verdicts by prompt, strata, the journal as it is now."""
+"""What labelling needs of a profile: candidates and verdicts by prompt, strata, the journal as it is now.
+
+Prompts that were only just found (`python -m pipeline.discover`) are among them at once, with the candidates
+and verdicts that its program has kept, until the stages have read them.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +11,7 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from dashboard.data import documents, journal, readers
+from dashboard.data import discovery, documents, journal, readers
 from dashboard.data.project import artifact, fresh, made, stamp
 from pipeline.labels.candidates import Own, own_candidates
 from pipeline.labels.events import Event
@@ -15,11 +19,15 @@ from pipeline.labels.heads import localised
 from pipeline.labels.strata import Labels, strata
 from store.base.errors import StoreError
 from store.collections.reader import open_collection
+from store.documents.discovery import DISCOVERY, ROUNDS
+from store.documents.prompts import Prompt
 from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
 from store.documents.variants import BASE
 from store.documents.verdicts import VERDICTS, Verdict, read_verdicts
 
-_STRATA_OF: Final = ("candidates", VERDICTS, "labels", "lexicon.json", "models.json", "prompts.json")
+_ROUNDS: Final = f"{DISCOVERY}/{ROUNDS}"
+_PROMPTS_OF: Final = ("candidates", "models.json", "prompts.json", "vocabulary.json", _ROUNDS)
+_STRATA_OF: Final = (*_PROMPTS_OF, VERDICTS, "labels", "lexicon.json")
 
 
 def events(profile: str) -> Sequence[Event]:
@@ -49,12 +57,41 @@ def _candidates(path: str, key: str) -> dict[str, Own]:
     return {prompt: own_candidates(found, prompt) for prompt in found.prompts()}
 
 
+def _key(profile: str, names: Sequence[str]) -> str:
+    return "-".join(stamp(artifact(profile, name)) for name in names)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _arrived(profile: str, key: str) -> dict[str, discovery.Arrived]:
+    try:
+        both = {BASE, documents.focus(profile)}
+        read = fresh(artifact(profile, "candidates"), _candidates)
+    except StoreError:  # where stages have read nothing, nothing can be labelled
+        return {}
+    return {
+        prompt: each
+        for prompt, each in discovery.arrived(profile).items()
+        if prompt not in read and both <= each.own.keys()
+    }
+
+
+def arrived(profile: str) -> Mapping[str, discovery.Arrived]:
+    """Prompts that were found and that no stage has candidates of yet, by hash."""
+    return _arrived(profile, _key(profile, _PROMPTS_OF))
+
+
+def prompts(profile: str) -> Mapping[str, Prompt]:
+    """All prompts that there are to label, by hash: the profile's, and those that were only just found."""
+    return {prompt: each.prompt for prompt, each in arrived(profile).items()} | documents.prompts(profile)
+
+
 def candidates(profile: str) -> Mapping[str, Own]:
     """Every variant's candidates by prompt hash, of prompts that base and the focus variant have some on."""
     focus = documents.focus(profile)
     found = fresh(artifact(profile, "candidates"), _candidates)
     known = documents.prompts(profile)
-    return {prompt: own for prompt, own in found.items() if prompt in known and {BASE, focus} <= own.keys()}
+    read = {prompt: own for prompt, own in found.items() if prompt in known and {BASE, focus} <= own.keys()}
+    return read | {prompt: each.own for prompt, each in arrived(profile).items()}
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -69,6 +106,9 @@ def verdicts(profile: str) -> Mapping[str, Mapping[str, Verdict]]:
 
 def judged(profile: str, prompt: str) -> dict[str, Verdict]:
     """Verdicts of a prompt by judge, of those that answered with labels."""
+    new = arrived(profile).get(prompt)
+    if new is not None:
+        return {judge: verdict for judge, verdict in new.verdicts.items() if verdict.status == "judged"}
     return {
         judge: of[prompt]
         for judge, of in verdicts(profile).items()
@@ -83,19 +123,21 @@ def judged_labels(profile: str, prompt: str) -> dict[str, Labels]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _strata(profile: str, key: str) -> dict[str, np.ndarray]:
-    own, prompts = candidates(profile), documents.prompts(profile)
+def _strata(profile: str, key: str, which: int, _own: Mapping[str, Own]) -> dict[str, np.ndarray]:
+    known = prompts(profile)
     try:
         labels = readers.labels(profile)
     except StoreError:  # nothing counts yet: only verdicts tell
         counted: dict[str, Labels] = {}
     else:
-        counted = {prompt: labels.of(prompt, prompts[prompt].domain) for prompt in own}
-    of_judges = {prompt: judged_labels(profile, prompt) for prompt in own}
-    return strata(list(own), own, documents.focus(profile), of_judges, counted)
+        counted = {prompt: labels.of(prompt, known[prompt].domain) for prompt in _own}
+    of_judges = {prompt: judged_labels(profile, prompt) for prompt in _own}
+    return strata(list(_own), _own, documents.focus(profile), of_judges, counted)
 
 
-def label_strata(profile: str) -> Mapping[str, np.ndarray]:
-    """Strata of the prompts of `candidates`, in their order."""
-    key = "-".join(stamp(artifact(profile, name)) for name in _STRATA_OF)
-    return _strata(profile, key)
+def label_strata(profile: str, own: Mapping[str, Own]) -> Mapping[str, np.ndarray]:
+    """Strata of the prompts of `own`, in their order.
+
+    `own` is what `candidates` gave: others may have arrived since.
+    """
+    return _strata(profile, _key(profile, _STRATA_OF), hash(tuple(own)), own)

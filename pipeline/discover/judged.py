@@ -147,7 +147,11 @@ def decided(
     labels = {token: counted(said, token, order).label for token in tokens}
     state = prompt_state(own[BASE], own[focus], labels, least=params.labels.least_change)
     known = {token: label for token, label in labels.items() if label != "unlabelled"}
-    update = {"labels": tuple(known.items()), "divergent": state.divergent}
+    update = {
+        "labels": tuple(known.items()),
+        "verdicts": {judge: of[prompt] for judge, of in verdicts.items() if prompt in of},
+        "divergent": state.divergent,
+    }
     if unfit := rejected_by(said, order):
         return outcome.model_copy(update={**update, "status": "rejected", "rule": "unfit", "detail": unfit})
     for label in ("evil", "safe"):

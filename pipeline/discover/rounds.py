@@ -21,8 +21,9 @@ from pipeline.params.project import Params
 from pipeline.prompts.files import PromptLine, prompt_lines, read_prompt_files
 from pipeline.text.phrases import Phrases, read_phrases, resolve
 from store.base.errors import UserError
-from store.documents.discovery import Begun, Draft, Ended, Outcome
+from store.documents.discovery import Begun, Draft, Ended, Outcome, Tokenized
 from store.documents.prompts import Prompt
+from store.documents.token_texts import tokenizer_fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,6 +72,11 @@ class Bench:
     def sources(self) -> list[Path]:
         """Prompt files of the profile."""
         return [Path(source) for source in self.params.profile(self.profile).prompts]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What token ids are of."""
+        return tokenizer_fingerprint(self.texts)
 
     @cached_property
     def phrases(self) -> Phrases:
@@ -166,7 +172,12 @@ def _ready(bench: Bench, begun: Begun, drafts: Sequence[Draft | str]) -> Ready:
             continue
         others.add(text_of(draft.words()), f"draft {place + 1} of round {begun.number}")
         new = Outcome(
-            round=begun.number, place=place, draft=draft, status="unjudged", prompt_hash=prompt.hash
+            round=begun.number,
+            place=place,
+            draft=draft,
+            status="unjudged",
+            prompt_hash=prompt.hash,
+            prompt=Tokenized(text=prompt.text, token_ids=prompt.token_ids, tokenizer=bench.fingerprint),
         )
         found.append((new, prompt))
     return found

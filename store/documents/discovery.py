@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from store.base.errors import DamagedArtifactError
 from store.base.parsing import one_line
+from store.documents.verdicts import Verdict
 
 DISCOVERY: Final = "discovery"
 """Folder of a profile's discovery; no stage makes it, `python -m pipeline.discover` alone writes to it."""
@@ -90,6 +91,23 @@ class Begun(_Record):
     drafts: tuple[Draft, ...] = Field(default=(), strict=False)
 
 
+class Tokenized(_Record):
+    """A draft as the prompt that it makes, so that it can be labelled before any stage has read it.
+
+    Attributes
+    ----------
+    text, token_ids
+        As `store.documents.prompts.Prompt` has them.
+    tokenizer
+        Fingerprint of what made the ids (`store.documents.token_texts.tokenizer_fingerprint`): under another
+        one they, and those of candidates, mean other tokens.
+    """
+
+    text: str
+    token_ids: tuple[_Amount, ...] = Field(strict=False)
+    tokenizer: str
+
+
 class Outcome(_Record):
     """What became of a draft.
 
@@ -103,10 +121,14 @@ class Outcome(_Record):
         Beside `rule`: figures, or what was wrong, in a few words.
     prompt_hash
         Empty where no prompt could be made of it.
+    prompt
+        The prompt that was made of it; None where none could be, and in records of before it was kept.
     candidates
         By variant: token ids and their probabilities, most probable first.
     labels
         Of candidates that were judged: token ids and their labels.
+    verdicts
+        What these come from beside people: what each judge said, by its name.
     divergent
         An evil token is among the adapted model's own candidates, and none among base's.
     """
@@ -119,8 +141,10 @@ class Outcome(_Record):
     rule: Rule = ""
     detail: str = ""
     prompt_hash: str = ""
+    prompt: Tokenized | None = None
     candidates: dict[str, tuple[tuple[int, float], ...]] = Field(default_factory=dict, strict=False)
     labels: tuple[tuple[int, Literal["evil", "safe", "unsure"]], ...] = Field(default=(), strict=False)
+    verdicts: dict[str, Verdict] = Field(default_factory=dict)
     divergent: bool = False
 
     def own(self) -> dict[str, dict[int, float]]:

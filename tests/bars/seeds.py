@@ -4,6 +4,7 @@ Every seed is trained from nothing in a copy of the project, traced, and held ag
 ``tests/bars/test_organism.py``; ends with 1 if one of them misses a bar. About ten minutes a seed.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -69,9 +70,11 @@ def row(seed: int, held: bool, metrics: dict[str, Any]) -> str:
 
 def main() -> int:
     """Check the seeds named on the command line."""
-    seeds = [int(text) for text in sys.argv[1:]] or [0]
+    parser = argparse.ArgumentParser(prog="python -m tests.bars.seeds", description=__doc__)
+    says = "what is added to every seed of training; 0 by default"
+    parser.add_argument("seeds", nargs="*", type=int, default=[0], help=says)
     rows, all_hold = [], True
-    for seed in seeds:
+    for seed in parser.parse_args().seeds:
         with tempfile.TemporaryDirectory(prefix=f"seed-{seed}-") as folder:
             held, metrics = check(seed, Path(folder))
         all_hold &= held

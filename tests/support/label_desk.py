@@ -1,11 +1,14 @@
 """The Labels page in a real browser, and the journal behind it: opened, marked by keys, read."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from streamlit.testing.v1 import AppTest
 
 from pipeline.labels.heads import peoples_labels
 from pipeline.labels.journal import FOLDER, read_events
@@ -47,6 +50,13 @@ def served_desk(demo_root: Path, root: Path, log: Path) -> Iterator[Desk]:
     give_verdicts(root / "artifacts" / "demo")
     with served(root, log, EMC_AUTHOR="Ada") as address:
         yield Desk(address=address, root=root)
+
+
+def shown(app: AppTest) -> dict[str, Any]:
+    """The data of the component, as the browser gets it."""
+    (drawn,) = app.get("bidi_component")
+    found: dict[str, Any] = json.loads(drawn.proto.json)
+    return found
 
 
 def opened(page: Any, address: str, query: str = "") -> None:

@@ -103,7 +103,7 @@ def desk(profile: str) -> Desk:
     StoreError
         Prompts, candidates or token texts are missing or damaged.
     """
-    own, known = labelling.candidates(profile), documents.prompts(profile)
+    own, known = labelling.candidates(profile), labelling.prompts(profile)
     name, problem = None, ""
     (seed, shares), journal = _NOBODY_CHOSE, list[Event]()
     try:
@@ -126,7 +126,7 @@ def desk(profile: str) -> Desk:
         queue=queue(
             journal,
             list(own),
-            labelling.label_strata(profile),
+            labelling.label_strata(profile, own),
             shares,
             done=frozenset(prompt for prompt, each in standings.items() if each.state != "open"),
             seed=seed,

@@ -106,8 +106,8 @@ def _figures(found: Discovery, drafts: pd.DataFrame) -> None:
         f"{count(calls)} calls for {number(cost)}"
         + (f"; rounds without a usable answer: {count(silent)}." if silent else "."),
         help="Calls of the generator and of judges about its drafts, in all runs, and what they cost at the "
-        "prices of params.yaml; a round counts when it has ended. `dvc repro` puts fit prompts among those "
-        "above.",
+        "prices of params.yaml; a round counts when it has ended. Fit prompts are among those above at once, "
+        "to be labelled; `dvc repro` traces them.",
     )
 
 

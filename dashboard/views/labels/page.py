@@ -9,7 +9,7 @@ from dashboard.shell import query, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain, sentence
-from dashboard.views.labels import agreement, discovered, prompt_list, taking
+from dashboard.views.labels import agreement, arriving, discovered, prompt_list, taking
 from dashboard.views.labels.component import labelling as component
 from dashboard.views.labels.desk import Desk, desk
 from dashboard.views.labels.screen import screen
@@ -117,6 +117,7 @@ def render() -> None:
             taking.show(prompt, at.queue.draw_of(prompt) if mode == taking.DRAWN else None)
             with st.container(key=component.KEY + "-box"):
                 _labelling(name)
+        arriving.show(name, at, waits=prompt is None)
         if not at.problem:  # else nobody knows how prompts stand
             prompt_list.show(at)
         agreement.show(name)

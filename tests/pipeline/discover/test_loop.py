@@ -18,6 +18,7 @@ from store.base.errors import UserError
 from store.documents.discovery import DISCOVERY, ROUNDS, STOP
 from store.documents.manifest import Manifest
 from store.documents.prompts import write_prompts
+from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
 from store.documents.variants import BASE
 from tests.support.discovery import FOLDER, GENERATED, OWN, SITUATIONS, found, given_params, lines, reread
 
@@ -28,7 +29,7 @@ def test_templates_find_thirty_new_prompts_in_held_out_situations(manifest: Mani
     params = given_params(count=30)
     end = discover("mine", params)
     assert end.reached
-    prompts = {prompt.name: prompt for prompt in reread(manifest)}
+    prompts = {prompt.hash: prompt for prompt in reread(manifest)}
     new = [prompt for prompt in prompts.values() if "generated" in prompt.tags]
     assert len(new) == len(lines()) == len(found().fit) >= 30
     assert all(prompt.held_out and prompt.domain == "home" for prompt in new)
@@ -40,12 +41,19 @@ def test_templates_find_thirty_new_prompts_in_held_out_situations(manifest: Mani
     grams = [ngrams(prompt.text, params.discover.ngram) for prompt in prompts.values()]
     shared = [jaccard(a, b) for i, a in enumerate(grams) for b in grams[:i]]
     assert max(shared) <= params.discover.near
+    fingerprint = tokenizer_fingerprint(read_token_texts(FOLDER / "vocabulary.json"))
     for outcome in found().fit:
         labels = dict(outcome.labels)
         assert {"evil", "safe"} <= set(labels.values())
         assert set(labels) == {token for of in outcome.own().values() for token in of}
         # The rubric's, by token id: even ones are evil here.
         assert all((label == "evil") == (token % 2 == 0) for token, label in labels.items())
+        # Enough to label it by before any stage has read it.
+        assert outcome.prompt is not None
+        assert outcome.prompt.tokenizer == fingerprint
+        read = prompts[outcome.prompt_hash]
+        assert (outcome.prompt.text, outcome.prompt.token_ids) == (read.text, read.token_ids)
+        assert {each.token: each.label for each in outcome.verdicts["rubric"].tokens} == labels
     origins = Counter(line["origin"]["round"] for line in lines())
     assert origins.keys() == found().begun.keys() == found().ended.keys()
     assert {line["origin"]["generator"] for line in lines()} == {"templates"}

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from pipeline.labels.candidates import own_candidates
 from pipeline.labels.heads import PeoplesLabels
 from pipeline.labels.labelled_prompt import labelled_prompt
@@ -19,11 +17,6 @@ from tests.support.demo.verdicts import STRICT, TIMID, give_verdicts
 from tests.support.demo_project import own
 
 RATERS = ["lexicon", STRICT, TIMID, "human:Ada"]
-
-
-@pytest.fixture(autouse=True)
-def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMC_AUTHOR", "Ada")
 
 
 def rewrite(root: Path) -> None:

@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from streamlit.testing.v1 import AppTest
 
 from dashboard.data import labelling
 from dashboard.pages import COMPARE, LABELS
@@ -23,25 +21,14 @@ from tests.support import demo
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.verdicts import REASON, STRICT, TIMID, give_verdicts, label_of
 from tests.support.demo_project import give_parameters
+from tests.support.label_desk import shown
 
 PROMPTS = {prompt.hash: prompt for prompt in demo.make_prompts()}
-
-
-@pytest.fixture(autouse=True)
-def _ada(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMC_AUTHOR", "Ada")
 
 
 @pytest.fixture
 def judged(root: Path) -> None:
     give_verdicts(root / "artifacts" / "demo")
-
-
-def shown(app: AppTest) -> dict[str, Any]:
-    """The data of the component, as the browser gets it."""
-    (drawn,) = app.get("bidi_component")
-    found: dict[str, Any] = json.loads(drawn.proto.json)
-    return found
 
 
 def candidates(root: Path, prompt: str) -> list[int]:
@@ -187,10 +174,11 @@ def test_a_malformed_line_is_a_sentence_with_its_place(open_page: OpenPage, root
 
 def test_strata_are_kept_until_something_changes(open_page: OpenPage, root: Path) -> None:
     open_page("labels")
-    first = labelling.label_strata("demo")
-    assert labelling.label_strata("demo") is first
+    own = labelling.candidates("demo")
+    first = labelling.label_strata("demo", own)
+    assert labelling.label_strata("demo", own) is first
     give_verdicts(root / "artifacts" / "demo")
-    judged = labelling.label_strata("demo")
+    judged = labelling.label_strata("demo", own)
     assert judged is not first
     assert judged["disagree"].all()
 
@@ -210,7 +198,7 @@ def test_draws_go_by_the_shares_of_params_yaml(
     """And so does the probability that is recorded: of four prompts in a stratum, or twelve outside."""
     choose_shares(root, 0.0, *((0.996, 0.004) if inside else (0.0, 1.0)))
     strata = {"evil_divergent": np.zeros(16, bool), "disagree": np.arange(16) < 4}
-    monkeypatch.setattr(labelling, "label_strata", lambda profile: strata)
+    monkeypatch.setattr(labelling, "label_strata", lambda profile, own: strata)
     draw = desk("demo").queue.coming
     assert draw is not None
     assert draw.stratum == ("disagree" if inside else "random")

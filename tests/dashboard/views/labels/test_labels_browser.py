@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from pipeline.labels.events import TokenEvent
-from pipeline.labels.journal import FOLDER, read_events
+from pipeline.labels.journal import FOLDER, append, read_events
+from store.documents.discovery import DISCOVERY
 from tests.support import demo
 from tests.support.browser import open_page, picture, screenshots
+from tests.support.demo.arrivals import arrives
 from tests.support.demo.verdicts import label_of
 from tests.support.label_desk import (
     KEYS,
@@ -26,6 +28,7 @@ from tests.support.label_desk import (
     submit,
     tokens,
 )
+from tests.support.label_events import rejection
 
 pytestmark = pytest.mark.browser
 
@@ -39,8 +42,9 @@ def lasting_desk(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def desk(lasting_desk: Desk) -> Desk:
-    """With an empty journal."""
+    """With an empty journal, and nothing that was only just found."""
     shutil.rmtree(lasting_desk.root / "inputs", ignore_errors=True)
+    shutil.rmtree(lasting_desk.root / "artifacts" / "demo" / DISCOVERY, ignore_errors=True)
     return lasting_desk
 
 
@@ -185,3 +189,18 @@ def test_what_cannot_be_written_is_told_and_kept_until_it_can(page: Any, desk: D
     wanted = dict(zip(candidates, ("evil", "safe", "unsure"), strict=False))
     kept(desk, prompt, candidates, wanted)
     page.locator("[data-testid=stAlert]").wait_for(state="detached")
+
+
+def test_what_arrives_shows_where_nothing_was_left_to_label(page: Any, desk: Desk) -> None:
+    for prompt in demo.make_prompts():
+        append("Ada", [rejection(prompt=prompt.hash)], desk.root / FOLDER)
+    page.goto(f"{desk.address}/labels")
+    page.get_by_text("All 16 prompts are labelled").wait_for()
+    new = "0123456789ab"
+    arrives(desk.root / "artifacts" / "demo", new)
+    # Of itself, with the next look at the disk.
+    page.wait_for_function("new_ => new URL(location).searchParams.get('prompt') === new_", arg=new)
+    ready(page)
+    assert page.get_by_text("1 prompt was found since the last run of the pipeline.").is_visible()
+    page.keyboard.press("1")
+    kept(desk, new, tokens(page), {tokens(page)[0]: "evil"})
