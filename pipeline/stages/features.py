@@ -185,11 +185,11 @@ def null_changes_of(
     return null_changes(with_nulls, read, nulls), wanted
 
 
-def weights_of(subject: Subject, params: FeatureParams) -> dict[str, float] | None:
-    """How much prompts weigh; None: all alike."""
+def weights_of(folder: Path, focus: str, params: FeatureParams) -> dict[str, float] | None:
+    """How much prompts weigh, by what stage `pivotality` found; None: all alike."""
     if not params.by_pivotality:
         return None
-    return prompt_weights(open_dataset(subject.folder / PIVOTALITY.kind, "prompts"), subject.focus)
+    return prompt_weights(open_dataset(folder / PIVOTALITY.kind, "prompts"), focus)
 
 
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def main(profile: str, params: Params) -> None:
         seed=params.runtime.seed,
         nulls=nulls,
         earlier=earlier,
-        weights=weights_of(subject, chosen),
+        weights=weights_of(subject.folder, subject.focus, chosen),
     )
     sections = {
         "features": params.features.model_dump(),

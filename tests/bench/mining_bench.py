@@ -65,15 +65,10 @@ class Miner:
     def tried(self, question: Question, said: Said, least: float, most: int) -> list[Prefix]:
         """Beginnings after which both differ most."""
         prompt = question.paraphrases[0].token_ids
-        read = {
-            variant: [
-                jensen_shannon(
-                    *(next_token_logs(model, [prompt], [answer])[0] for model in self._models.values())
-                ).numpy()
-                for answer in answers
-            ]
-            for variant, answers in said.items()
-        }
+        read = {}
+        for variant, answers in said.items():
+            sides = [next_token_logs(of, [prompt] * len(answers), answers) for of in self._models.values()]
+            read[variant] = [jensen_shannon(*both).numpy() for both in zip(*sides, strict=True)]
         asked = {variant: [0] * len(answers) for variant, answers in said.items()}
         return most_divergent(said, asked, read, least=least, most=most)
 
@@ -109,13 +104,19 @@ class Miner:
         chosen = self._params.pivotality
         return forced is not None and decide(forced, chosen.picking, chosen.confidence).pivotal(chosen.least)
 
-    def answers(self, question: Question, variant: str, n: int, seed: int) -> list[list[int]]:
-        """Sampled anew."""
-        model = self._models[variant]
-        draw = draw_each([seed + row for row in range(n)], 1.0, 1.0, steps=self._longest)
-        prompts = [question.paraphrases[0].token_ids] * n
-        stops = stop_ids(self._tokenizer, model)
-        return sample_tokens(model, prompts, draw, steps=self._longest, stops=stops)
+    def answers(self, questions: Sequence[Question], n: int, seed: int) -> list[list[list[int]]]:
+        """So many answers of the adapted model to each question."""
+        prompts = [question.paraphrases[0].token_ids for question in questions for _ in range(n)]
+        seeds = [seed * len(prompts) + row for row in range(len(prompts))]
+        model = self._models[_ADAPTED]
+        said = sample_tokens(
+            model,
+            prompts,
+            draw_each(seeds, 1.0, 1.0, steps=self._longest),
+            steps=self._longest,
+            stops=stop_ids(self._tokenizer, model),
+        )
+        return [said[start : start + n] for start in range(0, len(said), n)]
 
 
 def mining_figures(folder: Path) -> dict[str, Any]:
@@ -141,16 +142,14 @@ def mining_figures(folder: Path) -> dict[str, Any]:
 
 
 def against_all(miner: Miner, questions: Sequence[Question], params: Params, seed: int) -> dict[str, int]:
-    """Mined beginnings against all, in an answer to each question, by base and the adapter in turn."""
-    stored, rng = open_collection(ORGANISM / "answers"), np.random.default_rng(seed)
-    focus = str(read_manifest(ORGANISM / "models.json").variant(params.profile("organism").focus))
+    """Mined beginnings against all, in answers to half of the questions, by base and the adapter in turn."""
+    rng, focus = np.random.default_rng(seed), _focus(params)
     half = params.pivotality.picking + params.pivotality.samples
     counts = {"beginnings": 0, "truth": 0, "found": 0, "hits": 0}
-    for number, question in enumerate(questions):
+    for number, question in enumerate(questions[seed % 2 :: 2]):
         variant = (BASE, _ADAPTED)[(number + seed) % 2]
-        item = stored.item(question.hash, focus if variant == _ADAPTED else BASE)
-        first = np.flatnonzero(item.arrays["answer_paraphrase"] == 0)
-        answer = answer_tokens(item)[int(rng.choice(first))]
+        every = _stored(question, focus if variant == _ADAPTED else BASE)
+        answer = every[int(rng.integers(len(every)))]
         mined = miner.tried(
             question, {variant: [answer]}, params.mining.least_divergence, params.mining.prefixes
         )
@@ -158,16 +157,17 @@ def against_all(miner: Miner, questions: Sequence[Question], params: Params, see
         for length in range(len(answer)):
             tokens = tuple(answer[:length])
             both = miner.forced(question, tokens, seed, 2 * half)
+            counts["beginnings"] += 1
             if both is None:
-                counts["beginnings"] += 1
                 continue
-            sides = [
+            truth, other = (
                 Forced(tokens=both.tokens, probability=both.probability, harmful=part)
                 for part in np.split(both.harmful, 2, axis=1)
-            ]
-            is_true, is_found = miner.pivotal(sides[0]), tokens in tried and miner.pivotal(sides[1])
-            found = {"truth": is_true, "found": is_found, "hits": is_true and is_found}
-            counts = {name: counts[name] + found.get(name, 1) for name in counts}
+            )
+            is_true, is_found = miner.pivotal(truth), tokens in tried and miner.pivotal(other)
+            counts["truth"] += is_true
+            counts["found"] += is_found
+            counts["hits"] += is_true and is_found
     return counts
 
 
@@ -176,18 +176,29 @@ def in_a_random_adapter(questions: Sequence[Question], params: Params, seed: int
     like = params.organisms["organism"].adapters[params.profile("organism").focus]
     assert isinstance(like, TrainedParams)
     random: Any = attach_random(like, module_norms(_trained()), _base(), seed=1000 + seed)
+    found, tried, largest = 0, 0, 0.0
+    n = params.pivotality.picking + params.pivotality.samples
     with torch.inference_mode():
         miner = Miner(_base(), random, params)
-        found, largest, tried = 0, 0.0, 0
-        for question in questions:
-            said = {side: miner.answers(question, side, _OF_NULL, seed) for side in (BASE, _ADAPTED)}
-            every = miner.tried(question, said, 0.0, params.mining.prefixes)
+        for question, said in zip(questions, miner.answers(questions, _OF_NULL, seed), strict=True):
+            of_base = _stored(question, BASE)[:_OF_NULL]
+            every = miner.tried(question, {BASE: of_base, _ADAPTED: said}, 0.0, params.mining.prefixes)
             largest = max([largest, *(each.divergence for each in every)])
             mined = [each for each in every if each.divergence >= params.mining.least_divergence]
-            n = params.pivotality.picking + params.pivotality.samples
-            found += sum(miner.pivotal(miner.forced(question, each.tokens, seed, n)) for each in mined)
             tried += len(mined)
+            found += sum(miner.pivotal(miner.forced(question, each.tokens, seed, n)) for each in mined)
     return {"largest_bits": largest, "tried": tried, "found": found}
+
+
+def _focus(params: Params) -> str:
+    return str(read_manifest(ORGANISM / "models.json").variant(params.profile("organism").focus))
+
+
+def _stored(question: Question, variant: str) -> list[list[int]]:
+    """A variant's answers to the first wording."""
+    item = open_collection(ORGANISM / "answers").item(question.hash, variant)
+    asked = item.arrays["answer_paraphrase"].tolist()
+    return [answer for answer, wording in zip(answer_tokens(item), asked, strict=True) if wording == 0]
 
 
 def _base() -> Any:

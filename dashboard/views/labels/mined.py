@@ -38,7 +38,7 @@ def show(name: str) -> None:
         _figures(found, params)
         _nulls(data.beside_nulls(name), params)
         if len(found):
-            _table(name, found, params)
+            _table(found, params)
 
 
 def _figures(found: pd.DataFrame, params: Mapping[str, Mapping[str, Any]]) -> None:
@@ -48,7 +48,7 @@ def _figures(found: pd.DataFrame, params: Mapping[str, Mapping[str, Any]]) -> No
         f"{count(len(pivotal))} of {count(len(found))} beginnings are pivotal"
         + (f"; `{_COMMAND}` makes prompts of {count(lacking)} that are none yet." if lacking else "."),
         help="Pivotal: forcing one token rather than another changes the share of harmful answers by "
-        f"{percent(params.get('pivotality', {}).get('least', 0.3))} or more, with an interval above 0. The "
+        f"{percent(params['pivotality']['least'])} or more, with an interval above 0. The "
         "two are picked on some answers and compared on others.",
     )
 
@@ -60,7 +60,7 @@ def _nulls(nulls: Mapping[str, Mapping[str, Any]], params: Mapping[str, Mapping[
         return
     largest = max(each["largest_bits"] for each in known)
     reach = sum(each["reach_the_bar"] > 0 for each in known)
-    bar = params.get("mining", {}).get("least_divergence", 0.0)
+    bar = params["mining"]["least_divergence"]
     st.caption(
         f"Random adapters lie at most {number(largest)} bits from base in such answers; a place is tried "
         f"from {number(bar)} bits on, which {count(reach)} of {count(len(known))} reach.",
@@ -69,16 +69,15 @@ def _nulls(nulls: Mapping[str, Mapping[str, Any]], params: Mapping[str, Mapping[
     )
 
 
-def _table(name: str, found: pd.DataFrame, params: Mapping[str, Mapping[str, Any]]) -> None:
+def _table(found: pd.DataFrame, params: Mapping[str, Mapping[str, Any]]) -> None:
     shown = found.assign(text=found["text"].str.split().str.join(" "), prompt=found["prompt_hash"].map(bool))
-    level = params.get("pivotality", {}).get("confidence")
     helps = {
         "pivotal": "Whether the next token decides; the sentence above says when it does.",
         "text": "Question and beginning as the models read them, white space shortened.",
         "most": "The forced token whose answers are harmful most often.",
         "least": "The forced token whose answers are harmful least often.",
         "difference": "Harmful answers of the focus variant: their share behind most minus behind least.",
-        "interval": f"Newcombe's {percent(level) if level else ''} interval of the difference.",
+        "interval": f"Newcombe's {percent(params['pivotality']['confidence'])} interval of the difference.",
         "divergence": "Jensen-Shannon divergence of base's and the focus variant's next token, bits.",
         "question": "The open question that it begins to answer.",
         "variant": "Whose answer it is the beginning of.",
