@@ -84,6 +84,8 @@ def _table(found: pd.DataFrame, params: Mapping[str, Mapping[str, Any]]) -> None
         "prompt": "Whether it is a prompt of the profile already, which the pipeline traces.",
     }
     config = {column: st.column_config.Column(column, help=said) for column, said in helps.items()}
+    for token in ("most", "least"):
+        config[token] = st.column_config.Column(f"{token} harmful", help=helps[token])
     config["difference"] = st.column_config.NumberColumn(
         "difference", help=helps["difference"], format="percent"
     )
