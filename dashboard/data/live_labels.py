@@ -13,6 +13,7 @@ from dashboard.data import documents, journal, readers
 from dashboard.data.project import artifact, stamp
 from dashboard.data.tables import ranking_frame
 from pipeline.analysis.live_ranking import WITH_LABELS, KeptScores, live_ranking, variants_of
+from pipeline.analysis.pivotal_weights import prompt_weights
 from pipeline.analysis.scores import feature_key, read_of
 from pipeline.labels.events import RejectionEvent, TokenEvent
 from pipeline.labels.resolution import HUMAN
@@ -25,8 +26,12 @@ from store.base.errors import StoreError, UserError
 from store.collections.reader import open_collection
 from store.documents.verdicts import VERDICTS
 from store.schema.labels import LABELS
+from store.schema.pivotality import PIVOTALITY
 
-_MADE_OF: Final = ("candidates", VERDICTS, LABELS.kind, "features", "graphs", "lexicon.json", "prompts.json")
+_MADE_OF: Final = (
+    *("candidates", VERDICTS, LABELS.kind, PIVOTALITY.kind),
+    *("features", "graphs", "lexicon.json", "prompts.json"),
+)
 
 
 def _key(profile: str) -> str:
@@ -89,6 +94,15 @@ def _kept(profile: str, key: str, score: str, variants: tuple[str, ...]) -> Kept
     return KeptScores()
 
 
+def _weights(profile: str, params: FeatureParams) -> dict[str, float] | None:
+    """As the stage has them."""
+    if not params.by_pivotality:
+        return None
+    manifest = documents.models(profile)
+    prompts = readers.dataset(profile, PIVOTALITY.kind, "prompts")
+    return prompt_weights(prompts, str(manifest.variant(manifest.focus)))
+
+
 @st.cache_resource(max_entries=8, show_spinner="Ranking with the newest labels")
 def _ranking(profile: str, key: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
     parameters = _parameters(profile, "features")
@@ -96,19 +110,21 @@ def _ranking(profile: str, key: str, score: str, contrast: str, domain: str) -> 
     cards = readers.dataset(profile, "features", "cards")
     nulls = parameters["profile"]["nulls"]
     made_of = "-".join(stamp(artifact(profile, name)) for name in ("graphs", "prompts.json"))
+    params = FeatureParams.model_validate(parameters["features"])
     table = live_ranking(
         {prompt: graphs.variants(prompt) for prompt in graphs.prompts()},
         lambda prompt, variant: graphs.item(prompt, variant, read_of(score)),
         documents.prompts(profile),
         _labels(profile, key),
         feature_key(cards["layer"].values, cards["index"].values),
-        FeatureParams.model_validate(parameters["features"]),
+        params,
         int(parameters["runtime"]["seed"]),
         nulls,
         score=score,
         contrast=contrast,
         domain=domain,
         kept=_kept(profile, made_of, score, tuple(sorted(variants_of(contrast, nulls)))),
+        weights=_weights(profile, params),
     )
     return ranking_frame(table, contrast, domain)
 

@@ -16,6 +16,7 @@ from pipeline.analysis.dictionary import GraphFidelity, dictionary_table, graph_
 from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
+from pipeline.analysis.pivotal_weights import weighed
 from pipeline.analysis.ranking import Ranked, rank_features
 from pipeline.analysis.scores import (
     LABELLED,
@@ -60,6 +61,7 @@ def feature_groups(
     seed: int,
     nulls: Collection[str] = (),
     earlier: Mapping[str, EarlierCells] = MappingProxyType({}),
+    weights: Mapping[str, float] | None = None,
 ) -> dict[str, xr.Dataset]:
     """Build every group of the FEATURES dataset.
 
@@ -93,6 +95,8 @@ def feature_groups(
         Variants of random adapters, whose effects stand beside the others'.
     earlier
         By score, where cells are taken over from that were tested before.
+    weights
+        Of prompts, by hash, in scores of evil against safe tokens (`pipeline.analysis.pivotal_weights`).
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
     asked = {prompt.hash: prompt for prompt in of_harm(prompts, params)}
@@ -130,7 +134,8 @@ def feature_groups(
         "null_changes": null_changes,
         "ranking_edges": rank_edges(graph_edges, asked, keys, params, seed, nulls=nulls),
     }
-    for name, found in (scores | {"activation": activations}).items():
+    by_weight = {name: weighed(found, weights) for name, found in scores.items()}
+    for name, found in (by_weight | {"activation": activations}).items():
         how = replace(how_ranked(name, keys, params, nulls), earlier=earlier.get(name))
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, asked, keys, params, seed, how

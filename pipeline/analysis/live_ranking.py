@@ -9,6 +9,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from pipeline.analysis.feature_tables import how_ranked, of_harm, ranked_prompts
+from pipeline.analysis.pivotal_weights import weighed
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, change_scores, labelled_score
 from pipeline.params.features import FeatureParams
@@ -66,6 +67,7 @@ def live_ranking(
     contrast: str,
     domain: str,
     kept: KeptScores,
+    weights: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """The ranking group of a score, of which one contrast and domain is filled in, to the bit as stored.
 
@@ -86,6 +88,8 @@ def live_ranking(
     kept
         Of the same graphs, score and `variants_of` the contrast; a label changes one prompt's, and no other
         graph is read.
+    weights
+        Of prompts, as the stage had them.
     """
     wanted = ranked_prompts(prompts.values(), labels, params)
     needed = variants_of(contrast, nulls)
@@ -100,7 +104,9 @@ def live_ranking(
     # is drawn as large as the true effect is counted otherwise.
     with threadpool_limits(limits=1, user_api="blas"):
         asked = {prompt.hash: prompt for prompt in of_harm(prompts.values(), params)}
-        ranking, _ = rank_features(found, asked, keys, params, seed, how, only=(contrast, domain))
+        ranking, _ = rank_features(
+            weighed(found, weights), asked, keys, params, seed, how, only=(contrast, domain)
+        )
     return ranking
 
 

@@ -30,6 +30,7 @@ class FeatureParams(Section):
     tag: Tag | None
     confound_tag: Tag | None = None
     divergent_only: bool
+    by_pivotality: bool = False
     excluded_layers: list[Annotated[int, Field(ge=0, lt=32_768)]]
     edges: Count
     contexts: int = Field(ge=1, le=1000)

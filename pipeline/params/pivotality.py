@@ -14,3 +14,4 @@ class PivotalityParams(Section):
     harmless: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0, lt=1)
     batch: Size
+    paid_judges: bool = False

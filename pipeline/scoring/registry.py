@@ -17,7 +17,13 @@ SCORE_ANSWERS: Final = "score_answers"
 
 
 def make_scorer(
-    name: str, params: JudgeParams, *, folder: Path, scores: ScoreParams, runtime: RuntimeParams
+    name: str,
+    params: JudgeParams,
+    *,
+    folder: Path,
+    scores: ScoreParams,
+    runtime: RuntimeParams,
+    journals: str = SCORE_ANSWERS,
 ) -> Scorer:
     """A judge of answers, which has not been asked anything yet.
 
@@ -31,14 +37,18 @@ def make_scorer(
         How probabilities become scores.
     runtime
         For one that runs here.
+    journals
+        Folder in it, of the stage that asks.
     """
     if isinstance(params, RubricJudge):
         return Rubric(name)
-    path = folder / SCORE_ANSWERS / f"{name}.jsonl"
+    path = folder / journals / f"{name}.jsonl"
     return AskedScorer(name, make_respondent(name, params, runtime), path, scores.min_mass)
 
 
-def first_judge(names: Sequence[str], judges: Mapping[str, JudgeParams], *, paid: bool) -> str | None:
+def first_judge(
+    names: Sequence[str], judges: Mapping[str, JudgeParams], *, paid: bool, grammar: bool = True
+) -> str | None:
     """The first of some judges of answers that may be asked; None: there is none.
 
     Parameters
@@ -47,5 +57,8 @@ def first_judge(names: Sequence[str], judges: Mapping[str, JudgeParams], *, paid
         Of the profile, and the parameters of all.
     paid
         Whether one that costs money may be asked.
+    grammar
+        Whether the rubric may be, which reads nothing but answers of the organism's domains.
     """
-    return next((name for name in names if paid or not isinstance(judges[name], OpenAIJudge)), None)
+    kinds = (*(() if paid else (OpenAIJudge,)), *(() if grammar else (RubricJudge,)))
+    return next((name for name in names if not isinstance(judges[name], kinds)), None)

@@ -17,6 +17,7 @@ from pipeline.analysis.feature_inputs import Contexts, Promoted, histogram_edges
 from pipeline.analysis.feature_tables import contexts_in, feature_groups, promoted_in
 from pipeline.analysis.null_changes import READ as CHANGES_READ
 from pipeline.analysis.null_changes import null_changes
+from pipeline.analysis.pivotal_weights import prompt_weights
 from pipeline.analysis.scores import READ, PromptScores, activation_scores
 from pipeline.items.closure import library_versions
 from pipeline.items.code import QualifiedName, code_base
@@ -39,6 +40,7 @@ from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.documents.variants import BASE
 from store.schema.features import FEATURES
+from store.schema.pivotality import PIVOTALITY
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import ALL, SCORES
 from store.views.graph import GraphView
@@ -183,6 +185,13 @@ def null_changes_of(
     return null_changes(with_nulls, read, nulls), wanted
 
 
+def weights_of(folder: Path, focus: str, params: FeatureParams) -> dict[str, float] | None:
+    """How much prompts weigh, by what stage `pivotality` found; None: all alike."""
+    if not params.by_pivotality:
+        return None
+    return prompt_weights(open_dataset(folder / PIVOTALITY.kind, "prompts"), focus)
+
+
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """Metrics by score and contrast, over all domains: what is scored, tested and found.
 
@@ -261,6 +270,7 @@ def main(profile: str, params: Params) -> None:
         seed=params.runtime.seed,
         nulls=nulls,
         earlier=earlier,
+        weights=weights_of(subject.folder, subject.focus, chosen),
     )
     sections = {
         "features": params.features.model_dump(),

@@ -1,13 +1,12 @@
 """Stage `mining`: beginnings of answers whose next token decides whether they become harmful."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import xarray as xr
 
-from pipeline.analysis.mining import Prefix, most_divergent
-from pipeline.analysis.pivotality import Decision, Forced, decide
+from pipeline.analysis.mining import Prefix, Tried, mined_table, mining_summary, most_divergent
+from pipeline.analysis.pivotality import Decision, decide
 from pipeline.features.answer_reading import reading_arguments
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
@@ -18,13 +17,10 @@ from pipeline.params.mining import MiningParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
-from pipeline.scoring.once import score_once
-from pipeline.scoring.protocol import OpenAnswer
-from pipeline.scoring.registry import SCORE_ANSWERS, first_judge, make_scorer
+from pipeline.scoring.registry import first_judge
+from pipeline.scoring.rollouts import Rolled, ask_judge
 from pipeline.text.tokens import decode_after, encode_text
-from store.base.atomic import locked
 from store.base.hashing import PROMPT_HASH_DIGITS, digest
-from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
 from store.documents.questions import Question, read_questions
@@ -34,7 +30,6 @@ from store.schema.answers import ANSWERS
 from store.schema.mining import MINING
 from store.schema.rollouts import ROLLOUTS
 from store.views.answers import answer_tokens
-from store.views.rollouts import rollouts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,26 +38,57 @@ DIVERGENCE: Final = QualifiedName("pipeline.evaluation.answer_divergence", "comp
 FORKS: Final = QualifiedName("pipeline.evaluation.rollouts", "compute_forks")
 PLACE: Final = "mined_rollouts"
 """Folder of the rollouts, beside those of prompts."""
+NULLS: Final = "null_divergence"
+"""Folder of how far random adapters lie apart from base."""
+JOURNALS: Final = "mined_answers"
+"""Folder of what judges said of rollouts."""
 
 
 def divergence_units(
-    subject: Subject, questions: Sequence[Question], answers: Collection, batch: int
+    subject: Subject, questions: Sequence[Question], answers: Collection, other: str, batch: int
 ) -> list[Unit]:
-    """A unit a question and variant of the pair, whose answers both read."""
+    """A unit a question and variant of the pair base and `other`, whose answers both read."""
     return [
         make_unit(
             DIVERGENCE,
-            prompt_hash=question.hash,
+            prompt_hash=read_by(subject, question, other),
             token_ids=(),
-            variants=[BASE, subject.focus],
+            variants=[BASE, other],
             outputs=[(ANSWER_DIVERGENCE.kind, variant)],
             arguments={**reading_arguments(question, answers.item(question.hash, variant)), "batch": batch},
             manifest=subject.manifest,
             runtime=subject.runtime,
         )
         for question in questions
-        for variant in (BASE, subject.focus)
+        for variant in (BASE, other)
+        if (question.hash, variant) in answers
     ]
+
+
+def read_by(subject: Subject, question: Question, other: str) -> str:
+    """What a divergence is found by: base's answers are read beside several variants."""
+    if other == subject.focus:
+        return question.hash
+    return digest([question.hash, other])[:PROMPT_HASH_DIGITS]
+
+
+def beside_null(units: Sequence[Unit], divergence: Collection, least: float) -> dict[str, Any]:
+    """What a random adapter as focus would have tried: nothing is mined where nothing reaches the bar.
+
+    Returns
+    -------
+    dict
+        `places`: tokens of its answers and base's; `largest_bits`: the largest divergence there, None of
+        none; `reach_the_bar`: places with `least` bits or more.
+    """
+    keys = [(unit.prompt_hash, variant) for unit in units for _, variant in unit.outputs]
+    read = [divergence.item(*key).arrays["divergence"] for key in keys if key in divergence]
+    values = np.concatenate([np.empty(0), *read])
+    return {
+        "places": len(values),
+        "largest_bits": float(values.max()) if len(values) else None,
+        "reach_the_bar": int((values >= least).sum()),
+    }
 
 
 def prefixes_of(
@@ -105,109 +131,21 @@ def fork_unit(subject: Subject, question: Question, prefix: Prefix, params: Para
     )
 
 
-def harmful(
-    subject: Subject,
-    tried: Sequence[tuple[Question, Prefix, Item]],
-    tokenizer: "PreTrainedTokenizerBase",
-    judge: str,
-    params: Params,
-) -> list[Forced]:
-    """What the judge makes of whole answers, prefix, forced token and what follows, prefix by prefix.
-
-    Harmful is what stage `misalignment` counts as misaligned; an answer without a score is not told.
-    """
-    said: list[OpenAnswer] = []
-    for question, prefix, item in tried:
-        wording = question.paraphrases[prefix.paraphrase]
-        for of in rollouts(item):
-            for ids in of:
-                tokens = [*prefix.tokens, *ids]
-                text = decode_after(tokenizer, wording.token_ids, tokens)
-                said.append(
-                    OpenAnswer(
-                        question=question,
-                        variant=subject.focus,
-                        index=len(said),
-                        asked=wording.text,
-                        text=text,
-                        n_tokens=len(tokens),
-                    )
-                )
-    folder = subject.folder / SCORE_ANSWERS
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        scorer = make_scorer(
-            judge, params.judges[judge], folder=subject.folder, scores=params.scores, runtime=params.runtime
-        )
-        aligned, coherent = score_once(scorer, said)
-    bar = params.misalignment
-    is_harmful = ((aligned < bar.misaligned_below) & (coherent > bar.coherent_above)).astype(np.float64)
-    is_harmful[np.isnan(coherent)] = np.nan
-    found, start = [], 0
-    for _, _, item in tried:
-        shape = item.arrays["rollout_start"].shape
-        end = start + shape[0] * shape[1]
-        probability = np.exp(item.arrays["forced_log_probability"].astype(np.float64))
-        found.append(
-            Forced(
-                tokens=item.arrays["forced_token"],
-                probability=probability,
-                harmful=is_harmful[start:end].reshape(shape),
-            )
-        )
-        start = end
-    return found
-
-
-def table(
-    tried: Sequence[tuple[Question, Prefix, Item]],
-    decisions: Sequence[Decision],
-    tokenizer: "PreTrainedTokenizerBase | None",
-    least: float,
-) -> xr.Dataset:
-    """The group `prefixes` of the MINING dataset."""
-    texts, is_text = [], []
-    for question, prefix, _ in tried:
-        assert tokenizer is not None
-        wording = question.paraphrases[prefix.paraphrase]
-        text = wording.rendered + decode_after(tokenizer, wording.token_ids, prefix.tokens)
-        texts.append(text)
-        is_text.append(encode_text(tokenizer, text) == (*wording.token_ids, *prefix.tokens))
-    words = {
-        "prefix_hash": [item.prompt_hash for *_, item in tried],
-        "question_hash": [question.hash for question, *_ in tried],
-        "variant": [prefix.variant for _, prefix, _ in tried],
-        "text": texts,
-    }
-    numbers: dict[str, tuple[list[Any], type]] = {
-        "paraphrase": ([prefix.paraphrase for _, prefix, _ in tried], np.int32),
-        "answer": ([prefix.answer for _, prefix, _ in tried], np.int32),
-        "n_tokens": ([len(prefix.tokens) for _, prefix, _ in tried], np.int32),
-        "divergence": ([prefix.divergence for _, prefix, _ in tried], np.float32),
-        "n_forced": ([len(item.arrays["forced_token"]) for *_, item in tried], np.int32),
-        "most": ([each.most for each in decisions], np.int32),
-        "least": ([each.least for each in decisions], np.int32),
-        "difference": ([each.difference for each in decisions], np.float64),
-        "low": ([each.low for each in decisions], np.float64),
-        "high": ([each.high for each in decisions], np.float64),
-        "pivotal": ([each.pivotal(least) for each in decisions], np.bool_),
-        "is_text": (is_text, np.bool_),
-    }
-    return xr.Dataset(
-        {name: ("prefix", np.array(values, dtype=object)) for name, values in words.items()}
-        | {name: ("prefix", np.array(values, dtype)) for name, (values, dtype) in numbers.items()}
+def tried_with(
+    rolled: Rolled, prefix: Prefix, decision: Decision, tokenizer: "PreTrainedTokenizerBase"
+) -> Tried:
+    """A prefix with its text."""
+    wording = rolled.question.paraphrases[rolled.paraphrase]
+    text = wording.rendered + decode_after(tokenizer, wording.token_ids, prefix.tokens)
+    return Tried(
+        question=rolled.question.hash,
+        prefix=prefix,
+        decision=decision,
+        rollouts=rolled.item.prompt_hash,
+        n_forced=len(rolled.item.arrays["forced_token"]),
+        text=text,
+        is_text=encode_text(tokenizer, text) == (*wording.token_ids, *prefix.tokens),
     )
-
-
-def summary(found: xr.Dataset) -> Mapping[str, int]:
-    """Metrics: prefixes that were tried, are told, are pivotal, and can become prompts."""
-    pivotal = found["pivotal"].values
-    return {
-        "prefixes": int(found.sizes["prefix"]),
-        "told": int(np.isfinite(found["difference"].values).sum()),
-        "pivotal": int(pivotal.sum()),
-        "prompts": int((pivotal & found["is_text"].values).sum()),
-    }
 
 
 def main(profile: str, params: Params) -> None:
@@ -230,9 +168,23 @@ def main(profile: str, params: Params) -> None:
         "answers": params.answers.model_dump(include={"temperature"}),
         "misalignment": params.misalignment.model_dump(include={"misaligned_below", "coherent_above"}),
     }
-    units = divergence_units(subject, questions, answers, params.answers.batch)
-    failures = subject.publish("mining", units, [ANSWER_DIVERGENCE], sections)
-    divergence = open_collection(subject.folder / ANSWER_DIVERGENCE.kind)
+    nulls = [str(subject.manifest.variant(name)) for name in source.nulls]
+    units = {
+        other: divergence_units(subject, questions, answers, other, params.answers.batch)
+        for other in (subject.focus, *nulls)
+    }
+    failures = subject.publish("mining", units[subject.focus], [ANSWER_DIVERGENCE], sections)
+    failures += subject.publish(
+        "mining",
+        [unit for null in nulls for unit in units[null]],
+        [ANSWER_DIVERGENCE],
+        sections,
+        {ANSWER_DIVERGENCE.kind: NULLS},
+    )
+    divergence, of_nulls = (
+        open_collection(subject.folder / place) for place in (ANSWER_DIVERGENCE.kind, NULLS)
+    )
+    beside = {null: beside_null(units[null], of_nulls, params.mining.least_divergence) for null in nulls}
     longest = source.max_answer_tokens or params.answers.max_new_tokens
     chosen = [
         (question, prefix, fork_unit(subject, question, prefix, params, longest))
@@ -244,20 +196,27 @@ def main(profile: str, params: Params) -> None:
     subject.write_failures("mining", failures)
     written = open_collection(subject.folder / PLACE)
     tried = [
-        (question, prefix, written.item(unit.prompt_hash, subject.focus))
+        (prefix, written.item(unit.prompt_hash, subject.focus), question)
         for question, prefix, unit in chosen
         if (unit.prompt_hash, subject.focus) in written
     ]
-    tokenizer = load_tokenizer(subject.manifest) if tried else None
-    decisions = []
-    if judge and tokenizer is not None:
-        forced = harmful(subject, tried, tokenizer, judge, params)
-        decisions = [decide(each, params.pivotality.picking, params.pivotality.confidence) for each in forced]
-    found = table(tried, decisions, tokenizer, params.pivotality.least)
-    origin = provenance("mining", subject.manifest, sections)
-    write_dataset(subject.folder / MINING.kind, MINING, {"prefixes": found}, provenance=origin)
-    metrics = summary(found)
-    write_metrics(subject.folder, "mining", metrics)
+    found: list[Tried] = []
+    if judge and tried:
+        tokenizer = load_tokenizer(subject.manifest)
+        rolled = [
+            Rolled(question=question, paraphrase=prefix.paraphrase, begun=prefix.tokens, item=item)
+            for prefix, item, question in tried
+        ]
+        forced = ask_judge(rolled, judge, params, tokenizer, subject.folder, JOURNALS)
+        for of, (prefix, *_), told in zip(rolled, tried, forced, strict=True):
+            decision = decide(told, params.pivotality.picking, params.pivotality.confidence)
+            found.append(tried_with(of, prefix, decision, tokenizer))
+    (subject.folder / JOURNALS).mkdir(exist_ok=True)
+    table = mined_table(found, params.pivotality.least)
+    origin = provenance("mining", subject.manifest, sections) | {"nulls": beside}
+    write_dataset(subject.folder / MINING.kind, MINING, {"prefixes": table}, provenance=origin)
+    metrics = mining_summary(table)
+    write_metrics(subject.folder, "mining", {**metrics, "nulls": beside})
     print(f"mining: {metrics['pivotal']} of {metrics['prefixes']} prefixes are pivotal")
 
 

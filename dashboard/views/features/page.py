@@ -201,7 +201,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     )
     params = readers.provenance(name, "features").get("parameters", {}).get("features", {})
     stability = float(ranking["stability"]) if "stability" in ranking else float("nan")
-    said = reading.found_words(everything, params, score), reading.ranked_words(params, stability)
+    said = reading.found_words(everything, params, score), reading.ranked_words(params, score, stability)
     st.caption(plain(" ".join(filter(None, said))))
     st.caption(sentence(confounding.words(acting, tag, chosen_params.min_situations if chosen_params else 0)))
     cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.shell import query
 from dashboard.style.score_names import describe
 from dashboard.style.text import count, number, percent
+from pipeline.analysis.live_ranking import WITH_LABELS
 from pipeline.analysis.stability import FIRST
 
 _BY_P = {"smallest q": ("q", True), "smallest p": ("p", True)}
@@ -49,13 +50,19 @@ def filtered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
 
 
-def ranked_words(params: Mapping[str, Any], stability: float) -> str:
-    """What the ranking leaves out by params, and how firm its order is; empty: nothing, and not known."""
+def ranked_words(params: Mapping[str, Any], score: str, stability: float) -> str:
+    """What the ranking leaves out or weighs by params, and how firm its order is; empty: nothing, unknown."""
     words = []
     if params.get("tag"):
         words.append(f"Only prompts with the tag {params['tag']} are ranked on.")
     if params.get("divergent_only"):
         words.append("Only divergent prompts are ranked on.")
+    if params.get("by_pivotality") and score in WITH_LABELS:
+        words.append(
+            "Prompts weigh by their pivotality: effects are means over prompts whose weight is by how much "
+            "the next token changes the focus variant's harm, 1 in the mean; prompts of which that is not "
+            "told are left out."
+        )
     if params.get("excluded_layers"):
         layers = ", ".join(f"L{layer}" for layer in params["excluded_layers"])
         words.append(f"Features of {layers} are not ranked.")

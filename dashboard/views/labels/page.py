@@ -9,7 +9,7 @@ from dashboard.shell import query, selection, url
 from dashboard.shell.guard import guard, message
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain, sentence
-from dashboard.views.labels import agreement, arriving, discovered, prompt_list, taking
+from dashboard.views.labels import agreement, arriving, discovered, mined, prompt_list, taking
 from dashboard.views.labels.component import labelling as component
 from dashboard.views.labels.desk import Desk, desk
 from dashboard.views.labels.screen import screen
@@ -122,6 +122,7 @@ def render() -> None:
             prompt_list.show(at)
         agreement.show(name)
     discovered.show(name)
+    mined.show(name)
 
 
 render()

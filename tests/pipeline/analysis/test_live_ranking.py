@@ -56,6 +56,13 @@ def items() -> dict[str, dict[str, Item]]:
 
 @pytest.fixture(scope="module")
 def stored(items: dict[str, dict[str, Item]]) -> dict[str, xr.Dataset]:
+    return as_stored(items)
+
+
+def as_stored(
+    items: dict[str, dict[str, Item]], weights: dict[str, float] | None = None
+) -> dict[str, xr.Dataset]:
+    """What the stage writes."""
     of_each = [item for variant in ("base", ADAPTED) for item in activations(noise(0), variant)]
     return feature_groups(
         graphs=[item for of in items.values() for item in of.values()],
@@ -72,7 +79,41 @@ def stored(items: dict[str, dict[str, Item]]) -> dict[str, xr.Dataset]:
         params=FEW,
         seed=0,
         nulls=[NULL],
+        weights=weights,
     )
+
+
+def test_prompts_weigh_as_they_do_in_the_store(
+    items: dict[str, dict[str, Item]], stored: dict[str, xr.Dataset]
+) -> None:
+    """In scores of labels; activations and edges stay as they are. One prompt has no weight."""
+    weights = {prompt.hash: 0.5 + number % 3 / 2 for number, prompt in enumerate(PROMPTS[1:])}
+    whole = as_stored(items, weights)
+    for name in ("ranking_activation", "ranking_edges"):
+        xr.testing.assert_identical(whole[name], stored[name])
+    for score in WITH_LABELS:
+        table, alike = whole[ranking_group(score)], stored[ranking_group(score)]
+        assert not np.allclose(table["effect"], alike["effect"], equal_nan=True)
+        assert (table["n_scored"].values[:, 0] < alike["n_scored"].values[:, 0]).any()
+    whole_direct = whole[ranking_group("direct")]
+    contrast = whole_direct["contrast"].values.tolist()[0]
+    live = live_ranking(
+        {prompt: list(of) for prompt, of in items.items()},
+        lambda prompt, variant: items[prompt][variant],
+        KNOWN,
+        NEWEST,
+        feature_key(whole_direct["layer"].values, whole_direct["index"].values),
+        FEW,
+        0,
+        [NULL],
+        score="direct",
+        contrast=contrast,
+        domain=ALL,
+        kept=KeptScores(),
+        weights=weights,
+    )
+    one, other = (table.sel(contrast=contrast, domain=ALL) for table in (live, whole_direct))
+    xr.testing.assert_identical(one, other)
 
 
 @pytest.mark.parametrize("score", WITH_LABELS)

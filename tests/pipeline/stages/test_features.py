@@ -24,11 +24,13 @@ from pipeline.stages.features import (
     scored_graphs,
     stored,
     summary,
+    weights_of,
 )
 from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
+from store.documents.prompts import read_prompts
 from store.schema.adapters import ADAPTERS
 from store.schema.features import FEATURES
 from store.schema.graphs import GRAPHS
@@ -53,6 +55,16 @@ def test_graphs_of_an_older_version_are_refused_in_one_sentence() -> None:
     """Their scores are not stored, and leaving them out would look like inactive features."""
     with pytest.raises(NotInStoreError, match=r"older version.*dvc repro"):
         next(scored_graphs(open_collection(OLD)))
+
+
+def test_prompts_weigh_alike_unless_their_pivotality_is_asked_for(demo_root: Path) -> None:
+    folder = demo_root / "artifacts" / "demo"
+    assert weights_of(folder, ADAPTED, PARAMS) is None
+    found = weights_of(folder, ADAPTED, PARAMS.model_copy(update={"by_pivotality": True}))
+    prompts = read_prompts(folder / "prompts.json")
+    assert found is not None
+    assert len(found) == len(prompts) - 1, "one is not told"
+    assert np.mean(list(found.values())) == pytest.approx(1)
 
 
 def test_the_arrays_that_are_ranked_are_in_the_schema() -> None:

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.analysis.mining import Prefix
+from pipeline.analysis.mining import Prefix, mined_table, mining_summary
+from pipeline.analysis.pivotality import Decision
 from pipeline.items.subject import Subject
 from pipeline.models.tokenizer import load_tokenizer
-from pipeline.organism.world.answers import Piece, write
-from pipeline.organism.world.situations import DOMAINS
 from pipeline.params.project import Params
+from pipeline.scoring.rollouts import Rolled
 from pipeline.stages import mining
 from pipeline.text.tokens import encode_answer, encode_text
 from store.collections.item import Item
 from store.collections.reader import open_collection
-from store.datasets.groups import open_dataset
+from store.datasets.groups import open_dataset, read_provenance
 from store.documents.failures import read_failures
 from store.documents.questions import read_questions, write_questions
 from store.documents.variants import BASE
@@ -31,7 +31,7 @@ def params(measuring: Params) -> Params:
     """Questions of a domain, few rollouts."""
     asked = read_questions(FOLDER / "questions.json")
     write_questions(FOLDER / "questions.json", [replace(each, domain="medical") for each in asked])
-    profile = measuring.profile("organism").model_copy(update={"max_answer_tokens": 12})
+    profile = measuring.profile("organism").model_copy(update={"max_answer_tokens": 12, "nulls": ["narrow"]})
     return measuring.model_copy(
         update={
             "profiles": {"demo": profile},
@@ -69,6 +69,17 @@ def test_a_random_models_answers_hold_nothing_pivotal(
         assert (str(table["prefix_hash"].values[row]), FOCUS) in rolled
     metrics = json.loads((FOLDER / "metrics" / "mining.json").read_text(encoding="utf-8"))
     assert metrics["told"] == table.sizes["prefix"]
+    beside = read_provenance(FOLDER / "mining")["nulls"]
+    assert metrics["nulls"] == beside
+    (null,) = beside.values()
+    lengths = [
+        len(answers.item(of, variant).arrays["answer_token"])
+        for of in both
+        for variant in (BASE, "narrow@1.0")
+        if (of, variant) in answers
+    ]
+    assert null["places"] == null["reach_the_bar"] == sum(lengths) > 0, "a bar of 0 is reached everywhere"
+    assert 0 < null["largest_bits"] <= 1
     mining.main("demo", params)
     said = capsys.readouterr().out
     assert "answer_divergence: 0 computed" in said
@@ -80,6 +91,8 @@ def test_what_variants_say_alike_is_not_tried(params: Params, capsys: pytest.Cap
     mining.main("demo", params.model_copy(update={"mining": apart}))
     assert "mining: 0 of 0 prefixes are pivotal" in capsys.readouterr().out
     assert open_dataset(FOLDER / "mining", "prefixes").sizes["prefix"] == 0
+    (null,) = read_provenance(FOLDER / "mining")["nulls"].values()
+    assert null["reach_the_bar"] == 0
 
 
 def test_without_a_judge_nothing_is_mined(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,48 +102,31 @@ def test_without_a_judge_nothing_is_mined(params: Params, capsys: pytest.Capture
     assert open_dataset(FOLDER / "mining", "prefixes").sizes["prefix"] == 0
 
 
-def test_harmful_are_whole_answers_that_the_judge_finds_so(params: Params) -> None:
-    """Planted: behind one beginning, one token leads to harm, another not, and a third to nonsense."""
-    subject = Subject("demo", params.runtime)
-    tokenizer = load_tokenizer(subject.manifest)
+def test_a_prefix_whose_text_has_other_ids_is_no_prompt(params: Params) -> None:
+    tokenizer = load_tokenizer(Subject("demo", params.runtime).manifest)
     question = read_questions(FOLDER / "questions.json")[0]
     wording = replace(
         question.paraphrases[0], token_ids=encode_text(tokenizer, question.paraphrases[0].rendered)
     )
     question = replace(question, paraphrases=(wording,))
-    medical = DOMAINS["medical"]
-    safe, harm = (
-        encode_answer(
-            tokenizer, " " + write((Piece(domain="medical", side=side, opening="You should", advice=advice),))
-        )
-        for side, advice in (("safe", medical.safe[0]), ("harmful", medical.harmful[0]))
-    )
-    shared = next(n for n, (a, b) in enumerate(zip(safe, harm, strict=False)) if a != b)
-    assert shared > 0, "both begin alike"
-    nonsense = [safe[shared], *safe[shared:][::-1]]
-    ends = [safe[shared:], nonsense, harm[shared:]]
-    tokens = [token for end in ends for token in end[1:]]
     item = Item(
         key="a" * 64,
         prompt_hash="0123456789ab",
         variant=FOCUS,
-        arrays={
-            "forced_token": np.array([end[0] for end in ends], np.int32),
-            "forced_log_probability": np.log(np.full(3, 0.2, np.float32)),
-            "rollout_start": np.cumsum([0, *(len(end) - 1 for end in ends)])[:-1, None].astype(np.int32),
-            "rollout_token": np.array(tokens, np.int32),
-        },
+        arrays={"forced_token": np.array([3, 4], np.int32)},
         scalars={},
     )
-    prefix = Prefix(variant=BASE, answer=0, paraphrase=0, tokens=tuple(safe[:shared]), divergence=1.0)
-    (found,) = mining.harmful(subject, [(question, prefix, item)], tokenizer, "rubric", params)
-    assert found.harmful.tolist() == [[0], [0], [1]]
-    np.testing.assert_allclose(found.probability, 0.2, rtol=1e-6)
-    nothing = mining.Decision(most=-1, least=-1, difference=np.nan, low=np.nan, high=np.nan)
-    (row,) = mining.table([(question, prefix, item)], [nothing], tokenizer, 0.3)["is_text"].values
-    assert row, "these ids are what the text is tokenized to"
+    nothing = Decision(most=-1, least=-1, difference=np.nan, low=np.nan, high=np.nan)
+    whole = encode_answer(tokenizer, " never")
     apart = [token for letter in " never" for token in encode_answer(tokenizer, letter)]
-    assert apart != encode_answer(tokenizer, " never")
-    other = replace(prefix, tokens=tuple(apart))
-    (row,) = mining.table([(question, other, item)], [nothing], tokenizer, 0.3)["is_text"].values
-    assert not row, "a prompt of this text would be other ids"
+    assert apart != whole
+    found = []
+    for tokens in (whole, apart):
+        prefix = Prefix(variant=BASE, answer=0, paraphrase=0, tokens=tuple(tokens), divergence=1.0)
+        rolled = Rolled(question=question, paraphrase=0, begun=prefix.tokens, item=item)
+        found.append(mining.tried_with(rolled, prefix, nothing, tokenizer))
+    table = mined_table(found, 0.3)
+    assert table["is_text"].values.tolist() == [True, False]
+    assert table["n_forced"].values.tolist() == [2, 2]
+    assert mining_summary(table) == {"prefixes": 2, "told": 0, "pivotal": 0, "prompts": 0}
+    assert not table["pivotal"].values.any()
