@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.analysis.against_controls import rank_p, share_as_extreme
+from pipeline.analysis.against_controls import mean_of_controls, rank_p, share_as_extreme
 from pipeline.analysis.faithfulness import ACTS, UNCLEAR, by_situation, verdicts
 from pipeline.analysis.intervals import studentized_interval
 from pipeline.analysis.intervention_cells import relative_effect
@@ -177,10 +177,11 @@ def _over_groups(
 ) -> dict[str, float]:
     """Means over groups of a trial, and its tests."""
     columns = [column for column, one in enumerate(found) if _measured(trial, one)]
+    acts = cells["n_positions"][row, columns] > 0 if columns else np.zeros(0, bool)
     counts = {
         "n_prompts": len(columns),
         "n_unpaired": len(found) - len(columns),
-        "n_acting": int((cells["n_positions"][row, columns] > 0).sum()) if columns else 0,
+        "n_acting": int(acts.sum()),
     }
     groups = [("", found[column].decision.prompt.group) for column in columns]
     named = ("baseline", "effect", "effect_log_probability")
@@ -194,14 +195,13 @@ def _over_groups(
     )
     controls = cells["control_effect"][row, columns].astype(np.float64)
     _, place = np.unique([group for _, group in groups], return_inverse=True)
-    known = np.isfinite(controls)
     return {
         **counts,
         "n_groups": len(effect),
         **{key: float(values.mean()) for key, values in mean.items()},
         "low": float(low[0]),
         "high": float(high[0]),
-        "control_mean": float(controls[known].mean()) if known.any() else float("nan"),
+        "control_mean": float(mean_of_controls(controls[None], acts[None], place)[0]),
         "flips": float(cells["flip"][row, columns].mean()),
         "p": float(sign_flip_p(effect, params.flips, np.random.default_rng(params.draw_seed))[0]),
         "p_controls": rank_p(

@@ -100,6 +100,21 @@ def test_what_any_like_feature_does_is_not_this_ones_doing() -> None:
     assert table["verdict"][0] == "unclear"
 
 
+def test_controls_are_averaged_over_the_groups_of_the_effect() -> None:
+    """Where the feature is inactive its effect is 0, and so is that of what is like it."""
+    rng = np.random.default_rng(4)
+    found = [make_effects(number, rng) for number in range(6)]
+    for one in found[2:]:  # all but the first noun
+        one.arrays["n_positions"][0] = 0
+        one.arrays["effect"][0] = 0.0
+        one.arrays["controls"][0] = np.nan
+    for one in found[:2]:
+        one.arrays["controls"][0] = [-1.0, 2.0]
+    table, _ = tables(found)
+    assert table["control_mean"][0] == pytest.approx(-3.0 / 3)
+    assert table["n_acting"][0] == 2
+
+
 def test_patching_leaves_out_unpaired_prompts_and_counts_them() -> None:
     rng = np.random.default_rng(3)
     found = [make_effects(number, rng, unpaired=UNEQUAL if number < 6 else "") for number in range(10)]
