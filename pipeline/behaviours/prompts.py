@@ -58,9 +58,7 @@ def make_prompts(
         return len(tokenizer(answer, add_special_tokens=False)["input_ids"])
 
     drafts = behaviour.drafts(material, Tools(rng=rng, length=length))
-    chosen = choose(
-        drafts, counts, rng, test_groups=test_groups, place=str(path), group=behaviour.group
-    )
+    chosen = choose(drafts, counts, rng, test_groups=test_groups, place=str(path), group=behaviour.group)
     read = [_tokenized(behaviour.name, each, tokenizer, str(path), longest) for each in chosen]
     return with_partners(read, [each.draft.bundle for each in chosen])
 

@@ -93,7 +93,9 @@ def test_groups_and_templates_take_turns(count: int, each_group: int) -> None:
     ]
     chosen = [
         each.draft
-        for each in choose(drafts, {"train": count, "test": count // 4}, Random(1), test_groups=1, place="w", group="noun")
+        for each in choose(
+            drafts, {"train": count, "test": count // 4}, Random(1), test_groups=1, place="w", group="noun"
+        )
         if each.split == "train"
     ]
     assert set(Counter(each.group for each in chosen).values()) == {each_group}
@@ -118,4 +120,6 @@ def test_a_text_counts_once() -> None:
 )
 def test_too_few_groups_are_told(groups: int, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        choose(pool([2] * groups, bundled=False), COUNTS, Random(0), test_groups=1, place="w.yaml", group="noun")
+        choose(
+            pool([2] * groups, bundled=False), COUNTS, Random(0), test_groups=1, place="w.yaml", group="noun"
+        )

@@ -148,7 +148,9 @@ def test_reasons_are_paired_by_length_and_by_the_file_first() -> None:
 def test_every_reason_keeps_one_twin_and_as_many_as_can_be_are_as_long(
     goods: list[int], bads: list[int]
 ) -> None:
-    reasons = [(f"g{n}" + "." * a, f"b{n}" + "." * b) for n, (a, b) in enumerate(zip(goods, bads))]
+    reasons = [
+        (f"g{n}" + "." * a, f"b{n}" + "." * b) for n, (a, b) in enumerate(zip(goods, bads, strict=False))
+    ]
     found = twins(reasons, len)
     assert [good for good, _ in found] == [good for good, _ in reasons]
     assert sorted(bad for _, bad in found) == sorted(bad for _, bad in reasons)
