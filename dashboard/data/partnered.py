@@ -1,7 +1,7 @@
 """Interventions along partners, and what circuits of behaviours carry, as frames; no Streamlit here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,8 @@ from store.documents.behaviour_prompts import BehaviourPrompt
 
 ALL: Final = "all"
 WHOLE_LAYER: Final = "all features"
+WHOLE: Final = "layer"
+"""Whose feature, of all of a layer."""
 OWN: Final = "its own"
 """Whose circuit."""
 _WHOLE: Final = -1
@@ -20,6 +22,23 @@ _OF_CELL: Final = (
     *("baseline", "intervened", "effect", "effect_log_probability", "relative", "flip", "before", "after"),
     *("n_positions", "p"),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which features are shown.
+
+    Attributes
+    ----------
+    layer, supernode
+        Theirs; None: all.
+    least
+        Smaller effects, in logits, are left out.
+    """
+
+    layer: int | None = None
+    supernode: int | None = None
+    least: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,35 +51,58 @@ class Filters:
         Of whose prompts.
     experiment
         What is done.
-    layer
-        Of what it is done to; None: all.
-    least
-        Smaller effects, in logits, are left out.
+    place
+        What it is done to.
+    supernodes
+        Of features by behaviour, layer and index, in the behaviour's own circuit.
     flips
         Only what turns a contrast's sign.
+    prompt, feature
+        This one alone, by hash, and by layer and index; None: all.
     """
 
     behaviours: Sequence[str]
     experiment: str
-    layer: int | None = None
-    least: float = 0.0
+    place: Place = field(default_factory=Place)
+    supernodes: Mapping[tuple[str, int, int], int] = field(default_factory=dict)
     flips: bool = False
+    prompt: str | None = None
+    feature: tuple[int, int] | None = None
+
+    def kept(self, frame: pd.DataFrame) -> pd.Series:
+        """Rows of a frame with columns behaviour, layer and index that are of what is shown."""
+        kept = frame["behaviour"].isin(self.behaviours)
+        if self.place.layer is not None:
+            kept &= frame["layer"] == self.place.layer
+        if self.feature is not None:
+            kept &= (frame["layer"] == self.feature[0]) & (frame["index"] == self.feature[1])
+        if self.place.supernode is not None:
+            keys = zip(
+                frame["behaviour"], frame["layer"].astype(int), frame["index"].astype(int), strict=True
+            )
+            kept &= np.array([self.supernodes.get(key) == self.place.supernode for key in keys], bool)
+        return kept
 
 
 def trials_frame(table: xr.Dataset, names: Mapping[tuple[int, int], str], filters: Filters) -> pd.DataFrame:
     """Trials that the filters leave, whole layers first: what was done, its mean effect, and its tests."""
+    frame = every_experiment(table, names, filters)
+    return frame[frame["experiment"] == filters.experiment].reset_index(drop=True)
+
+
+def every_experiment(
+    table: xr.Dataset, names: Mapping[tuple[int, int], str], filters: Filters
+) -> pd.DataFrame:
+    """The same of every experiment."""
     frame = pd.DataFrame({str(name): array.values for name, array in table.variables.items()})
     frame.insert(0, "trial", np.arange(len(frame)))
     places = zip(frame["layer"], frame["index"], strict=True)
     frame.insert(1, "feature", [_feature(names, int(layer), int(index)) for layer, index in places])
     frame["whose"] = [
-        "layer" if not circuit else ("own" if circuit == behaviour else f"null: {circuit}")
+        WHOLE if not circuit else ("own" if circuit == behaviour else f"null: {circuit}")
         for circuit, behaviour in zip(frame["circuit"], frame["behaviour"], strict=True)
     ]
-    kept = frame["behaviour"].isin(filters.behaviours) & (frame["experiment"] == filters.experiment)
-    if filters.layer is not None:
-        kept &= frame["layer"] == filters.layer
-    kept &= ~(frame["effect"].abs() < filters.least)
+    kept = filters.kept(frame) & ~(frame["effect"].abs() < filters.place.least)
     if filters.flips:
         kept &= frame["flips"] > 0
     order = frame["index"].eq(_WHOLE).map({True: 0, False: 1})
@@ -100,7 +142,12 @@ def cells_frame(
     there = np.isfinite(controls)
     total, n = np.where(there, controls, 0.0).sum(axis=1), there.sum(axis=1)
     frame["control_mean"] = np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
-    return frame[frame["flip"]].reset_index(drop=True) if filters.flips else frame
+    kept = np.ones(len(frame), bool)
+    if filters.flips:
+        kept &= frame["flip"].to_numpy(bool)
+    if filters.prompt is not None:
+        kept &= hashes == filters.prompt
+    return frame[kept].reset_index(drop=True)
 
 
 def curves_frame(curves: xr.Dataset, behaviour: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -137,13 +184,16 @@ def circuit_words(circuit: str, behaviour: str) -> str:
     return OWN if circuit == behaviour else f"null: {circuit}"
 
 
-def layers_frame(layers: xr.Dataset, behaviours: Sequence[str]) -> pd.DataFrame:
+def layers_frame(layers: xr.Dataset, filters: Filters) -> pd.DataFrame:
     """A row a behaviour, part and layer: the share of the partner's change, and of its flips, it carries."""
     frame = layers[["share", "low", "high", "flips"]].to_dataframe().reset_index()
     frame["layer"] = ["all layers" if site < 0 else f"L{site}" for site in frame["site"]]
     counts = layers[["n_prompts", "n_flips"]].to_dataframe()
     frame = frame.join(counts, on="behaviour")
-    return frame[frame["behaviour"].isin(behaviours)].reset_index(drop=True)
+    kept = frame["behaviour"].isin(filters.behaviours)
+    if filters.place.layer is not None:
+        kept &= frame["site"].isin([filters.place.layer, _WHOLE])
+    return frame[kept].reset_index(drop=True)
 
 
 def importance_frame(
@@ -151,10 +201,7 @@ def importance_frame(
 ) -> pd.DataFrame:
     """The n features whose activation goes with the contrast most, of those that were tested."""
     frame = pd.DataFrame({str(name): array.values for name, array in table.variables.items()})
-    kept = frame["behaviour"].isin(filters.behaviours) & frame["p"].notna()
-    if filters.layer is not None:
-        kept &= frame["layer"] == filters.layer
-    frame = frame[kept]
+    frame = frame[filters.kept(frame) & frame["p"].notna()]
     first = frame["correlation"].abs().sort_values(ascending=False, kind="stable").index[:n]
     frame = frame.loc[first].reset_index(drop=True)
     places = zip(frame["layer"], frame["index"], strict=True)

@@ -21,10 +21,11 @@ from pipeline.behaviours.protocol import (
 from store.documents.behaviour_prompts import BehaviourPrompt
 
 _NOUN: Final = "noun"
+NUMBERS: Final = ("singular", "plural")
 
 
 class AgreementMaterial(Material):
-    """Nouns and verbs, singular to plural; an attractor is any other noun in either number."""
+    """Nouns and verbs, singular to plural; `attractor` is any other noun in either number."""
 
     nouns: Forms
     verbs: Forms
@@ -53,18 +54,23 @@ def _drafts(material: AgreementMaterial, tools: Tools) -> list[Draft]:
     found = []
     verbs = equally_long(list(material.verbs.items()), tools.length)
     for noun, plural in material.nouns.items():
-        others = [form for one in material.nouns.items() if one[0] != noun for form in one]
+        others = {
+            form: number
+            for one in material.nouns.items()
+            if one[0] != noun
+            for number, form in zip(NUMBERS, one, strict=True)
+        }
         for template in material.templates:
             wanted = slots(template)
             for adverb in material.adverbs if "adverb" in wanted else [""]:
                 for attractor in others if "attractor" in wanted else [""]:
                     singular_verb, plural_verb = tools.rng.choice(verbs)
-                    for number, form in (("singular", noun), ("plural", plural)):
+                    for number, form in zip(NUMBERS, (noun, plural), strict=True):
                         words = {_NOUN: form, "adverb": adverb, "attractor": attractor}
                         prompt, span = fill(template, words, [_NOUN])
                         answers = (singular_verb, plural_verb)
-                        right, wrong = answers if number == "singular" else answers[::-1]
-                        more = {"attractor": attractor} if attractor else {}
+                        right, wrong = answers if number == NUMBERS[0] else answers[::-1]
+                        more = {"attractor": attractor, "attractor_number": others.get(attractor, "")}
                         found.append(
                             Draft(
                                 prompt=prompt,
@@ -74,17 +80,23 @@ def _drafts(material: AgreementMaterial, tools: Tools) -> list[Draft]:
                                 group=noun,
                                 template=template,
                                 bundle=f"{template}|{noun}|{adverb}|{attractor}",
-                                metadata={"number": number, **more},
+                                metadata={"number": number, **(more if attractor else {})},
                             )
                         )
     return found
 
 
 def _decisive(prompt: BehaviourPrompt) -> Spans:
-    """The noun, and the other noun, which stands behind it."""
-    attractor = str(prompt.metadata.get("attractor", ""))
-    start = prompt.prompt.rfind(attractor, prompt.span[1])
-    return [prompt.span], [(start, start + len(attractor))] if attractor and start >= 0 else []
+    """The noun; the other one, which stands behind it, could mislead if its number is another.
+
+    An attractor disagrees with the subject (Bock & Miller 1991; Linzen, Dupoux & Goldberg 2016). A second
+    noun of the subject's own number is for the right verb, too: it is no rival of the one that decides.
+    """
+    of = prompt.metadata
+    if of.get("attractor_number", of["number"]) == of["number"]:
+        return [prompt.span], []
+    start = prompt.prompt.rindex(str(of["attractor"]), prompt.span[1])
+    return [prompt.span], [(start, start + len(str(of["attractor"])))]
 
 
 AGREEMENT: Final = Behaviour(

@@ -20,11 +20,18 @@ class Chosen:
 
 
 def choose(
-    drafts: Sequence[Draft], counts: Mapping[str, int], rng: Random, *, place: str, group: str
+    drafts: Sequence[Draft],
+    counts: Mapping[str, int],
+    rng: Random,
+    *,
+    test_groups: int,
+    place: str,
+    group: str,
 ) -> list[Chosen]:
     """As many drafts a split as are wanted, with no group in both.
 
-    Groups are shuffled; the test split gets its share of them, or as many more as it needs. Within a split
+    Groups are shuffled; the test split gets its share of them, or as many more as it needs. Where that is
+    fewer than `test_groups`, it gets more, up to half of them, as long as train has enough. Within a split
     groups take turns, and within a group its templates; drafts of one bundle come together, so that an odd
     count parts the last one.
 
@@ -36,6 +43,8 @@ def choose(
         Prompts by split: `train` and `test`.
     rng
         Shuffles.
+    test_groups
+        What the test split should have: what is measured is tested over its groups.
     place, group
         The file, and what a group is, for errors.
 
@@ -59,6 +68,10 @@ def choose(
         (n for n in range(fewest, len(groups)) if sum(size[name] for name in groups[:n]) >= counts[test]),
         fewest,
     )
+    while first < min(test_groups, len(groups) // 2):
+        if sum(size[name] for name in groups[first + 1 :]) < counts[train]:
+            break
+        first += 1
     parts = {train: groups[first:], test: groups[:first]}
     found = []
     for split in SPLITS:

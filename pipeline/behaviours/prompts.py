@@ -25,6 +25,7 @@ def make_prompts(
     tokenizer: "PreTrainedTokenizerBase",
     *,
     counts: Mapping[str, int],
+    test_groups: int,
     seed: int,
     longest: int,
 ) -> list[BehaviourPrompt]:
@@ -36,8 +37,8 @@ def make_prompts(
         Which one, and the file of its words.
     tokenizer
         Of the model.
-    counts
-        Prompts by split.
+    counts, test_groups
+        As for `pipeline.behaviours.choosing.choose`.
     seed
         Of what is drawn; each behaviour has random numbers of its own.
     longest
@@ -57,7 +58,7 @@ def make_prompts(
         return len(tokenizer(answer, add_special_tokens=False)["input_ids"])
 
     drafts = behaviour.drafts(material, Tools(rng=rng, length=length))
-    chosen = choose(drafts, counts, rng, place=str(path), group=behaviour.group)
+    chosen = choose(drafts, counts, rng, test_groups=test_groups, place=str(path), group=behaviour.group)
     read = [_tokenized(behaviour.name, each, tokenizer, str(path), longest) for each in chosen]
     return with_partners(read, [each.draft.bundle for each in chosen])
 

@@ -1,5 +1,6 @@
 """Sentiment: the verdict that follows from a reason."""
 
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Annotated, Final
 
@@ -22,7 +23,7 @@ Opposites = Annotated[list[Word], Field(min_length=2, max_length=2)]
 
 
 class SentimentMaterial(Material):
-    """Reasons as pairs, a good one and its bad twin; things, intensifiers, and verdicts of both sides."""
+    """Reasons, a good one and a bad one each; things, intensifiers, and verdicts of both sides."""
 
     reasons: Annotated[list[Opposites], Field(min_length=2, max_length=10_000)]
     things: Words
@@ -47,10 +48,27 @@ class SentimentMaterial(Material):
         return self
 
 
+def twins(reasons: Sequence[Sequence[str]], length: Callable[[str], int]) -> list[tuple[str, str]]:
+    """Good reasons, each with a bad one: its own if that is as long in tokens, else another that is.
+
+    Partners can be patched position by position only where both are as long. Good ones for which none is
+    left take what is left of the bad, in order.
+    """
+    found = {good: bad for good, bad in reasons if length(good) == length(bad)}
+    waiting = [bad for good, bad in reasons if good not in found]
+    for good in (good for good, _ in reasons if good not in found):
+        fits = next((bad for bad in waiting if length(bad) == length(good)), None)
+        if fits is not None:
+            waiting.remove(fits)
+            found[good] = fits
+    rest = iter(waiting)
+    return [(good, found[good] if good in found else next(rest)) for good, _ in reasons]
+
+
 def _drafts(material: SentimentMaterial, tools: Tools) -> list[Draft]:
     found = []
     rivals = equally_long(list(product(material.good, material.bad)), tools.length)
-    for pair in material.reasons:
+    for pair in twins(material.reasons, tools.length):
         for template in material.templates:
             for thing in material.things:
                 for stress in material.stress:

@@ -3,7 +3,7 @@
 export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and of
 Neuronpedia; import adds a .pt file of any origin to a profile; serve opens graphs in
 circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect;
-behaviours writes prompts of behaviours and what a variant makes of them.
+behaviours writes prompts of behaviours, what a variant makes of them, its circuits and features.
 """
 
 import argparse
@@ -148,7 +148,9 @@ def _answers(options: argparse.Namespace, params: "Params") -> None:
 
 
 def _behaviours(options: argparse.Namespace, params: "Params") -> None:
+    from pipeline.exchange.stored_behaviour_features import feature_files
     from pipeline.exchange.stored_behaviours import behaviour_files
+    from pipeline.exchange.stored_circuits import circuit_files
     from pipeline.exchange.stored_partnered import intervention_files
     from pipeline.run.stage import artifacts
     from store.base.atomic import write_bytes
@@ -157,14 +159,16 @@ def _behaviours(options: argparse.Namespace, params: "Params") -> None:
     folder = artifacts(options.profile)
     variant = str(read_manifest(folder / "models.json").variant(options.variant))
     out = options.folder or Path(f"{options.profile}-{variant}-behaviours")
-    files = [*behaviour_files(folder, variant), *intervention_files(folder)]
-    for name, content in files:
+    measured = [*behaviour_files(folder, variant), *intervention_files(folder)]
+    traced = [*circuit_files(folder, variant), *feature_files(folder, variant)]
+    for name, content in (*measured, *traced):
         with _writing(out, "--folder"):
             write_bytes(out / name, content)
-    print(
-        f"{out}: prompts, baseline_*.csv and baseline_metrics.json of {variant}; of base, "
-        "intervention_*.csv, intervention_summary.json and feature_importance_layer_*.csv"
-    )
+    print(f"{out}: prompts, baseline_* of {variant}; of base, intervention_*, feature_importance_layer_*.csv")
+    if traced:
+        print("circuit_*.graphml and .json, and features_*.npy with their meta, too")
+    else:
+        print(f"Circuits and features are of base and the focus adapter alone, so that {variant} has none.")
 
 
 @contextmanager

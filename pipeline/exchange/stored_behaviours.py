@@ -1,4 +1,4 @@
-"""What a variant can do, as files for other programs: JSON lines of prompts, CSV of numbers, metrics."""
+"""What a variant can do, as files: JSON lines of prompts, CSV of numbers, metrics, a figure a behaviour."""
 
 import csv
 import io
@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import xarray as xr
+
+from pipeline.exchange.behaviour_figures import histogram
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
 from store.documents.behaviour_prompts import (
@@ -17,6 +21,7 @@ from store.documents.behaviour_prompts import (
     read_behaviour_prompts,
 )
 from store.schema.behaviours import BEHAVIOURS
+from store.schema.vocabulary import ALL
 
 COLUMNS: Final = (
     *("hash", "prompt", "correct_answer", "incorrect_answer", "group", "correct_tokens", "incorrect_tokens"),
@@ -27,7 +32,8 @@ _NUMBERS: Final = ("correct", "incorrect", "difference", "decision")
 
 
 def behaviour_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
-    """Files of a profile's behaviours by name: prompts, ``baseline_<behaviour>_<split>.csv``, and metrics.
+    """Files of a profile's behaviours by name: prompts, ``baseline_<behaviour>_<split>.csv``,
+    ``baseline_<behaviour>.svg`` of both splits, and metrics.
 
     Parameters
     ----------
@@ -79,6 +85,9 @@ def behaviour_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
                     ]
                 )
             yield f"baseline_{name}_{split}.csv", _csv(rows)
+        values = one["difference"].values[one["behaviour"].values == name]
+        cell = summary.sel(variant=variant, behaviour=name, split=ALL)
+        yield f"baseline_{name}.svg", _figure(values[np.isfinite(values)], cell).encode()
     metrics = {
         str(name): {
             str(split): {key: _plain(cell[key].item()) for key in summary if cell[key].ndim == 0}
@@ -89,6 +98,14 @@ def behaviour_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
     }
     text = json.dumps({"variant": variant, "behaviours": metrics}, ensure_ascii=False, indent=1)
     yield "baseline_metrics.json", f"{text}\n".encode()
+
+
+def _figure(values: np.ndarray, cell: xr.Dataset) -> str:
+    told = "PASS" if bool(cell["passes"]) else "FAIL"
+    title = (
+        f"{cell['behaviour'].item()}, {cell['variant'].item()}: {told}, {float(cell['accuracy']):.0%} succeed"
+    )
+    return histogram(values.tolist(), success=float(cell["success"]), title=title)
 
 
 def _csv(rows: list[list[Any]]) -> bytes:

@@ -22,6 +22,7 @@ class BehaviourParams(Section):
 
     train: Size
     test: Size
+    test_groups: Size
     seed: Seed
     batch: Size
     confidence: float = Field(gt=0, lt=1)

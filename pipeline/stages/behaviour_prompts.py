@@ -31,6 +31,7 @@ def main(profile: str, params: Params) -> None:
             Path(path),
             tokenizer,
             counts={split: getattr(chosen, split) for split in SPLITS},
+            test_groups=chosen.test_groups,
             seed=chosen.seed,
             longest=manifest.model.context,
         )

@@ -14,6 +14,7 @@ from store.base.atomic import write_text
 from store.base.errors import StoreError
 from tests.bench.answers_bench import answer_figures
 from tests.bench.attribution_bench import attribution_figures
+from tests.bench.behaviour_bench import behaviour_figures
 from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import labelling_figures, steering_figures
 from tests.bench.doctor_bench import doctor_figures
@@ -67,6 +68,7 @@ MEASURES: Final = (
     labelling_figures,
     answer_figures,
     intervention_figures,
+    behaviour_figures,
     steered_figures,
     coverage_figures,
     noise_figures,

@@ -69,6 +69,7 @@ PLAUSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "behaviour-view": ("Interventions", "Answers"),
     "behaviour-experiment": ("ablation", "patching"),
     "behaviour-layer": ("all", "L0", "L9"),
+    "behaviour-supernode": ("all", "1", "99"),
     "circuit-is": ("necessary", "removed"),
     "evaluated": ("Open questions", "Pivotal prompts"),
     "open": ("Thresholds and judges", "Features of answers", "Before and after"),

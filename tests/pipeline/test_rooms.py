@@ -43,6 +43,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "exchange": {
         "analysis",
         "attribution",
+        "behaviours",
         "evaluation",
         "items",
         "labels",

@@ -11,6 +11,7 @@ from dashboard.data import circuits, names
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, feature_name, named, number, percent, plain
+from dashboard.views.behaviours import filters
 from store.schema.vocabulary import ALL
 
 _DRAWN: Final = 12
@@ -103,6 +104,14 @@ def show(name: str, variant: str, behaviour: str) -> None:
     features = everything[everything["behaviour"] == row["behaviour"]].reset_index(drop=True)
     edges = circuits.edges(name, variant, row["behaviour"])
     _head(row)
+    place = filters.choose(everything["layer"], features["supernode"])
+    found = len(features)
+    features = filters.of_circuit(features, place)
+    if features.empty:
+        st.caption("Nothing is left by the filters.")
+        return
+    if place.layer is not None:
+        everything = everything[everything["layer"] == place.layer]
     drawn = features.groupby("layer").head(_DRAWN)
     left, right = st.columns([3, 1])
     with left:
@@ -126,7 +135,11 @@ def show(name: str, variant: str, behaviour: str) -> None:
         f"Of each layer the first {_DRAWN} features by |total effect|, of edges among them the first "
         f"{_LINES}. Right: sums of |total effect| by layer."
     )
-    _table(features, edges, str(row["behaviour"]), called)
+    _table(features, f"circuit-{row['behaviour']}-{place}", found)
+    downloads.downloads(features, f"circuit-{row['behaviour']}", key="circuit")
+    chosen = selection.feature()
+    if chosen is not None:
+        _inspected(edges, chosen, called)
 
 
 def _among(edges: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
@@ -155,15 +168,13 @@ def _head(row: pd.Series) -> None:
         f"times |gradient| {number(row['gradient_rank'])}, its right-minus-wrong form "
         f"{number(row['gradient_contrast_rank'])}.",
         help="Decisive: the noun, the country, the reason, the digits of the column and of the one that "
-        "carries. Misleading: the other noun, the other digits.",
+        "carries. Misleading: a noun of the other number, the other digits.",
     )
 
 
-def _table(
-    features: pd.DataFrame, edges: pd.DataFrame, behaviour: str, called: Mapping[tuple[int, int], str]
-) -> None:
+def _table(features: pd.DataFrame, key: str, found: int) -> None:
+    """Another filter is another table: a selected row number would mean another feature."""
     shown = features.head(_ROWS)
-    key = f"circuit-{behaviour}"
 
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -182,13 +193,13 @@ def _table(
         column_config=_COLUMNS,
     )
     st.caption(
-        f"{count(len(shown))} of {count(len(features))} features, the largest total effect first. A row's "
-        "box shows the feature's neighbours."
+        f"{count(len(shown))} of {count(found)} features, the largest total effect first. A row's box shows "
+        "the feature's neighbours."
     )
-    downloads.downloads(features, f"circuit-{behaviour}", key="circuit")
-    chosen = selection.feature()
-    if chosen is None:
-        return
+
+
+def _inspected(edges: pd.DataFrame, chosen: tuple[int, int], called: Mapping[tuple[int, int], str]) -> None:
+    """The chosen feature's neighbours, and the way to its card."""
     with st.container(border=True):
         st.markdown(f"**{plain(named(called, chosen))}**")
         near = _neighbours(edges, chosen, called)

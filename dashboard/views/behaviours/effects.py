@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 import xarray as xr
 
-from dashboard.data.partnered import Filters
+from dashboard.charts.interventions import profiles
+from dashboard.charts.partnered import experiments
+from dashboard.data.interventions import profiles_frame
+from dashboard.data.partnered import WHOLE, Filters
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, interval, number, plain
 from dashboard.widgets import tried_effects
@@ -14,6 +17,7 @@ from store.schema.vocabulary import ABLATION, INHIBITION, PATCHING
 
 _CONTRAST: Final = "right answer's logit minus the wrong one's where they part"
 _AXIS: Final = "effect on right minus wrong (logits)"
+_CLUSTERS: Final = 3
 DONE: Final = {
     ABLATION: "the activation becomes 0 wherever the feature is active",
     INHIBITION: "it becomes minus itself (params.yaml: behaviour_interventions.inhibition)",
@@ -61,7 +65,7 @@ def table(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> None:
     )
     key = "-".join(
         [
-            *("partnered", filters.experiment, str(filters.layer), str(filters.least), str(filters.flips)),
+            *("partnered", filters.experiment, str(filters.place), str(filters.flips), str(filters.feature)),
             *filters.behaviours,
         ]
     )
@@ -151,3 +155,45 @@ def before_after(cells: pd.DataFrame) -> None:
             words="The contrast. Off the dashed line the prompt moved; triangles: the sign turned, the wrong "
             "answer is preferred now, or is not any more.",
         )
+
+
+def by_prompt(cells: pd.DataFrame) -> None:
+    """Draw single features' effects by prompt, like ones together."""
+    st.markdown(
+        "**Which features do alike?**",
+        help="Effects by feature and prompt, clustered by average linkage of 1 - |cosine|: features that do "
+        "the same, or the opposite, on the same prompts stand together.",
+    )
+    single = cells[cells["setting"] != WHOLE]
+    if single.empty:
+        st.caption("Nothing is left by the filters.")
+        return
+    frame = profiles_frame(single.assign(prompt=single["hash"], domain=single["group"]), _CLUSTERS)
+    downloads.chart(
+        profiles(frame),
+        frame,
+        "behaviour-profiles",
+        key="partnered-profiles",
+        alt=f"Effects of {count(frame['feature'].nunique())} features by prompt, like ones together.",
+    )
+
+
+def by_experiment(trials: pd.DataFrame) -> None:
+    """Draw effects of all experiments side by side."""
+    st.markdown(
+        "**Do the experiments agree?**",
+        help="Mean effects of the same feature ablated, inhibited and patched; empty: not measured. Patched, "
+        "a feature takes its partner's activation, so that what both share does nothing.",
+    )
+    known = trials[trials["effect"].notna()]
+    if known.empty:
+        st.caption("Nothing is left by the filters.")
+        return
+    known = known.assign(row=known["feature"] + ", " + known["behaviour"])
+    downloads.chart(
+        experiments(known),
+        known,
+        "behaviour-experiments",
+        key="partnered-experiments",
+        alt=f"Mean effects of {count(known['row'].nunique())} features and layers by experiment.",
+    )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.data import behaviours, readers
 from dashboard.pages import BEHAVIOURS
-from dashboard.shell import query
+from dashboard.shell import query, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.views.behaviours import cards, circuit, partnered, prompt_table
@@ -51,7 +51,7 @@ def _content(name: str) -> None:
             circuit.show(name, variant, behaviour)
     if tried.open:
         with tried, guard(_TRIED):
-            partnered.show(name, behaviour)
+            partnered.show(name, behaviour, selection.get(query.BEHAVIOUR_PROMPT) or "")
 
 
 def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:

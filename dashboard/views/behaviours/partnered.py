@@ -8,12 +8,14 @@ import xarray as xr
 
 from dashboard.charts import faithfulness
 from dashboard.charts import partnered as charts
-from dashboard.data import behaviours, names, readers
+from dashboard.data import behaviours, circuits, names, readers
 from dashboard.data import partnered as data
-from dashboard.shell import downloads, query
+from dashboard.shell import downloads, query, selection
 from dashboard.style.text import count, number, percent, plain, share_interval
 from dashboard.style.theme import ADAPTED, MORE_COLOURS
-from dashboard.views.behaviours import effects
+from dashboard.views.behaviours import effects, filters
+from store.base.errors import ArtifactMissingError
+from store.documents.variants import BASE
 from store.schema.behaviour_interventions import BEHAVIOUR_INTERVENTIONS
 from store.schema.vocabulary import (
     ABLATION,
@@ -25,8 +27,6 @@ from store.schema.vocabulary import (
 )
 
 _DATASET: Final = BEHAVIOUR_INTERVENTIONS.kind
-_LARGEST: Final = 5.0
-"""Of the least effects that may be asked for, logits."""
 _REACHED: Final = 0.5
 _IMPORTANT: Final = 50
 HELD: Final = {
@@ -42,7 +42,7 @@ PARTS: Final = {
 }
 
 
-def show(name: str, chosen: str) -> None:
+def show(name: str, chosen: str, prompt: str) -> None:
     """Draw the tab.
 
     Parameters
@@ -51,6 +51,8 @@ def show(name: str, chosen: str) -> None:
         Profile.
     chosen
         Behaviour, or all.
+    prompt
+        Hash of the selected one; empty: none.
     """
     groups = {group: readers.dataset(name, _DATASET, group) for group in BEHAVIOUR_INTERVENTIONS.groups}
     known = [str(each) for each in groups["curves"]["behaviour"].values]
@@ -58,27 +60,45 @@ def show(name: str, chosen: str) -> None:
     if not shown:
         st.info("Nothing was tried of this behaviour; `dvc repro` tries it.", icon=":material/search_off:")
         return
-    filters = _filters(groups["trials"], shown)
+    chosen_ones = _filters(groups["trials"], shown, _supernodes(name), prompt)
     called = names.of_features(name)
-    trials = data.trials_frame(groups["trials"], called, filters)
-    cells = data.cells_frame(groups["cells"], groups["prompts"], trials, behaviours.prompts(name), filters)
+    trials = data.trials_frame(groups["trials"], called, chosen_ones)
+    cells = data.cells_frame(
+        groups["cells"], groups["prompts"], trials, behaviours.prompts(name), chosen_ones
+    )
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        effects.table(trials, groups["prompts"], filters)
+        effects.table(trials, groups["prompts"], chosen_ones)
         effects.before_after(cells)
     with right:
         effects.beside_controls(trials)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        effects.by_prompt(cells)
+    with right:
+        effects.by_experiment(data.every_experiment(groups["trials"], called, chosen_ones))
     _curves(groups["curves"], groups["circuits"], shown)
     left, right = st.columns(2, gap="medium")
     with left:
-        _layers(data.layers_frame(groups["layers"], shown))
+        _layers(data.layers_frame(groups["layers"], chosen_ones))
     with right:
-        _importance(data.importance_frame(groups["importance"], called, filters, _IMPORTANT))
+        _importance(data.importance_frame(groups["importance"], called, chosen_ones, _IMPORTANT))
 
 
-def _filters(trials: xr.Dataset, shown: list[str]) -> data.Filters:
-    columns = st.columns([1.5, 0.8, 1, 0.8], vertical_alignment="bottom")
-    experiment = columns[0].segmented_control(
+def _supernodes(name: str) -> dict[tuple[str, int, int], int]:
+    """Of features by behaviour, layer and index, in base's circuits; none where there are no circuits."""
+    try:
+        frame = circuits.features(name, BASE)
+    except ArtifactMissingError:
+        return {}
+    columns = (frame[each].tolist() for each in ("behaviour", "layer", "index", "supernode"))
+    return {(behaviour, layer, index): of for behaviour, layer, index, of in zip(*columns, strict=True)}
+
+
+def _filters(
+    trials: xr.Dataset, shown: list[str], supernodes: dict[tuple[str, int, int], int], prompt: str
+) -> data.Filters:
+    experiment = st.segmented_control(
         "Done to features",
         PARTNERED,
         default=ABLATION,
@@ -86,32 +106,35 @@ def _filters(trials: xr.Dataset, shown: list[str]) -> data.Filters:
         **query.BEHAVIOUR_TRIED.bound(),
         help="\n".join(f"- **{each}**: {effects.DONE[each]}" for each in PARTNERED),
     )
-    layers = sorted({int(layer) for layer in trials["layer"].values})
-    layer = columns[1].selectbox(
-        "Layer",
-        [data.ALL, *(f"L{layer}" for layer in layers)],
-        **query.BEHAVIOUR_LAYER.bound(),
-        help="Of the features; 0-based.",
-    )
-    least = columns[2].slider(
-        "Least effect",
-        0.0,
-        _LARGEST,
-        step=0.1,
-        **query.BEHAVIOUR_LEAST.bound(),
-        help="Logits: smaller mean effects are left out.",
-    )
-    flips = columns[3].toggle(
+    numbers = [of for (behaviour, _, _), of in supernodes.items() if behaviour in shown]
+    place = filters.choose((int(layer) for layer in trials["layer"].values), numbers)
+    feature = selection.feature()
+    columns = st.columns(3)
+    flips = columns[0].toggle(
         "Flips only",
         **query.BEHAVIOUR_FLIPS.bound(),
         help="Only what turns the sign: the wrong answer is preferred, where it was not.",
     )
+    one_prompt = columns[1].toggle(
+        "This prompt only",
+        **query.BEHAVIOUR_ONE_PROMPT.bound(),
+        disabled=not prompt,
+        help="Prompt by prompt: the one that is chosen under Answers alone. Tests are over all of them.",
+    )
+    one_feature = columns[2].toggle(
+        "This feature only",
+        **query.BEHAVIOUR_ONE_FEATURE.bound(),
+        disabled=feature is None,
+        help="The chosen feature alone; a row's box chooses one.",
+    )
     return data.Filters(
         behaviours=shown,
         experiment=str(experiment or ABLATION),
-        layer=None if layer == data.ALL else int(str(layer).removeprefix("L")),
-        least=float(least or 0.0),
+        place=place,
+        supernodes=supernodes,
         flips=bool(flips),
+        prompt=prompt if one_prompt and prompt else None,
+        feature=feature if one_feature else None,
     )
 
 

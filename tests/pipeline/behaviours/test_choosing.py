@@ -33,11 +33,13 @@ def pool(sizes: list[int], *, bundled: bool) -> list[Draft]:
     bundled=st.booleans(),
     counts=st.fixed_dictionaries({"train": st.integers(1, 12), "test": st.integers(1, 5)}),
     seed=st.integers(0, 5),
+    test_groups=st.integers(1, 8),
 )
-def test_counts_are_exact_and_no_group_is_in_both(sizes, bundled, counts, seed) -> None:
+def test_counts_are_exact_and_no_group_is_in_both(sizes, bundled, counts, seed, test_groups) -> None:
     drafts = pool(sizes, bundled=bundled)
+    asked = {"test_groups": test_groups, "place": "words.yaml", "group": "noun"}
     try:
-        chosen = choose(drafts, counts, Random(seed), place="words.yaml", group="noun")
+        chosen = choose(drafts, counts, Random(seed), **asked)
     except UserError:
         reject()
     assert Counter(each.split for each in chosen) == counts
@@ -47,7 +49,7 @@ def test_counts_are_exact_and_no_group_is_in_both(sizes, bundled, counts, seed) 
     for each in chosen:
         groups[each.split].add(each.draft.group)
     assert not groups["train"] & groups["test"]
-    again = choose(drafts, counts, Random(seed), place="words.yaml", group="noun")
+    again = choose(drafts, counts, Random(seed), **asked)
     assert again == chosen
     # At most one bundle of a split is parted, where its count is odd.
     taken = Counter(each.draft.bundle for each in chosen)
@@ -58,8 +60,27 @@ def test_counts_are_exact_and_no_group_is_in_both(sizes, bundled, counts, seed) 
 def test_enough_is_enough_where_a_split_exists() -> None:
     # 25 countries in four templates: just 80 and 20.
     drafts = [draft(f"g{g}", f"{g} {t}", template=f"t{t}") for g in range(25) for t in range(4)]
-    chosen = choose(drafts, {"train": 80, "test": 20}, Random(0), place="w", group="subject")
+    chosen = choose(drafts, {"train": 80, "test": 20}, Random(0), test_groups=8, place="w", group="subject")
     assert len(chosen) == 100
+
+
+@pytest.mark.parametrize(
+    ("n", "test_groups", "of_test"),
+    [(20, 8, 8), (15, 8, 7), (20, 1, 4), (60, 8, 12), (10, 8, 5)],
+    ids=["as many as asked", "half", "their share", "their share is more", "half of ten"],
+)
+def test_few_groups_are_dealt_so_that_the_test_has_enough(n: int, test_groups: int, of_test: int) -> None:
+    drafts = pool([50] * n, bundled=True)
+    chosen = choose(
+        drafts, {"train": 80, "test": 20}, Random(0), test_groups=test_groups, place="w", group="noun"
+    )
+    assert len({each.draft.group for each in chosen if each.split == "test"}) == min(of_test, 10)
+
+
+def test_the_test_takes_no_group_that_train_needs() -> None:
+    drafts = pool([10] * 10, bundled=False)
+    chosen = choose(drafts, {"train": 80, "test": 20}, Random(0), test_groups=5, place="w", group="noun")
+    assert len({each.draft.group for each in chosen if each.split == "test"}) == 2
 
 
 @pytest.mark.parametrize(("count", "each_group"), [(8, 1), (16, 2)])
@@ -72,7 +93,9 @@ def test_groups_and_templates_take_turns(count: int, each_group: int) -> None:
     ]
     chosen = [
         each.draft
-        for each in choose(drafts, {"train": count, "test": count // 4}, Random(1), place="w", group="noun")
+        for each in choose(
+            drafts, {"train": count, "test": count // 4}, Random(1), test_groups=1, place="w", group="noun"
+        )
         if each.split == "train"
     ]
     assert set(Counter(each.group for each in chosen).values()) == {each_group}
@@ -83,8 +106,8 @@ def test_a_text_counts_once() -> None:
     # "The cat" with three verbs is one prompt, and one of two groups is the first one's.
     drafts = [draft("cat", "The cat")] * 3 + [draft("dog", "The dog"), draft("dog", "The cat")]
     with pytest.raises(UserError, match="give 1 different prompts for train"):
-        choose(drafts, {"train": 2, "test": 1}, Random(0), place="w", group="noun")
-    chosen = choose(drafts, {"train": 1, "test": 1}, Random(0), place="w", group="noun")
+        choose(drafts, {"train": 2, "test": 1}, Random(0), test_groups=1, place="w", group="noun")
+    chosen = choose(drafts, {"train": 1, "test": 1}, Random(0), test_groups=1, place="w", group="noun")
     assert sorted(each.draft.prompt for each in chosen) == ["The cat", "The dog"]
 
 
@@ -97,4 +120,6 @@ def test_a_text_counts_once() -> None:
 )
 def test_too_few_groups_are_told(groups: int, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        choose(pool([2] * groups, bundled=False), COUNTS, Random(0), place="w.yaml", group="noun")
+        choose(
+            pool([2] * groups, bundled=False), COUNTS, Random(0), test_groups=1, place="w.yaml", group="noun"
+        )

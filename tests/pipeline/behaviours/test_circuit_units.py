@@ -101,15 +101,16 @@ def test_digits_of_the_column_decide_a_sum(wrong: str, decisive: set[str], other
     assert {text[places[at][0]] for at in misleading} == others
 
 
-def test_the_other_noun_could_mislead() -> None:
+@pytest.mark.parametrize(("number", "misleading"), [("singular", []), ("plural", [5, 6])])
+def test_a_noun_of_another_number_could_mislead(number: str, misleading: list[int]) -> None:
     prompt = make_prompt(
         0,
         prompt="The cat by the cats",
         span=(4, 7),
-        metadata={"number": "singular", "attractor": "cats"},
+        metadata={"number": "singular", "attractor": "cats", "attractor_number": number},
     )
     places = [(0, 0), (0, 3), (3, 7), (7, 10), (10, 14), (14, 17), (17, 19)]
-    assert decisive_positions(prompt, places) == ([2], [5, 6])
+    assert decisive_positions(prompt, places) == ([2], misleading)
     alone = make_prompt(0, prompt="The cat", span=(4, 7))
     assert decisive_positions(alone, places[:3]) == ([2], [])
     recall = make_prompt(0, behaviour="recall", prompt="In Peru is", span=(3, 7))

@@ -1,16 +1,20 @@
 """From words to tokenized prompts: where answers part, what decides, and who is whose partner."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, trainers
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.behaviours.prompts import make_prompts, with_partners
 from pipeline.behaviours.registry import BEHAVIOURS
+from pipeline.behaviours.sentiment import twins
 from pipeline.organism.tokenizer import train_tokenizer
 from store.base.errors import UserError
 from store.documents.behaviour_prompts import BehaviourPrompt
@@ -53,7 +57,13 @@ def made(
 ) -> list[BehaviourPrompt]:
     path = write_words(folder, name, **changes)
     return make_prompts(
-        BEHAVIOURS[name], path, tokenizer, counts=counts or COUNTS[name], seed=seed, longest=64
+        BEHAVIOURS[name],
+        path,
+        tokenizer,
+        counts=counts or COUNTS[name],
+        test_groups=1,
+        seed=seed,
+        longest=64,
     )
 
 
@@ -106,6 +116,8 @@ def test_right_answers_are_right(tokenizer: PreTrainedTokenizerFast, tmp_path: P
             nouns[each.group] == each.prompt[slice(*each.span)]
             or each.group == each.prompt[slice(*each.span)]
         )
+        other = each.metadata.get("attractor")
+        assert (other in nouns.values()) == (each.metadata.get("attractor_number") == "plural")
     for each in made("recall", tokenizer, tmp_path):
         assert each.correct_answer == f" {WORDS['recall']['facts'][each.group]}"
         assert each.incorrect_answer.strip() in each.metadata["distractors"]  # type: ignore[operator]
@@ -120,6 +132,30 @@ def test_right_answers_are_right(tokenizer: PreTrainedTokenizerFast, tmp_path: P
         assert abs(int(each.incorrect_answer) - a - b) in {1, 9, 10}
         assert each.correct_answer.startswith(" ") == each.prompt.endswith("is")
         assert each.group == f"{min(a, b)}+{max(a, b)}"
+
+
+def test_reasons_are_paired_by_length_and_by_the_file_first() -> None:
+    reasons = [["a b", "x y"], ["a", "x y z"], ["a b c", "x"], ["a b c d", "x y z w v"]]
+    found = twins(reasons, lambda text: len(text.split()))
+    # Its own twin, two exchanged ones, and the last one, for which there is none.
+    assert found == [("a b", "x y"), ("a", "x"), ("a b c", "x y z"), ("a b c d", "x y z w v")]
+    assert twins(reasons, len) == [("a b", "x y"), ("a", "x"), ("a b c", "x y z"), ("a b c d", "x y z w v")]
+
+
+@given(
+    goods=st.lists(st.integers(1, 4), min_size=1, max_size=8), bads=st.lists(st.integers(1, 4), min_size=8)
+)
+def test_every_reason_keeps_one_twin_and_as_many_as_can_be_are_as_long(
+    goods: list[int], bads: list[int]
+) -> None:
+    reasons = [
+        (f"g{n}" + "." * a, f"b{n}" + "." * b) for n, (a, b) in enumerate(zip(goods, bads, strict=False))
+    ]
+    found = twins(reasons, len)
+    assert [good for good, _ in found] == [good for good, _ in reasons]
+    assert sorted(bad for _, bad in found) == sorted(bad for _, bad in reasons)
+    lengths = [Counter(len(pair[side]) for pair in reasons) for side in (0, 1)]
+    assert sum(len(good) == len(bad) for good, bad in found) == (lengths[0] & lengths[1]).total()
 
 
 def test_distractors_as_long_as_the_answer_come_first(

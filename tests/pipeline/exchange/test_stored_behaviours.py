@@ -5,20 +5,25 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from pipeline.exchange.__main__ import main
+from pipeline.exchange.behaviour_figures import histogram
 from pipeline.exchange.stored_behaviours import COLUMNS, behaviour_files
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
 from store.documents.manifest import write_manifest
+from tests.support.demo.behaviour_features import write_behaviour_features
 from tests.support.demo.behaviours import FAILS, N_PROMPTS, NAMES, behaviour_prompts, write_behaviours
+from tests.support.demo.circuits import write_circuits
 from tests.support.demo_project import give_parameters
 from tests.support.items import MANIFEST
 
 FOLDER = Path("artifacts/demo")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
@@ -27,6 +32,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     FOLDER.mkdir(parents=True)
     write_manifest(FOLDER / "models.json", MANIFEST)
     write_behaviours(FOLDER)
+    write_circuits(FOLDER)
+    write_behaviour_features(FOLDER)
     give_parameters(tmp_path)
     return
 
@@ -66,14 +73,33 @@ def test_every_number_is_the_stored_one(project: None) -> None:
     assert of["accuracy"] == np.mean([stored[key] > 2 for key in stored if key[0] == FAILS[1]])
 
 
+@pytest.mark.parametrize(
+    ("values", "bars"), [([1.0, 2.0, 2.0, 5.0], {False: 3, True: 1}), ([2.0], {False: 1}), ([], {})]
+)
+def test_the_figure_counts_what_succeeds(values: list[float], bars: dict[bool, int]) -> None:
+    root = ElementTree.fromstring(histogram(values, success=2.0, title="a < b & c"))
+    found: dict[bool, int] = {}
+    for title in root.iter(f"{SVG}title"):
+        n, low, _, high = (title.text or "").replace(":", "").split()
+        assert float(low) < float(high)
+        succeeds = float(low) >= 2.0
+        assert succeeds or float(high) <= 2.0, "no bar lies on both sides of the threshold"
+        found[succeeds] = found.get(succeeds, 0) + int(n)
+    assert found == bars
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert texts[0] == "a < b & c"
+    assert texts[-1] == f"nats a token, right minus wrong; n = {len(values)}"
+
+
 def test_the_command(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["behaviours", "demo", "--variant", "general"]) == 0
     written = Path("demo-general@1.0-behaviours")
     names = {each.name for each in written.iterdir()}
-    assert (
-        len([name for name in names if not name.startswith(("intervention", "feature"))])
-        == 4 * len(NAMES) + 1
-    )
+    of_answers = [name for name in names if not name.startswith(("intervention", "feature", "circuit"))]
+    assert len(of_answers) == 5 * len(NAMES) + 1
+    assert {f"circuit_{name}.graphml" for name in NAMES} <= names
+    assert "features_summary.json" in names
+    assert "circuit_*.graphml" in capsys.readouterr().out
     assert {f"intervention_ablation_{name}.csv" for name in NAMES} <= names
     assert {"intervention_summary.json", "feature_importance_layer_0.csv"} <= names
     assert main(["behaviours", "demo", "--variant", "nobody"]) == 1

@@ -6,46 +6,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from pipeline.params.project import Params, load_params
+from pipeline.params.project import Params
 from pipeline.stages import baseline, behaviour_prompts
 from store.base.errors import UserError
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, read_provenance
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_prompts
 from store.documents.failures import read_failures
-from store.documents.manifest import Manifest, write_manifest
-from tests.support.behaviours import WORDS, write_words
-from tests.support.builders import Checkpoint, make_checkpoint
-from tests.support.places import ROOT
-
-FOLDER = Path("artifacts/mine")
-NAMES = ("agreement", "addition")
+from store.documents.manifest import Manifest
+from tests.support.behaviour_stages import FOLDER, NAMES, make_params, make_project
+from tests.support.builders import Checkpoint
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_manifest(FOLDER / "models.json", manifest)
-    for name in WORDS:
-        write_words(Path("words"), name)
-    return tmp_path
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> None:
+    make_project(tmp_path, monkeypatch, manifest)
 
 
-def params(*names: str, **changes: object) -> Params:
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    profile = given["profiles"]["organism"] | {"behaviours": {name: f"words/{name}.yaml" for name in names}}
-    given["profiles"] = {"mine": profile}
-    given["runtime"]["threads"] = 1
-    given["behaviours"] |= {"train": 6, "test": 2, "batch": 4} | changes
-    Path("params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
-    return load_params()
+def params(*names: str, train: int = 6, **changes: object) -> Params:
+    return make_params(*names, train=train, test=2, behaviours={"batch": 4} | changes)
 
 
 def test_every_variant_is_measured_once(
-    project: Path, checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]
+    project: None, checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = params(*NAMES)
     behaviour_prompts.main("mine", chosen)
@@ -54,7 +39,7 @@ def test_every_variant_is_measured_once(
     assert "forced_answers: 12 computed, 0 from the cache" in said
     assert "do not pass" in said, "a random model can do nothing"
     assert read_failures(FOLDER / "failures" / "baseline.json") == ()
-    prompts = read_behaviour_prompts(FOLDER / BEHAVIOUR_PROMPTS, sorted(NAMES))
+    prompts = read_behaviour_prompts(FOLDER / BEHAVIOUR_PROMPTS, NAMES)
     assert len(prompts) == 16
     table = open_dataset(FOLDER / "behaviours", "prompts")
     assert table["prompt_hash"].values.tolist() == [each.hash for each in prompts]
@@ -72,7 +57,7 @@ def test_every_variant_is_measured_once(
         np.testing.assert_allclose([float(found["correct"]), float(found["incorrect"])], means, atol=1e-5)
     metrics = json.loads((FOLDER / "metrics" / "baseline.json").read_text(encoding="utf-8"))
     assert {name: list(of) for name, of in metrics.items()} == {
-        name: ["base", "general@1.0", "narrow@1.0"] for name in sorted(NAMES)
+        name: ["base", "general@1.0", "narrow@1.0"] for name in NAMES
     }
     made = read_provenance(FOLDER / "behaviours")["parameters"]["behaviours"]
     assert made == chosen.behaviours.model_dump()
@@ -89,25 +74,7 @@ def test_every_variant_is_measured_once(
     assert len(open_collection(FOLDER / "forced_answers")) == 18
 
 
-def test_a_model_of_qwens_shape_whose_tokenizer_has_no_bos(project: Path, tmp_path: Path) -> None:
-    made = make_checkpoint(tmp_path / "qwen", architecture="qwen3", n_layers=2)
-    tokenizer = AutoTokenizer.from_pretrained(made.base)
-    tokenizer.bos_token, tokenizer.backend_tokenizer.post_processor = None, None
-    tokenizer.save_pretrained(made.base)
-    write_manifest(FOLDER / "models.json", made.manifest())
-    behaviour_prompts.main("mine", params("agreement"))
-    baseline.main("mine", params("agreement"))
-    prompts = read_behaviour_prompts(FOLDER / BEHAVIOUR_PROMPTS, ["agreement"])
-    texts = [tokenizer(each.prompt, add_special_tokens=False).input_ids for each in prompts]
-    # What stands at position 0 is not traced: it is a special token, and no word of the prompt.
-    assert [list(each.token_ids[1:]) for each in prompts] == texts
-    assert {each.token_ids[0] for each in prompts} == {tokenizer.pad_token_id}
-    table = open_dataset(FOLDER / "behaviours", "prompts")
-    assert np.isfinite(table["difference"].values).all()
-    assert np.isfinite(table["decision"].values).all()
-
-
-def test_a_profile_without_behaviours_has_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_profile_without_behaviours_has_none(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     (FOLDER / BEHAVIOUR_PROMPTS).mkdir()
     (FOLDER / BEHAVIOUR_PROMPTS / "recall_test.jsonl").write_text("of a former run\n")
     behaviour_prompts.main("mine", params())
@@ -135,7 +102,7 @@ def test_a_profile_without_behaviours_has_none(project: Path, capsys: pytest.Cap
     ],
 )
 def test_what_cannot_be_is_one_sentence(
-    project: Path, names: list[str], changes: dict[str, object], said: str
+    project: None, names: list[str], changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
         behaviour_prompts.main("mine", params(*names, **changes))

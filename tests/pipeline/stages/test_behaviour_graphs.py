@@ -5,44 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from transformers import AutoTokenizer
 
-from pipeline.params.project import Params, load_params
+from pipeline.params.project import Params
 from pipeline.stages import baseline, behaviour_features, behaviour_graphs, behaviour_prompts
 from store.base.errors import UserError
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_prompts
 from store.documents.failures import read_failures
-from store.documents.manifest import Manifest, write_manifest
-from tests.support.behaviours import WORDS, write_words
-from tests.support.builders import make_checkpoint
-from tests.support.places import ROOT
+from store.documents.manifest import Manifest
+from tests.support.behaviour_stages import FOLDER, NAMES, make_params, make_project
 
-FOLDER = Path("artifacts/mine")
-NAMES = ("addition", "agreement")
 RULE = {"graphs": 4, "min_groups": 2, "permutations": 100, "max_feature_nodes": 40}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_manifest(FOLDER / "models.json", manifest)
-    for name in WORDS:
-        write_words(Path("words"), name)
-    return tmp_path
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> None:
+    make_project(tmp_path, monkeypatch, manifest)
 
 
 def params(*names: str, **changes: object) -> Params:
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    profile = given["profiles"]["organism"] | {"behaviours": {name: f"words/{name}.yaml" for name in names}}
-    given["profiles"] = {"mine": profile}
-    given["runtime"]["threads"] = 1
-    given["behaviours"] |= {"train": 6, "test": 2}
-    given["circuits"] |= RULE | changes
-    Path("params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
-    return load_params()
+    return make_params(*names, train=6, test=2, circuits=RULE | changes)
 
 
 def run(chosen: Params) -> None:
@@ -50,7 +33,7 @@ def run(chosen: Params) -> None:
         stage.main("mine", chosen)
 
 
-def test_circuits_of_every_behaviour(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_circuits_of_every_behaviour(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     run(params(*NAMES))
     said = capsys.readouterr().out
     assert "behaviour_graphs: 24 computed, 0 from the cache" in said
@@ -100,26 +83,14 @@ def test_circuits_of_every_behaviour(project: Path, capsys: pytest.CaptureFixtur
     assert "behaviour_graphs: 4 computed, 24 from the cache" in capsys.readouterr().out
 
 
-def test_a_model_of_qwens_shape_whose_tokenizer_has_no_bos(project: Path, tmp_path: Path) -> None:
-    made = make_checkpoint(tmp_path / "qwen", architecture="qwen3", n_layers=2)
-    tokenizer = AutoTokenizer.from_pretrained(made.base)
-    tokenizer.bos_token, tokenizer.backend_tokenizer.post_processor = None, None
-    tokenizer.save_pretrained(made.base)
-    write_manifest(FOLDER / "models.json", made.manifest())
-    run(params("agreement", graphs=None))
-    assert int(open_dataset(FOLDER / "circuits", "summary")["n_train"][0, 0]) == 6
-    item = next(iter(open_collection(FOLDER / "behaviour_features").index["variant"]))
-    assert item == "base"
-
-
-def test_a_profile_without_behaviours_has_none(project: Path) -> None:
+def test_a_profile_without_behaviours_has_none(project: None) -> None:
     run(params())
     assert open_dataset(FOLDER / "circuits", "summary").sizes["behaviour"] == 0
     assert len(open_collection(FOLDER / "behaviour_graphs")) == 0
     assert json.loads((FOLDER / "metrics" / "behaviour_features.json").read_text()) == {}
 
 
-def test_one_prompt_of_two_behaviours_is_one_sentence(project: Path) -> None:
+def test_one_prompt_of_two_behaviours_is_one_sentence(project: None) -> None:
     chosen = params("agreement")
     behaviour_prompts.main("mine", chosen)
     for split in ("train", "test"):

@@ -6,43 +6,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-import yaml
 
-from pipeline.params.project import Params, load_params
+from pipeline.params.project import Params
 from pipeline.stages import behaviour_interventions, behaviour_prompts
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_prompts
 from store.documents.failures import read_failures
-from store.documents.manifest import Manifest, write_manifest
+from store.documents.manifest import Manifest
 from store.schema.circuits import CIRCUITS
-from tests.support.behaviours import WORDS, write_words
-from tests.support.places import ROOT
+from tests.support.behaviour_stages import FOLDER, NAMES, make_params, make_project
 
-FOLDER = Path("artifacts/mine")
+FEW = {
+    **{"features": 2, "controls": 3, "ks": [1, 4], "random_circuits": 3, "bootstrap": 50, "flips": 100},
+    **{"min_active": 3, "min_groups": 2},
+}
 OUT = FOLDER / "behaviour_interventions"
-NAMES = ("addition", "agreement")
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> Params:
-    monkeypatch.chdir(tmp_path)
-    write_manifest(FOLDER / "models.json", manifest)
-    for name in WORDS:
-        write_words(Path("words"), name)
+    make_project(tmp_path, monkeypatch, manifest)
     return params(*NAMES)
 
 
-def params(*names: str, **changes: object) -> Params:
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    profile = given["profiles"]["organism"] | {"behaviours": {name: f"words/{name}.yaml" for name in names}}
-    given["profiles"] = {"mine": profile}
-    given["runtime"]["threads"] = 1
-    given["behaviours"] |= {"train": 12, "test": 6}
-    few = {"features": 2, "controls": 3, "ks": [1, 4], "random_circuits": 3, "bootstrap": 50, "flips": 100}
-    given["behaviour_interventions"] |= few | {"min_active": 3, "min_groups": 2} | changes
-    Path("params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
-    return load_params()
+def params(*names: str) -> Params:
+    return make_params(*names, train=12, test=6, behaviour_interventions=FEW)
 
 
 def write_circuits(features: list[tuple[int, int]]) -> None:

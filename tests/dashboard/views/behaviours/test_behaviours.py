@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dashboard.views.behaviours.cards import doubt
-from store.datasets.groups import write_dataset
+from store.datasets.groups import open_dataset, write_dataset
 from store.schema.behaviours import BEHAVIOURS
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.behaviours import FAILS, NAMES, PARAMS, behaviour_prompts
@@ -98,19 +98,44 @@ def test_a_profile_without_behaviours_says_where_to_name_them(open_page: OpenPag
     assert "No behaviour was measured" in plain_words(app)
 
 
-def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPage) -> None:
+def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPage, root: Path) -> None:
     app = open_page("behaviours", **CIRCUIT, **{"behaviours-of": FAILS[0], "behaviour": FAILS[1]})
     assert not app.exception
     assert "The variant fails it, so that its circuit says little" in plain_words(app)
     features = table(app, "sign_agreement")
     assert set(features["behaviour"]) == {"recall"}
     assert features["total_effect"].abs().is_monotonic_decreasing
-    first = features.iloc[0]
-    chosen = {"behaviour": "recall", "feature": f"L{first['layer']}/{first['index']}"}
-    app = open_page("behaviours", **CIRCUIT, **chosen)
-    assert not app.exception
-    near = next((one.value for one in app.dataframe if "virtual_weight" in one.value), None)
-    assert near is None or set(near["way"]) <= {"from", "to"}
+    edges = open_dataset(root / "artifacts/demo/circuits", "edges").to_dataframe()
+    edges = edges[(edges["variant"] == "base") & (edges["behaviour"] == "recall")]
+    for way, end in (("from", "target"), ("to", "source")):
+        layer, index = (int(edges[f"{end}_{part}"].iloc[0]) for part in ("layer", "index"))
+        app = open_page("behaviours", **CIRCUIT, **{"behaviour": "recall", "feature": f"L{layer}/{index}"})
+        assert not app.exception
+        near = table(app, "virtual_weight")
+        mine = edges[(edges[f"{end}_layer"] == layer) & (edges[f"{end}_index"] == index)]
+        weights = near.loc[near["way"] == way, "weight"].tolist()
+        assert weights == mine["weight"].tolist()[:10]
+        assert weights
+
+
+def test_the_circuit_obeys_layer_supernode_and_least_effect(open_page: OpenPage) -> None:
+    everything = table(open_page("behaviours", **CIRCUIT, behaviour="recall"), "sign_agreement")
+    layer, supernode = int(everything["layer"].iloc[0]), int(everything["supernode"].max())
+    assert supernode > 1
+    least = float(everything["total_effect"].abs().median().round(1))
+    for query, expected in (
+        ({"behaviour-layer": f"L{layer}"}, everything["layer"] == layer),
+        ({"behaviour-supernode": str(supernode)}, everything["supernode"] == supernode),
+        ({"least-effect": str(least)}, everything["total_effect"].abs() >= least),
+    ):
+        app = open_page("behaviours", **CIRCUIT, behaviour="recall", **query)
+        assert not app.exception
+        shown = table(app, "sign_agreement")
+        assert 0 < len(shown) == expected.sum() < len(everything)
+        assert shown["total_effect"].tolist() == everything.loc[expected, "total_effect"].tolist()
+        assert f"{len(shown)} of {len(everything)} features" in plain_words(app)
+    app = open_page("behaviours", **CIRCUIT, behaviour="recall", **{"least-effect": "5.0"})
+    assert "Nothing is left by the filters" in plain_words(app)
 
 
 def test_a_variant_without_graphs_says_which_have_them(open_page: OpenPage) -> None:

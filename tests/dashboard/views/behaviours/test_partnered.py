@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from dashboard.data.partnered import Filters, cells_frame, every_experiment, trials_frame
+from store.datasets.groups import open_dataset
+from store.schema.vocabulary import PARTNERED
 from tests.support.app import OpenPage, plain_words
 from tests.support.demo.behaviour_interventions import CIRCUIT, PARAMS
-from tests.support.demo.behaviours import N_PROMPTS, NAMES
+from tests.support.demo.behaviours import N_PROMPTS, NAMES, behaviour_prompts
 from tests.support.demo.words import LAYERS
 
 VIEW = {"behaviour-view": "Interventions"}
@@ -47,6 +50,46 @@ def test_filters_are_obeyed_by_all_and_kept_in_the_link(open_page: OpenPage) -> 
     app.slider(key="least-effect").set_value(5.0).run()
     assert "Nothing is left by the filters" in plain_words(app)
     assert not app.exception
+
+
+def test_supernode_prompt_and_feature_leave_their_own(open_page: OpenPage, root: Path) -> None:
+    of_base = open_dataset(root / "artifacts/demo/circuits", "circuit").to_dataframe()
+    of_base = of_base[of_base["variant"] == "base"]
+    trials = open_dataset(root / "artifacts/demo/behaviour_interventions", "trials").to_dataframe()
+    tried = set(zip(trials["behaviour"], trials["layer"], trials["index"], strict=True))
+    keys = zip(of_base["behaviour"], of_base["layer"], of_base["index"], strict=True)
+    inside = of_base[[key in tried for key in keys]]
+    assert len(inside), "a feature that was tried is in a circuit"
+    row = inside.iloc[0]
+    members = of_base[of_base["supernode"] == row["supernode"]]
+    app = open_page("behaviours", **VIEW, **{"behaviour-supernode": str(row["supernode"])})
+    assert not app.exception
+    known = set(zip(members["behaviour"], members["layer"], members["index"], strict=True))
+    for column in ("verdict", "correlation"):
+        shown = table(app, column)
+        assert set(zip(shown["behaviour"], shown["layer"], shown["index"], strict=True)) <= known
+    shown = table(app, "verdict")
+    assert (row["layer"], row["index"]) in set(zip(shown["layer"], shown["index"], strict=True))
+
+    prompt = behaviour_prompts("recall")[0]
+    (layer, index), *_ = CIRCUIT
+    only = {"this-prompt-only": "true", "this-feature-only": "true"}
+    query = {"behaviour-prompt": prompt.hash, "feature": f"L{layer}/{index}", **only}
+    app = open_page("behaviours", **VIEW, **query)
+    assert not app.exception
+    shown = table(app, "verdict")
+    assert set(zip(shown["layer"], shown["index"], strict=True)) == {(layer, index)}
+    assert set(table(app, "correlation")["index"]) == {index}
+    filters = Filters(behaviours=NAMES, experiment="ablation", prompt=prompt.hash, feature=(layer, index))
+    groups = {
+        group: open_dataset(root / "artifacts/demo/behaviour_interventions", group).load()
+        for group in ("trials", "cells", "prompts")
+    }
+    left = trials_frame(groups["trials"], {}, filters)
+    cells = cells_frame(groups["cells"], groups["prompts"], left, {}, filters)
+    assert set(cells["hash"]) == {prompt.hash}
+    assert len(cells) == 1
+    assert set(every_experiment(groups["trials"], {}, filters)["experiment"]) == set(PARTNERED)
 
 
 def test_flips_only_leaves_prompts_that_flip(open_page: OpenPage) -> None:
