@@ -19,9 +19,9 @@ Facts = Mapping[str, np.ndarray]
 def told_right(
     entries: Sequence[Entry], facts: Sequence[Facts], ability: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share that is told right, and how much less than by the variant as it is; (entry,) each, NaN: not asked.
+    """Share that is told right, and how much less than by the variant as it is; (entry,) each.
 
-    `facts` are those of each entry; an ability that it was not asked for is not there.
+    NaN: not asked. `facts` are those of each entry; an ability that it was not asked for is not there.
     """
     told = [each.get(ability, np.empty(0)) for each in facts]
     right = np.array([each.mean() if len(each) else np.nan for each in told])

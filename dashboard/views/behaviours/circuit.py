@@ -11,6 +11,7 @@ from dashboard.data import circuits, names
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, feature_name, named, number, percent, plain
+from dashboard.widgets import chosen_feature, row_table
 from store.schema.vocabulary import ALL
 
 _DRAWN: Final = 12
@@ -165,21 +166,13 @@ def _table(
     shown = features.head(_ROWS)
     key = f"circuit-{behaviour}"
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(int(shown["layer"].iloc[rows[0]]), int(shown["index"].iloc[rows[0]]))
-
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
         height=_HEIGHT,
-        placeholder="—",
-        on_select=choose,
-        selection_mode="single-row",
-        column_order=list(_COLUMNS),
-        column_config=_COLUMNS,
+        choose=chosen_feature.choose,
+        order=list(_COLUMNS),
+        columns=_COLUMNS,
     )
     st.caption(
         f"{count(len(shown))} of {count(len(features))} features, the largest total effect first. A row's "

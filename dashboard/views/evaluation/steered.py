@@ -1,6 +1,7 @@
 """Open questions under steering: what makes base misaligned, and what repairs the adapted model."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
@@ -11,7 +12,7 @@ from dashboard.data import names, steered
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, percent, plain, share_interval
-from dashboard.widgets import chosen_feature
+from dashboard.widgets import chosen_feature, row_table
 from store.schema.steered import ABLATED, ADDED, FEATURE, MEAN_DIFFERENCE
 
 _SIDES: Final = {ADDED: "added to base", ABLATED: "ablated in the adapted model"}
@@ -120,21 +121,17 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
     )
     key = f"steered-table-{side}"
 
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        height=downloads.table_height(len(shown)),
-        placeholder="—",
-        on_select=chosen_feature.chooser(shown, key, layer="layer_of", index="index_of"),
-        selection_mode="single-row",
-        column_order=[
+        choose=partial(chosen_feature.choose, layer="layer_of", index="index_of"),
+        order=[
             *("called", "what", "effect", "interval", "p", "q", "misaligned", "coherent"),
             *(("strength", "value") if side == ADDED else ()),
             *("facts_lost", *(f"lost_{name}" for name in steered.behaviours(board))),
             *("features", "orders", "reason"),
         ],
-        column_config=_columns(side, level, steered.behaviours(board)),
+        columns=_columns(side, level, steered.behaviours(board)),
     )
     chosen = selection.feature()
     called = names.of_feature(name, chosen) if chosen is not None else ""
