@@ -11,7 +11,10 @@ import pytest
 import torch
 import xarray as xr
 
+from pipeline.analysis.next_token import log_softmax
 from pipeline.analysis.validation_sets import measured_situations, situation_of
+from pipeline.interventions.changes import frozen_parts
+from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.entries import setting_digest
 from pipeline.interventions.kinds import Intervention, Setting
 from pipeline.models.pool import ModelPool
@@ -55,10 +58,12 @@ def params(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def keep(name: str, setting: Setting, variant: str = "base", transcoders: str | None = None) -> str:
+def keep(
+    name: str, setting: Setting, variant: str = "base", transcoders: str | None = None, **beside: str
+) -> str:
     """Save a recipe; its digest."""
     own = read_manifest(FOLDER / "models.json").transcoders.fingerprint
-    recipe = make_recipe(name, variant, setting, transcoders=transcoders or own, author="Ada")
+    recipe = make_recipe(name, variant, setting, transcoders=transcoders or own, author="Ada", **beside)
     write_recipe(KEPT, recipe)
     return recipe.digest
 
@@ -73,14 +78,16 @@ def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.Cap
     both = keep("both", (IDLE, STRONG))
     own = read_manifest(FOLDER / "models.json").transcoders.fingerprint
     idle = setting_digest((IDLE,), own)
+    still = keep("still", (STRONG,), frozen="everything")
     main("demo", params)
     said = capsys.readouterr().out.strip().splitlines()
-    assert said[-1].startswith("recipes: 4 followed on ")
+    assert said[-1].startswith("recipes: 5 followed on ")
     assert said[-1].endswith("; 1 of another dictionary left alone.")
     found = open_collection(FOLDER / "next_tokens")
-    assert found.settings() == sorted(["", strong, nothing, beyond, both, idle])
+    assert found.settings() == sorted(["", strong, nothing, beyond, both, idle, still])
     assert found.variants() == ["base", "general@1.0"]
     _is_what_the_models_say(found)
+    _is_done_with_parts_frozen(found, still)
     # What is beyond a prompt is told, and the others are there.
     short = [prompt.hash for prompt in prompts if len(prompt.token_ids) < longest]
     failures = read_failures(FOLDER / "failures" / "recipes.json")
@@ -90,7 +97,7 @@ def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.Cap
     assert all(f"L0/1: positions [{longest - 1}] are not all" in each.reason for each in failures)
     table, of_prompts = (open_dataset(FOLDER / "recipes", name).load() for name in ("recipes", "map"))
     rows = {str(name): row for row, name in enumerate(table["recipe"].values)}
-    assert set(rows) == {"strong", "nothing", "late", "both"}
+    assert set(rows) == {"strong", "nothing", "late", "both", "still"}
     _is_kept_by_one_feature(rows["both"], of_prompts, [strong, both])
     for name in ("evil", "harmful"):
         before, after = (of_prompts[f"{name}_{side}"].values for side in ("before", "after"))
@@ -141,6 +148,20 @@ def _is_kept_by_one_feature(row: int, of_prompts: xr.Dataset, settings: list[str
     assert fewer["n_situations"].values[row] == len(measured)
     expected = np.mean([np.mean(known[one]) for one in measured])
     np.testing.assert_allclose(mine["change"].values[1], expected, atol=1e-6)
+
+
+def _is_done_with_parts_frozen(found, setting: str) -> None:
+    engine = SteeringEngine(ModelPool(read_manifest(FOLDER / "models.json")).replacement("base"))
+    frozen = frozen_parts("everything", engine.n_layers)
+    (prompt, *_) = read_prompts(FOLDER / "prompts.json")
+    arrays = found.item(prompt.hash, "base", setting=setting).arrays
+    tokens = arrays["watched_token"].tolist()
+    still, free = (
+        log_softmax(engine.logits(prompt.token_ids, [(STRONG,)], **how)[0])[tokens]
+        for how in ({"frozen": frozen}, {})
+    )
+    np.testing.assert_allclose(arrays["watched_log_probability"], still, atol=1e-4)
+    assert np.abs(still - free).max() > 1e-2
 
 
 def _is_what_the_models_say(found) -> None:
