@@ -12,7 +12,6 @@ from pipeline.text.json_lines import Line
 from store.base.errors import UserError
 from store.documents.manifest import Manifest
 from store.documents.variants import Variant
-from store.schema.vocabulary import NOTHING
 
 MAX_NAME: Final = 80
 """Characters of a recipe's name."""
@@ -49,7 +48,7 @@ class Recipe(Line):
     author: Author
     note: Text = ""
     steps: Annotated[list[Entry], Field(min_length=1)]
-    frozen: Still = NOTHING
+    frozen: Still = "nothing"
     watch: list[Index] = Field(default_factory=list, max_length=MAX_WATCHED)
     continue_from: Index | None = None
 
