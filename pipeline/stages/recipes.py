@@ -82,9 +82,9 @@ def main(profile: str, params: Params) -> None:
     subject = Subject(profile, params.runtime)
     there = read_recipes(FOLDER)
     mine = [one for one in there if is_of(one.recipe, subject.manifest)]
-    for one in mine:
-        one.require_possible(subject.manifest)
-    recipes = [one.recipe for one in mine]
+    for file in mine:
+        file.require_possible(subject.manifest)
+    recipes = [file.recipe for file in mine]
     labels, lexicon = read_labels(subject.folder), read_lexicon(subject.folder / "lexicon.json")
     prompts = of_harm(subject.prompts.values(), params.features)
     candidates = open_collection(subject.folder / CANDIDATES.kind)

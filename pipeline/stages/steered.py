@@ -20,7 +20,7 @@ from pipeline.run.stage import run_stage
 from pipeline.scoring.registry import first_judge
 from pipeline.steered.choosing import choice_of
 from pipeline.steered.decided import decided_by, thresholds
-from pipeline.steered.measuring import Fact, Measuring
+from pipeline.steered.measuring import Abilities, Fact, Measuring
 from pipeline.steered.runs import measured, runs_of
 from store.collections.reader import open_collection
 from store.datasets.groups import write_dataset
@@ -114,7 +114,7 @@ def main(profile: str, params: Params) -> None:
         choice = choice_of(subject, params, choose, params.profile(profile).nulls)
         choosing = asking(choose, ceil(chosen.step_answers / len(choose)))
         askings = asking(measure, chosen.samples), asking(measure, chosen.control_samples)
-        abilities = {CAPITALS: facts_of(profile, params), **behaviours_of(subject)}
+        abilities: Abilities = {CAPITALS: facts_of(profile, params), **behaviours_of(subject)}
         wanted = decided_by(subject, judge, choice, (choosing, *askings), abilities, params)
         folder = subject.folder / STEERED.kind
         groups = wanted and taken_over(folder, STEERED.kind, wanted, STEERED.groups)
