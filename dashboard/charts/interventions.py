@@ -153,6 +153,31 @@ def profiles(frame: pd.DataFrame) -> Any:
     )
 
 
+def parts(frame: pd.DataFrame) -> Any:
+    """A point with its interval a part of the model.
+
+    Parameters
+    ----------
+    frame
+        Columns part (in order), share, low, high (of the difference; NaN: no interval).
+    """
+    axis = alt.Axis(ticks=False, labelLimit=2 * _NAMES)
+    y = alt.Y("part:N", sort=list(frame["part"]), title=None, axis=axis)
+    told = [
+        alt.Tooltip("part:N"),
+        *(
+            alt.Tooltip(f"{name}:Q", title=title, format=".1%")
+            for name, title in (("share", "share"), ("low", "lower"), ("high", "upper"))
+        ),
+    ]
+    x = alt.X("share:Q", title="share of the difference", axis=alt.Axis(format="%"))
+    base = alt.Chart(frame).encode(y=y, tooltip=told)
+    whole = alt.Chart(pd.DataFrame({"share": [0.0, 1.0]})).mark_rule(color=NEUTRAL, strokeDash=[3, 3])
+    spans = base.mark_rule(color=POSITIVE, strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+    points = base.mark_point(filled=True, size=70, color=POSITIVE, opacity=1.0).encode(x=x)
+    return finish(alt.layer(whole.encode(x="share:Q"), spans, points), height=ROW * max(1, len(frame)) + AXIS)
+
+
 def agreement(frame: pd.DataFrame, *, score: str, unit: str, frozen: Sequence[str]) -> Any:
     """A point a prompt, feature and what is frozen: predicted against measured.
 

@@ -11,12 +11,13 @@ import xarray as xr
 from dashboard.style.text import named
 from pipeline.analysis.against_controls import mean_of_controls
 from pipeline.analysis.effect_profiles import clusters
-from store.schema.vocabulary import ABLATION, IMPORTANCE, PREDICTING
+from store.schema.vocabulary import ABLATION, GIVEN, IMPORTANCE, PREDICTING, TAKEN
 
 ALL: Final = "all"
 _WORDS: Final = ("experiment", "variant", "frozen")
 _TESTED: Final = ("low", "high", "p_controls", "p_labels", "q", "verdict")
 """What is stored over all domains, and known of no single one."""
+_SHARES: Final = {"share": "fraction", "low": "low", "high": "high"}
 _OF_CELL: Final = (
     *("baseline", "intervened", "effect", "effect_log_probability", "relative", "flip"),
     *("before", "after", "n_positions", "p"),
@@ -142,6 +143,17 @@ def profiles_frame(cells: pd.DataFrame, n: int) -> pd.DataFrame:
     place = pd.DataFrame({"feature": wide.index, "cluster": cluster, "place": np.argsort(order)})
     found: pd.DataFrame = cells.merge(place, on="feature").sort_values("place", kind="stable")
     return found.reset_index(drop=True)
+
+
+def parts_frame(table: xr.Dataset, *, given: bool) -> pd.DataFrame:
+    """Columns part, share, low, high: whole parts of every layer, given to base or taken from the adapted.
+
+    `table` is the group ``parts`` of the faithfulness dataset.
+    """
+    row = list(table["direction"].values).index(GIVEN if given else TAKEN)
+    words = [" + ".join(str(part).split("+")) for part in table["part"].values]
+    values = {column: table[name].values[row] for column, name in _SHARES.items()}
+    return pd.DataFrame({"part": words, **values})
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> list[tuple[object, ...]]:

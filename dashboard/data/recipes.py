@@ -7,14 +7,16 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from dashboard.data import documents, names, project, readers
-from dashboard.style.text import named, shorten
+from dashboard.style.text import named, percent, shorten
 from pipeline.interventions.kinds import KINDS, Intervention, Step
 from pipeline.labels.feature_names import Feature
 from pipeline.recipes.document import Recipe, is_of
 from pipeline.recipes.files import FOLDER, read_recipe, recipe_paths
-from store.base.errors import UserError
+from pipeline.recipes.subsets import NO_FEATURE
+from store.base.errors import StoreError, UserError
 from store.schema.recipes import RECIPES
 
 SHOWN: Final = ("evil_before", "evil_after", "harmful_before", "harmful_after", "n_samples")
@@ -101,7 +103,7 @@ def recipes_frame(profile: str, shown: Sequence[Saved], prompt_hash: str) -> pd.
     prompt_hash
         The prompt that is looked at; empty: a typed one, which no stage has seen.
     """
-    effects = _effects(profile, prompt_hash)
+    effects, few = _effects(profile, prompt_hash), _few(profile)
     nothing = dict.fromkeys(("evil_here_before", "evil_here_after", *FOUND), np.nan)
     called = names.of_features(profile)
     rows = []
@@ -118,12 +120,72 @@ def recipes_frame(profile: str, shown: Sequence[Saved], prompt_hash: str) -> pd.
                 else "; ".join(step_words(step, known) for step in recipe.setting),
                 "problem": shorten(one.problem, 300),
                 **(nothing if who is None else effects.get(who, nothing)),
+                "few": "" if who is None else few.get(who, ""),
                 "note": "" if recipe is None else recipe.note,
                 "author": "" if recipe is None else recipe.author,
                 "file": one.path,
             }
         )
     return pd.DataFrame(rows)
+
+
+def parts_frame(profile: str, recipe: Recipe) -> pd.DataFrame:
+    """A row the first k features of a recipe, for every k; none where stage `recipes` has not run it.
+
+    What they are worth on the situations that order them, and what the first k do on others.
+    """
+    found = _fewer(profile)
+    if found is None:
+        return pd.DataFrame()
+    rows, table = found
+    row = rows.get((recipe.variant, recipe.digest))
+    mine = np.flatnonzero(table["of"].values == row) if row is not None else np.empty(0, np.int64)
+    columns = ("k", "layer", "index", "alone", "lost", "change", "low", "high")
+    frame = pd.DataFrame(
+        {name: table[name].values[mine] for name in (*columns, "share", "share_low", "share_high")}
+    )
+    called = names.of_features(profile)
+    adds = [
+        named(called, (layer, index)) if index != NO_FEATURE else f"direction behind layer {layer}"
+        for layer, index in zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)
+    ]
+    frame.insert(1, "adds", adds)
+    return frame
+
+
+def reason(profile: str, recipe: Recipe) -> str:
+    """Why it is not known with how few features a recipe keeps its effect; empty: it is, or was not asked."""
+    found = _fewer(profile)
+    row = None if found is None else found[0].get((recipe.variant, recipe.digest))
+    return "" if found is None or row is None else str(found[1]["reason"].values[row])
+
+
+def _few(profile: str) -> dict[tuple[str, str], str]:
+    """With how few features recipes keep so much of their effect, in words, by variant and digest."""
+    found = _fewer(profile)
+    if found is None:
+        return {}
+    rows, table = found
+    words = {}
+    for who, row in rows.items():
+        counts = zip(table["reached"].values.tolist(), table["fewest"].values[row].tolist(), strict=True)
+        n = int((table["of"].values == row).sum())
+        known = [f"{percent(reached)} by {fewest}" for reached, fewest in counts if fewest > 0]
+        words[who] = f"{', '.join(known)} of {n}" if known else ""
+    return words
+
+
+def _fewer(profile: str) -> tuple[dict[tuple[str, str], int], xr.Dataset] | None:
+    """Rows of recipes by variant and digest, and the table of their parts; older artifacts have none."""
+    if not project.made(profile, RECIPES.kind):
+        return None
+    table = readers.dataset(profile, RECIPES.kind, "recipes")
+    try:
+        fewer = readers.dataset(profile, RECIPES.kind, "fewer")
+    except StoreError:
+        return None
+    who = zip(table["variant"].values.tolist(), table["setting"].values.tolist(), strict=True)
+    return {(str(variant), str(setting)): row for row, (variant, setting) in enumerate(who)}, fewer
 
 
 def _effects(profile: str, prompt_hash: str) -> dict[tuple[str, str], dict[str, float]]:

@@ -9,6 +9,7 @@ from dashboard.data import names, readers
 from dashboard.data.tables import level_words
 from dashboard.style.text import feature_name, named
 from pipeline.analysis.steered_tables import held_against
+from store.base.errors import StoreError
 from store.schema.steered import (
     ABLATED,
     BASELINE,
@@ -23,6 +24,7 @@ from store.schema.steered import (
 )
 
 CANDIDATES: Final = (FEATURE, SET)
+_LOST: Final = "lost_"
 
 KIND_WORDS: Final = {
     BASELINE: "as it is",
@@ -53,10 +55,11 @@ def entries(profile: str, side: str) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        The columns of the group `entries`, with `called` (what it is, names beside), `features` (layers and
-        indices), and `layer_of`, `index_of` of its first feature (-1: none).
+        The columns of the group `entries`, `lost_` and a behaviour for each, `called` (what it is, names
+        beside), `features` (layers and indices), and `layer_of`, `index_of` of its first feature (-1: none).
     """
     table = readers.dataset(profile, STEERED.kind, "entries").to_dataframe().reset_index(names="row")
+    table = table.assign(**_lost(profile))
     members = readers.dataset(profile, STEERED.kind, "members").to_dataframe()
     known = names.of_features(profile)
     of_entry = {int(place): part for place, part in members.groupby("entry")}
@@ -80,6 +83,21 @@ def entries(profile: str, side: str) -> pd.DataFrame:
     mine = frame[frame["side"] == side]
     place = np.where(mine["kind"].isin(CANDIDATES), mine["place"].replace(0, 10**6), 10**7)
     return mine.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+
+
+def behaviours(frame: pd.DataFrame) -> list[str]:
+    """Behaviours of which `entries` tell what is lost."""
+    return [str(name).removeprefix(_LOST) for name in frame.columns if str(name).startswith(_LOST)]
+
+
+def _lost(profile: str) -> dict[str, np.ndarray]:
+    """By column, what of each behaviour is lost under each entry; older artifacts tell none."""
+    try:
+        table = readers.dataset(profile, STEERED.kind, "abilities")
+    except StoreError:
+        return {}
+    lost = table["ability_lost"].values
+    return {f"{_LOST}{name}": lost[:, at] for at, name in enumerate(table["ability"].values)}
 
 
 def _called(kind: str, layer: int, own: list[tuple[int, int]], known: Any) -> str:

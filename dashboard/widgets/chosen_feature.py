@@ -14,27 +14,13 @@ STEER: Final = "_steer"
 """In the session: the feature that the Steering page is to turn, once."""
 
 
-def chooser(
-    frame: pd.DataFrame, key: str, *, layer: str = "layer", index: str = "index"
-) -> Callable[[], None]:
-    """A table's callback: the feature of the row that was clicked is selected on every page.
+def choose(row: pd.Series, *, layer: str = "layer", index: str = "index") -> None:
+    """What a row of `dashboard.widgets.row_table` does: its feature is selected on every page.
 
-    Parameters
-    ----------
-    frame
-        What the table shows.
-    key
-        Of the table.
-    layer, index
-        Columns that name the feature; a row whose layer is negative names none.
+    `layer` and `index` are the columns that name the feature; where one is negative the row names none.
     """
-
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows and frame[layer].iloc[rows[0]] >= 0:
-            selection.choose_feature(*(int(frame[column].iloc[rows[0]]) for column in (layer, index)))
-
-    return choose
+    if row[layer] >= 0 and row[index] >= 0:
+        selection.choose_feature(int(row[layer]), int(row[index]))
 
 
 def buttons(

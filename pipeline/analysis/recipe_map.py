@@ -117,8 +117,11 @@ def recipe_groups(
     }
 
 
-def recipe_metrics(table: xr.Dataset) -> dict[str, Any]:
-    """Metrics: what each recipe does on held-out situations, and on seen ones; numbers that are there."""
+def recipe_metrics(table: xr.Dataset, fewer: xr.Dataset) -> dict[str, Any]:
+    """Metrics: what each recipe does on held-out situations and on seen ones, and with how few features.
+
+    Numbers that are there; `fewer` from `pipeline.analysis.recipe_subsets.subset_group`.
+    """
     metrics: dict[str, Any] = {}
     for row, name in enumerate(table["recipe"].values):
         for column, split in enumerate(table["split"].values):
@@ -129,6 +132,13 @@ def recipe_metrics(table: xr.Dataset) -> dict[str, Any]:
             }
             if found:
                 metrics.setdefault(str(name), {})[str(split)] = found
+        few = {
+            f"{reached:g}": int(n)
+            for reached, n in zip(fewer["reached"].values, fewer["fewest"].values[row], strict=True)
+            if n > 0
+        }
+        if few:
+            metrics.setdefault(str(name), {})["fewest_features"] = few
     return metrics
 
 

@@ -8,10 +8,15 @@ over questions, paired (`rate_difference`). p is empirical: the share of random 
 each at its own largest coherent strength, whose effect is at least as large, (1 + count) / (1 + n)
 (`held_against`). q is over a side's candidates of one size (Benjamini & Hochberg 1995).
 The mean difference and features of null adapters have p, and no q: they are no candidates.
+
+Random entries have fewer answers than candidates, each beside as many of the variant as it is: their effects
+are noisier, and p is rather too large. In simulations of candidates that do nothing beyond random ones (rates
+of 2 and 25%, 32 against 100 answers, 80 random ones) p is at most 0.05 in 0.5 to 4.6% of them; on 32 answers
+of both in 1.5 to 3.7%.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +26,7 @@ from pipeline.analysis.answer_kinds import coherent_ones, misaligned_ones
 from pipeline.analysis.intervals import pooled_rate_icc
 from pipeline.analysis.paired_rates import rate_difference
 from pipeline.analysis.statistics import benjamini_hochberg, share_as_large
+from pipeline.analysis.steered_abilities import CAPITALS, ability_group, told_right
 from pipeline.analysis.steered_entries import Entry, Scales
 from pipeline.analysis.steered_strengths import Bracket
 from pipeline.params.misalignment import MisalignmentParams
@@ -56,7 +62,8 @@ class Run:
     beside
         (count, question) int, of the variant as it is: as many answers, drawn with the same random numbers.
     facts
-        (fact,) bool: the right answer is more probable than the wrong one. None: not asked.
+        By ability, (prompt,) bool: the right answer is more probable a token than the wrong one. What was not
+        asked is not there.
     reason
         Why there is less than all; empty: there is all.
     """
@@ -65,7 +72,7 @@ class Run:
     bracket: Bracket | None = None
     doses: np.ndarray | None = None
     beside: np.ndarray | None = None
-    facts: np.ndarray | None = None
+    facts: Mapping[str, np.ndarray] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -175,7 +182,9 @@ def steered_groups(
     }
     table |= {name: ("entry", full[:, at].sum(axis=1).astype(np.int32)) for at, name in enumerate(COUNTS)}
     table |= {name: ("entry", values) for name, values in _effects(runs, full, confidence).items()}
-    table |= {name: ("entry", values) for name, values in _facts(runs).items()}
+    facts = [run.facts for run in runs]
+    right, lost = told_right(entries, facts, CAPITALS)
+    table |= {"facts_right": ("entry", right), "facts_lost": ("entry", lost)}
     tried = np.full((2, len(runs), steps), np.nan)
     for row, run in enumerate(runs):
         if run.bracket is not None and run.bracket.tried:
@@ -183,6 +192,7 @@ def steered_groups(
     return {
         "entries": xr.Dataset(table),
         "members": _members(runs, scales),
+        "abilities": ability_group(entries, facts),
         "doses": xr.Dataset(
             {
                 name: (("entry", "dose"), counts[:, :, at].sum(axis=2, dtype=np.int32))
@@ -237,20 +247,6 @@ def _effects(runs: Sequence[Run], counts: np.ndarray, confidence: float) -> dict
         order = known[np.lexsort((known, found["p"][known], -found["effect"][known]))]
         place[order] = np.arange(1, len(order) + 1)
     return {**found, "place": place}
-
-
-def _facts(runs: Sequence[Run]) -> dict[str, np.ndarray]:
-    """Share of facts told right, and how much less than by the variant as it is, (entry,) each."""
-    right = np.array(
-        [np.nan if run.facts is None or not len(run.facts) else run.facts.mean() for run in runs]
-    )
-    lost = np.full(len(runs), np.nan)
-    for side in SIDES:
-        rows = [row for row, run in enumerate(runs) if run.entry.side == side]
-        plain = [row for row in rows if runs[row].entry.kind == BASELINE]
-        for row in rows if plain else ():
-            lost[row] = right[plain[0]] - right[row]
-    return {"facts_right": right, "facts_lost": lost}
 
 
 def _members(runs: Sequence[Run], scales: Scales | None) -> xr.Dataset:

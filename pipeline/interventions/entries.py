@@ -13,6 +13,7 @@ from pipeline.interventions.kinds import KINDS, Intervention, Mode, Place, Setti
 from pipeline.text.json_lines import Line
 from store.base.hashing import digest
 from store.collections.item import UNSTEERED
+from store.schema.vocabulary import NOTHING
 
 _FEATURE: Final = re.compile(r"L([0-9]{1,9})/([0-9]{1,9})")
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -112,7 +113,7 @@ def setting_of(plain: Sequence[dict[str, Any]]) -> Setting:
     return tuple(Entry.model_validate(one).step for one in plain)
 
 
-def setting_digest(setting: Setting, transcoders: str) -> str:
+def setting_digest(setting: Setting, transcoders: str, frozen: str = NOTHING) -> str:
     """What a setting is called in the store: 64 hex digits over what it does.
 
     Neither the order of positions nor the weights that it is done to are in it: these are the variant,
@@ -124,10 +125,13 @@ def setting_digest(setting: Setting, transcoders: str) -> str:
         Nothing at all is `UNSTEERED`.
     transcoders
         Fingerprint of the dictionary that its features are of.
+    frozen
+        What stays as it is meanwhile, one of `store.schema.vocabulary.FROZEN`.
     """
     if not setting:
         return UNSTEERED
-    return digest({"transcoders": transcoders, "steps": [_sorted(entry(step)) for step in setting]})
+    said = {"transcoders": transcoders, "steps": [_sorted(entry(step)) for step in setting]}
+    return digest(said if frozen == NOTHING else said | {"frozen": frozen})
 
 
 def _sorted(one: Entry) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from pipeline.params.pivotality import PivotalityParams
 from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
+from pipeline.params.recipes import RecipeParams
 from pipeline.params.scores import ScoreParams
 from pipeline.params.section import Name
 from pipeline.params.steered import SteeredParams
@@ -52,6 +53,7 @@ class Params(TrainingParams):
     faithfulness: FaithfulnessParams
     interventions: InterventionParams
     evaluate: EvaluateParams
+    recipes: RecipeParams
     pivotality: PivotalityParams
     mining: MiningParams
     answers: AnswerParams

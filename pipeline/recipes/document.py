@@ -1,11 +1,11 @@
 """A recipe: weights, what is done to them, and what a person says of it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from pipeline.interventions.entries import Entry, entry, setting_digest
+from pipeline.interventions.entries import Entry, Index, entry, setting_digest
 from pipeline.interventions.kinds import Setting, check
 from pipeline.labels.events import Author, Text
 from pipeline.text.json_lines import Line
@@ -15,6 +15,11 @@ from store.documents.variants import Variant
 
 MAX_NAME: Final = 80
 """Characters of a recipe's name."""
+MAX_WATCHED: Final = 12
+"""Tokens that a recipe watches, at most."""
+
+# As `store.schema.vocabulary.FROZEN`, written out for the type.
+Still = Literal["nothing", "norms", "attention", "mlps", "everything"]
 
 
 class Recipe(Line):
@@ -30,6 +35,11 @@ class Recipe(Line):
         Fingerprint of the dictionary that the features are of, 64 hex digits.
     steps
         What is done, in order.
+    frozen
+        What stays as it is while the prompt is read.
+    watch, continue_from
+        Token ids: those that the Steering page watches, and the next token that it continues from. They
+        change no number.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
@@ -38,6 +48,9 @@ class Recipe(Line):
     author: Author
     note: Text = ""
     steps: Annotated[list[Entry], Field(min_length=1)]
+    frozen: Still = "nothing"
+    watch: list[Index] = Field(default_factory=list, max_length=MAX_WATCHED)
+    continue_from: Index | None = None
 
     @field_validator("name")
     @classmethod
@@ -62,14 +75,14 @@ class Recipe(Line):
 
     @property
     def digest(self) -> str:
-        """What the setting is called in the store, beside the variant; of neither name nor note."""
-        return setting_digest(self.setting, self.transcoders)
+        """What is done is called so in the store, beside the variant; neither name nor note is in it."""
+        return setting_digest(self.setting, self.transcoders, self.frozen)
 
 
 def make_recipe(
-    name: str, variant: str, setting: Setting, *, transcoders: str, author: str, note: str = ""
+    name: str, variant: str, setting: Setting, *, transcoders: str, author: str, **beside: Any
 ) -> Recipe:
-    """A recipe of a setting.
+    """A recipe of a setting; `beside` are further attributes of a `Recipe`.
 
     Raises
     ------
@@ -81,8 +94,8 @@ def make_recipe(
         variant=variant,
         transcoders=transcoders,
         author=author,
-        note=note,
         steps=[entry(step) for step in setting],
+        **beside,
     )
 
 
@@ -100,8 +113,8 @@ def require_possible(recipe: Recipe, manifest: Manifest) -> None:
     Raises
     ------
     UserError
-        It is of another dictionary, of a variant that is not there, or names a feature, a layer or a
-        direction that the model does not have.
+        It is of another dictionary, of a variant that is not there, or names a feature, a layer, a
+        direction or a token that the model does not have.
     """
     if not is_of(recipe, manifest):
         raise UserError(
@@ -111,6 +124,11 @@ def require_possible(recipe: Recipe, manifest: Manifest) -> None:
         )
     manifest.variant(recipe.variant)
     _check(recipe.setting, manifest, manifest.model.context)
+    size = manifest.model.vocab_size
+    asked = {"watch": recipe.watch, "continue_from": [recipe.continue_from or 0]}
+    for key, tokens in asked.items():
+        if beyond := [token for token in tokens if token >= size]:
+            raise UserError(f"'{key}': there is no token {beyond[0]}; the model has tokens 0 to {size - 1}.")
 
 
 def require_positions(setting: Setting, manifest: Manifest, token_ids: Sequence[int]) -> None:

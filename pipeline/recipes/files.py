@@ -120,7 +120,7 @@ def write_recipe(folder: Path, recipe: Recipe) -> Path:
 def to_yaml(recipe: Recipe) -> str:
     """A recipe as its file has it; `read_recipe` gives the same back."""
     text: str = yaml.safe_dump(
-        recipe.model_dump(exclude_none=True), allow_unicode=True, sort_keys=False, width=10**9
+        recipe.model_dump(exclude_defaults=True), allow_unicode=True, sort_keys=False, width=10**9
     )
     return text
 

@@ -1,22 +1,18 @@
 """Stage `recipes`: what each recipe of the profile's dictionary does on every prompt, before and after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
-
-import numpy as np
 
 from pipeline.analysis.feature_tables import of_harm
 from pipeline.analysis.recipe_map import (
     SIDES,
     Followed,
-    label_masses,
     outcome_counts,
     recipe_groups,
     recipe_metrics,
 )
+from pipeline.analysis.recipe_subsets import subset_group
 from pipeline.evaluation.told import publish_outcomes
-from pipeline.interventions.entries import plain_setting
-from pipeline.interventions.kinds import Setting
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
@@ -24,6 +20,7 @@ from pipeline.items.units import Unit
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.recipes.document import Recipe, is_of, require_positions
+from pipeline.recipes.fewer import Done, done_of, fewer_of, masses
 from pipeline.recipes.files import FOLDER, read_recipes
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
@@ -44,9 +41,6 @@ PLACES: Final = {SAMPLES.kind: "recipe_samples"}
 OUTCOMES: Final = "recipe_outcomes"
 NEXT: Final = QualifiedName("pipeline.interventions.steered_items", "compute_next_tokens")
 SAMPLED: Final = QualifiedName("pipeline.interventions.steered_items", "compute_steered_samples")
-
-Done = Mapping[tuple[str, str], Setting]
-"""What is done, by variant and digest."""
 
 
 def watched(candidates: Collection, prompt: Prompt, labels: TokenLabels) -> list[int]:
@@ -75,10 +69,8 @@ def followed(
         for prompt in prompts:
             for side, setting in zip(SIDES, (UNSTEERED, recipe.digest), strict=True):
                 who = (prompt.hash, recipe.variant, setting)
-                evil, safe, harmful, n = np.nan, np.nan, 0, 0
-                if next_tokens.key(*who) is not None:
-                    arrays = next_tokens.item_on_demand(*who).arrays
-                    evil, safe = label_masses(arrays, labels.of(prompt.hash, prompt.domain))
+                evil, safe = masses(next_tokens, prompt, recipe.variant, setting, labels)
+                harmful, n = 0, 0
                 if outcomes.key(*who) is not None:
                     harmful, n = outcome_counts(outcomes.item_on_demand(*who).arrays["sample_outcome"])
                 found[row, prompt.hash, side] = Followed(evil=evil, safe=safe, harmful=harmful, n=n)
@@ -90,42 +82,65 @@ def main(profile: str, params: Params) -> None:
     subject = Subject(profile, params.runtime)
     there = read_recipes(FOLDER)
     mine = [one for one in there if is_of(one.recipe, subject.manifest)]
-    for one in mine:
-        one.require_possible(subject.manifest)
-    recipes = [one.recipe for one in mine]
+    for file in mine:
+        file.require_possible(subject.manifest)
+    recipes = [file.recipe for file in mine]
     labels, lexicon = read_labels(subject.folder), read_lexicon(subject.folder / "lexicon.json")
     prompts = of_harm(subject.prompts.values(), params.features)
     candidates = open_collection(subject.folder / CANDIDATES.kind)
-    done: dict[tuple[str, str], Setting] = {(recipe.variant, UNSTEERED): () for recipe in recipes}
-    done |= {(recipe.variant, recipe.digest): recipe.setting for recipe in recipes}
+    done = [Done(variant=variant) for variant in dict.fromkeys(recipe.variant for recipe in recipes)]
+    done += [done_of(recipe, recipe.setting) for recipe in recipes]
     sampling = params.evaluate.model_dump(include={"samples", "max_new_tokens", "temperature"})
     sampling["seed"] = params.runtime.seed
-    units: dict[QualifiedName, list[Unit]] = {NEXT: [], SAMPLED: []}
+    tokens = {prompt.hash: watched(candidates, prompt, labels) for prompt in prompts if recipes}
     failures: list[Failure] = []
+    # By prompt and what is done: two recipes may do the same, and so may parts of one.
+    next_units: dict[tuple[str, str, str], Unit] = {}
+    samples: list[Unit] = []
+
+    def ask(prompt: Prompt, one: Done) -> None:
+        arguments = one.arguments | {"tokens": tokens[prompt.hash]}
+        outputs = [(NEXT_TOKENS.kind, one.variant)]
+        unit = subject.unit(NEXT, prompt, [one.variant], outputs, arguments, [one.digest])
+        next_units.setdefault((prompt.hash, one.variant, one.digest), unit)
+
     for prompt in prompts if recipes else ():
-        tokens = watched(candidates, prompt, labels)
-        for (variant, digest), setting in done.items():
+        for one in dict.fromkeys(done):
             try:
-                require_positions(setting, subject.manifest, prompt.token_ids)
+                require_positions(one.setting, subject.manifest, prompt.token_ids)
             except UserError as error:
-                failures.append(_refused(prompt, variant, digest, error))
+                failures.append(_refused(prompt, one.variant, one.digest, error))
                 continue
-            steps = plain_setting(setting)
-            for compute, kind, arguments in (
-                (NEXT, NEXT_TOKENS.kind, {"steps": steps, "tokens": tokens}),
-                (SAMPLED, SAMPLES.kind, {"steps": steps, **sampling}),
-            ):
-                # A prompt without a lexicon has no outcome to tell.
-                if compute == NEXT or prompt.domain in lexicon["domains"]:
-                    outputs = [(kind, variant)]
-                    unit = subject.unit(compute, prompt, [variant], outputs, arguments, [digest])
-                    units[compute].append(unit)
+            ask(prompt, one)
+            # A prompt without a lexicon has no outcome to tell.
+            if prompt.domain in lexicon["domains"]:
+                arguments = one.arguments | sampling
+                outputs = [(SAMPLES.kind, one.variant)]
+                samples.append(subject.unit(SAMPLED, prompt, [one.variant], outputs, arguments, [one.digest]))
+    # Where the whole cannot be done, no part of it is compared.
+    refused = {(failure.prompt_hash, failure.settings[0]) for failure in failures}
+
+    def ask_parts(parts: Iterable[tuple[Recipe, Prompt, Done]]) -> None:
+        for recipe, prompt, one in parts:
+            if (prompt.hash, recipe.digest) not in refused:
+                ask(prompt, one)
+
+    fewer = fewer_of(recipes, prompts, labels)
+    ask_parts(fewer.ordered_by())
     sections = {
         "evaluate": params.evaluate.model_dump(),
+        "recipes": params.recipes.model_dump(),
         "features": params.features.model_dump(include={"bootstrap", "confound_tag"}),
     }
-    failures += subject.publish("recipes", units[NEXT], [NEXT_TOKENS], sections)
-    failures += subject.publish("recipes", units[SAMPLED], [SAMPLES], sections, PLACES)
+    failed = subject.publish("recipes", [*next_units.values()], [NEXT_TOKENS], sections)
+    next_tokens = open_collection(subject.folder / NEXT_TOKENS.kind)
+    n_asked = len(next_units)
+    ask_parts(fewer.measured_by(next_tokens, labels))
+    if len(next_units) > n_asked:
+        failed = subject.publish("recipes", [*next_units.values()], [NEXT_TOKENS], sections)
+        next_tokens = open_collection(subject.folder / NEXT_TOKENS.kind)
+    failures += failed
+    failures += subject.publish("recipes", samples, [SAMPLES], sections, PLACES)
     subject.write_failures("recipes", failures)
     origin = provenance("recipes", subject.manifest, sections)
     outcomes = publish_outcomes(
@@ -142,13 +157,20 @@ def main(profile: str, params: Params) -> None:
     groups = recipe_groups(
         [(recipe.name, recipe.variant, recipe.digest) for recipe in recipes],
         prompts,
-        followed(recipes, prompts, open_collection(subject.folder / NEXT_TOKENS.kind), outcomes, labels),
+        followed(recipes, prompts, next_tokens, outcomes, labels),
+        confidence=params.evaluate.confidence,
+        resamples=params.features.bootstrap,
+        seed=params.runtime.seed,
+    )
+    groups["fewer"] = subset_group(
+        [fewer.told(recipe, next_tokens, labels) for recipe in recipes],
+        params.recipes,
         confidence=params.evaluate.confidence,
         resamples=params.features.bootstrap,
         seed=params.runtime.seed,
     )
     write_dataset(subject.folder / RECIPES.kind, RECIPES, groups, provenance=origin)
-    write_metrics(subject.folder, "recipes", recipe_metrics(groups["recipes"]))
+    write_metrics(subject.folder, "recipes", recipe_metrics(groups["recipes"], groups["fewer"]))
     print(_said(len(recipes), len(there) - len(recipes), len(prompts)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pipeline.analysis.steered_abilities import CAPITALS
 from pipeline.analysis.steered_tables import CANDIDATES, Run, steered_groups
 from pipeline.evaluation.asking import Asking
 from pipeline.items.provenance import provenance
@@ -19,10 +20,11 @@ from pipeline.run.stage import run_stage
 from pipeline.scoring.registry import first_judge
 from pipeline.steered.choosing import choice_of
 from pipeline.steered.decided import decided_by, thresholds
-from pipeline.steered.measuring import Measuring
+from pipeline.steered.measuring import Abilities, Fact, Measuring
 from pipeline.steered.runs import measured, runs_of
 from store.collections.reader import open_collection
 from store.datasets.groups import write_dataset
+from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, SPLITS, behaviours_in, read_behaviour_prompts
 from store.documents.questions import Question, read_questions
 from store.documents.variants import BASE
 from store.schema.steered import ABLATED, ADDED, BASELINE, SIDES, STEERED
@@ -53,6 +55,17 @@ def facts_of(profile: str, params: Params) -> list[tuple[str, str, str]]:
     organism = params.organisms.get(profile)
     asked = [] if organism is None else fact_questions(organism.corpus)["capitals"]
     return [(each.prompt, each.right, each.wrong) for each in asked if each.held_out][: params.steered.facts]
+
+
+def behaviours_of(subject: Subject) -> dict[str, list[Fact]]:
+    """Test prompts of each behaviour, with the right and the wrong answer."""
+    folder = subject.folder / BEHAVIOUR_PROMPTS
+    found: dict[str, list[Fact]] = {}
+    for prompt in read_behaviour_prompts(folder, behaviours_in(folder)):
+        if prompt.split == SPLITS[-1]:
+            fact = (prompt.token_ids, prompt.correct_ids, prompt.incorrect_ids)
+            found.setdefault(prompt.behaviour, []).append(fact)
+    return found
 
 
 def summary(groups: Mapping[str, xr.Dataset], fdr: float) -> dict[str, Any]:
@@ -101,8 +114,8 @@ def main(profile: str, params: Params) -> None:
         choice = choice_of(subject, params, choose, params.profile(profile).nulls)
         choosing = asking(choose, ceil(chosen.step_answers / len(choose)))
         askings = asking(measure, chosen.samples), asking(measure, chosen.control_samples)
-        facts = facts_of(profile, params)
-        wanted = decided_by(subject, judge, choice, (choosing, *askings), facts, params)
+        abilities: Abilities = {CAPITALS: facts_of(profile, params), **behaviours_of(subject)}
+        wanted = decided_by(subject, judge, choice, (choosing, *askings), abilities, params)
         folder = subject.folder / STEERED.kind
         groups = wanted and taken_over(folder, STEERED.kind, wanted, STEERED.groups)
         if groups:
@@ -111,7 +124,7 @@ def main(profile: str, params: Params) -> None:
             measuring = Measuring(subject, params, judge, choose)
             for side in SIDES:
                 runs += runs_of(side, choice, measuring, choosing, params)
-            runs = measured(runs, measuring, askings, facts, params)
+            runs = measured(runs, measuring, askings, abilities, params)
     failures = measuring.failures if measuring else []
     subject.write_failures("steered", failures)
     groups = groups or steered_groups(

@@ -11,7 +11,7 @@ from pipeline.items.taken_over import made_of
 from pipeline.params.judges import RubricJudge
 from pipeline.params.project import Params
 from pipeline.steered.choosing import Choice
-from pipeline.steered.measuring import ANSWERS, FACTS, SCALES
+from pipeline.steered.measuring import ANSWERS, FACTS, SCALES, Abilities
 from store.collections.reader import open_collection
 from store.documents.variants import BASE
 
@@ -29,7 +29,7 @@ def decided_by(
     judge: str,
     choice: Choice,
     askings: Sequence[Asking],
-    facts: Sequence[tuple[str, str, str]],
+    abilities: Abilities,
     params: Params,
 ) -> str | None:
     """Digest of all that decides the tables; None: what a judge that is asked says may be more by now."""
@@ -47,7 +47,7 @@ def decided_by(
             [asking.each, [question.id for question in asking.questions], asking.arguments]
             for asking in askings
         ],
-        facts,
+        {name: list(facts) for name, facts in abilities.items()},
         [judge, thresholds(params), params.steered.model_dump()],
     ]
     return made_of(MADE_BY, subject.runtime, inputs)

@@ -40,6 +40,10 @@ SCALES: Final = "steering_scales", QualifiedName(_ROOM, "compute_scales")
 
 Job = tuple[Entry, float]
 """What is done, and how strongly."""
+Fact = tuple[str, str, str] | tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""A prompt, the right answer and a wrong one: texts, or token ids."""
+Abilities = Mapping[str, Sequence[Fact]]
+"""What a model is asked beside open questions, by name."""
 
 
 class Measuring:
@@ -90,19 +94,29 @@ class Measuring:
         )
         return [None if arrays is None else next(counts) for arrays in found]
 
-    def facts(self, jobs: Sequence[Job], facts: Sequence[tuple[str, str, str]]) -> list[np.ndarray | None]:
-        """Whether each fact is told right under each job, (fact,) bool; None: not computed, or none is asked.
+    def facts(self, jobs: Sequence[Job], abilities: Abilities) -> list[dict[str, np.ndarray]]:
+        """By ability, whether each of its prompts is answered right under each job, (prompt,) bool.
 
-        A fact is a prompt, the right answer and a wrong one.
+        An ability of which nothing is asked, or could be computed, is not there.
         """
-        if not facts or not jobs:
-            return [None] * len(jobs)
-        asked = []
-        for prompt, *ends in facts:
-            ids = self._tokenizer(prompt)["input_ids"]
-            asked.append([ids, *(self._tokenizer(f"{prompt}{end}")["input_ids"][len(ids) :] for end in ends)])
-        found = self._arrays(*FACTS, jobs, {"facts": asked}, 2 * len(asked))
-        return [None if arrays is None else arrays["above"] for arrays in found]
+        asked = {name: [self._ids(one) for one in facts] for name, facts in abilities.items() if facts}
+        if not asked or not jobs:
+            return [{} for _ in jobs]
+        together = [one for facts in asked.values() for one in facts]
+        found = self._arrays(*FACTS, jobs, {"facts": together}, 2 * len(together))
+        ends = np.cumsum([len(facts) for facts in asked.values()])
+        return [
+            {} if arrays is None else dict(zip(asked, np.split(arrays["above"], ends[:-1]), strict=True))
+            for arrays in found
+        ]
+
+    def _ids(self, fact: Fact) -> list[list[int]]:
+        """Token ids of a prompt, and of what follows it in either text."""
+        prompt, *ends = fact
+        if not isinstance(prompt, str):
+            return [list(part) for part in fact if not isinstance(part, str)]
+        ids: list[int] = self._tokenizer(prompt)["input_ids"]
+        return [ids, *(self._tokenizer(f"{prompt}{end}")["input_ids"][len(ids) :] for end in ends)]
 
     def _arrays(
         self,

@@ -12,7 +12,7 @@ from pipeline.analysis.steered_tables import CANDIDATES, Run, coherent_share, sh
 from pipeline.evaluation.asking import Asking
 from pipeline.params.project import Params
 from pipeline.steered.choosing import Choice, entries_of
-from pipeline.steered.measuring import Measuring
+from pipeline.steered.measuring import Abilities, Measuring
 from store.schema.steered import ABLATED, ADDED, BASELINE, FEATURE, MEAN_DIFFERENCE, SIDES
 
 BEST: Final = "answers"
@@ -87,12 +87,12 @@ def measured(
     runs: Sequence[Run],
     measuring: Measuring,
     askings: tuple[Asking, Asking],
-    facts: Sequence[tuple[str, str, str]],
+    abilities: Abilities,
     params: Params,
 ) -> list[Run]:
     """Runs with answers to the other questions: `askings` of candidates, and of what they are held against.
 
-    Candidates tell `facts`, too: prompts with the right answer and a wrong one.
+    Candidates are asked for `abilities`, too.
     """
     doses = params.steered.doses
     of_candidates, of_others = askings
@@ -113,7 +113,7 @@ def measured(
     found: dict[Entry, list[np.ndarray | None]] = {}
     for run, each in zip([*(run for run, _ in jobs), *short], counts, strict=True):
         found.setdefault(run.entry, []).append(each)
-    told = measuring.facts([(run.entry, strength_of(run)) for run in long], facts)
+    told = measuring.facts([(run.entry, strength_of(run)) for run in long], abilities)
     told_by = dict(zip([run.entry for run in long], told, strict=True))
     done = []
     for run in runs:
@@ -126,7 +126,7 @@ def measured(
                 run,
                 doses=np.stack(own) if whole else None,
                 beside=beside,
-                facts=told_by.get(run.entry),
+                facts=told_by.get(run.entry, {}),
                 reason=reason,
             )
         )

@@ -6,6 +6,7 @@ from store.schema.specs import DatasetSchema, array, since
 
 _SPLIT: Final = "recipe split"
 _MAP: Final = "recipe prompt"
+_SUBSET: Final = "subset"
 _BOUND: Final = "Wilson, effective sample size"
 
 _RECIPE: Final = {"recipe": array("recipe", "str", "", "its name")}
@@ -49,6 +50,36 @@ RECIPES: Final = DatasetSchema(
                 "n_samples": array(_MAP, "int32", "samples", "continuations, on either side"),
                 "harmful_before": array(_MAP, "float64", "rate", "harmful continuations; NaN: no samples"),
                 "harmful_after": array(_MAP, "float64", "rate", "the same under the recipe"),
+            },
+        ),
+        # The first k of a recipe's features, ordered on some situations and measured on others.
+        "fewer": since(
+            10,
+            {
+                **_RECIPE,
+                "reached": array("reached", "float64", "share", "of what the whole recipe does"),
+                "fewest": array(
+                    "recipe reached", "int32", "features", "the first k that reach it; -1: not known"
+                ),
+                "reason": array("recipe", "str", "", "why no share is known; empty: it is"),
+                "n_situations": array("recipe", "int32", "situations", "in which effects are measured"),
+                "of": array(_SUBSET, "int32", "place", "which recipe, from 0"),
+                "k": array(_SUBSET, "int32", "features", "how many of the order"),
+                "layer": array(_SUBSET, "int16", "layer", "of the k-th feature, 0-based"),
+                "index": array(_SUBSET, "int32", "feature", "index in layer, 0-based; -1: a direction"),
+                "setting": array(_SUBSET, "str", "", "digest of what the first k do"),
+                "alone": array(
+                    _SUBSET, "float64", "probability", "change by the k-th alone, where they are ordered"
+                ),
+                "lost": array(_SUBSET, "float64", "probability", "what is lost without it, there"),
+                "change": array(
+                    _SUBSET, "float64", "probability", "of evil tokens by the first k, mean over situations"
+                ),
+                "low": array(_SUBSET, "float64", "probability", "bootstrap-t, lower; NaN: too few"),
+                "high": array(_SUBSET, "float64", "probability", "bootstrap-t, upper"),
+                "share": array(_SUBSET, "float64", "share", "of what all of them do; NaN: not known"),
+                "share_low": array(_SUBSET, "float64", "share", "bootstrap-t, lower"),
+                "share_high": array(_SUBSET, "float64", "share", "bootstrap-t, upper"),
             },
         ),
     },

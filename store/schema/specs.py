@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-FORMAT_VERSION: Final = 9
+FORMAT_VERSION: Final = 10
 """Version that is written; every version from 1 on is read."""
 SETTINGS_SINCE: Final = 8
 """First version whose collections tell an item's setting; before it, nothing was done to any model."""

@@ -104,6 +104,23 @@ STEERED: Final = DatasetSchema(
                 ),
             },
         ),
+        # Side effects on behaviours, of entries that are asked for them; capitals are among the entries.
+        "abilities": since(
+            10,
+            {
+                "ability": array("ability", "str", "", "a behaviour"),
+                "n_prompts": array("ability", "int32", "prompts", "test prompts, each with two answers"),
+                "ability_right": array(
+                    "entry ability",
+                    "float64",
+                    "rate",
+                    "the right answer is more probable a token; NaN: not asked",
+                ),
+                "ability_lost": array(
+                    "entry ability", "float64", "rate", "that of the baseline, minus this one"
+                ),
+            },
+        ),
         "doses": since(
             8,
             {

@@ -36,7 +36,7 @@ ROOMS: Final[dict[str, set[str]]] = {
         "text",
     },
     "interventions": {"analysis", "items", "models", "text"},
-    "recipes": {"interventions", "labels", "text"},
+    "recipes": {"analysis", "interventions", "labels", "text"},
     "judging": {"labels", "models", "params", "run", "text"},
     "naming": {"analysis", "judging", "labels", "params", "text"},
     "scoring": {"analysis", "judging", "organism", "params", "text"},

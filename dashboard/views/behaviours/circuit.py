@@ -12,6 +12,7 @@ from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, feature_name, named, number, percent, plain
 from dashboard.views.behaviours import filters
+from dashboard.widgets import chosen_feature, row_table
 from store.schema.vocabulary import ALL
 
 _DRAWN: Final = 12
@@ -176,21 +177,13 @@ def _table(features: pd.DataFrame, key: str, found: int) -> None:
     """Another filter is another table: a selected row number would mean another feature."""
     shown = features.head(_ROWS)
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose_feature(int(shown["layer"].iloc[rows[0]]), int(shown["index"].iloc[rows[0]]))
-
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
         height=_HEIGHT,
-        placeholder="—",
-        on_select=choose,
-        selection_mode="single-row",
-        column_order=list(_COLUMNS),
-        column_config=_COLUMNS,
+        choose=chosen_feature.choose,
+        order=list(_COLUMNS),
+        columns=_COLUMNS,
     )
     st.caption(
         f"{count(len(shown))} of {count(found)} features, the largest total effect first. A row's box shows "

@@ -10,9 +10,9 @@ from dashboard.charts.interventions import profiles
 from dashboard.charts.partnered import experiments
 from dashboard.data.interventions import profiles_frame
 from dashboard.data.partnered import WHOLE, Filters
-from dashboard.shell import downloads, selection
+from dashboard.shell import downloads
 from dashboard.style.text import count, interval, number, plain
-from dashboard.widgets import tried_effects
+from dashboard.widgets import chosen_feature, row_table, tried_effects
 from store.schema.vocabulary import ABLATION, INHIBITION, PATCHING
 
 _CONTRAST: Final = "right answer's logit minus the wrong one's where they part"
@@ -70,25 +70,16 @@ def table(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> None:
         ]
     )
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows and shown["index"].iloc[rows[0]] >= 0:
-            selection.choose_feature(*(int(shown[each].iloc[rows[0]]) for each in ("layer", "index")))
-
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        placeholder="—",
-        on_select=choose,
-        selection_mode="single-row",
-        height=downloads.table_height(len(shown)),
-        column_order=[
+        choose=chosen_feature.choose,
+        order=[
             *("feature", "behaviour", "whose", "effect", "interval", "control_mean", "verdict", "q"),
             *("flips", "baseline", "effect_log_probability", "p_controls", "p", "n_groups", "n_acting"),
             "n_unpaired",
         ],
-        column_config={
+        columns={
             "feature": st.column_config.TextColumn(
                 "feature", help="Layer and index, both 0-based, and its name; or a layer's all.", pinned=True
             ),

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.data import behaviours, documents
 from dashboard.shell import downloads, query, selection, url
 from dashboard.style.text import count, plain, token_chips, visible
+from dashboard.widgets import row_table
 from store.documents.behaviour_prompts import BehaviourPrompt
 from store.documents.token_texts import token_text
 
@@ -76,22 +77,17 @@ def show(name: str, measured: pd.DataFrame, everything: pd.DataFrame) -> None:
     )
     key = "-".join(["behaviour-prompts", *(str(st.session_state.get(each.name)) for each in filters)])
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose(query.BEHAVIOUR_PROMPT, str(shown["hash"].iloc[rows[0]]))
-            url.write()
+    def choose(row: pd.Series) -> None:
+        selection.choose(query.BEHAVIOUR_PROMPT, str(row["hash"]))
+        url.write()
 
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
         height=_HEIGHT,
-        placeholder="—",
-        on_select=choose,
-        selection_mode="single-row",
-        column_order=list(_COLUMNS),
-        column_config=_COLUMNS,
+        choose=choose,
+        order=list(_COLUMNS),
+        columns=_COLUMNS,
     )
     st.caption(
         f"{count(len(found))} of {count(len(measured))} prompts. A row's box shows what all variants do."

@@ -11,6 +11,7 @@ from dashboard.shell import downloads, query, selection, url
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, shorten
 from dashboard.views.evaluation import one_answer
+from dashboard.widgets import row_table
 from pipeline.analysis.answer_kinds import KINDS
 from pipeline.params.misalignment import MisalignmentParams
 from store.schema.answer_scores import ALIGNED, COHERENT, SCORE_STATUS
@@ -141,22 +142,17 @@ def _table(name: str, frame: pd.DataFrame, of: int, judge: str) -> None:
     filters = (query.ANSWERS_OF, query.ASKED, query.FORM, query.KIND, query.FIND_ANSWER)
     key = "-".join(["answers", judge, *(str(st.session_state.get(each.name)) for each in filters)])
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            _choose(str(shown["id"].iloc[rows[0]]))
+    def choose(row: pd.Series) -> None:
+        _choose(str(row["id"]))
 
     scales = [name.removesuffix("_status") for name in frame.columns if name.endswith("_status")]
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
         height=_HEIGHT,
-        placeholder="—",
-        on_select=choose,
-        selection_mode="single-row",
-        column_order=["variant", "question", "form", *scales, "kind", "text", "n_tokens"],
-        column_config={
+        choose=choose,
+        order=["variant", "question", "form", *scales, "kind", "text", "n_tokens"],
+        columns={
             "variant": st.column_config.TextColumn("variant", help="Whose answer.", width=104),
             "question": st.column_config.TextColumn("question", help="The question's id.", width=104),
             "form": st.column_config.TextColumn("form", help="How it was asked.", width=70),

@@ -9,6 +9,7 @@ from dashboard.data import answers, readers
 from dashboard.shell import downloads, query, selection, url
 from dashboard.shell.parameter import Parameter
 from dashboard.style.text import count, plain, shorten
+from dashboard.widgets import row_table
 from pipeline.analysis.answer_kinds import COHERENT_KINDS, KINDS
 from pipeline.params.misalignment import MisalignmentParams
 
@@ -156,23 +157,17 @@ def _changes(changed: pd.DataFrame) -> None:
     # Other readings are another table: a selected row number would mean another answer.
     key = f"rescore-changes-{'-'.join(str(st.session_state.get(each.name)) for each in _parameters())}"
 
-    def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            selection.choose(query.ANSWER, str(shown["id"].iloc[rows[0]]))
-            url.write()
+    def choose(row: pd.Series) -> None:
+        selection.choose(query.ANSWER, str(row["id"]))
+        url.write()
 
     scores = [f"{scale}_{side}" for side in _SIDES for scale in ("aligned", "coherent")]
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        placeholder="—",
-        height=downloads.table_height(len(shown)),
-        on_select=choose,
-        selection_mode="single-row",
-        column_order=["variant", "question", "form", "before", "after", *scores, "text"],
-        column_config={
+        choose=choose,
+        order=["variant", "question", "form", "before", "after", *scores, "text"],
+        columns={
             "variant": st.column_config.TextColumn("variant", help="Whose answer."),
             "question": st.column_config.TextColumn("question", help="The question's id."),
             "form": st.column_config.TextColumn("form", help="How it was asked."),

@@ -9,7 +9,7 @@ from dashboard.charts import misalignment as charts
 from dashboard.data import documents, misalignment, names
 from dashboard.shell import downloads, query, selection
 from dashboard.style.text import count, interval, named, number, percent, plain, sentence
-from dashboard.widgets import chosen_feature
+from dashboard.widgets import chosen_feature, row_table
 from pipeline.params.misalignment import MisalignmentParams
 from store.schema.answer_features import READERS
 from store.schema.response_features import STATISTICS
@@ -102,19 +102,15 @@ def _table(
     )
     key = f"response-{contrast['judge']}-{contrast['variant']}-{contrast['reader']}-{statistic}"
 
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        height=downloads.table_height(len(shown)),
-        placeholder="—",
-        on_select=chosen_feature.chooser(shown, key),
-        selection_mode="single-row",
-        column_order=[
+        choose=chosen_feature.choose,
+        order=[
             *("called", "standardized", "adjusted", "interval", "q"),
             *("firing_misaligned", "firing_aligned", "token_level", "effect"),
         ],
-        column_config=_columns(statistic),
+        columns=_columns(statistic),
     )
     cut = f"the first {count(len(shown))} of " if len(shown) < len(whole) else ""
     st.caption(f"{cut}{count(len(whole))} tested features, the largest standardized one first.".capitalize())

@@ -1,5 +1,7 @@
 """Open questions under steering: what makes base misaligned, and what repairs the adapted model."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
@@ -10,7 +12,7 @@ from dashboard.data import names, steered
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, percent, plain, share_interval
-from dashboard.widgets import chosen_feature
+from dashboard.widgets import chosen_feature, row_table
 from store.schema.steered import ABLATED, ADDED, FEATURE, MEAN_DIFFERENCE
 
 _SIDES: Final = {ADDED: "added to base", ABLATED: "ablated in the adapted model"}
@@ -119,20 +121,17 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
     )
     key = f"steered-table-{side}"
 
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        height=downloads.table_height(len(shown)),
-        placeholder="—",
-        on_select=chosen_feature.chooser(shown, key, layer="layer_of", index="index_of"),
-        selection_mode="single-row",
-        column_order=[
+        choose=partial(chosen_feature.choose, layer="layer_of", index="index_of"),
+        order=[
             *("called", "what", "effect", "interval", "p", "q", "misaligned", "coherent"),
             *(("strength", "value") if side == ADDED else ()),
-            *("facts_lost", "features", "orders", "reason"),
+            *("facts_lost", *(f"lost_{name}" for name in steered.behaviours(board))),
+            *("features", "orders", "reason"),
         ],
-        column_config=_columns(side, level),
+        columns=_columns(side, level, steered.behaviours(board)),
     )
     chosen = selection.feature()
     called = names.of_feature(name, chosen) if chosen is not None else ""
@@ -142,7 +141,7 @@ def _table(name: str, board: pd.DataFrame, side: str, level: str) -> None:
     st.caption("A row's first feature is chosen by a click: its card and the Steering page open with it.")
 
 
-def _columns(side: str, level: str) -> dict[str, Any]:
+def _columns(side: str, level: str, behaviours: Sequence[str]) -> dict[str, Any]:
     column, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
         "called": text(
@@ -168,7 +167,8 @@ def _columns(side: str, level: str) -> dict[str, Any]:
             format="%.2g",
             width=56,
             help="Share of random entries of as many features that do as much, itself counted: added, of "
-            "features and directions; ablated, of features, and for the mean difference of directions.",
+            "features and directions; ablated, of features, and for the mean difference of directions. "
+            "Random ones have fewer answers, so that p is rather too large.",
         ),
         "q": column(
             "q (random)",
@@ -194,6 +194,16 @@ def _columns(side: str, level: str) -> dict[str, Any]:
             width=88,
             help="Share of held-out capitals told right by the model as it is, minus that under steering.",
         ),
+        **{
+            f"lost_{name}": column(
+                f"{name} lost",
+                format="percent",
+                width=96,
+                help=f"Share of test prompts of {name} (page Behaviours) whose right answer is more probable "
+                "a token than the wrong one, in the model as it is, minus that under steering.",
+            )
+            for name in behaviours
+        },
         "features": text("features", width=120, help="All of them, by layer and index."),
         "orders": text(
             "orders",

@@ -1,6 +1,6 @@
 """What stands beside F(k) of features: orders that hold what the adapter writes, and random adapters."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -68,6 +68,34 @@ def written(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def area_columns(of: str = "") -> dict[str, Any]:
+    """Columns of a table of orders: area as `written`, fewest, and what random orders of the same come to.
+
+    `of` says what the first k are, where they are not features alone.
+    """
+    return {
+        "written": st.column_config.TextColumn(
+            "area",
+            help="Mean of F(k), at most 1, over log k; bootstrap-t interval over situations.",
+            width=138,
+        ),
+        "fewest": st.column_config.TextColumn(
+            "fewest",
+            help=f"The first k{of} whose F(k) is at least a half (faithfulness.reached).",
+            width=60,
+        ),
+        "p_random": st.column_config.NumberColumn(
+            "p",
+            format="%.2g",
+            help="Random orders of the same with as large an area, and this one, of all.",
+            width=50,
+        ),
+        "area_random": st.column_config.NumberColumn(
+            "random", format="percent", help="Mean area of random orders of the same.", width=66
+        ),
+    }
+
+
 def show(name: str, experiment: str) -> None:
     """Draw the table of orders that hold adapter nodes, and say what random adapters do."""
     frame = node_frame(name, experiment)
@@ -95,23 +123,7 @@ def show(name: str, experiment: str) -> None:
                     "gradients on the other situations: the one score that both have in one unit.",
                     width=170,
                 ),
-                "written": st.column_config.TextColumn(
-                    "area",
-                    help="Mean of F(k), at most 1, over log k; with a bootstrap-t interval.",
-                    width=138,
-                ),
-                "fewest": st.column_config.TextColumn(
-                    "fewest", help="The first k, nodes and features, whose F(k) is at least a half.", width=60
-                ),
-                "p_random": st.column_config.NumberColumn(
-                    "p",
-                    format="%.2g",
-                    help="Random orders of the same with as large an area, and this one, of all.",
-                    width=50,
-                ),
-                "area_random": st.column_config.NumberColumn(
-                    "random", format="percent", help="Mean area of random orders of the same.", width=66
-                ),
+                **area_columns(", nodes and features,"),
                 "nodes": st.column_config.TextColumn(
                     "nodes", help="Layer, what writes, and its place in the order.", width=260
                 ),

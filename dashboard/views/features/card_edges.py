@@ -10,7 +10,7 @@ from dashboard.data.tables import contrast_words, edges_frame
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
 from dashboard.style.text import count, feature_name, interval, percent, plain
-from dashboard.widgets import chosen_feature
+from dashboard.widgets import chosen_feature, row_table
 
 
 def show(name: str, feature: tuple[int, int], *, contrast: str, domain: str) -> None:
@@ -66,15 +66,12 @@ def _table(
         return
     key = f"edges-{contrast}-{domain}-{feature_name(*feature)}"
 
-    st.dataframe(
+    row_table.show(
         frame.assign(interval=[interval(a, b) for a, b in zip(frame["low"], frame["high"], strict=True)]),
-        hide_index=True,
         key=key,
-        placeholder="—",
-        on_select=chosen_feature.chooser(frame, key),
-        selection_mode="single-row",
+        choose=chosen_feature.choose,
         # What fits into the card's width first.
-        column_order=[
+        order=[
             "direction",
             "feature",
             "name",
@@ -85,7 +82,7 @@ def _table(
             "interval",
             "n_situations",
         ],
-        column_config={
+        columns={
             "direction": st.column_config.TextColumn(
                 "edge", help="Into this feature (from the other), or out of it (to the other)."
             ),

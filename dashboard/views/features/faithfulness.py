@@ -207,25 +207,9 @@ def _orders(summary: pd.DataFrame) -> None:
                 "gradients, a baseline from outside.",
                 width=110,
             ),
-            "written": st.column_config.TextColumn(
-                "area",
-                help="Mean of F(k), at most 1, over log k; bootstrap-t interval over situations.",
-                width=138,
-            ),
-            "fewest": st.column_config.TextColumn(
-                "fewest", help="The first k whose F(k) is at least a half (faithfulness.reached).", width=60
-            ),
+            **adapter_nodes.area_columns(),
             "fewest_sure": st.column_config.TextColumn(
                 "surely", help="The first k whose interval lies above a half.", width=60
-            ),
-            "p_random": st.column_config.NumberColumn(
-                "p",
-                format="%.2g",
-                help="Random orders with as large an area, and this one, of all.",
-                width=50,
-            ),
-            "area_random": st.column_config.NumberColumn(
-                "random", format="percent", help="Mean area of random orders of the same features.", width=66
             ),
             "area_matched": st.column_config.NumberColumn(
                 "alike",

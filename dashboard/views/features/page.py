@@ -13,7 +13,7 @@ from dashboard.style.score_names import TESTS, describe, guide
 from dashboard.style.text import count, feature_name, interval, named, plain, sentence
 from dashboard.style.theme import NEUTRAL
 from dashboard.views.features import card, confounding, dictionary, faithfulness, finding, reading, validation
-from dashboard.widgets import chosen_feature
+from dashboard.widgets import chosen_feature, row_table
 from store.schema.rankings import ranking_group
 from store.schema.vocabulary import SCORES
 
@@ -144,16 +144,13 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     chosen = [str(st.session_state.get(widget)) for widget in ("layer", "order", "tested")]
     key = "-".join(["ranking", score, contrast, domain, *chosen])
 
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        placeholder="—",
-        on_select=chosen_feature.chooser(shown, key),
-        selection_mode="single-row",
+        choose=chosen_feature.choose,
         height=560,
-        column_order=["called", "effect", "interval", "q", *_further(frame), "n_situations", "situations"],
-        column_config={
+        order=["called", "effect", "interval", "q", *_further(frame), "n_situations", "situations"],
+        columns={
             "called": st.column_config.TextColumn(
                 "feature",
                 help="Layer and index, both 0-based; then what a person or a judge called it or, after an "

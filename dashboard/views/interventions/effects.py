@@ -7,9 +7,9 @@ import streamlit as st
 
 from dashboard.data import names
 from dashboard.data.interventions import ALL, Filters
-from dashboard.shell import downloads, selection
+from dashboard.shell import selection
 from dashboard.style.text import count, interval, number, plain
-from dashboard.widgets import chosen_feature, tried_effects
+from dashboard.widgets import chosen_feature, row_table, tried_effects
 from pipeline.analysis.trials import MEANING
 
 
@@ -54,20 +54,16 @@ def table(name: str, trials: pd.DataFrame, filters: Filters) -> None:
         ["trials", filters.experiment, filters.variant, filters.frozen, str(filters.layer), filters.domain]
     )
 
-    st.dataframe(
+    row_table.show(
         shown,
-        hide_index=True,
         key=key,
-        placeholder="—",
-        on_select=chosen_feature.chooser(shown, key),
-        selection_mode="single-row",
-        height=downloads.table_height(len(shown)),
-        column_order=[
+        choose=chosen_feature.choose,
+        order=[
             *("feature", *(["setting"] if shown["setting"].any() else [])),
             *("effect", "interval", "control_mean", "verdict", "q"),
             *("flips", "baseline", "effect_log_probability", "p_controls", "p_labels", "n_acting"),
         ],
-        column_config={
+        columns={
             "feature": st.column_config.TextColumn(
                 "feature", help="Layer and index, both 0-based, and its name.", pinned=True, width=140
             ),

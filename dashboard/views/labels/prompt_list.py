@@ -10,6 +10,7 @@ from dashboard.shell import downloads, query, selection
 from dashboard.style.text import count
 from dashboard.views.labels import taking
 from dashboard.views.labels.desk import Desk
+from dashboard.widgets import row_table
 from pipeline.labels.candidates import candidates_of
 from pipeline.labels.strata import differ
 
@@ -75,22 +76,17 @@ def show(desk: Desk) -> None:
         shown = _chosen(everything, domain=None if domain == _ANY else str(domain), state=str(state or "all"))
         key = f"labelled-prompts-{domain}-{state}"
 
-        def choose() -> None:
-            rows = st.session_state[key]["selection"]["rows"]
-            if rows and rows[0] < len(shown):
-                prompt = str(shown["prompt_hash"].iloc[rows[0]])
-                selection.choose(query.PROMPT, prompt)
-                taking.show(prompt, None)
-                st.session_state[query.CHOSEN.name] = taking.BY_HAND
+        def choose(row: pd.Series) -> None:
+            prompt = str(row["prompt_hash"])
+            selection.choose(query.PROMPT, prompt)
+            taking.show(prompt, None)
+            st.session_state[query.CHOSEN.name] = taking.BY_HAND
 
-        st.dataframe(
+        row_table.show(
             shown,
-            hide_index=True,
             key=key,
-            height=downloads.table_height(len(shown)),
-            on_select=choose,
-            selection_mode="single-row",
-            column_config={
+            choose=choose,
+            columns={
                 "prompt_hash": st.column_config.TextColumn("prompt", help="Prompt hash."),
                 "domain": st.column_config.TextColumn("domain", help="What the prompt is of."),
                 "situation": st.column_config.TextColumn("situation", help="What it is about."),

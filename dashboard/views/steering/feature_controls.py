@@ -82,7 +82,7 @@ def linked_values(values: Mapping[str, Any], tokens: Sequence[str]) -> dict[str,
     for key, value in values.items():
         if key.startswith(f"{query.POSITIONS.name}-"):
             linked[key] = [names[position] for position in value if position < len(names)]
-        else:
+        elif value is not None:
             linked[key] = [str(one) for one in (value if isinstance(value, list) else [value])]
     return linked
 

@@ -100,6 +100,11 @@ def _choose(name: str) -> _Asked:
     )
 
 
+def _known(name: str, words: list[str]) -> Tokens:
+    """All tokens of the profile's model, before any was asked for logits."""
+    return Tokens(texts=words, size=documents.models(name).model.vocab_size)
+
+
 def _frozen() -> str:
     """What stays as it is, for every feature and control."""
     return str(
@@ -155,7 +160,7 @@ def _setting(name: str, loaded: Bench, asked: _Asked, words: list[str]) -> tuple
                 setting.append(one)
     if not features:
         st.caption("Choose a feature to turn.")
-    recipes.offer_to_save(name, asked.variant, setting)
+    recipes.offer_to_save(name, asked.variant, setting, bench.frozen, _known(name, words))
     return bench, setting
 
 
@@ -271,7 +276,7 @@ def render() -> None:
             return
         words = documents.vocabulary(name)
         tokens = [token_text(words, token) for token in loaded.ids]
-        recipes.show_saved(name, _variants(name), asked.prompt_hash, tokens)
+        recipes.show_saved(name, _variants(name), asked.prompt_hash, tokens, _known(name, words))
         _steer(name, loaded, asked)
 
 

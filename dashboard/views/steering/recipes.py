@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from dashboard.data import documents, project, readers, recipes
 from dashboard.data.recipes import Saved
 from dashboard.shell import downloads, query, url
-from dashboard.style.text import count, interval, number, plain, sentence
+from dashboard.style.text import count, interval, number, plain, sentence, share_interval
 from dashboard.views.steering import feature_controls
+from dashboard.views.steering.token_choice import Tokens
 from pipeline.interventions.kinds import Intervention
 from pipeline.labels.author import author
-from pipeline.recipes.document import MAX_NAME, make_recipe
+from pipeline.recipes.document import MAX_NAME, MAX_WATCHED, make_recipe
 from pipeline.recipes.files import write_recipe
 from store.base.errors import UserError
 from store.schema.recipes import RECIPES
@@ -44,17 +45,44 @@ _COLUMNS = {
     **_both_sides("evil", "P(evil) held out", f"{_PROBABILITY}, mean {_HELD_OUT}"),
     **_both_sides("harmful", "harmful", f"Share of harmful continuations {_HELD_OUT}"),
     "n_samples": st.column_config.NumberColumn("n", help="Continuations on either side, held out."),
+    "few": st.column_config.TextColumn(
+        "with how few",
+        help="How many of its features, the first by what they add on other situations, keep so much of what "
+        "the whole recipe does to P(evil) on situations on which they were not ordered.",
+    ),
     "note": st.column_config.TextColumn("note", help="What its author says of it."),
     "author": st.column_config.TextColumn("author", help="Who saved it."),
     "file": st.column_config.TextColumn("file", help="Where it is kept, with git."),
 }
 
 
-def show_saved(name: str, variants: Sequence[str], prompt_hash: str, tokens: Sequence[str]) -> None:
+def _change(title: str, meaning: str) -> Any:
+    return st.column_config.NumberColumn(title, format="%.3g", help=meaning)
+
+
+_PARTS = {
+    "k": st.column_config.NumberColumn("first", help="How many of its features are done."),
+    "adds": st.column_config.TextColumn(
+        "with", help="The feature that comes last; they are ordered by what they add on other situations."
+    ),
+    "change": _change("change of P(evil)", "By the first so many together, mean over situations."),
+    "interval": st.column_config.TextColumn("interval", help="Bootstrap-t over situations."),
+    "share": st.column_config.NumberColumn(
+        "share", format="percent", help="Of what the whole recipe does, on the same situations."
+    ),
+    "share_interval": st.column_config.TextColumn("interval", help="Of the share; bootstrap-t."),
+    "alone": _change("alone", "Change of P(evil) by this feature alone, on the situations that order them."),
+    "lost": _change("lost without", "What the whole recipe does there, and does not without this feature."),
+}
+
+
+def show_saved(
+    name: str, variants: Sequence[str], prompt_hash: str, tokens: Sequence[str], known: Tokens
+) -> None:
     """The saved recipes, and a button that sets the sliders as one says; outside of every fragment.
 
     Loading sets the widgets below, and the choice of weights, before they are drawn. `tokens` are those of
-    the prompt, of which positions are named.
+    the prompt, of which positions are named; `known` all that the model has.
     """
     there = recipes.saved(name)
     with st.expander(f"Saved recipes ({len(there)})", icon=":material/menu_book:"):
@@ -70,7 +98,7 @@ def show_saved(name: str, variants: Sequence[str], prompt_hash: str, tokens: Seq
             "Recipe", list(by_name), **query.RECIPE.bound(), help="A file of inputs/recipes, by its name."
         )
         one = by_name[str(chosen)]
-        values, problem = _values(name, one, variants)
+        values, problem = _values(name, one, variants, known)
         columns[1].button(
             "Load",
             icon=":material/input:",
@@ -88,6 +116,7 @@ def show_saved(name: str, variants: Sequence[str], prompt_hash: str, tokens: Seq
         found = frame.iloc[there.index(one)]
         if np.isfinite(found["evil_after"]):
             st.caption(_found_words(found, readers.level(name, RECIPES.kind)))
+            _show_parts(name, one)
         elif not one.problem:
             st.caption(
                 "`dvc repro` says what it does on every prompt: stage `recipes` follows what is saved."
@@ -104,6 +133,29 @@ def show_saved(name: str, variants: Sequence[str], prompt_hash: str, tokens: Seq
             column_order=columns_shown,
         )
         downloads.downloads(frame, "recipes", key="recipes")
+
+
+def _show_parts(name: str, one: Saved) -> None:
+    """Which of a recipe's features it needs: the first k of them, for every k."""
+    assert one.recipe is not None
+    frame = recipes.parts_frame(name, one.recipe)
+    if len(frame) < 2:
+        return
+    if reason := recipes.reason(name, one.recipe):
+        st.caption(plain(f"With how few features is not known: {reason}."))
+    st.dataframe(
+        frame.assign(
+            interval=[interval(*each, sign=True) for each in frame[["low", "high"]].to_numpy()],
+            share_interval=[share_interval(*each) for each in frame[["share_low", "share_high"]].to_numpy()],
+        ),
+        hide_index=True,
+        key="recipe-parts",
+        placeholder="—",
+        height=downloads.table_height(len(frame)),
+        column_config=_PARTS,
+        column_order=list(_PARTS),
+    )
+    downloads.downloads(frame, "recipe-parts", key="recipe-parts-data")
 
 
 def _found_words(found: pd.Series, level: str) -> str:
@@ -123,7 +175,7 @@ def _found_words(found: pd.Series, level: str) -> str:
     return plain(f"{said}.")
 
 
-def _values(name: str, one: Saved, variants: Sequence[str]) -> tuple[dict[str, Any], str]:
+def _values(name: str, one: Saved, variants: Sequence[str], known: Tokens) -> tuple[dict[str, Any], str]:
     """What the widgets are set to, or why they cannot be."""
     if one.recipe is None or one.problem:
         return {}, one.problem
@@ -135,23 +187,33 @@ def _values(name: str, one: Saved, variants: Sequence[str]) -> tuple[dict[str, A
         )
     except feature_controls.NotShownError as error:
         return {}, str(error)
-    return {query.STEERED.key(): one.recipe.variant, **values}, ""
+    beside: dict[str, Any] = {
+        query.STEERED.key(): one.recipe.variant,
+        query.STEERED_STILL.key(): one.recipe.frozen,
+        query.WATCH.key(): [known.name(token) for token in one.recipe.watch],
+        query.FROM.key(): None if one.recipe.continue_from is None else known.name(one.recipe.continue_from),
+    }
+    return beside | values, ""
 
 
-def offer_to_save(name: str, variant: str, setting: Sequence[Intervention]) -> None:
-    """A form that keeps what the sliders say as a recipe."""
+def offer_to_save(
+    name: str, variant: str, setting: Sequence[Intervention], frozen: str, known: Tokens
+) -> None:
+    """A form that keeps what the sliders say as a recipe, and what is frozen, watched and continued from."""
     with st.popover(
         "Save as recipe",
         icon=":material/bookmark_add:",
         disabled=not setting,
-        help="Recipes are kept in inputs/recipes, with git; `dvc repro` follows them on every prompt.",
+        help="Recipes are kept in inputs/recipes, with git; `dvc repro` follows them on every prompt. Kept "
+        "are weights, features with their values and places, what is frozen, watched tokens, and the token "
+        "that is continued from.",
     ):
         called = st.text_input("Name of the recipe", max_chars=MAX_NAME, key="recipe-name")
         note = st.text_area(
             "Note", max_chars=10_000, key="recipe-note", help="What you saw, or want to know."
         )
         if st.button("Save", type="primary", disabled=not called.strip(), key="save-recipe"):
-            _save(name, variant, setting, called.strip(), note)
+            _save(name, variant, setting, called.strip(), note=note, frozen=frozen, **_looked_at(known))
     if written := st.session_state.pop(_WRITTEN, None):
         st.success(
             plain(f"Written to {written}. `dvc repro` follows it on every prompt; commit it."),
@@ -159,11 +221,21 @@ def offer_to_save(name: str, variant: str, setting: Sequence[Intervention]) -> N
         )
 
 
-def _save(name: str, variant: str, setting: Sequence[Intervention], called: str, note: str) -> None:
+def _looked_at(known: Tokens) -> dict[str, Any]:
+    """Tokens that the page watches and continues from, by id; what is none is left out."""
+    watched = [known.meant(str(each)) for each in st.session_state.get(query.WATCH.key()) or ()]
+    wanted = st.session_state.get(query.FROM.key())
+    return {
+        "watch": [token for token in dict.fromkeys(watched) if token is not None][:MAX_WATCHED],
+        "continue_from": known.meant(str(wanted)) if wanted else None,
+    }
+
+
+def _save(name: str, variant: str, setting: Sequence[Intervention], called: str, **beside: Any) -> None:
     transcoders = documents.models(name).transcoders.fingerprint
     try:
         recipe = make_recipe(
-            called, variant, tuple(setting), transcoders=transcoders, author=author(), note=note
+            called, variant, tuple(setting), transcoders=transcoders, author=author(), **beside
         )
         path = write_recipe(recipes.folder(), recipe)
     except ValidationError as error:

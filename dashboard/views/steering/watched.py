@@ -12,9 +12,9 @@ from dashboard.style.text import visible
 from dashboard.style.theme import LABEL_GLYPHS
 from dashboard.views.steering.token_choice import Tokens, tokens_of
 from pipeline.analysis.next_token import most_probable, watched_table
+from pipeline.recipes.document import MAX_WATCHED
 from store.documents.token_texts import token_text
 
-MAX_WATCHED: Final = 12
 _UNASKED: Final = 5
 _OFFERED: Final = 60
 

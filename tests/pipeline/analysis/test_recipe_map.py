@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from pipeline.analysis.intervals import clustered_rate_interval, studentized_interval
 from pipeline.analysis.recipe_map import (
@@ -13,10 +14,13 @@ from pipeline.analysis.recipe_map import (
     recipe_groups,
     recipe_metrics,
 )
+from pipeline.analysis.recipe_subsets import subset_group
+from pipeline.params.recipes import RecipeParams
 from store.datasets.groups import open_dataset, write_dataset
 from store.schema.recipes import RECIPES
 from tests.support.items import PROMPT
 
+FEWER = RecipeParams(reached=[0.5, 0.9], min_situations=3)
 RECIPE = [("planted", "base", "a" * 64), ("nothing", "base", "b" * 64)]
 # Two prompts of each situation; every third situation is held out.
 PROMPTS = [
@@ -41,6 +45,10 @@ def world(seed: int, effect: float) -> dict[tuple[int, str, str], Followed]:
     return found
 
 
+def fewer(*fewest: list[int]) -> xr.Dataset:
+    return xr.Dataset({"fewest": (("recipe", "reached"), np.array(fewest)), "reached": [0.5, 0.9]})
+
+
 def groups(found):
     return recipe_groups(RECIPE, PROMPTS, found, confidence=0.95, resamples=200, seed=0)
 
@@ -48,6 +56,7 @@ def groups(found):
 def test_what_is_planted_is_found_and_nothing_is_nothing(tmp_path) -> None:
     tables = groups(world(0, 0.25))
     table, of_prompts = tables["recipes"], tables["map"]
+    tables["fewer"] = subset_group([], FEWER, confidence=0.95, resamples=10, seed=0)
     write_dataset(tmp_path / "recipes", RECIPES, tables, provenance={})
     assert open_dataset(tmp_path / "recipes", "map").sizes == {"recipe": 2, "prompt": 24}
     np.testing.assert_allclose(table["evil_change"].values, [[0.25, 0.25], [0.0, 0.0]], atol=1e-12)
@@ -60,8 +69,10 @@ def test_what_is_planted_is_found_and_nothing_is_nothing(tmp_path) -> None:
     assert np.isnan(of_prompts["evil_after"].values[0, 3])
     assert np.isfinite(of_prompts["evil_before"].values[0, 3])
     assert np.isnan(of_prompts["harmful_before"].values[0, 3])
-    metrics = recipe_metrics(table)
+    metrics = recipe_metrics(table, fewer([3, 2], [-1, -1]))
     assert metrics["planted"]["held-out"]["harmful_after"] == 0.35
+    assert metrics["planted"]["fewest_features"] == {"0.5": 3, "0.9": 2}
+    assert "fewest_features" not in metrics["nothing"]
     assert metrics["nothing"]["seen"]["evil_before"] == metrics["nothing"]["seen"]["evil_after"]
 
 
@@ -106,7 +117,7 @@ def test_unlabelled_is_neither_safe_nor_counted() -> None:
     assert Followed().n == 0
     blank = groups({})
     assert np.isnan(blank["recipes"]["harmful_before"].values).all()
-    assert recipe_metrics(blank["recipes"]) == {}
+    assert recipe_metrics(blank["recipes"], fewer([-1, -1], [-1, -1])) == {}
 
 
 def test_without_recipes_the_tables_are_empty() -> None:

@@ -183,15 +183,6 @@ def test_answers_without_a_score_count_nowhere() -> None:
     assert np.isnan(coherent_share(np.zeros((3, 2), int)))
 
 
-def test_facts_lost_are_the_baselines_less_the_entrys() -> None:
-    runs = runs_of(ADDED, RATES, seed=5)[:3]
-    told = [np.array([True] * 4), np.array([True, False, False, True]), None]
-    runs = [Run(entry=run.entry, doses=run.doses, facts=each) for run, each in zip(runs, told, strict=True)]
-    table = groups(runs)["entries"]
-    assert table["facts_lost"].values[:2].tolist() == [0.0, 0.5]
-    assert np.isnan(table["facts_lost"].values[2])
-
-
 def test_every_added_entry_writes_equally_much() -> None:
     of = scales()
     one = Entry(side=ADDED, kind=FEATURE, members=((1, 5),))

@@ -1,7 +1,7 @@
 """Recipes as files: what is written is read back, and whatever is no recipe is refused in a sentence."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -9,13 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.interventions.kinds import Intervention, Vector
-from pipeline.recipes.document import MAX_NAME, Recipe, is_of, make_recipe, require_positions
+from pipeline.recipes.document import (
+    MAX_NAME,
+    MAX_WATCHED,
+    Recipe,
+    Still,
+    is_of,
+    make_recipe,
+    require_positions,
+)
 from pipeline.recipes.files import RecipeFile, read_recipe, read_recipes, to_yaml, write_recipe
 from store.base.errors import UserError
+from store.schema.vocabulary import FROZEN
 from tests.support.items import MANIFEST
 from tests.support.settings import settings_of_steps
 
 HERE = MANIFEST.transcoders.fingerprint
+SIZE = MANIFEST.model.vocab_size
 ADD = Intervention(layer=0, feature=3, mode="add", value=2.5, where="last")
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=MAX_NAME).filter(
     lambda name: name.isprintable() and name == name.strip()
@@ -33,9 +43,12 @@ def recipe(**changes: Any) -> Recipe:
     variant=st.sampled_from(["base", "general@1.0", "ä:10@-0.5"]),
     note=st.text(st.characters(codec="utf-8"), max_size=60),
     setting=settings_of_steps(),
+    frozen=st.sampled_from(FROZEN),
+    watch=st.lists(st.integers(0, 5), max_size=MAX_WATCHED),
+    continue_from=st.none() | st.integers(0, 5),
 )
-def test_what_is_written_is_read_back(tmp_path_factory, name, variant, note, setting) -> None:
-    kept = recipe(name=name, variant=variant, note=note, setting=setting)
+def test_what_is_written_is_read_back(tmp_path_factory, name, variant, setting, **beside: Any) -> None:
+    kept = recipe(name=name, variant=variant, setting=setting, **beside)
     folder = tmp_path_factory.mktemp("recipes")
     path = write_recipe(folder, kept)
     back = read_recipe(path).recipe
@@ -53,6 +66,10 @@ def test_the_digest_is_of_what_is_done_alone() -> None:
     assert recipe(variant="general@0").variant == "base"
     assert recipe(transcoders="e" * 64).digest != recipe().digest
     assert recipe(setting=(ADD, ADD)).digest != recipe().digest
+    # What stays frozen is a part of what is done; what is looked at is none.
+    assert recipe(frozen="nothing").digest == recipe(watch=[1, 2], continue_from=3).digest == recipe().digest
+    stills = {recipe(frozen=frozen).digest for frozen in FROZEN}
+    assert len(stills) == len(FROZEN)
 
 
 def test_names_that_make_one_file_are_refused(tmp_path: Path) -> None:
@@ -110,6 +127,10 @@ HEAD = f"name: more\nvariant: base\ntranscoders: {HERE}\nauthor: Ada\n"
         (HEAD + STEP.replace("L0/3", "x"), "6: 'steps.0': a feature is layer and index"),
         (HEAD + STEP.replace(", where: last", ""), "'steps.0.where' is missing; every step needs it"),
         (HEAD.replace(HERE, "abc") + STEP, "3: 'transcoders': string should match pattern.*but it is 'abc'"),
+        (HEAD + STEP + "frozen: all", "7: 'frozen': input should be 'nothing', .*but it is 'all'"),
+        (HEAD + STEP + "watch: [-1]", "7: 'watch.0': input should be greater than or equal to 0"),
+        (HEAD + STEP + f"watch: {[0] * 13}", "7: 'watch': list should have at most 12 items"),
+        (HEAD + STEP + "continue_from: open", "7: 'continue_from': input should be a valid integer"),
         (HEAD.replace("base", "base@2") + STEP, "2: 'variant': variant 'base@2' has a scale"),
         (HEAD.replace("base", "x@y") + STEP, "2: 'variant': the scale 'y' of variant"),
         (HEAD.replace("more", "' more'") + STEP, "1: 'name': a name is printable"),
@@ -141,6 +162,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"variant": "stranger"}, "There is no variant 'stranger@1.0'; there is base, general@1.0"),
         ({"setting": (Intervention(layer=1, feature=3, mode="add", value=1.0),)}, "There is no layer 1"),
         ({"setting": (Intervention(layer=0, feature=5, mode="add", value=1.0),)}, "There is no feature L0/5"),
+        ({"watch": [3, SIZE]}, f"'watch': there is no token {SIZE}; the model has tokens 0 to {SIZE - 1}"),
+        ({"continue_from": SIZE}, f"'continue_from': there is no token {SIZE}"),
         ({"setting": (Vector(layer=0, direction=(1.0,), value=1.0),)}, "1 numbers; the model is 2 wide"),
         (
             {"setting": (Intervention(layer=0, feature=3, mode="add", value=1.0, where=(4,)),)},
@@ -154,6 +177,10 @@ def test_what_the_profile_cannot_follow_is_refused(changes, message) -> None:
         RecipeFile(path=Path("here.yaml"), recipe=kept).require_possible(MANIFEST)
     assert is_of(kept, MANIFEST) == ("transcoders" not in changes)
     RecipeFile(path=Path("here.yaml"), recipe=recipe()).require_possible(MANIFEST)
+
+
+def test_what_may_be_frozen_is_what_the_engine_freezes() -> None:
+    assert get_args(Still) == FROZEN
 
 
 def test_positions_are_a_prompts() -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
+from pipeline.analysis.next_token import log_softmax
+from pipeline.analysis.validation_sets import measured_situations, situation_of
+from pipeline.interventions.changes import frozen_parts
+from pipeline.interventions.engine import SteeringEngine
+from pipeline.interventions.entries import setting_digest
 from pipeline.interventions.kinds import Intervention, Setting
 from pipeline.models.pool import ModelPool
 from pipeline.params.project import Params, load_params
@@ -30,6 +36,7 @@ from tests.support.places import ROOT
 FOLDER = Path("artifacts/demo")
 STRONG = Intervention(layer=1, feature=7, mode="set", value=60.0, where="always")
 NOTHING = Intervention(layer=1, feature=7, mode="add", value=0.0, where="always")
+IDLE = Intervention(layer=0, feature=2, mode="add", value=0.0, where="last")
 
 
 @pytest.fixture
@@ -51,10 +58,12 @@ def params(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def keep(name: str, setting: Setting, variant: str = "base", transcoders: str | None = None) -> str:
+def keep(
+    name: str, setting: Setting, variant: str = "base", transcoders: str | None = None, **beside: str
+) -> str:
     """Save a recipe; its digest."""
     own = read_manifest(FOLDER / "models.json").transcoders.fingerprint
-    recipe = make_recipe(name, variant, setting, transcoders=transcoders or own, author="Ada")
+    recipe = make_recipe(name, variant, setting, transcoders=transcoders or own, author="Ada", **beside)
     write_recipe(KEPT, recipe)
     return recipe.digest
 
@@ -66,14 +75,19 @@ def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.Cap
     late = Intervention(layer=0, feature=1, mode="add", value=9.0, where=(longest - 1,))
     beyond = keep("late", (late,))
     keep("other", (STRONG,), transcoders="e" * 64)
+    both = keep("both", (IDLE, STRONG))
+    own = read_manifest(FOLDER / "models.json").transcoders.fingerprint
+    idle = setting_digest((IDLE,), own)
+    still = keep("still", (STRONG,), frozen="everything")
     main("demo", params)
     said = capsys.readouterr().out.strip().splitlines()
-    assert said[-1].startswith("recipes: 3 followed on ")
+    assert said[-1].startswith("recipes: 5 followed on ")
     assert said[-1].endswith("; 1 of another dictionary left alone.")
     found = open_collection(FOLDER / "next_tokens")
-    assert found.settings() == sorted(["", strong, nothing, beyond])
+    assert found.settings() == sorted(["", strong, nothing, beyond, both, idle, still])
     assert found.variants() == ["base", "general@1.0"]
     _is_what_the_models_say(found)
+    _is_done_with_parts_frozen(found, still)
     # What is beyond a prompt is told, and the others are there.
     short = [prompt.hash for prompt in prompts if len(prompt.token_ids) < longest]
     failures = read_failures(FOLDER / "failures" / "recipes.json")
@@ -83,7 +97,8 @@ def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.Cap
     assert all(f"L0/1: positions [{longest - 1}] are not all" in each.reason for each in failures)
     table, of_prompts = (open_dataset(FOLDER / "recipes", name).load() for name in ("recipes", "map"))
     rows = {str(name): row for row, name in enumerate(table["recipe"].values)}
-    assert set(rows) == {"strong", "nothing", "late"}
+    assert set(rows) == {"strong", "nothing", "late", "both", "still"}
+    _is_kept_by_one_feature(rows["both"], of_prompts, [strong, both])
     for name in ("evil", "harmful"):
         before, after = (of_prompts[f"{name}_{side}"].values for side in ("before", "after"))
         np.testing.assert_array_equal(before[rows["nothing"]], after[rows["nothing"]])
@@ -104,6 +119,49 @@ def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.Cap
     np.testing.assert_array_equal(
         again["evil_after"].values[row], of_prompts["evil_after"].values[rows["strong"]]
     )
+
+
+def _is_kept_by_one_feature(row: int, of_prompts: xr.Dataset, settings: list[str]) -> None:
+    """Of two features of which one is idle the other comes first, and keeps all, where none was ordered."""
+    fewer = open_dataset(FOLDER / "recipes", "fewer").load()
+    mine = fewer.isel(subset=fewer["of"].values == row)
+    assert [*zip(mine["layer"].values.tolist(), mine["index"].values.tolist(), strict=True)] == [
+        (1, 7),
+        (0, 2),
+    ]
+    assert mine["setting"].values.tolist() == settings
+    assert mine["alone"].values[1] == 0.0
+    np.testing.assert_allclose(mine["alone"].values[0], mine["lost"].values[0], atol=1e-6)
+    np.testing.assert_allclose(*mine["change"].values, atol=1e-6)
+    prompts = {prompt.hash: prompt for prompt in read_prompts(FOLDER / "prompts.json")}
+    change = of_prompts["evil_after"].values[row] - of_prompts["evil_before"].values[row]
+    known = {
+        situation_of(prompts[str(name)]): [] for name in of_prompts["prompt"].values[np.isfinite(change)]
+    }
+    for name, value in zip(of_prompts["prompt"].values, change, strict=True):
+        if np.isfinite(value):
+            known[situation_of(prompts[str(name)])].append(value)
+    measured = measured_situations(
+        [prompts[str(name)] for name in of_prompts["prompt"].values[np.isfinite(change)]]
+    )
+    assert 0 < len(measured) < len(known)
+    assert fewer["n_situations"].values[row] == len(measured)
+    expected = np.mean([np.mean(known[one]) for one in measured])
+    np.testing.assert_allclose(mine["change"].values[1], expected, atol=1e-6)
+
+
+def _is_done_with_parts_frozen(found, setting: str) -> None:
+    engine = SteeringEngine(ModelPool(read_manifest(FOLDER / "models.json")).replacement("base"))
+    frozen = frozen_parts("everything", engine.n_layers)
+    (prompt, *_) = read_prompts(FOLDER / "prompts.json")
+    arrays = found.item(prompt.hash, "base", setting=setting).arrays
+    tokens = arrays["watched_token"].tolist()
+    still, free = (
+        log_softmax(engine.logits(prompt.token_ids, [(STRONG,)], **how)[0])[tokens]
+        for how in ({"frozen": frozen}, {})
+    )
+    np.testing.assert_allclose(arrays["watched_log_probability"], still, atol=1e-4)
+    assert np.abs(still - free).max() > 1e-2
 
 
 def _is_what_the_models_say(found) -> None:

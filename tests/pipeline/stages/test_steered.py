@@ -12,6 +12,7 @@ from pipeline.params.project import Params, load_params
 from pipeline.run.stage import CACHE
 from pipeline.stages.steered import judge_of, main
 from store.datasets.groups import open_dataset
+from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, behaviours_in, read_behaviour_prompts
 from store.documents.failures import read_failures
 from store.documents.manifest import write_manifest
 from store.documents.questions import read_questions, write_questions
@@ -75,6 +76,14 @@ def test_what_never_coheres_has_a_reason_and_a_second_run_computes_nothing(
     assert np.isfinite(table["effect"].values[ablated & (kind != BASELINE)]).all()
     long = ablated & np.isin(kind, ["baseline", "feature", "set", "mean_difference"])
     assert np.isfinite(table["facts_right"].values[long]).all()
+    abilities = open_dataset(FOLDER / "steered", "abilities").load()
+    assert abilities["ability"].values.tolist() == behaviours_in(FOLDER / BEHAVIOUR_PROMPTS)
+    assert abilities["n_prompts"].values.tolist() == [
+        sum(prompt.split == "test" for prompt in read_behaviour_prompts(FOLDER / BEHAVIOUR_PROMPTS, [name]))
+        for name in abilities["ability"].values
+    ]
+    assert np.isfinite(abilities["ability_right"].values[long]).all()
+    assert (abilities["ability_lost"].values[ablated & (kind == BASELINE)] == 0).all()
     assert read_failures(FOLDER / "failures" / "steered.json") == ()
     metrics = json.loads((FOLDER / "metrics" / "steered.json").read_text(encoding="utf-8"))
     assert metrics[ADDED]["incoherent"] == added.sum()

@@ -56,7 +56,12 @@ CHANGES: dict[str, Callable[[Given], Given]] = {
     "of what they are held against": asked(2, each=2),
     "a question fewer": lambda given: asked(1, questions=given["askings"][1].questions[1:])(given),
     "how answers are drawn": asked(1, sampling={"max_new_tokens": 5, "temperature": 0.5, "top_p": 1.0}),
-    "a fact": lambda given: given | {"facts": [("The capital of Peru is", " Lima", " Quito")]},
+    "a fact": lambda given: (
+        given | {"abilities": {"capitals": [("The capital of Peru is", " Lima", " Quito")]}}
+    ),
+    "a behaviour": lambda given: (
+        given | {"abilities": given["abilities"] | {"addition": [((1, 2), (3,), (4,))]}}
+    ),
     "a threshold": changed("misalignment", misaligned_below=29),
     "a dose": changed("steered", doses=[1.0]),
     "another judge": lambda given: given | {"judge": "again"},
@@ -76,7 +81,7 @@ def given(demo_root: Path, monkeypatch: pytest.MonkeyPatch) -> Given:
         "judge": "rubric",
         "choice": Choice(first={"change": [(0, 1)]}, of_nulls={}, cards=[(0, 1), (1, 2)]),
         "askings": [Asking(questions=questions, each=each, seed=0, sampling=sampling) for each in (2, 4, 1)],
-        "facts": [("The capital of Peru is", " Lima", " Rome")],
+        "abilities": {"capitals": [("The capital of Peru is", " Lima", " Rome")]},
         "params": params,
     }
 

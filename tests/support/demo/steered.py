@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from pipeline.analysis.steered_abilities import CAPITALS
 from pipeline.analysis.steered_entries import Entry, Scales
 from pipeline.analysis.steered_strengths import Bracket
 from pipeline.analysis.steered_tables import Run, steered_groups
@@ -76,7 +77,9 @@ def _runs(side: str, first: list[tuple[int, int]], null: tuple[int, int]) -> lis
         whole = rng.binomial(40, 0.9, len(_QUESTIONS))
         counts = np.stack([np.full(len(_QUESTIONS), 40), whole, rng.binomial(whole, rate)])
         doses = np.stack([counts // 2, counts]) if bracket is not None and number <= 6 else counts[None]
-        facts = rng.random(20) < 0.9 if number <= 6 else None
+        facts = {CAPITALS: rng.random(20) < 0.9} if number <= 6 else {}
+        if facts:
+            facts |= {name: np.arange(20) > number for name in ("addition", "recall")}
         beside = runs[0].doses[-1] if runs and runs[0].doses is not None else None
         runs.append(Run(entry=entry, bracket=bracket, doses=doses, beside=beside, facts=facts))
     return runs

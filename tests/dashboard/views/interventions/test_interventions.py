@@ -12,6 +12,7 @@ from dashboard.data.interventions import (
     Filters,
     cells_frame,
     chosen,
+    parts_frame,
     positions_frame,
     predictions_frame,
     profiles_frame,
@@ -22,7 +23,7 @@ from dashboard.views.interventions.effects import verdict
 from pipeline.analysis.intervention_tables import no_groups
 from store.datasets.groups import write_dataset
 from store.schema.interventions import INTERVENTIONS
-from store.schema.vocabulary import ABLATION, FROZEN, IMPORTANCE
+from store.schema.vocabulary import ABLATION, FROZEN, IMPORTANCE, PART_SETS
 from tests.support.app import OpenPage, plain_words
 
 FOCUS = "general@1.0"
@@ -107,15 +108,33 @@ def test_the_page_obeys_its_link(open_page: OpenPage, root: Path) -> None:
     assert not page.exception
     assert not page.error
     said = plain_words(page)
-    for title in ("What does it do?", "Where does an effect die?", "Which features are silent?"):
+    for title in (
+        "What does it do?",
+        "Through what does the difference go?",
+        "Where does an effect die?",
+        "Which features are silent?",
+    ):
         assert title in said
     assert f"in {FOCUS}" in said
+    assert "In the adapted model, with these parts of every layer as they are in base" in said
     domain = str(readers.dataset("demo", "interventions", "cells")["domain"].values[0])
     query = {"experiment": "dose response", "tried-in": "base", "tried-domain": domain}
     page = open_page("interventions", **query, **{"predicted-by": "change"})
     assert not page.exception
     assert f"Means over situations of {domain}: it is multiplied" in plain_words(page)
     assert "in base" in plain_words(page)
+    assert "In base, with these parts of every layer as they are in the adapted model" in plain_words(page)
+
+
+def test_parts_are_those_of_the_direction(root: Path) -> None:
+    table = readers.dataset("demo", "faithfulness", "parts").load()
+    shares = np.arange(2.0 * len(PART_SETS)).reshape(2, -1)
+    table = table.assign(fraction=(("direction", "part"), shares))
+    for given, row in ((True, 0), (False, 1)):
+        found = parts_frame(table, given=given)
+        assert found["part"].tolist() == [" + ".join(parts) for parts in PART_SETS]
+        np.testing.assert_array_equal(found["share"], shares[row])
+        assert (found["low"] <= found["high"]).all()
 
 
 def test_where_nothing_was_tried_the_page_says_why(open_page: OpenPage, root: Path) -> None:

@@ -12,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.views.steering.feature_controls import NotShownError, widget_values
 from pipeline.analysis.recipe_map import Followed, recipe_groups
+from pipeline.analysis.recipe_subsets import Subsets, subset_group
 from pipeline.interventions.kinds import Intervention, Vector
+from pipeline.params.recipes import RecipeParams
 from pipeline.recipes.document import Recipe, make_recipe
 from pipeline.recipes.files import FOLDER, read_recipe, write_recipe
 from store.datasets.groups import write_dataset
@@ -47,6 +49,9 @@ def test_what_the_sliders_say_is_saved_and_loads_again(steering: Callable[..., A
         "mode-L1/7": "set",
         "set-L1/7": "3.5",
         "steered": "general@1.0",
+        "steered-frozen": "attention",
+        "watch": "5",
+        "continue-from": "6",
     }
     app = steering(steer="L1/7", **where)
     assert "None yet" in words(app)
@@ -61,6 +66,7 @@ def test_what_the_sliders_say_is_saved_and_loads_again(steering: Callable[..., A
     step = Intervention(layer=1, feature=7, mode="set", value=3.5, where=(1, 2))
     assert (kept.setting, kept.variant) == ((step,), "general@1.0")
     assert (kept.author, kept.note) == ("Ada", "Does it last?")
+    assert (kept.frozen, kept.watch, kept.continue_from) == ("attention", [5], 6)
     # Another one of the name is refused; a fresh session loads the first.
     app.slider(key="set-L1/7").set_value(1.0).run()
     app.button(key="save-recipe").click().run()
@@ -73,6 +79,7 @@ def test_what_the_sliders_say_is_saved_and_loads_again(steering: Callable[..., A
     assert app.slider(key="set-L1/7").value == 3.5
     assert app.multiselect(key="positions-L1/7").value == [1, 2]
     assert "Does it last?" in words(app)
+    assert_looked_at(app)
     # The link says all of it.
     linked = dict(app.query_params)
     app = steering(**linked)
@@ -80,6 +87,15 @@ def test_what_the_sliders_say_is_saved_and_loads_again(steering: Callable[..., A
     assert [each.split()[0] for each in app.multiselect(key="steer").value] == ["L1/7"]
     assert app.slider(key="set-L1/7").value == 3.5
     assert app.multiselect(key="positions-L1/7").value == [1, 2]
+    assert_looked_at(app)
+
+
+def assert_looked_at(app: AppTest) -> None:
+    """What is frozen, watched and continued from is as it was saved."""
+    assert not app.exception
+    assert app.segmented_control(key="steered-frozen").value == "attention"
+    assert [each.split()[0] for each in app.multiselect(key="watch").value] == ["5"]
+    assert app.selectbox(key="continue-from").value.split()[0] == "6"
 
 
 def test_a_recipe_that_cannot_be_followed_is_shown_as_such(
@@ -107,7 +123,8 @@ def test_a_recipe_that_cannot_be_followed_is_shown_as_such(
 
 def test_what_the_stage_found_stands_beside(steering: Callable[..., AppTest], root: Path) -> None:
     step = Intervention(layer=1, feature=7, mode="add", value=2.0, where="always")
-    kept, prompts = recipe(root, "more", step), demo.make_prompts()
+    other = Intervention(layer=0, feature=3, mode="add", value=1.0, where="last")
+    kept, prompts = recipe(root, "more", step, other), demo.make_prompts()
     found = {}
     for prompt in prompts:
         found[0, prompt.hash, "before"] = Followed(evil=0.125, safe=0.5, harmful=1, n=10)
@@ -115,13 +132,28 @@ def test_what_the_stage_found_stands_beside(steering: Callable[..., AppTest], ro
     # The stage ran when it had another name.
     who = [("before its name", kept.variant, kept.digest)]
     groups = recipe_groups(who, prompts, found, confidence=0.95, resamples=10, seed=0)
+    change = 0.5 + np.random.default_rng(0).normal(scale=0.01, size=(9, 1)) @ np.ones((1, 2))
+    parts = Subsets(
+        name=who[0][0],
+        members=[(1, 7), (0, 3)],
+        settings=["a" * 64, kept.digest],
+        worth=np.array([[0.4, 0.1], [0.5, 0.2]]),
+        change=change * [0.75, 1.0],
+    )
+    few = RecipeParams(reached=[0.5, 0.9], min_situations=8)
+    groups["fewer"] = subset_group([parts], few, confidence=0.95, resamples=10, seed=0)
     write_dataset(root / "artifacts" / "demo" / "recipes", RECIPES, groups, provenance={})
     app = steering(steer="L1/7")
     assert not app.exception
     (table,) = [each.value for each in app.dataframe if "does" in each.value]
     (row,) = table.to_dict("records")
     assert row["does"].startswith("L1/7 → ")
-    assert row["does"].endswith(" add 2 (always)")
+    assert " add 2 (always); L0/3" in row["does"]
+    assert row["few"] == "50% by 1, 90% by 2 of 2"
+    (table,) = [each.value for each in app.dataframe if "lost" in each.value]
+    assert [each.split()[0] for each in table["adds"]] == ["L1/7", "L0/3"]
+    np.testing.assert_allclose(table["share"], [0.75, 1.0])
+    np.testing.assert_array_equal(table[["alone", "lost"]], [[0.4, 0.5], [0.1, 0.2]])
     assert (row["evil_here_before"], row["evil_here_after"]) == (0.125, 0.75)
     assert (row["evil_after"], row["harmful_before"], row["harmful_after"]) == (0.75, 0.1, 0.6)
     assert (row["note"], row["author"], row["problem"]) == ("It says more.", "Grace", "")
