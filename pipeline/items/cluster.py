@@ -89,7 +89,7 @@ class _Run:
             return self.failures
         where = self.runtime.scheduler or "this machine"
         raise UserError(
-            f"The scheduler at {where} was lost {ATTEMPTS} times; what was computed is kept, run again to go on."
+            f"The scheduler at {where} was lost {ATTEMPTS} times; what was computed is kept, run again."
         )
 
     def _through(self, client: Client, left: list[list[Unit]], *, alone: bool = False) -> list[Unit]:

@@ -1,4 +1,4 @@
-"""Units without models for tests of who computes: they take time, fail, or end their process, as they are told."""
+"""Units without models, for tests of who computes: they do as they are told."""
 
 import os
 import signal
