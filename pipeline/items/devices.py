@@ -22,7 +22,7 @@ _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 class Gpu(NamedTuple):
     """A GPU as ``nvidia-smi`` lists it, in the order of the bus."""
 
-    index: str
+    number: str
     uuid: str
     name: str
 
@@ -56,7 +56,7 @@ def visible(found: Sequence[Gpu], environ: Mapping[str, str]) -> list[Gpu]:
         return list(found)
     seen: list[Gpu] = []
     for name in (part.strip() for part in environ[_VISIBLE].split(",")):
-        fitting = [gpu for gpu in found if name == gpu.index or (name and gpu.uuid.startswith(name))]
+        fitting = [gpu for gpu in found if name == gpu.number or (name and gpu.uuid.startswith(name))]
         if len(fitting) != 1:
             break
         seen += fitting
