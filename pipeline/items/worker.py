@@ -70,7 +70,7 @@ def _sources() -> str:
 
 
 STARTED: Final = _sources()
-"""The code when this process began: what it has imported is of then, whatever lies there now."""
+"""The code when this process loaded this module: what it imports is of then, whatever lies there later."""
 
 
 def installed() -> Installed:
@@ -83,8 +83,6 @@ def refusal(job: Job, threads: int = 1) -> str | None:
     mine, wanted = installed(), job.installed
     who = f"A worker on {platform.node()}"
     again = "start it again in the same checkout and environment as the pipeline."
-    if mine.code != _sources():
-        return f"{who} runs code that was edited since it started; {again}"
     if mine.code != wanted.code:
         return f"{who} runs another version of this project's code; {again}"
     here, there = ({"python": each.python, **each.libraries} for each in (mine, wanted))

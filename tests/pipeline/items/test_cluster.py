@@ -33,13 +33,11 @@ TWO = RuntimeParams(seed=0, threads=1, executor="dask", workers=2)
 @pytest.fixture(scope="module")
 def dask() -> Iterator[Any]:
     """An executor with two workers, which are started once."""
-    # Each process of a test run has its own; a warning of theirs that a port is taken is no matter here.
     connected(TWO)
     yield on_cluster(TWO)
     disconnect(TWO)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_bytes_are_the_same_whoever_computes_and_prompts_stay_together(tmp_path: Path, dask: Any) -> None:
     log = tmp_path / "log"
     alone, helped, shared = (ItemCache(tmp_path / name) for name in ("alone", "helped", "shared"))
@@ -163,13 +161,6 @@ def test_results_of_another_class_of_device_are_mixed_only_if_asked_for(
     assert "computes on 'NVIDIA H200', but results of 'cpu' are asked for" in why
     assert refusal(job(device="NVIDIA H200")) is None
     assert refusal(job(device=None)) is None
-
-
-def test_code_that_is_edited_under_a_worker_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_sources", lambda: "another")
-    why = refusal(job())
-    assert why is not None
-    assert "runs code that was edited since it started" in why
 
 
 def test_units_of_a_prompt_are_one_task_and_those_without_a_prompt_their_own() -> None:
