@@ -1,7 +1,6 @@
 """Units on Dask's workers: the same bytes as by one process, whoever dies."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,35 +9,18 @@ import pytest
 
 from pipeline.items import cluster, worker
 from pipeline.items.cache import ItemCache
-from pipeline.items.cluster import ATTEMPTS, connected, disconnect, groups, on_cluster
+from pipeline.items.cluster import ATTEMPTS, groups, on_cluster
 from pipeline.items.collect import compute
-from pipeline.items.executor import in_this_process, lacks, with_helpers
-from pipeline.items.model_source import ModelSource
+from pipeline.items.executor import Executor, in_this_process, lacks, with_helpers
 from pipeline.items.worker import Job, installed, refusal
 from pipeline.params.runtime import RuntimeParams
 from store.base.errors import UserError
-from store.documents.manifest import Manifest
-from tests.pipeline.attribution.test_graph_units import (
-    GRAPHS,
-    PAIR,
-    candidate_units,
-    make_prompt,
-    make_subject,
-)
 from tests.support.shared_work import files_of, no_models, shared_unit, who_computed
 
-TWO = RuntimeParams(seed=0, threads=1, executor="dask", workers=2)
 
-
-@pytest.fixture(scope="module")
-def dask() -> Iterator[Any]:
-    """An executor with two workers, which are started once."""
-    connected(TWO)
-    yield on_cluster(TWO)
-    disconnect(TWO)
-
-
-def test_bytes_are_the_same_whoever_computes_and_prompts_stay_together(tmp_path: Path, dask: Any) -> None:
+def test_bytes_are_the_same_whoever_computes_and_a_prompt_stays_together(
+    tmp_path: Path, dask: Executor
+) -> None:
     log = tmp_path / "log"
     alone, helped, shared = (ItemCache(tmp_path / name) for name in ("alone", "helped", "shared"))
     in_this_process([shared_unit(i, i // 3) for i in range(24)], no_models, alone, "alone")
@@ -57,7 +39,7 @@ def test_bytes_are_the_same_whoever_computes_and_prompts_stay_together(tmp_path:
 
 
 def test_what_fails_is_tried_three_times_and_stored_as_failed(
-    tmp_path: Path, dask: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, dask: Executor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, cache = tmp_path / "log", ItemCache(tmp_path / "items")
     units = [shared_unit(i, 0, log=str(log), unable=i == 1, broken=i == 2) for i in range(4)]
@@ -71,7 +53,7 @@ def test_what_fails_is_tried_three_times_and_stored_as_failed(
     assert [bool(lacks(cache, unit)) for unit in units] == [False, True, True, False]
 
 
-def test_a_unit_that_kills_its_workers_takes_no_other_with_it(tmp_path: Path, dask: Any) -> None:
+def test_a_unit_that_kills_its_workers_takes_no_other_with_it(tmp_path: Path, dask: Executor) -> None:
     log, cache, alone = tmp_path / "log", ItemCache(tmp_path / "items"), ItemCache(tmp_path / "alone")
     units = [shared_unit(i, log=str(log), seconds=0.05, dies=i == 3) for i in range(12)]
     (failure,) = dask(units, no_models, cache, "deadly")
@@ -90,31 +72,17 @@ def test_a_unit_that_kills_its_workers_takes_no_other_with_it(tmp_path: Path, da
     ],
 )
 def test_what_is_no_matter_of_one_prompt_ends_the_run_in_one_sentence(
-    tmp_path: Path, dask: Any, how: dict[str, bool], message: str
+    tmp_path: Path, dask: Executor, how: dict[str, bool], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         dask([shared_unit(0, **how)], no_models, ItemCache(tmp_path), "wrong")
-
-
-def test_models_give_the_same_bytes_on_workers(tmp_path: Path, dask: Any, manifest: Manifest) -> None:
-    prompts = [make_prompt(number, [10 + number, 11, 12], manifest) for number in range(4)]
-    found = {}
-    for name, executor in (("alone", in_this_process), ("shared", dask)):
-        subject = make_subject(manifest, prompts, tmp_path / name)
-        subject.source = ModelSource(manifest=manifest, runtime=TWO)
-        subject.runtime = TWO
-        units = candidate_units(subject, {prompt.hash: PAIR for prompt in prompts}, GRAPHS)
-        assert executor(units, subject.source, subject.cache, "candidates") == []
-        found[name] = files_of(subject.cache)
-    assert len(found["alone"]) == 8
-    assert found["shared"] == found["alone"]
 
 
 def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "_PATIENCE", 0.1)
-    nowhere = TWO.model_copy(update={"scheduler": "tcp://127.0.0.1:9"})
+    nowhere = RuntimeParams(seed=0, threads=1, executor="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(UserError, match=r"No scheduler of Dask answers at tcp://127\.0\.0\.1:9; start one"):
         on_cluster(nowhere)([shared_unit(0)], no_models, ItemCache(tmp_path), "nowhere")
     assert on_cluster(nowhere)([], no_models, ItemCache(tmp_path), "nothing") == [], (
