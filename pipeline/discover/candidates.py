@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from pipeline.attribution.graph_units import CANDIDATES
 from pipeline.attribution.parameters import CANDIDATE_PARAMS
-from pipeline.items.executor import with_helpers
 from pipeline.items.subject import Subject
 from pipeline.labels.candidates import Own
 from pipeline.params.graphs import GraphParams
@@ -28,8 +27,7 @@ def candidates_on(subject: Subject, prompts: Sequence[Prompt], graphs: GraphPara
         for prompt in prompts
         for variant in (BASE, subject.focus)
     ]
-    execute = with_helpers(subject.source.processes)
-    failures = execute(units, subject.source, subject.cache, "candidates")
+    failures = subject.executor(units, subject.source, subject.cache, "candidates")
     failed = {failure.prompt_hash: failure.reason for failure in failures}
     own: dict[str, Own] = {}
     for unit in units:

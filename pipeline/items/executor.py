@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
+from pipeline.items.devices import take_gpu
 from pipeline.items.model_source import Models
 from pipeline.items.units import ItemName, Unit
 from pipeline.run.memory import keep_freed_memory
@@ -119,6 +120,7 @@ def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path) -> N
 
     Their items go to a cache at `root`.
     """
+    take_gpu(first=1)  # whom it helps has the first
     keep_freed_memory()
     cache = ItemCache(root)
     for unit in units:

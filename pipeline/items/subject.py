@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import Places, collect
-from pipeline.items.executor import with_helpers
+from pipeline.items.executor import Executor
+from pipeline.items.executors import executor_of, resolved
 from pipeline.items.model_source import ModelSource
 from pipeline.items.provenance import provenance
 from pipeline.items.units import Unit, make_unit
@@ -34,15 +35,15 @@ class Subject:
     profile
         Name of the profile.
     runtime
-        Seed and threads; part of every key.
+        What fixes the last bit, which is part of every key, and who computes.
     """
 
     def __init__(self, profile: str, runtime: RuntimeParams) -> None:
         self.folder: Path = artifacts(profile)
-        self.runtime = runtime
+        self.runtime = resolved(runtime)
         self.manifest = read_manifest(self.folder / "models.json")
         self.cache = ItemCache(CACHE)
-        self.source = ModelSource(manifest=self.manifest, runtime=runtime)
+        self.source = ModelSource(manifest=self.manifest, runtime=self.runtime)
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
@@ -53,6 +54,11 @@ class Subject:
     def models(self) -> "ModelPool":
         """The models, and what fixes their last bit; a stage that has all its items never asks."""
         return self.source()
+
+    @property
+    def executor(self) -> Executor:
+        """Who computes units of this subject."""
+        return executor_of(self.source)
 
     @property
     def variants(self) -> list[str]:
@@ -116,7 +122,7 @@ class Subject:
             models=self.source,
             cache=self.cache,
             places=places,
-            executor=with_helpers(self.source.processes),
+            executor=self.executor,
         )
 
     def write_failures(self, stage: str, failures: Sequence[Failure]) -> None:

@@ -10,7 +10,6 @@ from pipeline.attribution.graph_units import candidate_units, variants_by_prompt
 from pipeline.attribution.parameters import CANDIDATE_PARAMS
 from pipeline.features.prompt_units import activation_units, gate_units
 from pipeline.items.collect import compute
-from pipeline.items.executor import with_helpers
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.stage import run_stage
@@ -34,7 +33,7 @@ def main(profile: str, params: Params) -> None:
                     models=subject.source,
                     cache=subject.cache,
                     folder=subject.folder,
-                    executor=with_helpers(subject.source.processes),
+                    executor=subject.executor,
                 )
 
 

@@ -54,7 +54,7 @@ def tables_of(subject: Subject, params: ComponentParams) -> tuple[dict[str, xr.D
     wanted = made_of([TABLES_BY], subject.runtime, [keys, params.model_dump()])
     if known := taken_over(subject.folder / COMPONENTS.kind, COMPONENTS.kind, wanted, COMPONENTS.groups):
         return known, wanted
-    compute(list(units.values()), models=subject.source, cache=subject.cache)
+    compute(list(units.values()), models=subject.source, cache=subject.cache, executor=subject.executor)
     found = {variant: subject.cache.get(KIND, unit.item(variant).key) for variant, unit in units.items()}
     rows = {variant: item for variant, item in found.items() if item is not None}
     return component_groups(rows, params), wanted

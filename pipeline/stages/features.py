@@ -77,7 +77,7 @@ def items_of(
     names = [unit.item(variant) for unit, variant in zip(units, variants, strict=True)]
     if found := refill(subject.cache, kind, names, subject.folder / FEATURES.kind, partial(stored, kind)):
         print(f"{kind}: {found} taken over from the previous store")
-    compute(units, models=subject.source, cache=subject.cache)
+    compute(units, models=subject.source, cache=subject.cache, executor=subject.executor)
     items = [subject.cache.get(kind, name.key) for name in names]
     return [item for item in items if item is not None]
 

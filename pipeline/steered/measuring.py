@@ -11,7 +11,7 @@ from pipeline.evaluation.asking import Asking
 from pipeline.items.batches import in_batches
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import compute
-from pipeline.items.executor import lacks, with_helpers
+from pipeline.items.executor import lacks
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit, make_unit
 from pipeline.models.tokenizer import load_tokenizer
@@ -142,7 +142,7 @@ class Measuring:
             in_batches(distinct, size, lambda unit: not lacks(cache, unit)),
             models=source,
             cache=cache,
-            executor=with_helpers(source.processes),
+            executor=self._subject.executor,
         )
         items = [cache.get(kind, name.key) for unit in units for _, name in unit.wanted()]
         return [None if item is None else item.arrays for item in items]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeline.attribution.trace import Trace
+    from pipeline.items.executor import Executor
     from store.documents.manifest import Manifest
     from tests.support.builders import Checkpoint
     from tests.support.judge_server import JudgeServer
@@ -54,3 +55,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
     monkeypatch.setenv("JUDGE_KEY", KEY)
     with judge_server() as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def dask() -> Iterator[Executor]:
+    """Two of Dask's workers, which are started once and load no model before they are given one."""
+    from pipeline.items.cluster import disconnect, on_cluster
+    from pipeline.params.runtime import RuntimeParams
+
+    runtime = RuntimeParams(seed=0, threads=1, executor="dask", workers=2)
+    yield on_cluster(runtime)
+    disconnect(runtime)

@@ -18,7 +18,7 @@ from pipeline.attribution.graph_units import (
     published_candidates,
 )
 from pipeline.items.cache import ItemCache
-from pipeline.items.executor import in_this_process, lacks, with_helpers
+from pipeline.items.executor import Executor, in_this_process, lacks, with_helpers
 from pipeline.items.model_source import ModelSource
 from pipeline.items.subject import Subject
 from pipeline.models.pool import ModelPool
@@ -124,10 +124,13 @@ def test_base_comes_first_then_names() -> None:
     assert target_set({"b@1.0": [4, 1], "a@1.0": [3, 4], "base": [1, 2]}) == [1, 2, 3, 4]
 
 
-def test_helpers_give_the_same_bytes_by_one_thread_each(manifest: Manifest, tmp_path: Path) -> None:
+def test_helpers_and_workers_give_the_same_bytes_by_one_thread_each(
+    manifest: Manifest, tmp_path: Path, dask: Executor
+) -> None:
     prompts = [make_prompt(number, [10 + number, 11, 12], manifest) for number in range(24)]
     files = {}
-    for name, executor in (("alone", in_this_process), ("helped", with_helpers(2, worth=0))):
+    executors = {"alone": in_this_process, "helped": with_helpers(2, worth=0), "on workers": dask}
+    for name, executor in executors.items():
         subject = make_subject(manifest, prompts, tmp_path / name)
         subject.source = ModelSource(manifest=manifest, runtime=RuntimeParams(seed=0, threads=2))
         subject.runtime = subject.source.runtime
@@ -140,7 +143,7 @@ def test_helpers_give_the_same_bytes_by_one_thread_each(manifest: Manifest, tmp_
         items = subject.cache.root.rglob("*.safetensors")
         files[name] = {path.relative_to(subject.cache.root): path.read_bytes() for path in items}
     assert len(files["alone"]) == 24 * 5  # candidates and graphs of both, what the adapter writes to
-    assert files["helped"] == files["alone"]
+    assert files["on workers"] == files["helped"] == files["alone"]
 
 
 def test_another_process_loads_its_own_models(manifest: Manifest) -> None:

@@ -46,7 +46,7 @@ def test_stages_import_no_models_before_they_compute() -> None:
     names = [f"pipeline.stages.{stage}" for stage in STAGES if stage not in trained]
     program = (
         "import importlib, sys\n"
-        "for library in ('torch', 'transformers', 'circuit_tracer', 'transformer_lens'):\n"
+        "for library in ('torch', 'transformers', 'circuit_tracer', 'transformer_lens', 'distributed'):\n"
         "    sys.modules[library] = None\n"
         f"for name in {names}:\n"
         "    importlib.import_module(name)\n"

@@ -1,0 +1,52 @@
+"""Who computes a subject's units, as ``runtime.executor`` or the environment says. No bit depends on it."""
+
+import os
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from pipeline.items.devices import CPU, device_class
+from pipeline.items.executor import Executor, with_helpers
+from pipeline.items.model_source import ModelSource
+from pipeline.params.runtime import ExecutorName, RuntimeParams
+from store.base.errors import UserError
+
+VARIABLE: Final = "EMC_EXECUTOR"
+"""Names an executor, or a scheduler by its address; goes before ``params.yaml`` and makes no stage stale."""
+
+
+def resolved(runtime: RuntimeParams, environ: Mapping[str, str] = os.environ) -> RuntimeParams:
+    """The same with the executor that the environment names, and with the class of device in it.
+
+    Results are of `runtime.device`, else of this machine's device; mixed ones are of none. The CPU is not
+    named.
+
+    Raises
+    ------
+    UserError
+        The environment names no executor.
+    """
+    changes: dict[str, object] = {}
+    said = environ.get(VARIABLE, "").strip()
+    if "://" in said:
+        changes |= {"executor": "dask", "scheduler": said}
+    elif said in get_args(ExecutorName):
+        changes["executor"] = said
+    elif said:
+        raise UserError(
+            f"{VARIABLE} is '{said}' in the environment, but who computes is "
+            f"{', '.join(get_args(ExecutorName))}, or the address of Dask's scheduler (tcp://host:8786)."
+        )
+    device = None if runtime.mix else runtime.device or device_class()
+    return runtime.model_copy(update={**changes, "device": None if device == CPU else device})
+
+
+def executor_of(source: ModelSource) -> Executor:
+    """Who computes units with these models; Dask is imported only where it is asked for."""
+    runtime = source.runtime
+    if runtime.executor == "dask":
+        from pipeline.items.cluster import on_cluster
+
+        return on_cluster(runtime)
+    if runtime.executor == "processes":
+        return with_helpers(runtime.workers, worth=0)
+    return with_helpers(source.processes)
