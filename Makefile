@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench lint deps setup setup-test clean
+.PHONY: demo profile test bench lint deps setup setup-test clean
 
 demo: setup ## everything from a fresh clone to the dashboard on localhost:8501
 	dvc repro

@@ -62,8 +62,13 @@ class Subject:
 
     @property
     def focus(self) -> str:
-        """The variant that is compared with base on every prompt."""
+        """The variant that is compared with base on every prompt; base itself where there is no adapter."""
         return str(self.manifest.variant(self.manifest.focus))
+
+    @property
+    def pair(self) -> list[str]:
+        """What is traced on every prompt: base and the focus variant, or base alone."""
+        return list(dict.fromkeys((BASE, self.focus)))
 
     def unit(
         self,

@@ -21,7 +21,7 @@ from pipeline.models.transcoders import TranscoderFacts, pinned_set, read_transc
 from store.base.errors import UserError
 from store.base.parsing import one_line
 from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
-from store.documents.variants import checkpoint_name
+from store.documents.variants import BASE, checkpoint_name
 
 _CHECKPOINT: Final = re.compile(r"checkpoint-(\d{1,9})")
 _STATE: Final = "trainer_state.json"
@@ -57,7 +57,7 @@ def build_manifest(
     model, transcoders, adapters
         Local folders, or references ``owner/name[/folder][@revision]`` to the hub.
     focus
-        The adapter that is traced on every prompt.
+        The adapter that is traced on every prompt; ``base`` where there is none.
     revision, transcoders_revision
         Of these two, where it does not stand in the reference.
     dtype
@@ -76,14 +76,14 @@ def build_manifest(
             f"profiles.{profile}.dtype is {dtype!r}; it must be one of {', '.join(DTYPES)} "
             "(float16 overflows where the checkpoint is bfloat16)."
         )
-    if focus not in adapters:
+    if focus not in (adapters or {BASE}):
         raise UserError(
             f"profiles.{profile}.focus is {focus!r}, but the adapters are {', '.join(sorted(adapters))}."
         )
     base = pinned(model, revision, "model")
     transcoder_source = pinned_set(transcoders, transcoders_revision)
     sources = {name: pinned(at, None, "adapter") for name, at in sorted(adapters.items())}
-    on_the_way = _checkpoints(focus, adapters[focus])
+    on_the_way = _checkpoints(focus, adapters[focus]) if adapters else {}
     empty = _empty_model(base)
     on_hub = base.revision is not None
     if not on_hub:

@@ -30,7 +30,6 @@ from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
-from store.documents.variants import BASE
 from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
 from store.schema.rankings import situations_group
 from store.schema.vocabulary import RESTORE, SCORES
@@ -66,7 +65,7 @@ def trial_units(
     controls: int,
 ) -> list[Unit]:
     """A unit a prompt and variant; patched values are those of `sources`."""
-    variants, units = [BASE, subject.focus], []
+    variants, units = subject.pair, []
     for name, (tokens, _) in targets.items():
         prompt = subject.prompts[name]
         found = partner(prompt, sources)

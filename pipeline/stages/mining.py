@@ -28,7 +28,6 @@ from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
 from store.documents.questions import Question, read_questions
-from store.documents.variants import BASE
 from store.schema.answer_divergence import ANSWER_DIVERGENCE
 from store.schema.answers import ANSWERS
 from store.schema.mining import MINING
@@ -54,14 +53,14 @@ def divergence_units(
             DIVERGENCE,
             prompt_hash=question.hash,
             token_ids=(),
-            variants=[BASE, subject.focus],
+            variants=subject.pair,
             outputs=[(ANSWER_DIVERGENCE.kind, variant)],
             arguments={**reading_arguments(question, answers.item(question.hash, variant)), "batch": batch},
             manifest=subject.manifest,
             runtime=subject.runtime,
         )
         for question in questions
-        for variant in (BASE, subject.focus)
+        for variant in subject.pair
     ]
 
 
@@ -72,7 +71,7 @@ def prefixes_of(
     tokens: dict[str, list[list[int]]] = {}
     asked: dict[str, list[int]] = {}
     values: dict[str, list[np.ndarray]] = {}
-    for variant in (BASE, subject.focus):
+    for variant in subject.pair:
         if (question.hash, variant) in divergence:
             item = answers.item(question.hash, variant)
             tokens[variant], asked[variant] = answer_tokens(item), item.arrays["answer_paraphrase"].tolist()
@@ -89,7 +88,7 @@ def fork_unit(subject: Subject, question: Question, prefix: Prefix, params: Para
         # Two questions may be asked in the same words, and are judged otherwise.
         prompt_hash=digest([question.hash, ids])[:PROMPT_HASH_DIGITS],
         token_ids=ids,
-        variants=[BASE, subject.focus],
+        variants=subject.pair,
         outputs=[(ROLLOUTS.kind, subject.focus)],
         arguments={
             "least_probability": params.mining.least_probability,
@@ -218,7 +217,7 @@ def main(profile: str, params: Params) -> None:
     questions = [
         question
         for question in read_questions(subject.folder / "questions.json")
-        if judge and all((question.hash, variant) in answers for variant in (BASE, subject.focus))
+        if judge and all((question.hash, variant) in answers for variant in subject.pair)
     ]
     if not questions:
         print(

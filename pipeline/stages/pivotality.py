@@ -43,7 +43,7 @@ def rollout_units(
 
     A prompt whose candidates are not all known has none.
     """
-    pair, chosen = (BASE, subject.focus), params.pivotality
+    pair, chosen = subject.pair, params.pivotality
     arguments = {
         **params.evaluate.model_dump(include={"max_new_tokens", "temperature"}),
         "samples": chosen.picking + chosen.samples,
@@ -101,7 +101,7 @@ def main(profile: str, params: Params) -> None:
     tokenizer = load_tokenizer(subject.manifest) if len(written) else None
     found = {}
     for prompt in prompts:
-        of = [(prompt.hash, variant) for variant in (BASE, subject.focus)]
+        of = [(prompt.hash, variant) for variant in subject.pair]
         if tokenizer is not None and all(each in written for each in of):
             base, focus = (
                 told(written.item(*each), prompt, phrases[prompt.domain or ""], tokenizer) for each in of
