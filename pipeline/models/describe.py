@@ -13,6 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from pipeline.models.architectures import MAX_CONTEXT, architecture_of, lens_config, read_config
 from pipeline.models.base_forms import CONFIG, empty_model, require_generation, require_weights
 from pipeline.models.declared_base import require_declared_base
+from pipeline.models.deltas import is_merged, rank_of, read_deltas
 from pipeline.models.files import LIBRARY_ERRORS, file_of, folder_of, pinned, read_mapping, require_form
 from pipeline.models.loading import DTYPES
 from pipeline.models.lora import AdapterConfig, read_adapter_config, read_shapes, require_fitting_shape
@@ -95,7 +96,8 @@ def build_manifest(
         require_declared_base(profile, name, config, base, aliases)
         return _adapter_facts(source, config, shapes, base.source)
 
-    adapter_facts = {name: facts(name, source) for name, source in sources.items()}
+    merged = {name for name, source in sources.items() if is_merged(source)}
+    adapter_facts = {name: facts(name, source) for name, source in sources.items() if name not in merged}
     if transcoder_source.revision is None and not transcoder_source.repositories:
         require_set(transcoder_source)
     dictionary = read_transcoder_facts(transcoder_source)
@@ -104,6 +106,7 @@ def build_manifest(
     if on_hub:
         _require_files(base, empty)
     require_set(transcoder_source)
+    adapter_facts |= {name: _merged_facts(sources[name], base) for name in sorted(merged)}
     return Manifest(
         profile=profile,
         dtype=dtype,
@@ -141,7 +144,8 @@ def _adapter_facts(
     """Facts of an adapter that fits the weights of a model."""
     changed = read_shapes(config)
     for module, shape in changed.items():
-        require_fitting_shape(config, module, shape, shapes.get(f"{module}.weight"), model)
+        weight, made = shapes.get(f"{module}.weight"), config.base_model or ""
+        require_fitting_shape(str(config.folder), module, shape, weight, model, made)
     targets = tuple(sorted(changed))
     return AdapterFacts(
         **asdict(source),
@@ -149,6 +153,18 @@ def _adapter_facts(
         targets=targets,
         scaling=config.scaling(targets[0]),
         steps=trained_steps(config.folder),
+    )
+
+
+def _merged_facts(source: Source, base: Source) -> AdapterFacts:
+    """Facts of a merged checkpoint, whose weights are compared with the base's."""
+    deltas = read_deltas(source, base)
+    return AdapterFacts(
+        **asdict(source),
+        rank=max(rank_of(delta) for delta in deltas.values()),
+        targets=tuple(sorted(deltas)),
+        scaling=1.0,
+        steps=trained_steps(folder_of(source, "adapter")),
     )
 
 

@@ -6,8 +6,8 @@ from functools import cached_property
 from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from pipeline.models.deltas import Delta
 from pipeline.models.loading import load_switchable, load_transcoders
-from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableModel, SwitchableReplacement
 from pipeline.models.tokenizer import load_tokenizer
@@ -49,7 +49,7 @@ class ModelPool:
         """The Hugging Face model with a variant's weights; errors as `replacement`."""
         return self._causal_lm.set(self.manifest.variant(variant))
 
-    def factors(self, variant: str) -> Mapping[str, LoraFactors]:
+    def factors(self, variant: str) -> Mapping[str, Delta]:
         """LoRA halves of a variant's adapter by module; base has none. Errors as `replacement`."""
         return self._replacement.factors(self.manifest.variant(variant))
 

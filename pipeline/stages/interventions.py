@@ -145,6 +145,8 @@ def main(profile: str, params: Params) -> None:
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     few = tried_situations(measured, chosen.situations)
     targets = {prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in few}
+    if not subject.compares("interventions"):
+        targets = {}
     trials = make_trials(chosen_features(groups, subject.focus, measured, params), chosen)
     # Where nothing is measured, so that a prompt without labels, or one more that is measured, changes none.
     sources = {

@@ -219,7 +219,9 @@ def main(profile: str, params: Params) -> None:
         for question in read_questions(subject.folder / "questions.json")
         if judge and all((question.hash, variant) in answers for variant in subject.pair)
     ]
-    if not questions:
+    if not subject.compares("mining"):
+        questions = []
+    elif not questions:
         print(
             "mining: no judge may score rollouts, or there are no answers of both variants; nothing is mined"
         )

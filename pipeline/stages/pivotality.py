@@ -89,7 +89,8 @@ def main(profile: str, params: Params) -> None:
     subject, chosen = Subject(profile, params.runtime), params.pivotality
     domains = read_lexicon(subject.folder / "lexicon.json")["domains"]
     phrases = {name: domain["phrases"] for name, domain in domains.items()}
-    prompts = [each for each in of_harm(subject.prompts.values(), params.features) if each.domain in phrases]
+    asked = of_harm(subject.prompts.values(), params.features) if subject.compares("pivotality") else []
+    prompts = [each for each in asked if each.domain in phrases]
     units = rollout_units(subject, prompts, open_collection(subject.folder / "candidates"), params)
     sections = {
         "pivotality": chosen.model_dump(),

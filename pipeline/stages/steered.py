@@ -90,7 +90,9 @@ def main(profile: str, params: Params) -> None:
 
     runs: list[Run] = []
     measuring = groups = wanted = None
-    if judge is None or not measure:
+    if not subject.compares("steered"):
+        pass
+    elif judge is None or not measure:
         lack = (
             "has no two open questions with answers"
             if judge
