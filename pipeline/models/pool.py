@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.deltas import Delta
+from pipeline.models.dictionaries import Transcoders
 from pipeline.models.loading import load_switchable, load_transcoders
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableModel, SwitchableReplacement
@@ -31,7 +31,7 @@ class ModelPool:
         return load_tokenizer(self.manifest)
 
     @cached_property
-    def transcoders(self) -> TranscoderSet:
+    def transcoders(self) -> Transcoders:
         """The transcoders that all variants share."""
         return load_transcoders(self.manifest)
 

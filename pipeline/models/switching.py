@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import Final, cast
 
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.architectures import lens_part
 from pipeline.models.deltas import Delta, read_deltas
+from pipeline.models.dictionaries import Transcoders
 from pipeline.models.lora import require_fitting_shape
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from store.base.errors import UserError
@@ -164,7 +164,7 @@ class SwitchableReplacement:
     """
 
     def __init__(
-        self, source: SwitchableModel, tokenizer: PreTrainedTokenizerBase, transcoders: TranscoderSet
+        self, source: SwitchableModel, tokenizer: PreTrainedTokenizerBase, transcoders: Transcoders
     ) -> None:
         self._source = source
         name = source.manifest.base.source
