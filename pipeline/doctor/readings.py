@@ -119,11 +119,11 @@ def read_every_way(model: ReplacementModel, token_ids: Sequence[int]) -> Reading
         for name in inputs:
             read = seen[f"blocks.{layer}.{name}"].to(model.cfg.dtype)
             rebuilt = _rebuilt(model, layer, read, active[name]).float()[skip:]
-            for written in outputs:
-                target = seen[f"blocks.{layer}.{written}"].float()[skip:]
+            for place in outputs:
+                target = seen[f"blocks.{layer}.{place}"].float()[skip:]
                 centred = target - target.mean(0)
                 left = float((target - rebuilt).square().sum() / centred.square().sum())
-                unexplained[name, written].append(left)
+                unexplained[name, place].append(left)
     return Readings(declared=declared, unexplained=unexplained)
 
 

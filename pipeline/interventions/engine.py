@@ -34,14 +34,9 @@ class SteeringEngine:
     Parameters
     ----------
     replacement
-        circuit-tracer's TransformerLens replacement model with per-layer transcoders.
+        circuit-tracer's TransformerLens replacement model, with transcoders of either kind.
     lock
         Held during each pass; somebody else who runs the same model shares it.
-
-    Raises
-    ------
-    UserError
-        The transcoders are cross-layer ones.
     """
 
     def __init__(

@@ -143,9 +143,10 @@ def _adapter_facts(
 ) -> AdapterFacts:
     """Facts of an adapter that fits the weights of a model."""
     changed = read_shapes(config)
+    made_for = "" if config.base_model is None else f" (made for {one_line(config.base_model)})"
+    adapter = f"{config.folder}{made_for}"
     for module, shape in changed.items():
-        weight, made = shapes.get(f"{module}.weight"), config.base_model or ""
-        require_fitting_shape(str(config.folder), module, shape, weight, model, made)
+        require_fitting_shape(adapter, module, shape, shapes.get(f"{module}.weight"), model)
     targets = tuple(sorted(changed))
     return AdapterFacts(
         **asdict(source),

@@ -214,12 +214,7 @@ def read_shapes(config: AdapterConfig) -> dict[str, tuple[int, int]]:
 
 
 def require_fitting_shape(
-    adapter: str,
-    module: str,
-    shape: tuple[int, ...],
-    weight: tuple[int, ...] | None,
-    model: str,
-    made: str = "",
+    adapter: str, module: str, shape: tuple[int, ...], weight: tuple[int, ...] | None, model: str
 ) -> None:
     """Refuse an adapter of another model.
 
@@ -233,8 +228,6 @@ def require_fitting_shape(
         Shape of the module's weight; None: there is no such module.
     model
         What the model is called in errors.
-    made
-        What the adapter says it was made for, where it says so.
 
     Raises
     ------
@@ -243,10 +236,9 @@ def require_fitting_shape(
     """
     if shape != weight:
         there = "no such module" if weight is None else weight
-        way = f"; it was made for {one_line(made)}" if made else ""
         raise UserError(
             f"The adapter {adapter} changes {one_line(module)} by a {shape} matrix, but the model "
-            f"{model} has {there}{way}."
+            f"{model} has {there}."
         )
 
 

@@ -50,7 +50,7 @@ class ModelPool:
         return self._causal_lm.set(self.manifest.variant(variant))
 
     def factors(self, variant: str) -> Mapping[str, Delta]:
-        """LoRA halves of a variant's adapter by module; base has none. Errors as `replacement`."""
+        """What a variant's adapter changes by module; base has none. Errors as `replacement`."""
         return self._replacement.factors(self.manifest.variant(variant))
 
     @cached_property
