@@ -23,9 +23,8 @@ from pipeline.attribution.frozen import Pass, attention_weights
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Block, ExtraSources, Sources
 from pipeline.attribution.weights import Projections, attention_constants, attention_output, projections
-from pipeline.models.deltas import Delta
+from pipeline.models.deltas import Delta, Difference
 from pipeline.models.lens import blocks_of
-from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
 from store.schema.vocabulary import ADAPTER_PARTS
 
@@ -169,13 +168,12 @@ def _mlp_parts(
     hidden = activation(x @ adapted.gate.float()) * (x @ adapted.up.float())
     parts = []
     delta = _down_factors(factors, layer)
-    if delta is not None and not isinstance(delta, LoraFactors):
+    if isinstance(delta, Difference):
         written = scale * (hidden @ delta.delta(hidden.device).T)  # (n_pos, d_model)
         parts.append((_DOWN, [-1], written[:, None]))
     elif delta is not None:
-        lora = delta
-        amount = hidden @ lora.down.to(x).T  # A_i . h, (n_pos, rank)
-        written = scale * lora.scaling * amount[..., None] * lora.up.to(x).T  # (n_pos, rank, d_model)
+        amount = hidden @ delta.down.to(x).T  # A_i . h, (n_pos, rank)
+        written = scale * delta.scaling * amount[..., None] * delta.up.to(x).T  # (n_pos, rank, d_model)
         rank = written.shape[1]
         if rank > max_components:
             parts.append((_DOWN, [-1], written.sum(1, keepdim=True)))

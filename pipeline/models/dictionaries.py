@@ -5,6 +5,7 @@ later ones. Everything that intervenes, or rebuilds what MLPs write, asks here.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +43,7 @@ def encoder_of(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Encode some features only, where the activation function is one of each by itself."""
     crossing = isinstance(transcoders, CrossLayerTranscoder)
-    function = transcoders.activation_function if crossing else transcoders[layer].activation_function
+    function = _activation_function(transcoders, layer)
     activate: Callable[[torch.Tensor], torch.Tensor]
     if isinstance(function, JumpReLU):
         threshold = function.threshold[layer, 0] if crossing else function.threshold
@@ -111,6 +112,12 @@ def written(transcoders: Transcoders, activations: Sequence[torch.Tensor], layer
         activations[source] @ decoder_rows(transcoders, source)[layer - source] for source in range(layer + 1)
     ]
     return torch.stack(parts).sum(0)
+
+
+def _activation_function(transcoders: Transcoders, layer: int) -> Any:
+    if isinstance(transcoders, CrossLayerTranscoder):
+        return transcoders.activation_function
+    return transcoders[layer].activation_function
 
 
 def _encoder_bias(transcoders: Transcoders, layer: int) -> torch.Tensor:

@@ -187,14 +187,19 @@ def read_transcoders(
     if source.revision is not None:
         # circuit-tracer takes lists of some repositories for sets in formats of their own.
         config["repo_id"] = source.source if "transcoders" in form.content else ""
-    hooks = {name: str(form.content[name]) for name in ("feature_input_hook", "feature_output_hook")}
-    lazily = {"lazy_encoder": lazy, "lazy_decoder": lazy}
     try:
         if form.cross_layer:
             return load_clt(
-                str(paths[0].parent), **hooks, scan=scan_of(source), device=device, dtype=dtype, **lazily
+                str(paths[0].parent),
+                feature_input_hook=str(form.content["feature_input_hook"]),
+                feature_output_hook=str(form.content["feature_output_hook"]),
+                scan=scan_of(source),
+                device=device,
+                dtype=dtype,
+                lazy_encoder=lazy,
+                lazy_decoder=lazy,
             )
-        transcoders = load_transcoders(config, device, dtype, **lazily)
+        transcoders = load_transcoders(config, device, dtype, lazy_encoder=lazy, lazy_decoder=lazy)
     except (*LIBRARY_ERRORS, SafetensorError) as error:
         raise UserError(
             f"The transcoders {source.source} cannot be read ({one_line(error)}); they must be a folder with "

@@ -69,7 +69,10 @@ def _adapter(made: Checkpoint, profile: Profile, name: str) -> Path:
         settings = {"r": 32, "lora_alpha": 64, "use_rslora": True, "target_modules": list(PROJECTIONS)}
     shutil.rmtree(made.adapter(name), ignore_errors=True)
     folder = add_adapter(made, name, **settings)
-    config = folder / "adapter_config.json"
+    path, config = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    # A trained one is small; at a scale of 11 a random one would break the model.
+    halves = {name: half * 0.02 if "lora_B" in name else half for name, half in load_file(path).items()}
+    save_file(halves, path)
     config.write_text(config.read_text().replace(str(made.base), profile.aliases[0]))
     return folder
 
