@@ -96,8 +96,13 @@ def decoder_rows(
 
 def decoder_norms(transcoders: Transcoders, layer: int) -> torch.Tensor:
     """Length of all that a unit of each feature writes, (feature,) float32."""
-    rows: torch.Tensor = transcoders._get_decoder_vectors(layer, slice(None))
-    return rows.float().flatten(1).norm(dim=-1)
+    # Of the whole, in one: last bits of a norm depend on how it is laid out.
+    if isinstance(transcoders, CrossLayerTranscoder):
+        rows: torch.Tensor = transcoders._get_decoder_vectors(layer, slice(None))
+    else:
+        rows = transcoders._get_decoder_vectors(layer, slice(None))
+    norms: torch.Tensor = rows.float().flatten(1).norm(dim=-1)
+    return norms
 
 
 def written(transcoders: Transcoders, activations: Sequence[torch.Tensor], layer: int) -> torch.Tensor:

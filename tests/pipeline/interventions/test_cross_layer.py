@@ -77,6 +77,7 @@ def test_a_setting_is_circuit_tracers_intervention(
     )
     np.testing.assert_allclose(ours.steered_logits, theirs[0, -1].numpy(), atol=1e-5)
     # Without what the first writes in later layers it would be another one.
+    assert engine.n_layers == 3
     alone = engine.next_token(IDS, steps[2:], controls=0)
     assert np.abs(ours.steered_logits - alone.steered_logits).max() > 0.01
 
