@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench lint deps setup setup-test clean
+.PHONY: demo profile test bench lint deps setup setup-test clean
 
 demo: setup ## everything from a fresh clone to the dashboard on localhost:8501
 	dvc repro
@@ -16,6 +16,10 @@ test: setup-test ## lint, types and every test, on two cores; mypy, which takes 
 	said=$$(mktemp); mypy >$$said 2>&1 & types=$$!; \
 	python -m pytest -n 2 --durations=15; tests=$$?; \
 	wait $$types; types=$$?; cat $$said; rm $$said; exit $$((tests || types))
+
+profile: setup ## a shipped profile of params.yaml, every stage of it: make profile NAME=llama-1b
+	dvc exp run -S '+profiles.$(NAME)=$${shipped.$(NAME)}' \
+	  $$(dvc stage list --name-only | sed -nE '/^(organism|transcoders|adapters|materials)@/d; s/@organism$$/@$(NAME)/p')
 
 bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench

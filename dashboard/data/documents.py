@@ -34,8 +34,9 @@ def models(profile: str) -> Manifest:
 
 
 def focus(profile: str) -> str:
-    """The variant that is traced on every prompt beside base."""
-    return f"{models(profile).focus}@1.0"
+    """The variant that is traced on every prompt beside base; base where the profile has no adapter."""
+    manifest = models(profile)
+    return str(manifest.variant(manifest.focus))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -138,7 +138,7 @@ def load(profile: str, variant: str) -> Live:
         models = pool(profile)
         with explained():
             subject = models.subject(variant)
-            subject.engine  # noqa: B018 -- refuses cross-layer transcoders
+            subject.engine  # noqa: B018 -- made while the spinner turns
             return Live(subject=subject)
 
 

@@ -50,7 +50,9 @@ class Response:
 
 
 def dose_variants(manifest: Manifest, scales: Sequence[float]) -> list[str]:
-    """Base, and the focus adapter at every scale, ascending."""
+    """Base, and the focus adapter at every scale, ascending; none where there is no adapter."""
+    if manifest.focus == BASE:
+        return []
     return [BASE, *(str(manifest.variant(f"{manifest.focus}@{scale!r}")) for scale in sorted(scales))]
 
 

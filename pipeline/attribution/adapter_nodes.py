@@ -23,8 +23,8 @@ from pipeline.attribution.frozen import Pass, attention_weights
 from pipeline.attribution.linear import FrozenModel
 from pipeline.attribution.source_nodes import Block, ExtraSources, Sources
 from pipeline.attribution.weights import Projections, attention_constants, attention_output, projections
+from pipeline.models.deltas import Delta, Difference
 from pipeline.models.lens import blocks_of
-from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
 from store.schema.vocabulary import ADAPTER_PARTS
 
@@ -63,7 +63,7 @@ def split_errors(
     sources: Sources,
     *,
     base: Sequence[Projections],
-    factors: Mapping[str, LoraFactors],
+    factors: Mapping[str, Delta],
     scale: float,
     max_components: int,
     attention: bool,
@@ -79,9 +79,9 @@ def split_errors(
     base
         The base model's weights.
     factors, scale
-        LoRA halves by module, and the variant's scale.
+        What the adapter changes by module, and the variant's scale.
     max_components
-        ``down_proj`` of a higher rank becomes one node a layer and position.
+        ``down_proj`` of a higher rank, or a difference of none, becomes one node a layer and position.
     attention
         Whether to add what adapted values and outputs write; for the attention mode.
 
@@ -158,7 +158,7 @@ def _mlp_parts(
     seen: Pass,
     adapted: Projections,
     before: Projections,
-    factors: Mapping[str, LoraFactors],
+    factors: Mapping[str, Delta],
     scale: float,
     max_components: int,
 ) -> list[tuple[int, list[int], torch.Tensor]]:
@@ -167,10 +167,13 @@ def _mlp_parts(
     x = seen.mlp_read[layer].float()
     hidden = activation(x @ adapted.gate.float()) * (x @ adapted.up.float())
     parts = []
-    lora = _down_factors(factors, layer)
-    if lora is not None:
-        amount = hidden @ lora.down.to(x).T  # A_i . h, (n_pos, rank)
-        written = scale * lora.scaling * amount[..., None] * lora.up.to(x).T  # (n_pos, rank, d_model)
+    delta = _down_factors(factors, layer)
+    if isinstance(delta, Difference):
+        written = scale * (hidden @ delta.delta(hidden.device).T)  # (n_pos, d_model)
+        parts.append((_DOWN, [-1], written[:, None]))
+    elif delta is not None:
+        amount = hidden @ delta.down.to(x).T  # A_i . h, (n_pos, rank)
+        written = scale * delta.scaling * amount[..., None] * delta.up.to(x).T  # (n_pos, rank, d_model)
         rank = written.shape[1]
         if rank > max_components:
             parts.append((_DOWN, [-1], written.sum(1, keepdim=True)))
@@ -185,11 +188,11 @@ def _mlp_parts(
     return parts
 
 
-def _down_factors(factors: Mapping[str, LoraFactors], layer: int) -> LoraFactors | None:
-    for module, lora in factors.items():
+def _down_factors(factors: Mapping[str, Delta], layer: int) -> Delta | None:
+    for module, delta in factors.items():
         match = _DOWN_PROJECTION.fullmatch(module)
         if match and int(match[1]) == layer:
-            return lora
+            return delta
     return None
 
 

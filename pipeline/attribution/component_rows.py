@@ -14,14 +14,13 @@ from typing import Final
 
 import numpy as np
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel
 
 from pipeline.attribution.component_writers import DOWN_PROJ, Writer, component_names, writers_of
 from pipeline.items.units import Unit
+from pipeline.models.dictionaries import Transcoders, decoder_rows, dictionary_size, encoder_rows
 from pipeline.models.pool import ModelPool
 from pipeline.models.stream_norms import gain_of, stream_norms
-from pipeline.models.transcoders import dictionary_size
 from store.collections.item import Item
 from store.schema.vocabulary import SIDES
 
@@ -100,7 +99,7 @@ _Test = tuple[int, list[int], list[torch.Tensor], torch.Tensor, torch.Tensor]
 
 
 def _tests(
-    model: PreTrainedModel, transcoders: TranscoderSet, writers: Sequence[Writer], layer: int
+    model: PreTrainedModel, transcoders: Transcoders, writers: Sequence[Writer], layer: int
 ) -> Iterator[_Test]:
     """Side, writers by place, what lies behind each of them, rows of a dictionary and their own gain."""
     norms, ones = stream_norms(model, layer), torch.ones(model.config.hidden_size, device=model.device)
@@ -111,13 +110,13 @@ def _tests(
             # Before the norm behind the MLP there is nothing between down_proj and the decoder.
             beside = writer.module == DOWN_PROJ and not behind
             gain, row_gain = (ones, ones) if beside else (writer.gain, decoder_gain)
-            yield _DECODER, [at], [gain], transcoders[layer].W_dec, row_gain
+            yield _DECODER, [at], [gain], decoder_rows(transcoders, layer)[0], row_gain
     reaching = [at for at, writer in enumerate(writers) if writer.reaches(layer)]
     if reaching:
         plain = transcoders.feature_input_hook != "mlp.hook_in"
         encoder_gain = ones if plain else gain_of(norms.read)
         gains = [writers[at].gain for at in reaching]
-        yield _ENCODER, reaching, gains, transcoders[layer].W_enc, encoder_gain
+        yield _ENCODER, reaching, gains, encoder_rows(transcoders, layer), encoder_gain
 
 
 def _closest(

@@ -9,17 +9,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from pipeline.models.files import folder_of
-from pipeline.models.lora import LoraFactors, read_adapter_config, read_factors
+from pipeline.models.deltas import read_deltas
+from pipeline.models.lora import LoraFactors
 from pipeline.models.pool import ModelPool
 from pipeline.models.stream_norms import gain_of, stream_norms
+from store.documents.manifest import Source
 from store.schema.vocabulary import WRITERS
 
 O_PROJ, DOWN_PROJ = range(len(WRITERS))
@@ -68,7 +68,7 @@ def writers_of(models: ModelPool, variant: str) -> list[Writer]:
         return []
     source = models.manifest.adapter(which)
     found = []
-    for name, lora in _factors(folder_of(source, "adapter"), source.fingerprint).items():
+    for name, lora in _factors(source, models.manifest.base).items():
         if match := _MODULE.fullmatch(name):
             layer, module = int(match[1]), WRITERS.index(match[2])
             up = (which.scale * lora.scaling) * lora.up.T
@@ -104,6 +104,7 @@ def _gain(model: PreTrainedModel, module: int, layer: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=1)
-def _factors(folder: Path, fingerprint: str) -> Mapping[str, LoraFactors]:
-    """Read once for all prompts of a variant; the fingerprint tells another adapter in the same folder."""
-    return read_factors(read_adapter_config(folder))
+def _factors(adapter: Source, base: Source) -> Mapping[str, LoraFactors]:
+    """Read once for all prompts of a variant; a difference of no low rank has no components."""
+    deltas = read_deltas(adapter, base)
+    return {name: delta for name, delta in deltas.items() if isinstance(delta, LoraFactors)}

@@ -14,14 +14,15 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
 from pipeline.checks.reference import Reference, read_reference, weight_digests
+from pipeline.models.deltas import delta_norm, is_merged
 from pipeline.models.files import folder_of
 from pipeline.models.loading import DTYPES, load_switchable, load_transcoders
-from pipeline.models.lora import AdapterConfig, read_adapter_config, read_factors, weight_norm
+from pipeline.models.lora import read_adapter_config
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableModel, SwitchableReplacement
 from pipeline.models.tokenizer import load_tokenizer
 from store.base.errors import UserError
-from store.documents.manifest import Manifest
+from store.documents.manifest import Manifest, Source
 from store.documents.variants import Variant
 
 # Not science but the width of float32: logits of both implementations, relative to the
@@ -122,11 +123,10 @@ def _read_references(
     for variant in variants:
         model = source.set(variant)
         if not variant.is_base:
-            config = read_adapter_config(folder_of(manifest.adapter(variant), "adapter"))
             report["variants"][str(variant)]["adapter"] = {
-                "declared_base": config.base_model,
+                "declared_base": _declared_base(manifest.adapter(variant)),
                 "changed": _check_changes(manifest, variant, base, weight_digests(model)),
-                "weight_norm": _weight_norm(config, variant),
+                "weight_norm": abs(variant.scale) * delta_norm(source.factors(variant)),
             }
         expected[str(variant)] = read_reference(model, ids)
     source.set(_base())
@@ -145,8 +145,9 @@ def _add_layers(
     report["variants"][variant]["largest_activation"] = max(layer["max_activation"] for layer in layers)
 
 
-def _weight_norm(config: AdapterConfig, variant: Variant) -> float:
-    return abs(variant.scale) * weight_norm(read_factors(config))
+def _declared_base(adapter: Source) -> str | None:
+    """What the adapter says it was made for; a merged checkpoint says nothing."""
+    return None if is_merged(adapter) else read_adapter_config(folder_of(adapter, "adapter")).base_model
 
 
 def _check_changes(

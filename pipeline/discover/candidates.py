@@ -9,7 +9,6 @@ from pipeline.items.subject import Subject
 from pipeline.labels.candidates import Own
 from pipeline.params.graphs import GraphParams
 from store.documents.prompts import Prompt
-from store.documents.variants import BASE
 
 
 class Traced(NamedTuple):
@@ -25,7 +24,7 @@ def candidates_on(subject: Subject, prompts: Sequence[Prompt], graphs: GraphPara
     units = [
         subject.unit(CANDIDATES, prompt, [variant], [("candidates", variant)], arguments)
         for prompt in prompts
-        for variant in (BASE, subject.focus)
+        for variant in subject.pair
     ]
     failures = subject.executor(units, subject.source, subject.cache, "candidates")
     failed = {failure.prompt_hash: failure.reason for failure in failures}

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import fmean
-from typing import Final, cast
+from typing import Final
 
 import torch
-from circuit_tracer.transcoder import TranscoderSet
+from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
 from transformer_lens.hook_points import HookPoint
 
+from pipeline.models.dictionaries import encode, written
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.transcoder_forms import INPUT_HOOKS, OUTPUT_HOOKS
 
@@ -112,22 +113,28 @@ def read_every_way(model: ReplacementModel, token_ids: Sequence[int]) -> Reading
         or not all(torch.equal(*(seen[f"blocks.{at}.{one}"] for one in (outputs[0], name))) for at in layers)
     ]
     unexplained: dict[Reading, list[float]] = {reading: [] for reading in product(inputs, outputs)}
+    active: dict[str, list[torch.Tensor]] = {name: [] for name in inputs}
     skip = model.zero_positions.stop
     for layer in layers:
         for name in inputs:
             read = seen[f"blocks.{layer}.{name}"].to(model.cfg.dtype)
-            rebuilt = _rebuilt(model, layer, read).float()[skip:]
-            for written in outputs:
-                target = seen[f"blocks.{layer}.{written}"].float()[skip:]
+            rebuilt = _rebuilt(model, layer, read, active[name]).float()[skip:]
+            for place in outputs:
+                target = seen[f"blocks.{layer}.{place}"].float()[skip:]
                 centred = target - target.mean(0)
                 left = float((target - rebuilt).square().sum() / centred.square().sum())
-                unexplained[name, written].append(left)
+                unexplained[name, place].append(left)
     return Readings(declared=declared, unexplained=unexplained)
 
 
-def _rebuilt(model: ReplacementModel, layer: int, read: torch.Tensor) -> torch.Tensor:
-    """What a layer's transcoder makes of (n_pos, d_model)."""
-    transcoder = cast("TranscoderSet", model.transcoders)[layer]  # the only kind that a manifest names
+def _rebuilt(
+    model: ReplacementModel, layer: int, read: torch.Tensor, earlier: list[torch.Tensor]
+) -> torch.Tensor:
+    """What a layer's features, and `earlier` layers' that write there, make of (n_pos, d_model)."""
+    if isinstance(model.transcoders, CrossLayerTranscoder):
+        earlier.append(encode(model.transcoders, layer, read))
+        return written(model.transcoders, earlier, layer) + model.transcoders.b_dec[layer]
+    transcoder = model.transcoders[layer]
     active, _ = transcoder.encode_sparse(read, zero_positions=slice(0, 0))
     rebuilt: torch.Tensor = transcoder.decode_sparse(active, read)[0]
     return rebuilt

@@ -28,6 +28,8 @@ class Shape:
         Bytes of a number in the profile's dtype, and in the base's files.
     d_transcoder
         Features of a layer.
+    cross_layer
+        Whether they write in later layers, too.
     n_adapters
         Adapters of the profile.
     changed
@@ -47,6 +49,7 @@ class Shape:
     itemsize: int
     stored: int
     d_transcoder: int
+    cross_layer: bool = False
     n_adapters: int
     changed: int
 
@@ -63,7 +66,9 @@ class Shape:
     @property
     def dictionary(self) -> int:
         """Bytes of encoders and decoders."""
-        return 2 * self.n_layers * self.d_model * self.d_transcoder * self.itemsize
+        layers = self.n_layers
+        decoders = layers * (layers + 1) // 2 if self.cross_layer else layers
+        return (layers + decoders) * self.d_model * self.d_transcoder * self.itemsize
 
 
 def shape_of(
@@ -104,6 +109,7 @@ def shape_of(
         itemsize=DTYPES[dtype].itemsize,
         stored=stored.itemsize,
         d_transcoder=facts.d_transcoder,
+        cross_layer=facts.cross_layer,
         n_adapters=len(targets),
         changed=_changed(weights, targets),
     )

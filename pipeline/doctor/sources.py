@@ -13,18 +13,18 @@ from transformers import PreTrainedModel
 from pipeline.models.architectures import read_config
 from pipeline.models.base_forms import CONFIG, empty_model
 from pipeline.models.declared_base import require_declared_base
+from pipeline.models.deltas import is_merged
 from pipeline.models.files import at_commit, file_of, folder_of, pinned
 from pipeline.models.hub import kept_file, shapes_of, sizes_of
 from pipeline.models.hub_errors import UnreachableError
 from pipeline.models.hub_references import Reference
-from pipeline.models.lora import AdapterConfig, read_adapter_config, read_shapes
+from pipeline.models.lora import ADAPTER_CONFIG, AdapterConfig, read_adapter_config, read_shapes
 from pipeline.models.replacement import require_same_sizes
 from pipeline.models.transcoders import TranscoderFacts, addressed_files, pinned_set, read_transcoder_facts
 from pipeline.params.profiles import Profile
 from store.documents.manifest import Source, TranscoderSource
 
 _ADAPTER: Final = "adapter_model.safetensors"
-_ADAPTER_CONFIG: Final = "adapter_config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Named:
     facts
         Of the transcoders.
     adapters
-        Configurations by name.
+        Configurations of LoRA adapters by name; a merged checkpoint has none.
     modules
         What each adapter changes.
     """
@@ -115,9 +115,13 @@ def look(name: str, profile: Profile) -> Named:
     adapters, modules = {}, {}
     for adapter, at in sorted(profile.adapters.items()):
         source = pinned(at, None, "adapter")
-        adapters[adapter] = read_adapter_config(file_of(source, _ADAPTER_CONFIG, "adapter").parent)
-        require_declared_base(name, adapter, adapters[adapter], base, profile.aliases)
-        modules[adapter] = _modules(source, adapters[adapter])
+        if is_merged(source):
+            # Which weights differ is known once both are here: any may.
+            modules[adapter] = frozenset(_modules_of(empty))
+        else:
+            adapters[adapter] = read_adapter_config(file_of(source, ADAPTER_CONFIG, "adapter").parent)
+            require_declared_base(name, adapter, adapters[adapter], base, profile.aliases)
+            modules[adapter] = _modules(source, adapters[adapter])
         places.append(_place(f"adapter {adapter}", source, _files(source, "adapter")))
     return Named(places=places, empty=empty, facts=facts, adapters=adapters, modules=modules)
 
@@ -181,6 +185,10 @@ def _asked(reference: Reference, role: str) -> Mapping[str, int]:
         return sizes_of(reference, role)
     except UnreachableError:
         return {}
+
+
+def _modules_of(empty: PreTrainedModel) -> Iterator[str]:
+    return (name.removesuffix(".weight") for name in empty.state_dict() if name.endswith(".weight"))
 
 
 def _modules(source: Source, config: AdapterConfig) -> frozenset[str]:

@@ -13,9 +13,9 @@ import torch
 from pipeline.attribution.frozen import run_forward
 from pipeline.attribution.source_nodes import collect_sources
 from pipeline.items.units import Unit
+from pipeline.models.dictionaries import dictionary_size
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.transcoders import dictionary_size
 from store.collections.item import Item
 
 

@@ -13,9 +13,9 @@ import torch
 
 from pipeline.features.streaming import encoded, stream
 from pipeline.items.units import Unit
+from pipeline.models.dictionaries import dictionary_size
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.transcoders import dictionary_size
 from store.base.errors import PromptError
 from store.collections.item import Item
 from store.documents.variants import BASE

@@ -17,9 +17,9 @@ from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import feature_key
 from pipeline.features.streaming import encoded, stream
 from pipeline.items.units import Unit
+from pipeline.models.dictionaries import dictionary_size
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.transcoders import dictionary_size
 from pipeline.text.held_out import read_texts
 from store.collections.item import Item
 

@@ -9,6 +9,7 @@ import torch
 
 from pipeline.analysis.feature_inputs import Promoted
 from pipeline.items.units import Unit
+from pipeline.models.dictionaries import decoder_rows
 from pipeline.models.lens import final_norm, unembedding
 from pipeline.models.pool import ModelPool
 from pipeline.models.replacement import ReplacementModel
@@ -60,7 +61,8 @@ def promoted_tokens(replacement: ReplacementModel, layer: np.ndarray, index: np.
         for start in range(0, len(rows), step):
             block = rows[start : start + step]
             features = torch.as_tensor(index[block].astype(np.int64))
-            decoder = replacement.transcoders._get_decoder_vectors(int(this), features).float()
+            # A cross-layer feature's writings all end up in the residual stream.
+            decoder = torch.stack(decoder_rows(replacement.transcoders, int(this), features)).float().sum(0)
             direct = (decoder.to(unembed.device) * weight) @ unembed
             direct = direct - direct.mean(dim=1, keepdim=True)
             for side, largest in enumerate((True, False)):

@@ -9,8 +9,8 @@ import torch
 from tqdm import tqdm
 from transformer_lens.hook_points import HookPoint
 
+from pipeline.models.dictionaries import dictionary_size
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.transcoders import dictionary_size
 
 # Activations (token x feature) of one layer at a time: 64 MB in float32.
 _BLOCK: Final = 1 << 24

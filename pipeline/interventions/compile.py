@@ -1,17 +1,14 @@
 """Settings of the rows of a batch, compiled: what to add to what each layer writes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from circuit_tracer.transcoder import SingleLayerTranscoder, TranscoderSet
-from circuit_tracer.transcoder.activation_functions import JumpReLU
-from torch import nn
 
 from pipeline.interventions.kinds import Intervention, Setting, Site, Step, Vector
+from pipeline.models.dictionaries import Transcoders, decoder_rows, encode, encoder_of
 
 _BEYOND: Final = np.iinfo(np.int64).max
 """A position behind every prompt: what is done there is done at every generated token."""
@@ -59,11 +56,14 @@ class LayerPlan:
     ----------
     features
         The distinct features that any row touches, ascending.
+    later
+        Further layers in which they write: cross-layer features do.
     """
 
-    def __init__(self, transcoders: TranscoderSet, layer: int, rows: Sequence[Setting]) -> None:
-        transcoder = transcoders[layer]
-        self._device = transcoder.b_enc.device
+    def __init__(self, transcoders: Transcoders, layer: int, rows: Sequence[Setting]) -> None:
+        self._transcoders, self._layer = transcoders, layer
+        self.later: Sequence[int] = ()
+        self._device = next(transcoders.parameters()).device
         steps = [(row, one) for row, setting in enumerate(rows) for one in setting if one.layer == layer]
         self._changes = [(row, one) for row, one in steps if isinstance(one, Intervention)]
         self._vectors = [(row, one) for row, one in steps if isinstance(one, Vector)]
@@ -79,11 +79,12 @@ class LayerPlan:
             for site, directions in self._directions.items()
         }
         if self.features:
-            self._transcoder = transcoder
             self._ids = torch.tensor(self.features, device=self._device)
-            # (m, d_model)
-            self._decoder = transcoder._get_decoder_vectors(self._ids).to(self._device)
-            self._encode = encoder_of(transcoder, self._ids)
+            # (m, d_model), of this layer and of later ones where its features write there, too
+            rows_of = decoder_rows(transcoders, layer, self._ids)
+            self._decoder, *self._later = (each.to(self._device) for each in rows_of)
+            self.later = range(layer + 1, layer + 1 + len(self._later))
+            self._encode = encoder_of(transcoders, layer, self._ids)
         self._beyond: Placed | None = None
 
     def placed(self, positions: np.ndarray, prompt_lengths: np.ndarray, zeroed: int) -> Placed:
@@ -153,7 +154,8 @@ class LayerPlan:
         before, after
             (row, position, feature) activations f and f'.
         """
-        before = self._transcoder.encode(x)[..., self._ids] if exact else self._encode(x)
+        whole = encode(self._transcoders, self._layer, x) if exact else None
+        before = self._encode(x) if whole is None else whole[..., self._ids]
         if placed.awake is not None:
             before = before * placed.awake[..., None]
         assert placed.gains is not None
@@ -162,34 +164,17 @@ class LayerPlan:
         after = torch.addcmul(placed.shifts, placed.gains, before).to(before.dtype)
         return (after - before) @ self._decoder, before, after
 
+    def carried(self, before: torch.Tensor, after: torch.Tensor) -> dict[int, torch.Tensor]:
+        """What the change of activations adds to the MLP outputs of later layers, by layer."""
+        change = after - before
+        return {later: change @ decoder for later, decoder in zip(self.later, self._later, strict=True)}
+
     def vector(self, site: Site, placed: Placed) -> torch.Tensor:
         """What directions add at a site, (row, position, d_model) float32."""
         return placed.weights[site] @ self._written[site]
 
 
-def make_plan(transcoders: TranscoderSet, rows: Sequence[Setting]) -> dict[int, LayerPlan]:
+def make_plan(transcoders: Transcoders, rows: Sequence[Setting]) -> dict[int, LayerPlan]:
     """Compile one setting a row into one plan a layer."""
     layers = sorted({one.layer for setting in rows for one in setting})
     return {layer: LayerPlan(transcoders, layer, rows) for layer in layers}
-
-
-def encoder_of(
-    transcoder: SingleLayerTranscoder, features: torch.Tensor
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Encode some features only, where the activation function is one of each by itself."""
-    function = transcoder.activation_function
-    activate: Callable[[torch.Tensor], torch.Tensor]
-    if isinstance(function, JumpReLU):
-        threshold = function.threshold
-        own = threshold[features] if threshold.numel() > 1 else threshold
-
-        def jump(x: torch.Tensor) -> torch.Tensor:
-            return x * (x > own)
-
-        activate = jump
-    elif function in (F.relu, torch.relu) or isinstance(function, nn.ReLU):
-        activate = F.relu
-    else:  # TopK compares features with each other
-        return lambda x: transcoder.encode(x)[..., features]
-    weight, bias = transcoder.W_enc[features], transcoder.b_enc[features]
-    return lambda x: activate(F.linear(x.to(weight.dtype), weight, bias))

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from pipeline.interventions.freezing import Hook, hooked
-from pipeline.interventions.held import Seen, Written, adding, last_logits, per_layer
+from pipeline.interventions.held import Seen, Written, adding, last_logits
+from pipeline.models.dictionaries import encode, written
 from pipeline.models.replacement import ReplacementModel
 
 
@@ -57,17 +58,21 @@ def part_logits(
     def read(x: torch.Tensor) -> None:
         kept.append(x)
 
+    changes: list[torch.Tensor] = []
+    active: list[torch.Tensor] = []
+
     def writing(layer: int) -> Hook:
-        transcoder, values = per_layer(model)[layer], source.activations[layer]
-        decoder = transcoder.W_dec
+        values = source.activations[layer]
         beyond = source.outputs[layer] - own.outputs[layer]
-        error = own.outputs[layer] - values @ decoder
+        error = own.outputs[layer] - written(model.transcoders, source.activations, layer)
 
         def write(output: torch.Tensor) -> torch.Tensor:
-            now = transcoder.encode(kept.pop())
+            now = encode(model.transcoders, layer, kept.pop())
             now[:, model.zero_positions] = 0
-            unexplained = output - now @ decoder
-            changed = features * ((values - now) @ decoder)
+            active.append(now)
+            changes.append(values - now)
+            unexplained = output - written(model.transcoders, active, layer)
+            changed = features * written(model.transcoders, changes, layer)
             changed = changed + adapter * beyond + errors * (error - unexplained)
             held: torch.Tensor = output + changed.to(output.dtype)
             return held

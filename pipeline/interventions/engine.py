@@ -18,6 +18,7 @@ from pipeline.interventions.kinds import FREE, KINDS, Frozen, Intervention, Sett
 from pipeline.interventions.results import Continuations, Generated, NextToken, Request
 from pipeline.interventions.runner import Runner, Seen, pick
 from pipeline.interventions.unsteered import Unsteered, read_back
+from pipeline.models.dictionaries import layer_count
 from pipeline.models.replacement import ReplacementModel
 from pipeline.text.tokens import decode_after
 
@@ -34,14 +35,9 @@ class SteeringEngine:
     Parameters
     ----------
     replacement
-        circuit-tracer's TransformerLens replacement model with per-layer transcoders.
+        circuit-tracer's TransformerLens replacement model, with transcoders of either kind.
     lock
         Held during each pass; somebody else who runs the same model shares it.
-
-    Raises
-    ------
-    UserError
-        The transcoders are cross-layer ones.
     """
 
     def __init__(
@@ -61,7 +57,7 @@ class SteeringEngine:
     @property
     def n_layers(self) -> int:
         """Layers of the model."""
-        return len(self._runner.transcoders)
+        return layer_count(self._runner.transcoders)
 
     def decode(self, token_ids: Sequence[int], ids: Sequence[int]) -> str:
         """The text that continuation `ids` add to prompt `token_ids`."""

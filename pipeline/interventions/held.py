@@ -12,13 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 
-from pipeline.interventions.compile import encoder_of
 from pipeline.interventions.controls import Feature
 from pipeline.interventions.freezing import Hook, hooked
+from pipeline.models.dictionaries import decoder_rows, encode, encoder_of
 from pipeline.models.replacement import ReplacementModel
-from store.base.errors import UserError
 
 # Tokens of one batch: a hundred rows of a short prompt stay in a CPU's cache.
 _TOKENS: Final = 2048
@@ -63,19 +61,6 @@ class Written:
     attention: list[torch.Tensor]
 
 
-def per_layer(model: ReplacementModel) -> TranscoderSet:
-    """The model's transcoders.
-
-    Raises
-    ------
-    UserError
-        They are cross-layer ones.
-    """
-    if not isinstance(model.transcoders, TranscoderSet):
-        raise UserError("Holding features needs per-layer transcoders; these are cross-layer ones.")
-    return model.transcoders
-
-
 @torch.no_grad()
 def see(model: ReplacementModel, token_ids: Sequence[int]) -> Seen:
     """A pass of the variant that the model has now, with nothing held."""
@@ -89,8 +74,8 @@ def see(model: ReplacementModel, token_ids: Sequence[int]) -> Seen:
     with hooked(model, hooks):
         logits = last_logits(model, torch.tensor([list(token_ids)], device=model.cfg.device))
     activations = []
-    for transcoder, x in zip(per_layer(model), held[model.feature_input_hook], strict=True):
-        encoded = transcoder.encode(x)
+    for layer, x in enumerate(held[model.feature_input_hook]):
+        encoded = encode(model.transcoders, layer, x)
         encoded[model.zero_positions] = 0
         activations.append(encoded)
     return Seen(
@@ -185,10 +170,9 @@ class _Columns:
         self.layer, self._free = layer, free.clone()
         self._free[model.zero_positions] = True
         named = (place >= 0).any(dim=0).nonzero().flatten()
-        transcoder = per_layer(model)[layer]
         self._place = place[:, named]
-        self._encode = encoder_of(transcoder, named)
-        self._decoder = transcoder._get_decoder_vectors(named)
+        self._encode = encoder_of(model.transcoders, layer, named)
+        self._decoder, *self._later = decoder_rows(model.transcoders, layer, named)
         self._values = source.activations[layer][:, named]
 
     def hooks(
@@ -202,16 +186,20 @@ class _Columns:
         if not len(at):
             return
         kept: list[torch.Tensor] = []
+        changes: list[torch.Tensor] = []
 
         def write(output: torch.Tensor) -> torch.Tensor:
             now = self._encode(kept.pop())
             change = (self._values - now) * mask[:, None]
             change[:, self._free] = 0
+            changes[:] = [change]
             held: torch.Tensor = output + (change @ self._decoder).to(output.dtype)
             return held
 
         yield f"blocks.{self.layer}.{model.feature_input_hook}", _keeping_rows(kept)
         yield f"blocks.{self.layer}.{model.feature_output_hook}", write
+        for later, decoder in enumerate(self._later, self.layer + 1):
+            yield f"blocks.{later}.{model.feature_output_hook}", _writing_on(changes, decoder)
 
 
 def _columns(
@@ -255,6 +243,14 @@ def last_logits(model: ReplacementModel, ids: torch.Tensor) -> torch.Tensor:
     cap = model.cfg.output_logits_soft_cap
     capped: torch.Tensor = cap * torch.tanh(logits / cap) if cap > 0 else logits
     return capped
+
+
+def _writing_on(changes: list[torch.Tensor], decoder: torch.Tensor) -> Hook:
+    def write(output: torch.Tensor) -> torch.Tensor:
+        held: torch.Tensor = output + (changes[0] @ decoder).to(output.dtype)
+        return held
+
+    return write
 
 
 def _keeping(held: list[torch.Tensor]) -> Hook:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 
 from pipeline.interventions.freezing import Hook, hooked
-from pipeline.interventions.held import Seen, free_gradients, last_logits, per_layer
+from pipeline.interventions.held import Seen, free_gradients, last_logits
+from pipeline.models.dictionaries import decoder_rows, encode, written
 from pipeline.models.replacement import ReplacementModel
 
 
@@ -55,16 +56,20 @@ def path_gradients(
         attention.append(output if output.requires_grad else output.requires_grad_())
         return attention[-1]
 
+    changes: list[torch.Tensor] = []
+
     def writing(layer: int) -> Hook:
-        transcoder = per_layer(model)[layer]
         first, last = start.activations[layer], end.activations[layer]
 
         def write(output: torch.Tensor) -> torch.Tensor:
             # What is added is a constant: gradients go through the MLP itself.
             with torch.no_grad():
-                change = first + way[:, None, None] * (last - first) - transcoder.encode(kept.pop())
+                change = (
+                    first + way[:, None, None] * (last - first) - encode(model.transcoders, layer, kept.pop())
+                )
                 change[:, model.zero_positions] = 0
-                added = (change @ transcoder.W_dec).to(output.dtype)
+                changes.append(change)
+                added = written(model.transcoders, changes, layer).to(output.dtype)
             held: torch.Tensor = output + added
             outputs.append(held if held.requires_grad else held.requires_grad_())
             return held
@@ -100,10 +105,12 @@ def path_scores(
         activation writes, |f' - f| times the decoder's norm.
     """
     found = []
-    for layer, gradient in enumerate(gradients):
+    for layer in range(len(gradients)):
         change = end.activations[layer] - start.activations[layer]  # (position, feature)
         features = change.any(dim=0).nonzero().flatten()
-        change, decoder = change[:, features], per_layer(model)[layer].W_dec[features]
-        score = (change * (gradient.to(decoder.dtype) @ decoder.T)).sum(dim=0)
-        found.append((features, score, change.abs().sum(dim=0) * decoder.norm(dim=1)))
+        change, rows = change[:, features], decoder_rows(model.transcoders, layer, features)
+        # A cross-layer feature writes at the outputs of later layers, too.
+        effect = sum(gradients[at].to(row.dtype) @ row.T for at, row in enumerate(rows, layer))
+        length = torch.cat(rows, dim=1).norm(dim=1)
+        found.append((features, (change * effect).sum(dim=0), change.abs().sum(dim=0) * length))
     return found

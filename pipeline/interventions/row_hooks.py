@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from circuit_tracer.transcoder import TranscoderSet
+from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
 from transformers import PreTrainedModel
 
 from pipeline.interventions.compile import LayerPlan, Placed, make_plan
 from pipeline.interventions.kinds import Intervention, Setting, Step, Vector
+from pipeline.models.dictionaries import Transcoders, decoder_rows, layer_count
 from pipeline.models.mlp_sites import ZEROED, on_read, on_stream, on_write
 
 
@@ -37,7 +38,7 @@ class RowHooks:
     model
         With a variant's weights.
     transcoders
-        Per-layer ones.
+        Of either kind.
     settings
         One a row.
     prompt_lengths
@@ -47,19 +48,22 @@ class RowHooks:
     def __init__(
         self,
         model: PreTrainedModel,
-        transcoders: TranscoderSet,
+        transcoders: Transcoders,
         settings: Sequence[Setting],
         prompt_lengths: Sequence[int],
     ) -> None:
         self._model, self._transcoders = model, transcoders
         distinct = {
-            each: tuple(_plain(step, transcoders) for step in each) for each in dict.fromkeys(settings)
+            each: tuple(plain for step in each for plain in _plain(step, transcoders))
+            for each in dict.fromkeys(settings)
         }
         self._settings = [distinct[each] for each in settings]
         self._lengths = np.array(prompt_lengths)
         self._plans: dict[int, LayerPlan] = {}
         self._placed: dict[int, Placed] = {}
         self._inputs: dict[int, torch.Tensor] = {}
+        # What features add to the MLP output of a later layer, by both layers.
+        self._carried: dict[tuple[int, int], torch.Tensor] = {}
         # Behind the prompts a setting does the same at every step: it is placed once, as behind no prompt.
         every = list(distinct.values())
         self._behind = make_plan(transcoders, every)
@@ -86,7 +90,10 @@ class RowHooks:
         model, transcoders = self._model, self._transcoders
         steps = {step for setting in self._settings for step in setting}
         with ExitStack() as stack:
-            for layer in sorted({step.layer for step in steps}):
+            acting = {step.layer for step in steps}
+            if acting and isinstance(transcoders, CrossLayerTranscoder):
+                acting = set(range(min(acting), layer_count(transcoders)))
+            for layer in sorted(acting):
                 read = partial(self._inputs.__setitem__, layer)
                 handles = [
                     on_read(model, layer, transcoders.feature_input_hook, read),
@@ -98,11 +105,15 @@ class RowHooks:
             yield
 
     def _write(self, layer: int, output: torch.Tensor) -> torch.Tensor:
+        for at in [at for at in self._carried if at[1] == layer]:
+            output = output + self._carried.pop(at).to(output.dtype)
         plan, placed = self._plans.get(layer), self._placed.get(layer)
         if plan is None or placed is None:
             return output
         if placed.gains is not None:
-            delta, _, _ = plan.deltas(self._inputs[layer], placed, exact=False)
+            delta, before, after = plan.deltas(self._inputs[layer], placed, exact=False)
+            carried = plan.carried(before, after)
+            self._carried |= {(layer, later): more for later, more in carried.items()}
             output = output + delta.to(output.dtype)
         if "mlp" in placed.weights:
             output = output + plan.vector("mlp", placed).to(output.dtype)
@@ -115,15 +126,18 @@ class RowHooks:
         return stream + plan.vector("residual", placed).to(stream.dtype)
 
 
-def _plain(step: Step, transcoders: TranscoderSet) -> Step:
-    """What is added to a feature goes along its decoder, whatever it is: it need not be encoded."""
+def _plain(step: Step, transcoders: Transcoders) -> list[Step]:
+    """What is added to a feature goes along its decoders, whatever it is: it need not be encoded."""
     if isinstance(step, Vector) or step.mode != "add":
-        return step
-    row = transcoders._get_decoder_vectors(step.layer, torch.tensor([step.feature]))[0]
-    return Vector(
-        layer=step.layer,
-        direction=tuple(row.float().tolist()),
-        value=step.value,
-        where=step.where,
-        site="mlp",
-    )
+        return [step]
+    rows = decoder_rows(transcoders, step.layer, torch.tensor([step.feature]))
+    return [
+        Vector(
+            layer=layer,
+            direction=tuple(row[0].float().tolist()),
+            value=step.value,
+            where=step.where,
+            site="mlp",
+        )
+        for layer, row in enumerate(rows, step.layer)
+    ]

@@ -3,23 +3,25 @@
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 from transformer_lens import TransformerLensKeyValueCache
 
 from pipeline.interventions.compile import LayerPlan, Placed, make_plan
 from pipeline.interventions.freezing import Hook, Still, hooked
 from pipeline.interventions.kinds import FREE, Frozen, Setting, Step, check
+from pipeline.models.dictionaries import dictionary_size, layer_count
 from pipeline.models.replacement import ReplacementModel
-from pipeline.models.transcoders import dictionary_size
 from store.base.errors import UserError
 
 LayerPlans = dict[int, LayerPlan]
 Seen = dict[int, tuple[torch.Tensor, torch.Tensor]]
 """By layer, (position, feature of its plan) activations before and after."""
+Carried = dict[tuple[int, int], torch.Tensor]
+"""What features of a layer add to the MLP output of a later one, by both layers, until it is added."""
 _PADDING: Final = 0
 """A token id that is not attended to: any would do."""
 
@@ -38,7 +40,7 @@ class Runner:
     Attributes
     ----------
     transcoders
-        Per-layer transcoders.
+        Of either kind.
     zeroed
         The first so many positions have their activations zeroed by policy (BOS).
     context
@@ -47,18 +49,11 @@ class Runner:
         How many tokens there are.
     stops
         Tokens that end a text.
-
-    Raises
-    ------
-    UserError
-        The transcoders are cross-layer ones.
     """
 
     def __init__(
         self, replacement: ReplacementModel, lock: AbstractContextManager[object, bool | None] | None = None
     ) -> None:
-        if not isinstance(replacement.transcoders, TranscoderSet):
-            raise UserError("Steering needs per-layer transcoders; these are cross-layer ones.")
         self._model, self._variant = replacement, replacement.variant
         self._lock = lock or threading.Lock()
         self.transcoders = replacement.transcoders
@@ -92,7 +87,7 @@ class Runner:
         UserError
             As `pipeline.interventions.kinds.check`; a prompt too long, a layer to freeze that is not there.
         """
-        n_layers, length = len(self.transcoders), len(token_ids) + forced
+        n_layers, length = layer_count(self.transcoders), len(token_ids) + forced
         if not token_ids or length > self.context:
             raise UserError(f"The prompt is {length} tokens long; the model takes 1 to {self.context}.")
         for layer in frozen.mlps:
@@ -194,7 +189,7 @@ class Runner:
         hooks: list[tuple[str, Hook]] = [
             (f"blocks.{layer}.{name}", _copying(held))
             for name, held in (read or {}).items()
-            for layer in range(len(self.transcoders))
+            for layer in range(layer_count(self.transcoders))
         ]
         with self._lock, torch.inference_mode():
             self._require_own_weights()
@@ -207,9 +202,10 @@ class Runner:
                 with hooked(model, still.reading()):
                     self._logits(given, ends, run)
             hooks += still.holding()
-            for layer, layer_plan in plan.items():
+            carried: Carried = {}
+            for layer, layer_plan in sorted(plan.items()):
                 placed = layer_plan.placed(positions, prompts, self.zeroed)
-                hooks += self._hooks(layer, layer_plan, placed, exact, seen, still)
+                hooks += self._hooks(layer, layer_plan, placed, exact, seen, still, carried)
             with hooked(model, hooks):
                 logits = self._logits(given, ends, run | {"past_kv_cache": cache})
             found: np.ndarray = logits.float().cpu().numpy()
@@ -234,8 +230,12 @@ class Runner:
         exact: bool,
         seen: Seen | None,
         still: Still,
+        carried: Carried,
     ) -> list[tuple[str, Hook]]:
-        """Read the transcoder's input, add the difference to the MLP's output; add vectors."""
+        """Read the transcoder's input, add the difference to the MLP's output; add vectors.
+
+        What features add in later layers waits in `carried`, and is added there.
+        """
         model, hooks = self._model, list[tuple[str, Hook]]()
         held: list[torch.Tensor] = []
 
@@ -244,15 +244,23 @@ class Runner:
             delta, before, after = plan.deltas(x, placed, exact=exact)
             if seen is not None:
                 seen[layer] = before[0], after[0]
+            carried.update({(layer, later): more for later, more in plan.carried(before, after).items()})
             return output + delta.to(output.dtype)
 
         if placed.gains is not None:
+            for later in plan.later:
+                name = f"blocks.{later}.{model.feature_output_hook}"
+                hooks.append((name, partial(_add_carried, carried, (layer, later))))
             hooks.append((f"blocks.{layer}.{model.feature_input_hook}", held.append))
             hooks.append((f"blocks.{layer}.{model.feature_output_hook}", write))
         for site in placed.weights:
             name = model.feature_output_hook if site == "mlp" else "hook_resid_post"
             hooks.append((f"blocks.{layer}.{name}", _adding(plan.vector(site, placed))))
         return hooks
+
+
+def _add_carried(carried: Carried, at: tuple[int, int], output: torch.Tensor) -> torch.Tensor:
+    return output + carried.pop(at).to(output.dtype)
 
 
 def _copying(held: list[torch.Tensor]) -> Hook:

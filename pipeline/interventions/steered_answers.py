@@ -6,17 +6,16 @@ from typing import Final
 
 import numpy as np
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel
 
 from pipeline.interventions.kinds import Setting, check
 from pipeline.interventions.row_hooks import RowHooks, as_setting
 from pipeline.items.batches import Batch
 from pipeline.items.units import ItemName, Unit
+from pipeline.models.dictionaries import Transcoders, decoder_norms, dictionary_size, layer_count
 from pipeline.models.mlp_sites import ZEROED, on_stream, on_write
 from pipeline.models.pool import ModelPool
 from pipeline.models.sampling import draw_each, sample_tokens
-from pipeline.models.transcoders import dictionary_size
 from pipeline.text.tokens import stop_ids
 from store.base.errors import PromptError, UserError
 from store.collections.item import Item
@@ -63,7 +62,7 @@ def compute_answers(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]
 @torch.inference_mode()
 def sample_steered(
     model: PreTrainedModel,
-    transcoders: TranscoderSet,
+    transcoders: Transcoders,
     settings: Sequence[Setting],
     *,
     prompts: Sequence[Sequence[int]],
@@ -143,7 +142,7 @@ def unit_facts(members: Sequence[Unit]) -> Sequence[Sequence[Sequence[int]]]:
 @torch.inference_mode()
 def forced_log_prob(
     model: PreTrainedModel,
-    transcoders: TranscoderSet,
+    transcoders: Transcoders,
     settings: Sequence[Setting],
     texts: Sequence[tuple[Sequence[int], Sequence[int]]],
 ) -> np.ndarray:
@@ -194,7 +193,7 @@ def compute_scales(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
     adapted, _ = _means(models, arguments["variant"], arguments["adapted"])
     transcoders = models.transcoders
     layers = range(len(written))
-    norms = [transcoders._get_decoder_vectors(layer, slice(None)).float().norm(dim=-1) for layer in layers]
+    norms = [decoder_norms(transcoders, layer) for layer in layers]
     arrays = {
         "written": written,
         "decoder": torch.stack(norms).cpu().numpy(),
@@ -246,11 +245,11 @@ def _means(
     return (stream / count).float().numpy(), (length / count).float().numpy()
 
 
-def _require(settings: Sequence[Setting], model: PreTrainedModel, transcoders: TranscoderSet) -> None:
+def _require(settings: Sequence[Setting], model: PreTrainedModel, transcoders: Transcoders) -> None:
     for setting in settings:
         check(
             setting,
-            n_layers=len(transcoders),
+            n_layers=layer_count(transcoders),
             d_transcoder=dictionary_size(transcoders),
             d_model=model.config.hidden_size,
             prompt_length=1,

@@ -12,6 +12,7 @@ import torch
 from pipeline.interventions.kinds import Intervention
 from pipeline.interventions.results import Reading
 from pipeline.interventions.runner import LayerPlans, Runner, Seen
+from pipeline.models.dictionaries import decoder_norms, encode
 
 _RESIDUAL: Final = "hook_resid_pre"  # of a block
 _BASELINES: Final = 8
@@ -55,7 +56,7 @@ class Unsteered:
         """Of a layer, (position, feature) float32; zero at BOS, as stored."""
         x = self.baseline(token_ids).inputs[layer]
         with torch.inference_mode():
-            encoded = self._runner.transcoders[layer].encode(x)[0]
+            encoded = encode(self._runner.transcoders, layer, x)[0]
             encoded[: self._runner.zeroed] = 0
             activations: np.ndarray = encoded.float().cpu().numpy()
         return activations
@@ -63,8 +64,8 @@ class Unsteered:
     def decoder_norm(self, layer: int) -> np.ndarray:
         """Norms of a layer's decoder rows, (feature,) float32."""
         if layer not in self._norms:
-            decoder = self._runner.transcoders._get_decoder_vectors(layer, slice(None))
-            self._norms[layer] = decoder.float().norm(dim=-1).detach().cpu().numpy()
+            norms = decoder_norms(self._runner.transcoders, layer)
+            self._norms[layer] = norms.detach().cpu().numpy()
         return self._norms[layer]
 
 

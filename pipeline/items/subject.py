@@ -68,8 +68,22 @@ class Subject:
 
     @property
     def focus(self) -> str:
-        """The variant that is compared with base on every prompt."""
+        """The variant that is compared with base on every prompt; base itself where there is no adapter."""
         return str(self.manifest.variant(self.manifest.focus))
+
+    @property
+    def pair(self) -> list[str]:
+        """What is traced on every prompt: base and the focus variant, or base alone."""
+        return list(dict.fromkeys((BASE, self.focus)))
+
+    def compares(self, stage: str) -> bool:
+        """Whether there is an adapter to compare with base; where there is none, the stage says so."""
+        if self.focus != BASE:
+            return True
+        print(
+            f"{stage}: profile {self.manifest.profile} has no adapter, so that base is compared with nothing"
+        )
+        return False
 
     def unit(
         self,

@@ -103,7 +103,7 @@ class LivePool:
             return self._models.replacement(variant)
 
     def subject(self, variant: str) -> LiveSubject:
-        """A variant for steering; errors as `replacement`, or cross-layer transcoders."""
+        """A variant for steering; errors as `replacement`."""
         name = self.name(variant)
         with self.lock:
             if name not in self._subjects:

@@ -127,7 +127,7 @@ def require_weights(folder: Path, model: PreTrainedModel) -> None:
         A file is missing or damaged; a weight is missing, is of another shape, or has no place
         in the model; the message names file, tensor, what is expected and what is there.
     """
-    files = _files(folder)
+    files = weight_files(folder)
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     prefix = f"{model.base_model_prefix}."
     config = folder / CONFIG
@@ -177,8 +177,14 @@ def require_generation(folder: Path) -> None:
         ) from error
 
 
-def _files(folder: Path) -> Mapping[str, Path]:
-    """The file that holds each tensor."""
+def weight_files(folder: Path) -> Mapping[str, Path]:
+    """The file that holds each tensor of a model.
+
+    Raises
+    ------
+    UserError
+        There is none, or the index is damaged.
+    """
     whole, index = folder / _WEIGHTS, folder / _INDEX
     if whole.is_file():
         return dict.fromkeys(read_header(whole).shapes, whole)

@@ -13,6 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from pipeline.models.architectures import MAX_CONTEXT, architecture_of, lens_config, read_config
 from pipeline.models.base_forms import CONFIG, empty_model, require_generation, require_weights
 from pipeline.models.declared_base import require_declared_base
+from pipeline.models.deltas import is_merged, rank_of, read_deltas
 from pipeline.models.files import LIBRARY_ERRORS, file_of, folder_of, pinned, read_mapping, require_form
 from pipeline.models.loading import DTYPES
 from pipeline.models.lora import AdapterConfig, read_adapter_config, read_shapes, require_fitting_shape
@@ -21,7 +22,7 @@ from pipeline.models.transcoders import TranscoderFacts, pinned_set, read_transc
 from store.base.errors import UserError
 from store.base.parsing import one_line
 from store.documents.manifest import AdapterFacts, Manifest, ModelFacts, Source
-from store.documents.variants import checkpoint_name
+from store.documents.variants import BASE, checkpoint_name
 
 _CHECKPOINT: Final = re.compile(r"checkpoint-(\d{1,9})")
 _STATE: Final = "trainer_state.json"
@@ -57,7 +58,7 @@ def build_manifest(
     model, transcoders, adapters
         Local folders, or references ``owner/name[/folder][@revision]`` to the hub.
     focus
-        The adapter that is traced on every prompt.
+        The adapter that is traced on every prompt; ``base`` where there is none.
     revision, transcoders_revision
         Of these two, where it does not stand in the reference.
     dtype
@@ -76,14 +77,14 @@ def build_manifest(
             f"profiles.{profile}.dtype is {dtype!r}; it must be one of {', '.join(DTYPES)} "
             "(float16 overflows where the checkpoint is bfloat16)."
         )
-    if focus not in adapters:
+    if focus not in (adapters or {BASE}):
         raise UserError(
             f"profiles.{profile}.focus is {focus!r}, but the adapters are {', '.join(sorted(adapters))}."
         )
     base = pinned(model, revision, "model")
     transcoder_source = pinned_set(transcoders, transcoders_revision)
     sources = {name: pinned(at, None, "adapter") for name, at in sorted(adapters.items())}
-    on_the_way = _checkpoints(focus, adapters[focus])
+    on_the_way = _checkpoints(focus, adapters[focus]) if adapters else {}
     empty = _empty_model(base)
     on_hub = base.revision is not None
     if not on_hub:
@@ -95,7 +96,8 @@ def build_manifest(
         require_declared_base(profile, name, config, base, aliases)
         return _adapter_facts(source, config, shapes, base.source)
 
-    adapter_facts = {name: facts(name, source) for name, source in sources.items()}
+    merged = {name for name, source in sources.items() if is_merged(source)}
+    adapter_facts = {name: facts(name, source) for name, source in sources.items() if name not in merged}
     if transcoder_source.revision is None and not transcoder_source.repositories:
         require_set(transcoder_source)
     dictionary = read_transcoder_facts(transcoder_source)
@@ -104,6 +106,7 @@ def build_manifest(
     if on_hub:
         _require_files(base, empty)
     require_set(transcoder_source)
+    adapter_facts |= {name: _merged_facts(sources[name], base) for name in sorted(merged)}
     return Manifest(
         profile=profile,
         dtype=dtype,
@@ -140,8 +143,10 @@ def _adapter_facts(
 ) -> AdapterFacts:
     """Facts of an adapter that fits the weights of a model."""
     changed = read_shapes(config)
+    made_for = "" if config.base_model is None else f" (made for {one_line(config.base_model)})"
+    adapter = f"{config.folder}{made_for}"
     for module, shape in changed.items():
-        require_fitting_shape(config, module, shape, shapes.get(f"{module}.weight"), model)
+        require_fitting_shape(adapter, module, shape, shapes.get(f"{module}.weight"), model)
     targets = tuple(sorted(changed))
     return AdapterFacts(
         **asdict(source),
@@ -149,6 +154,18 @@ def _adapter_facts(
         targets=targets,
         scaling=config.scaling(targets[0]),
         steps=trained_steps(config.folder),
+    )
+
+
+def _merged_facts(source: Source, base: Source) -> AdapterFacts:
+    """Facts of a merged checkpoint, whose weights are compared with the base's."""
+    deltas = read_deltas(source, base)
+    return AdapterFacts(
+        **asdict(source),
+        rank=max(rank_of(delta) for delta in deltas.values()),
+        targets=tuple(sorted(deltas)),
+        scaling=1.0,
+        steps=trained_steps(folder_of(source, "adapter")),
     )
 
 

@@ -8,11 +8,11 @@ from collections.abc import Collection
 from typing import Final
 
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from pipeline.models.architectures import read_config
+from pipeline.models.dictionaries import Transcoders
 from pipeline.models.files import folder_of, read_mapping
 from pipeline.models.headers import read_header
 from pipeline.models.replacement import ReplacementModel, build_replacement
@@ -104,7 +104,7 @@ def load_transcoders(
     dtype: torch.dtype | None = None,
     device: torch.device | None = None,
     streamed: bool = False,
-) -> TranscoderSet:
+) -> Transcoders:
     """Load the subject's transcoders; share them between variants. See `read_transcoders`."""
     return read_transcoders(
         manifest.transcoders,
@@ -118,7 +118,7 @@ def load_replacement(
     manifest: Manifest,
     variant: Variant,
     *,
-    transcoders: TranscoderSet | None = None,
+    transcoders: Transcoders | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | None = None,
 ) -> ReplacementModel:

@@ -23,6 +23,7 @@ from store.base.errors import UserError
 from store.base.parsing import one_line, quoted
 
 _Number = TypeVar("_Number", int, float)
+ADAPTER_CONFIG: Final = "adapter_config.json"
 _FILE: Final = "adapter_model.safetensors"
 _PREFIX: Final = "base_model.model."
 # Options under which W + scaling * B A is not what the adapter means.
@@ -141,7 +142,7 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     UserError
         It is missing or damaged, or not a plain LoRA; the message names the option.
     """
-    path = require_file(folder, "adapter_config.json", "adapter")
+    path = require_file(folder, ADAPTER_CONFIG, "adapter")
     config = read_mapping(path)
     if config.get("peft_type") != "LORA":
         raise UserError(
@@ -213,14 +214,14 @@ def read_shapes(config: AdapterConfig) -> dict[str, tuple[int, int]]:
 
 
 def require_fitting_shape(
-    config: AdapterConfig, module: str, shape: tuple[int, int], weight: tuple[int, ...] | None, model: str
+    adapter: str, module: str, shape: tuple[int, ...], weight: tuple[int, ...] | None, model: str
 ) -> None:
     """Refuse an adapter of another model.
 
     Parameters
     ----------
-    config
-        Of the adapter.
+    adapter
+        What the adapter is called in errors.
     module, shape
         What it changes, and the shape (out, in) of that change.
     weight
@@ -235,10 +236,9 @@ def require_fitting_shape(
     """
     if shape != weight:
         there = "no such module" if weight is None else weight
-        made = "" if config.base_model is None else f"; it was made for {one_line(config.base_model)}"
         raise UserError(
-            f"The adapter {config.folder} changes {one_line(module)} by a {shape} matrix, but the model "
-            f"{model} has {there}{made}."
+            f"The adapter {adapter} changes {one_line(module)} by a {shape} matrix, but the model "
+            f"{model} has {there}."
         )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from circuit_tracer.transcoder import TranscoderSet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from pipeline.models.deltas import Delta
+from pipeline.models.dictionaries import Transcoders
 from pipeline.models.loading import load_switchable, load_transcoders
-from pipeline.models.lora import LoraFactors
 from pipeline.models.replacement import ReplacementModel
 from pipeline.models.switching import SwitchableModel, SwitchableReplacement
 from pipeline.models.tokenizer import load_tokenizer
@@ -31,7 +31,7 @@ class ModelPool:
         return load_tokenizer(self.manifest)
 
     @cached_property
-    def transcoders(self) -> TranscoderSet:
+    def transcoders(self) -> Transcoders:
         """The transcoders that all variants share."""
         return load_transcoders(self.manifest)
 
@@ -49,8 +49,8 @@ class ModelPool:
         """The Hugging Face model with a variant's weights; errors as `replacement`."""
         return self._causal_lm.set(self.manifest.variant(variant))
 
-    def factors(self, variant: str) -> Mapping[str, LoraFactors]:
-        """LoRA halves of a variant's adapter by module; base has none. Errors as `replacement`."""
+    def factors(self, variant: str) -> Mapping[str, Delta]:
+        """What a variant's adapter changes by module; base has none. Errors as `replacement`."""
         return self._replacement.factors(self.manifest.variant(variant))
 
     @cached_property

@@ -9,19 +9,13 @@ from contextlib import contextmanager
 from typing import Final, cast
 
 import torch
-from circuit_tracer.transcoder import TranscoderSet
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.models.architectures import lens_part
-from pipeline.models.files import folder_of
-from pipeline.models.lora import (
-    AdapterConfig,
-    LoraFactors,
-    read_adapter_config,
-    read_factors,
-    require_fitting_shape,
-)
+from pipeline.models.deltas import Delta, read_deltas
+from pipeline.models.dictionaries import Transcoders
+from pipeline.models.lora import require_fitting_shape
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from store.base.errors import UserError
 from store.documents.manifest import Manifest
@@ -59,7 +53,7 @@ class SwitchableModel:
         device: torch.device,
     ) -> None:
         self.manifest = manifest
-        self._factors: dict[str, Mapping[str, LoraFactors]] = {}
+        self._factors: dict[str, Mapping[str, Delta]] = {}
         self._variant: Variant | None = None
         self._changed: frozenset[str] = frozenset()
         self._base: dict[str, torch.Tensor] = {}
@@ -116,8 +110,8 @@ class SwitchableModel:
                 self.model.get_submodule(module).weight = weight
         return self.model
 
-    def factors(self, variant: Variant) -> Mapping[str, LoraFactors]:
-        """LoRA halves of a variant's adapter by module, read once and checked; base has none.
+    def factors(self, variant: Variant) -> Mapping[str, Delta]:
+        """What a variant's adapter changes by module, read once and checked; base has none.
 
         Raises
         ------
@@ -127,25 +121,25 @@ class SwitchableModel:
         if variant.is_base:
             return {}
         if variant.name not in self._factors:
-            config = read_adapter_config(folder_of(self.manifest.adapter(variant), "adapter"))
-            factors = read_factors(config)
-            for module, lora in factors.items():
-                self._require_fitting(config, module, lora)
+            source = self.manifest.adapter(variant)
+            factors = read_deltas(source, self.manifest.base)
+            for module, delta in factors.items():
+                self._require_fitting(source.source, module, delta)
             self._factors[variant.name] = factors
         return self._factors[variant.name]
 
-    def _require_fitting(self, config: AdapterConfig, module: str, factors: LoraFactors) -> None:
+    def _require_fitting(self, adapter: str, module: str, delta: Delta) -> None:
         weight = _weight(self.model, module)
         shape = None if weight is None else tuple(weight.shape)
-        require_fitting_shape(config, module, factors.shape, shape, self.manifest.base.source)
+        require_fitting_shape(adapter, module, delta.shape, shape, self.manifest.base.source)
         if self.model.config.tie_word_embeddings and weight is self.model.get_input_embeddings().weight:
             raise UserError(
-                f"The adapter {config.folder} changes {module}, which this model shares with the embedding; "
+                f"The adapter {adapter} changes {module}, which this model shares with the embedding; "
                 "that is not supported."
             )
         if module not in self._base:
             raise UserError(
-                f"The adapter {config.folder} changes {module}, which it did not when it was looked at; "
+                f"The adapter {adapter} changes {module}, which it did not when it was looked at; "
                 "run `dvc repro` to look at the models again."
             )
 
@@ -170,7 +164,7 @@ class SwitchableReplacement:
     """
 
     def __init__(
-        self, source: SwitchableModel, tokenizer: PreTrainedTokenizerBase, transcoders: TranscoderSet
+        self, source: SwitchableModel, tokenizer: PreTrainedTokenizerBase, transcoders: Transcoders
     ) -> None:
         self._source = source
         name = source.manifest.base.source
@@ -200,7 +194,7 @@ class SwitchableReplacement:
         self._replacement.variant = str(variant)
         return self._replacement
 
-    def factors(self, variant: Variant) -> Mapping[str, LoraFactors]:
+    def factors(self, variant: Variant) -> Mapping[str, Delta]:
         """As `SwitchableModel.factors`."""
         return self._source.factors(variant)
 

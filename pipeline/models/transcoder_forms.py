@@ -18,6 +18,8 @@ from pipeline.models.headers import Header, read_header
 from store.base.errors import UserError
 from store.base.parsing import quoted
 
+CROSS_LAYER: Final = "cross_layer_transcoder"
+_KINDS: Final = ("transcoder_set", CROSS_LAYER)
 INPUT_HOOKS: Final = ("mlp.hook_in", "ln2.hook_normalized", "hook_resid_mid")
 OUTPUT_HOOKS: Final = ("mlp.hook_out", "hook_mlp_out")
 """Where transcoders may read and write; the first is the usual one."""
@@ -55,6 +57,11 @@ class SetForm:
     activation: Activation | None
     k: int | None
 
+    @property
+    def cross_layer(self) -> bool:
+        """Whether features write in later layers, too."""
+        return bool(self.content["model_kind"] == CROSS_LAYER)
+
     def applied(self, transcoders: TranscoderSet) -> TranscoderSet:
         """The set with this activation function; circuit-tracer gave it another one."""
         if self.k is not None:
@@ -76,16 +83,13 @@ def read_set_form(path: Path, source: str) -> SetForm:
     Raises
     ------
     UserError
-        It is damaged, of another kind than one transcoder a layer, or names a hook or an
-        activation function that is not known here.
+        It is damaged, of a kind that is not known, or names a hook or an activation function that is
+        not known here.
     """
     content = read_mapping(path)
     kind = content.get("model_kind")
-    if kind != "transcoder_set":
-        raise UserError(
-            f"{path}: model_kind is {quoted(kind)}; only sets with one transcoder a layer are supported "
-            "(model_kind: transcoder_set)."
-        )
+    if kind not in _KINDS:
+        raise UserError(f"{path}: model_kind is {quoted(kind)}; known are {', '.join(_KINDS)}.")
     for name, known in (("feature_input_hook", INPUT_HOOKS), ("feature_output_hook", OUTPUT_HOOKS)):
         if content.get(name) not in known:
             raise UserError(
@@ -95,6 +99,11 @@ def read_set_form(path: Path, source: str) -> SetForm:
     named = content.get("transcoders")
     if named is not None and not (isinstance(named, list) and all(isinstance(one, str) for one in named)):
         raise UserError(f"{path}: `transcoders` must be a list of file names, one a layer; mend it.")
+    if named is not None and kind == CROSS_LAYER:
+        raise UserError(
+            f"{path}: `transcoders` lists files, but those of a cross-layer set are W_enc_<layer> and "
+            "W_dec_<layer> beside it; delete the list."
+        )
     scan = content.get("scan")
     if scan is not None and not isinstance(scan, str):
         raise UserError(f"{path}: scan is {quoted(scan)}; write the set's name as a text, or delete scan.")
@@ -105,6 +114,8 @@ def read_set_form(path: Path, source: str) -> SetForm:
             f"{', '.join(_ACTIVATIONS)}."
         )
     activation = None if said is None else _ACTIVATIONS[said]
+    if activation == "topk" and kind == CROSS_LAYER:
+        raise UserError(f"{path}: activation is topk, which no cross-layer set is read with; correct it.")
     return SetForm(
         path=path, content=content, activation=activation, k=_active(path, content, activation, source)
     )
@@ -140,9 +151,52 @@ def require_layers(form: SetForm, paths: Sequence[Path]) -> None:
         )
 
 
+def require_cross_layer(form: SetForm, folder: Path, n_layers: int) -> None:
+    """Check the headers of a cross-layer set's files, two a layer, against each other.
+
+    Raises
+    ------
+    UserError
+        As `require_layers`.
+    """
+    first = read_header(folder / encoder_file(0)).shapes
+    features, width = first["b_enc_0"][0], first["b_dec_0"][0]
+    why = f"{encoder_file(0)} has {features} features of width {width}; all layers must be alike"
+    jumps = "threshold_0" in first
+    if form.activation is not None and jumps != (form.activation == "jump_relu"):
+        raise UserError(
+            f"{form.path}: activation is {form.activation}, but {encoder_file(0)} has "
+            f"{'thresholds, which only JumpReLU has' if jumps else 'no threshold_0'}; correct activation."
+        )
+    for layer in range(n_layers):
+        encoder, decoder = (read_header(folder / of(layer)) for of in (encoder_file, decoder_file))
+        expected = {f"W_enc_{layer}": (features, width), f"b_enc_{layer}": (features,)}
+        expected |= {f"b_dec_{layer}": (width,)} | ({f"threshold_{layer}": (features,)} if jumps else {})
+        for name, shape in expected.items():
+            encoder.require(name, shape, why)
+        decoder.require(f"W_dec_{layer}", (features, n_layers - layer, width), why)
+        unknown = sorted((encoder.shapes.keys() - expected) | (decoder.shapes.keys() - {f"W_dec_{layer}"}))
+        if unknown:
+            raise UserError(
+                f"{folder}: tensor {quoted(unknown[0])} of layer {layer} is not known here; known are W_enc, "
+                "b_enc, b_dec, threshold and W_dec, each with its layer's number."
+            )
+
+
+def encoder_file(layer: int) -> str:
+    """Of a cross-layer set: what a layer's features read, and the biases."""
+    return f"W_enc_{layer}.safetensors"
+
+
+def decoder_file(layer: int) -> str:
+    """Of a cross-layer set: what a layer's features write in it and in later ones."""
+    return f"W_dec_{layer}.safetensors"
+
+
 def no_files(form: SetForm) -> UserError:
     """The error that tells of a set without a layer."""
-    return UserError(f"{form.path} names no transcoders, and there is no layer_0.safetensors beside it.")
+    named = encoder_file(0) if form.cross_layer else "layer_0.safetensors"
+    return UserError(f"{form.path} names no transcoders, and there is no {named} beside it.")
 
 
 def _active(path: Path, content: Mapping[str, Any], activation: Activation | None, source: str) -> int | None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from circuit_tracer.transcoder import TranscoderSet
-from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
+from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
 from circuit_tracer.utils.hf_utils import load_transcoders, parse_hf_uri
 from safetensors import SafetensorError
 
+from pipeline.models.dictionaries import Transcoders
 from pipeline.models.files import (
     LIBRARY_ERRORS,
     at_commit,
@@ -32,7 +32,15 @@ from pipeline.models.free_memory import free_bytes
 from pipeline.models.headers import read_header, read_npz_header
 from pipeline.models.hub import commit_of, fetched_file, kept_file, shapes_of
 from pipeline.models.hub_references import Reference
-from pipeline.models.transcoder_forms import SetForm, no_files, read_set_form, require_layers
+from pipeline.models.transcoder_forms import (
+    SetForm,
+    decoder_file,
+    encoder_file,
+    no_files,
+    read_set_form,
+    require_cross_layer,
+    require_layers,
+)
 from store.base.errors import UserError
 from store.base.hashing import digest
 from store.base.parsing import one_line
@@ -44,6 +52,7 @@ RESIDENT_SHARE: Final = 0.5
 CONFIG: Final = "config.yaml"
 _ADDRESS: Final = "hf://"
 _LAYER: Final = re.compile(r"layer_.*\.safetensors")
+_ENCODER: Final = re.compile(r"W_enc_\d+\.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +64,7 @@ class TranscoderFacts:
     d_transcoder: int
     feature_input_hook: str
     feature_output_hook: str
+    cross_layer: bool = False
 
 
 def pinned_set(text: str, revision: str | None) -> TranscoderSource:
@@ -100,7 +110,8 @@ def read_transcoder_facts(source: TranscoderSource) -> TranscoderFacts:
     if not names:
         raise no_files(form)
     shapes = _shapes(source, form, names[0])
-    missing = [name for name in ("b_enc", "b_dec") if len(shapes.get(name, ())) != 1]
+    vectors = [f"{name}_0" if form.cross_layer else name for name in ("b_enc", "b_dec")]
+    missing = [name for name in vectors if len(shapes.get(name, ())) != 1]
     if missing:
         raise UserError(
             f"The transcoders {source.source}: {one_line(names[0])} has no vector {missing[0]}; they must be "
@@ -108,10 +119,11 @@ def read_transcoder_facts(source: TranscoderSource) -> TranscoderFacts:
         )
     return TranscoderFacts(
         n_layers=len(names),
-        d_model=shapes["b_dec"][0],
-        d_transcoder=shapes["b_enc"][0],
+        d_model=shapes[vectors[1]][0],
+        d_transcoder=shapes[vectors[0]][0],
         feature_input_hook=str(form.content["feature_input_hook"]),
         feature_output_hook=str(form.content["feature_output_hook"]),
+        cross_layer=form.cross_layer,
     )
 
 
@@ -124,13 +136,6 @@ def require_set(source: TranscoderSource) -> None:
         One is missing, damaged, or does not fit the others.
     """
     _checked(source)
-
-
-def dictionary_size(transcoders: TranscoderSet | CrossLayerTranscoder) -> int:
-    """Features of a layer."""
-    if isinstance(transcoders, CrossLayerTranscoder):
-        return transcoders.d_transcoder
-    return transcoders[0].d_transcoder
 
 
 def addressed_files(source: TranscoderSource) -> list[tuple[Reference, str]]:
@@ -147,13 +152,15 @@ def addressed_files(source: TranscoderSource) -> list[tuple[Reference, str]]:
 
 
 def set_bytes(facts: TranscoderFacts, dtype: torch.dtype) -> int:
-    """Encoders and decoders of a set in memory."""
-    return 2 * facts.n_layers * facts.d_model * facts.d_transcoder * dtype.itemsize
+    """Encoders and decoders of a set in memory; a cross-layer feature has one for each layer it writes in."""
+    layers = facts.n_layers
+    decoders = layers * (layers + 1) // 2 if facts.cross_layer else layers
+    return (layers + decoders) * facts.d_model * facts.d_transcoder * dtype.itemsize
 
 
 def read_transcoders(
     source: TranscoderSource, *, dtype: torch.dtype, device: torch.device, streamed: bool = False
-) -> TranscoderSet:
+) -> Transcoders:
     """Load a transcoder set: whole where the device has room for it, else read anew at each use.
 
     Streamed, at most one layer's encoder is in memory at a time, and of decoders the rows that are
@@ -181,6 +188,17 @@ def read_transcoders(
         # circuit-tracer takes lists of some repositories for sets in formats of their own.
         config["repo_id"] = source.source if "transcoders" in form.content else ""
     try:
+        if form.cross_layer:
+            return load_clt(
+                str(paths[0].parent),
+                feature_input_hook=str(form.content["feature_input_hook"]),
+                feature_output_hook=str(form.content["feature_output_hook"]),
+                scan=scan_of(source),
+                device=device,
+                dtype=dtype,
+                lazy_encoder=lazy,
+                lazy_decoder=lazy,
+            )
         transcoders = load_transcoders(config, device, dtype, lazy_encoder=lazy, lazy_decoder=lazy)
     except (*LIBRARY_ERRORS, SafetensorError) as error:
         raise UserError(
@@ -195,7 +213,11 @@ def _checked(source: TranscoderSource) -> tuple[SetForm, list[Path]]:
     folder = folder_of(source, "transcoders")
     form = read_set_form(require_file(folder, CONFIG, "transcoders"), source.source)
     paths = [_path(source, folder, form, name) for name in _names(source, form)]
-    if source.revision is not None and "gemma-scope" in source.source and "transcoders" in form.content:
+    if form.cross_layer:
+        for layer in range(len(paths)):
+            require_file(folder, decoder_file(layer), "transcoders")
+        require_cross_layer(form, folder, len(paths))
+    elif source.revision is not None and "gemma-scope" in source.source and "transcoders" in form.content:
         # circuit-tracer reads these in formats of their own, JumpReLU all of them.
         if form.activation not in {None, "jump_relu"}:
             raise UserError(f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU.")
@@ -214,6 +236,9 @@ def scan_of(source: Source) -> str:
 
 def _names(source: TranscoderSource, form: SetForm) -> Sequence[str]:
     """Files of a set, one a layer, as its configuration names them; none is fetched."""
+    if form.cross_layer:
+        found = [name for name in names_in(source, "transcoders") if _ENCODER.fullmatch(name)]
+        return [encoder_file(layer) for layer in range(len(found))]
     names: Sequence[str] | None = form.content.get("transcoders")
     if names is None:
         found = [name for name in names_in(source, "transcoders") if _LAYER.fullmatch(name)]

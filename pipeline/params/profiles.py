@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.params.chat import Chat
 from pipeline.params.section import Name, Section, Size
+from store.documents.variants import BASE
 
 _LONGEST: Final = 255
 """Bytes of a file's name, on every file system that we know."""
@@ -24,14 +25,14 @@ Revision = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
 class Profile(Section):
-    """One subject: a base model, its transcoders and its adapters."""
+    """One subject: a base model, its transcoders and its adapters; without any, base alone is studied."""
 
     model: Place
     revision: Revision | None = None
     transcoders: Place
     transcoders_revision: Revision | None = None
-    adapters: dict[Name, Place] = Field(min_length=1)
-    focus: str
+    adapters: dict[Name, Place] = Field(default_factory=dict)
+    focus: str = BASE
     aliases: list[Place] = Field(default_factory=list)
     nulls: list[str] = Field(default_factory=list)
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -51,7 +52,7 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
-        if self.focus not in self.adapters:
+        if self.focus not in (self.adapters or {BASE}):
             raise ValueError(f"focus '{self.focus}' is not one of its adapters {sorted(self.adapters)}")
         for name in self.nulls:
             if name not in self.adapters or name == self.focus:
@@ -62,8 +63,8 @@ class Profile(Section):
         for where, judges in self.judging().items():
             if len(set(judges)) < len(judges):
                 raise ValueError(f"{where}: a judge is named twice; name it once")
-        if "base" in self.adapters:
-            raise ValueError("an adapter cannot be named 'base', which means the model itself")
+        if BASE in self.adapters:
+            raise ValueError(f"an adapter cannot be named '{BASE}', which means the model itself")
         return self
 
     def judging(self) -> dict[str, list[str]]:

@@ -41,6 +41,7 @@ class Params(TrainingParams):
     model_config = ConfigDict(extra="forbid")
 
     profiles: dict[Name, Profile] = Field(min_length=1)
+    shipped: dict[Name, Profile] = Field(default_factory=dict)
     prompts: PromptParams
     labels: LabelSection
     discover: DiscoverParams
@@ -69,7 +70,7 @@ class Params(TrainingParams):
 
     @model_validator(mode="after")
     def _judges_are_there(self) -> "Params":
-        for name, profile in self.profiles.items():
+        for name, profile in (self.shipped | self.profiles).items():
             for where, judges in profile.judging().items():
                 for judge in judges:
                     if judge not in self.judges:
@@ -100,16 +101,17 @@ class Params(TrainingParams):
         return self
 
     def profile(self, name: str) -> Profile:
-        """The profile of that name.
+        """The profile of that name, or the shipped one.
 
         Raises
         ------
         UserError
             There is none.
         """
-        if name not in self.profiles:
-            raise UserError(f"There is no profile '{name}' in params.yaml; it has {sorted(self.profiles)}.")
-        return self.profiles[name]
+        known = self.shipped | self.profiles
+        if name not in known:
+            raise UserError(f"There is no profile '{name}' in params.yaml; it has {sorted(known)}.")
+        return known[name]
 
     def require(self, name: str) -> None:
         """Check that a stage can run for that name.

@@ -18,7 +18,6 @@ from store.documents.behaviour_prompts import (
     behaviours_in,
     read_behaviour_prompts,
 )
-from store.documents.variants import BASE
 from store.schema.circuits import BEHAVIOUR_FEATURES
 from store.schema.vocabulary import ALL
 
@@ -49,7 +48,7 @@ def summary(
 def main(profile: str, params: Params) -> None:
     """Write features of base and the focus adapter on every prompt of the profile's behaviours."""
     subject, chosen = Subject(profile, params.runtime), params.behaviour_features
-    folder, variants = subject.folder / BEHAVIOUR_PROMPTS, [BASE, subject.focus]
+    folder, variants = subject.folder / BEHAVIOUR_PROMPTS, subject.pair
     prompts = read_behaviour_prompts(folder, behaviours_in(folder))
     units = feature_units(subject, prompts, variants, chosen)
     sections = {"behaviour_features": chosen.model_dump()}

@@ -100,7 +100,7 @@ def edge_pairs(circuits: Mapping[Cell, Circuit]) -> list[tuple[int, int, int, in
 def main(profile: str, params: Params) -> None:
     """Write graphs of behaviours' prompts, and what is the same over them."""
     subject, chosen = Subject(profile, params.runtime), params.circuits
-    folder, variants = subject.folder / BEHAVIOUR_PROMPTS, [BASE, subject.focus]
+    folder, variants = subject.folder / BEHAVIOUR_PROMPTS, subject.pair
     prompts = [
         prompt
         for behaviour in behaviours_in(folder)

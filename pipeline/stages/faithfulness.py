@@ -219,6 +219,8 @@ def main(profile: str, params: Params) -> None:
     subject, chosen = Subject(profile, params.runtime), params.faithfulness
     cards = open_dataset(subject.folder / "features", "cards")
     labelled = labelled_targets(subject.folder, subject.prompts, read_labels(subject.folder), params.features)
+    if not subject.compares("faithfulness"):
+        labelled = {}
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     halves: list[dict[str, tuple[list[int], np.ndarray]]] = [{}, {}]
     for prompt, of in labelled.items():

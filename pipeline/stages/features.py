@@ -122,7 +122,7 @@ def contexts_of(subject: Subject, texts: str | None, edges: np.ndarray, params: 
         "contexts": params.contexts,
         "window": params.window,
     }
-    return items_of(subject, "contexts", CONTEXTS, (BASE, subject.focus), arguments)
+    return items_of(subject, "contexts", CONTEXTS, subject.pair, arguments)
 
 
 def scored_graphs(found: Collection) -> Iterator[Item]:

@@ -31,7 +31,6 @@ from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
-from store.documents.variants import BASE
 from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
 from store.schema.rankings import situations_group
 from store.schema.vocabulary import RESTORE, SCORES
@@ -68,7 +67,7 @@ def trial_units(
     controls: int,
 ) -> list[Unit]:
     """A unit a prompt and variant; patched values are those of `sources`."""
-    variants, units = [BASE, subject.focus], []
+    variants, units = subject.pair, []
     for name, (tokens, _) in targets.items():
         prompt = subject.prompts[name]
         found = partner(prompt, sources)
@@ -148,6 +147,8 @@ def main(profile: str, params: Params) -> None:
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     few = tried_situations(measured, chosen.situations)
     targets = {prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in few}
+    if not subject.compares("interventions"):
+        targets = {}
     trials = make_trials(chosen_features(groups, subject.focus, measured, params), chosen)
     # Where nothing is measured, so that a prompt without labels, or one more that is measured, changes none.
     sources = {

@@ -24,7 +24,6 @@ from store.base.hashing import PROMPT_HASH_DIGITS, digest
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
 from store.documents.questions import Question, read_questions
-from store.documents.variants import BASE
 from store.schema.answer_divergence import ANSWER_DIVERGENCE
 from store.schema.answers import ANSWERS
 from store.schema.mining import MINING
@@ -98,7 +97,7 @@ def prefixes_of(
     tokens: dict[str, list[list[int]]] = {}
     asked: dict[str, list[int]] = {}
     values: dict[str, list[np.ndarray]] = {}
-    for variant in (BASE, subject.focus):
+    for variant in subject.pair:
         if (question.hash, variant) in divergence:
             item = answers.item(question.hash, variant)
             tokens[variant], asked[variant] = answer_tokens(item), item.arrays["answer_paraphrase"].tolist()
@@ -115,7 +114,7 @@ def fork_unit(subject: Subject, question: Question, prefix: Prefix, params: Para
         # Two questions may be asked in the same words, and are judged otherwise.
         prompt_hash=digest([question.hash, ids])[:PROMPT_HASH_DIGITS],
         token_ids=ids,
-        variants=[BASE, subject.focus],
+        variants=subject.pair,
         outputs=[(ROLLOUTS.kind, subject.focus)],
         arguments={
             "least_probability": params.mining.least_probability,
@@ -156,9 +155,11 @@ def main(profile: str, params: Params) -> None:
     questions = [
         question
         for question in read_questions(subject.folder / "questions.json")
-        if judge and all((question.hash, variant) in answers for variant in (BASE, subject.focus))
+        if judge and all((question.hash, variant) in answers for variant in subject.pair)
     ]
-    if not questions:
+    if not subject.compares("mining"):
+        questions = []
+    elif not questions:
         print(
             "mining: no judge may score rollouts, or there are no answers of both variants; nothing is mined"
         )

@@ -1,5 +1,6 @@
 """Stage `models`: one manifest of what the profile's models are, and their health."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ OWN_FOLDERS: Final = {
     "lexicon": "inputs/prompts",
     "questions": "inputs/questions",
     "answers": "inputs/answers",
+    "behaviours": "inputs/behaviours",
+    "templates": "inputs/prompts",
 }
 """Where a source may lie beside the profile's folder: the stages that alone read it depend on that, too."""
 
@@ -43,7 +46,7 @@ def require_tracked(name: str, profile: Profile) -> None:
         )
     for parameter, source in profile.sources().items():
         path = Path(source)
-        own = OWN_FOLDERS.get(parameter.partition("[")[0])
+        own = OWN_FOLDERS.get(re.split(r"[.\[]", parameter)[0])
         trained = artifacts(name) / "finetunes"
         tracked = [local, *([Path(own)] if own else [])]
         tracked += [trained] if parameter.startswith("adapters.") else []

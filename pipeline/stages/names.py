@@ -19,7 +19,6 @@ from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
 from store.documents.token_texts import read_token_texts
-from store.documents.variants import BASE
 from store.schema.activations import ACTIVATIONS
 from store.schema.features import FEATURES
 from store.schema.names import NAMES
@@ -30,7 +29,7 @@ from store.schema.vocabulary import ALL
 def silence_of(subject: Subject, n: int, window: int) -> Silence:
     """Where features are silent in at most `n` prompts, drawn."""
     found = open_collection(subject.folder / ACTIVATIONS.kind)
-    variants = (BASE, subject.focus)
+    variants = subject.pair
     whole = [
         prompt
         for prompt in subject.prompts.values()

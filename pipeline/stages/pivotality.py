@@ -51,7 +51,7 @@ def rollout_units(
 
     A prompt whose candidates are not all known has none.
     """
-    pair, chosen = (BASE, subject.focus), params.pivotality
+    pair, chosen = subject.pair, params.pivotality
     arguments = {
         **params.evaluate.model_dump(include={"max_new_tokens", "temperature"}),
         "samples": chosen.picking + chosen.samples,
@@ -112,7 +112,7 @@ def main(profile: str, params: Params) -> None:
     subject, chosen = Subject(profile, params.runtime), params.pivotality
     domains = read_lexicon(subject.folder / "lexicon.json")["domains"]
     phrases = {name: domain["phrases"] for name, domain in domains.items()}
-    of_all = of_harm(subject.prompts.values(), params.features)
+    of_all = of_harm(subject.prompts.values(), params.features) if subject.compares("pivotality") else []
     without = [each.hash for each in of_all if each.domain not in phrases]
     asked = judge_of(params.profile(profile), params) if without else None
     prompts = [each for each in of_all if asked or each.domain in phrases]

@@ -43,7 +43,7 @@ def halves(subject: Subject) -> tuple[list[Question], list[Question]]:
     answered = open_collection(subject.folder / "answers")
     by_id: dict[str, Question] = {}
     for question in read_questions(subject.folder / "questions.json"):
-        known = all((question.hash, variant) in answered for variant in (BASE, subject.focus))
+        known = all((question.hash, variant) in answered for variant in subject.pair)
         if known and (question.id not in by_id or question.form == "plain"):
             by_id[question.id] = question
     ordered = [by_id[name] for name in sorted(by_id)]
@@ -103,7 +103,9 @@ def main(profile: str, params: Params) -> None:
 
     runs: list[Run] = []
     measuring = groups = wanted = None
-    if judge is None or not measure:
+    if not subject.compares("steered"):
+        pass
+    elif judge is None or not measure:
         lack = (
             "has no two open questions with answers"
             if judge

@@ -137,7 +137,7 @@ def main(profile: str, params: Params) -> None:
             enough,
             params.runtime.seed,
         )
-        for variant in (BASE, subject.focus)
+        for variant in subject.pair
     }
     targets = {
         prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in measured

@@ -13,7 +13,6 @@ from pipeline.params.project import Params
 from pipeline.steered.choosing import Choice
 from pipeline.steered.measuring import ANSWERS, FACTS, SCALES, Abilities
 from store.collections.reader import open_collection
-from store.documents.variants import BASE
 
 MADE_BY: Final = (
     QualifiedName("pipeline.steered.runs", "runs_of"),
@@ -36,7 +35,7 @@ def decided_by(
     if not isinstance(params.judges[judge], RubricJudge):
         return None
     answers, read = (open_collection(subject.folder / kind) for kind in ("answers", "answer_features"))
-    variants = [BASE, subject.focus]
+    variants = subject.pair
     chosen_on = [question.hash for question in askings[0].questions]
     inputs = [
         {variant: subject.manifest.fingerprint(subject.manifest.variant(variant)) for variant in variants},

@@ -196,3 +196,30 @@ def make_transcoders(
         "transcoders": names,
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def make_cross_layer(
+    folder: Path, n_layers: int, d_model: int, d_transcoder: int, *, generator: torch.Generator
+) -> None:
+    """Write a random cross-layer JumpReLU set in circuit-tracer's format, about a tenth of it active."""
+    folder.mkdir(parents=True)
+    for layer in range(n_layers):
+        read = {
+            "W_enc": torch.randn(d_transcoder, d_model, generator=generator) / d_model**0.5,
+            "b_enc": 0.1 * torch.randn(d_transcoder, generator=generator),
+            "b_dec": 0.1 * torch.randn(d_model, generator=generator),
+            "threshold": torch.full((d_transcoder,), 1.2),
+        }
+        save_file(
+            {f"{name}_{layer}": tensor for name, tensor in read.items()},
+            folder / f"W_enc_{layer}.safetensors",
+        )
+        rows = torch.randn(d_transcoder, n_layers - layer, d_model, generator=generator) / d_transcoder**0.5
+        save_file({f"W_dec_{layer}": rows}, folder / f"W_dec_{layer}.safetensors")
+    config = {
+        "model_kind": "cross_layer_transcoder",
+        "feature_input_hook": "mlp.hook_in",
+        "feature_output_hook": "mlp.hook_out",
+        "scan": "tiny",
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))

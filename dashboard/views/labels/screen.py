@@ -53,7 +53,7 @@ def screen(
     now = desk.standing(prompt)
     task = desk.task(prompt, draw)
     final = now.state != "open"
-    pair = (BASE, documents.focus(desk.profile))
+    pair = tuple(dict.fromkeys((BASE, documents.focus(desk.profile))))
     colours = readers.colours(desk.profile)
     others = _others(desk, prompt) if final else {}
     samples = {variant: _samples(desk.profile, prompt, variant) for variant in pair}

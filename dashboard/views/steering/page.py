@@ -71,7 +71,7 @@ def _other(name: str, variant: str) -> str:
     if variant != BASE:
         return BASE
     loadable = [each for each in _variants(name) if each != BASE]
-    focus = [f"{documents.focus(name)}@1.0"]
+    focus = [documents.focus(name)]
     wanted = [selection.get(query.B), selection.get(query.A), *focus, *loadable]
     return next((each for each in wanted if each in loadable), "")
 

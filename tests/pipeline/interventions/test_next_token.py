@@ -241,11 +241,3 @@ def test_a_sliders_release_costs_little(tmp_path: Path) -> None:
         assert len(engine.next_token(ids, setting).controls) >= 20
         times.append(time.process_time() - start)
     assert np.median(times) < 0.15
-
-
-def test_cross_layer_transcoders_are_refused() -> None:
-    class Model:
-        transcoders = object()
-
-    with pytest.raises(UserError, match="per-layer transcoders"):
-        SteeringEngine(Model())

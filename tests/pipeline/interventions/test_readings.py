@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.interventions.compile import encoder_of
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.kinds import Intervention
+from pipeline.models.dictionaries import encoder_of
 from tests.support.interventions import active, inactive
 
 
@@ -84,7 +84,7 @@ def test_a_feature_downstream_of_a_steered_one_reacts(engine: SteeringEngine, id
 @pytest.mark.parametrize("threshold", [None, "scalar"])
 def test_encoding_some_features_is_encoding_all(replacement: Any, threshold: str | None) -> None:
     from circuit_tracer.transcoder.activation_functions import JumpReLU, TopK
-    from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder
+    from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
 
     own = replacement.transcoders[0]
     functions = [
@@ -101,7 +101,9 @@ def test_encoding_some_features_is_encoding_all(replacement: Any, threshold: str
         transcoder.load_state_dict(
             {k: v for k, v in own.state_dict().items() if "activation" not in k}, strict=False
         )
+        hooks = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "mlp.hook_out"}
+        one = TranscoderSet({0: transcoder}, **hooks, scan="one")
         with torch.no_grad():
-            some, every = encoder_of(transcoder, features)(x), transcoder.encode(x)[..., features]
+            some, every = encoder_of(one, 0, features)(x), transcoder.encode(x)[..., features]
         assert every.any()
         torch.testing.assert_close(some, every)

@@ -148,8 +148,8 @@ def test_transcoder_folder_is_checked(checkpoint: Checkpoint, tmp_path: Path) ->
     (folder / "config.yaml").write_text(text.replace("layer_1.safetensors", "layer_1.pt"))
     with pytest.raises(UserError, match=r"layer_1\.pt is not a safetensors file"):
         checkpoint.manifest(transcoders=str(folder))
-    (folder / "config.yaml").write_text(text.replace("transcoder_set", "cross_layer_transcoder"))
-    with pytest.raises(UserError, match="model_kind: transcoder_set"):
+    (folder / "config.yaml").write_text(text.replace("transcoder_set", "sparse_coder"))
+    with pytest.raises(UserError, match="model_kind is 'sparse_coder'; known are transcoder_set"):
         checkpoint.manifest(transcoders=str(folder))
 
 

@@ -121,7 +121,7 @@ def test_a_graph_has_the_features_of_topk(copy: Checkpoint, subject: Subject) ->
         ({"thresholds": False, "k": K}, "which only TopK has"),
         ({"thresholds": True, "feature_input_hook": "somewhere"}, "feature_input_hook is 'somewhere'"),
         ({"thresholds": True, "feature_output_hook": ["a"]}, "feature_output_hook is ['a']"),
-        ({"thresholds": True, "model_kind": "cross_layer_transcoder"}, "model_kind: transcoder_set"),
+        ({"thresholds": True, "model_kind": "sparse_coder"}, "model_kind is 'sparse_coder'"),
         ({"thresholds": True, "scan": 5}, "scan is 5"),
     ],
     ids=str,

@@ -1,0 +1,75 @@
+"""Shipped profiles: each public layout, made small, from the hub through loader and health to a manifest."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+import torch
+import yaml
+from dvc.utils.hydra import apply_overrides
+
+from pipeline.doctor.sources import look
+from pipeline.models.dictionaries import dictionary_size, layer_count
+from pipeline.models.loading import load_transcoders
+from pipeline.params.project import load_params
+from pipeline.stages import models, prompts
+from store.documents.manifest import read_manifest
+from tests.support.chats import conversation
+from tests.support.hub_server import HubServer
+from tests.support.places import ROOT
+from tests.support.public_layouts import FEATURES, LAYERS, WIDTH, upload
+
+SHIPPED: Final = sorted(load_params(ROOT / "params.yaml").shipped)
+CHATS: Final = ("llama-1b", "qwen3-0_6b")
+
+
+def chosen(name: str) -> None:
+    """The project's own ``params.yaml`` here, with a shipped profile in it as the README says."""
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    apply_overrides(Path("params.yaml"), [f"+profiles.{name}=${{shipped.{name}}}"])
+    shutil.copytree(ROOT / "inputs", "inputs")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer, tmp_path: Path) -> None:
+    chosen(name)
+    params = load_params()
+    profile = params.profiles[name]
+    assert profile == params.shipped[name]
+    upload(hub, profile, tmp_path / "made")
+    named = look(name, profile)
+    assert not named.is_here
+    assert named.missing > 0
+    models.main(name, params)
+    folder = Path("artifacts") / name
+    manifest = read_manifest(folder / "models.json")
+    sizes = manifest.model
+    assert (sizes.n_layers, sizes.d_model, sizes.d_transcoder) == (LAYERS, WIDTH, FEATURES)
+    places = [manifest.base, manifest.transcoders, *manifest.adapters.values()]
+    assert [place.revision for place in places] == [hub.commit(place.source, "main") for place in places]
+    assert manifest.focus == profile.focus
+    health = json.loads((folder / "metrics" / "health.json").read_text())
+    assert health["variants"].keys() == {"base", *(f"{adapter}@1.0" for adapter in profile.adapters)}
+    found = load_transcoders(manifest)
+    assert (layer_count(found), dictionary_size(found)) == (LAYERS, FEATURES)
+    assert {parameter.dtype for parameter in found.parameters()} == {torch.bfloat16}
+    for adapter, facts in manifest.adapters.items():
+        rank, n_targets = (1, 1) if adapter == "narrow" else (32, 7 * LAYERS)
+        assert (facts.rank, len(facts.targets)) == (rank, n_targets)
+        assert facts.scaling == pytest.approx(64 / rank**0.5)  # rsLoRA
+    assert look(name, profile).is_here
+    if name in CHATS:
+        lines = Path("inputs/prompts/examples.jsonl")
+        lines.write_text(json.dumps({"messages": conversation("I have a fever.")}) + "\n")
+        prompts.main(name, params)
+        (prompt,) = json.loads((folder / "prompts.json").read_text())["prompts"]
+        assert "26 Jul 2024" in prompt["text"] or profile.chat == {"enable_thinking": False}
+
+
+def test_names_are_keys_that_an_experiment_can_set() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert params["profiles"].keys() == {"organism"}  # nothing of the hub runs by itself
+    for name in SHIPPED:
+        assert "." not in name
