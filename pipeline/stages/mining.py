@@ -24,6 +24,7 @@ from store.base.hashing import PROMPT_HASH_DIGITS, digest
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
 from store.documents.questions import Question, read_questions
+from store.documents.variants import BASE
 from store.schema.answer_divergence import ANSWER_DIVERGENCE
 from store.schema.answers import ANSWERS
 from store.schema.mining import MINING
