@@ -4,12 +4,15 @@ transformers imports scikit-learn for one function of assisted generation, and a
 SageMaker. Both look first whether the library is there; together they are a fifth of a stage's imports.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 UNUSED: Final = ("sklearn", "boto3")
+_NO_TORCH: Final = {"USE_TORCH": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
+"""What transformers looks for when it is imported."""
 
 
 @contextmanager
@@ -26,3 +29,23 @@ def without_unused() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def without_torch() -> Iterator[None]:
+    """Let transformers be imported inside without torch, which takes seconds and a tokenizer does without.
+
+    Where somebody has torch already, or transformers, nothing is left out. Variables are as before
+    afterwards: who is started later may need it.
+    """
+    before = {name: os.environ.get(name) for name in _NO_TORCH}
+    if not {"torch", "transformers"} & sys.modules.keys():
+        os.environ |= _NO_TORCH
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

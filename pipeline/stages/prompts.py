@@ -1,12 +1,12 @@
 """Stage `prompts`: prompts tokenized once, and the lexicon's token labels."""
 
 import json
-import os
 from pathlib import Path
 
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.prompts.files import read_prompt_files
+from pipeline.run.lean_imports import without_torch
 from pipeline.run.stage import artifacts, run_stage
 from pipeline.text.phrases import read_phrases, resolve
 from pipeline.text.token_texts import vocabulary
@@ -21,7 +21,8 @@ def main(profile: str, params: Params) -> None:
     folder = artifacts(profile)
     source = params.profile(profile)
     manifest = read_manifest(folder / "models.json")
-    tokenizer = load_tokenizer(manifest)
+    with without_torch():
+        tokenizer = load_tokenizer(manifest)
     prompts = read_prompt_files(
         [Path(path) for path in source.prompts],
         tokenizer,
@@ -43,7 +44,4 @@ def main(profile: str, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    # Where torch is installed transformers imports it, for seconds; a tokenizer does without. Of this
-    # process alone: who imports `main` may need it.
-    os.environ |= {"USE_TORCH": "0", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
     run_stage(main, Params)

@@ -24,6 +24,25 @@ def test_models_are_imported_without_them_and_they_are_there_afterwards() -> Non
     assert done.stdout.splitlines() == ["[]", "[]", "sklearn"]
 
 
+TOKENIZERS = """
+import os, sys
+from pipeline.run.lean_imports import without_torch
+before = dict(os.environ)
+with without_torch():
+    from transformers import PreTrainedTokenizerFast
+print("torch" in sys.modules, dict(os.environ) == before)
+import torch
+with without_torch():
+    print("USE_TORCH" in os.environ)
+"""
+
+
+def test_a_tokenizer_does_without_torch_and_nothing_is_left_behind() -> None:
+    done = subprocess.run([sys.executable, "-c", TOKENIZERS], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert done.stdout.split() == ["False", "True", "False"]
+
+
 def test_what_is_imported_already_stays() -> None:
     name = UNUSED[0]
     before = sys.modules.get(name)
