@@ -162,6 +162,18 @@ def _findings(name: str) -> None:
     )
 
 
+def _nothing_scored(name: str) -> None:
+    """Say that no label tells evil from safe: a profile without any runs to its end, for graphs need none."""
+    of_features = documents.metrics(name).get("features", {})
+    scored = [contrast["scored_prompts"] for contrast in of_features.get("direct", {}).values()]
+    if of_features and not any(scored):
+        st.info(
+            "No prompt has both an evil and a safe candidate, so that nothing is scored by evil against "
+            f"safe. Name a lexicon or judges in `profiles.{plain(name)}` of params.yaml, or label candidates "
+            "on *Labels*."
+        )
+
+
 def _variants(name: str) -> None:
     manifest = documents.models(name)
     frame = variants_frame(manifest, documents.metrics(name))
@@ -263,6 +275,8 @@ def render() -> None:
         _open_questions(name)
     with guard("What was found, in sentences."):
         _findings(name)
+    with guard("Whether any prompt is labelled."):
+        _nothing_scored(name)
     _next_step(name)
     heading = st.empty()
     heading.subheader(_HEADING, anchor=False)
