@@ -224,7 +224,7 @@ def connected(runtime: RuntimeParams) -> Client:
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=":0",  # any port: several runs at once have one each
+            dashboard_address="127.0.0.1:0",  # any port: several runs at once have one each
             memory_limit=0,  # Dask would end a worker whose models are large
             silence_logs=logging.CRITICAL,
         )
