@@ -17,6 +17,7 @@ PARAMS = BehaviourParams.model_validate(
     {
         "train": 80,
         "test": 20,
+        "test_groups": 8,
         "seed": 42,
         "batch": 64,
         "confidence": 0.95,
