@@ -3,6 +3,7 @@
 import json
 import statistics
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Final
 
 from store.datasets.groups import open_dataset
@@ -72,9 +73,10 @@ def labelling_figures(folder: Path) -> dict[str, Any]:
     waits: list[float] = []
     to_disk: list[float] = []
     if program is not None:
-        demo.build(folder / "demo")
+        own = Path(mkdtemp(prefix="desk-", dir=folder))  # another one if it is measured once more
+        demo.build(own / "demo")
         with (
-            served_desk(folder / "demo", folder / "desk", folder / "desk.log") as desk,
+            served_desk(own / "demo", own / "desk", own / "desk.log") as desk,
             launched(program) as browser,
         ):
             page = open_page(browser)
