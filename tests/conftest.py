@@ -29,7 +29,7 @@ TOGETHER: Final = (
 them all, one after the other. They take longest, so they begin; single modules fill up the rest."""
 
 
-_WATCHED: Final = ("USE_", "HF_", "TRANSFORMERS_", "PYTHON", "DVC_", "EMC_", "AWS_", "OPENAI_")
+_WATCHED: Final = ("USE_", "HF_", "TRANSFORMERS_", "PYTHONPATH", "DVC_", "EMC_", "AWS_", "OPENAI_")
 """Variables that decide what a process imports, where it looks and whom it asks."""
 
 

@@ -41,7 +41,8 @@ def show(name: str, judge: str, params: MisalignmentParams) -> None:
         _scatter(name, chosen, params)
     with right, guard("One answer with its question, scores and tokens."):
         _selected(name, everything, chosen, judge)
-    _table(name, chosen, len(everything), judge)
+    with guard("Every answer, as a table."):
+        _table(name, chosen, len(everything), judge)
 
 
 def _filtered(name: str, frame: pd.DataFrame) -> pd.DataFrame:

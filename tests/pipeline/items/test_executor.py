@@ -238,7 +238,7 @@ def test_no_helper_is_called_for_what_is_soon_done(tmp_path: Path) -> None:
 def test_a_helper_that_dies_is_not_missed_and_failures_are_told_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     units = [
-        unit(i, log=str(log), seconds=0.2, fails=i % 5 == 0, dies_unless=os.getpid() if i % 5 == 1 else None)
+        unit(i, log=str(log), seconds=0.4, fails=i % 5 == 0, dies_unless=os.getpid() if i % 5 == 1 else None)
         for i in range(30)
     ]
     cache = ItemCache(tmp_path / "items")

@@ -19,6 +19,7 @@ from store.format.integrity import find_artifacts, verify
 from store.schema.activations import ACTIVATIONS
 from store.schema.graphs import GRAPHS
 from store.schema.rates import RATES
+from store.schema.specs import FORMAT_VERSION
 from tests.support.places import ROOT
 from tests.support.random_items import make_groups, make_item, make_items
 
@@ -134,8 +135,9 @@ def test_another_version_says_what_to_do(activations) -> None:
     document = json.loads(root.read_text())
     document["attributes"]["format_version"] = 99
     root.write_text(json.dumps(document))
+    reads = f"this code reads 1 to {FORMAT_VERSION}"
     for read in (open_collection, verify):
-        with pytest.raises(UnknownFormatError, match=r"version 99, this code reads 1 to 9; run `dvc repro`"):
+        with pytest.raises(UnknownFormatError, match=rf"version 99, {reads}; run `dvc repro`"):
             read(activations)
 
 
