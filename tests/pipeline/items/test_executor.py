@@ -217,7 +217,7 @@ def _who(log: Path) -> list[str]:
 
 def test_helpers_take_a_part_and_give_the_same_bytes(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    units = [unit(i, log=str(log), seconds=0.2) for i in range(40)]
+    units = [unit(i, log=str(log), seconds=0.4) for i in range(40)]
     alone, shared = ItemCache(tmp_path / "alone"), ItemCache(tmp_path / "shared")
     in_this_process([unit(i) for i in range(40)], models, alone, "alone")
     assert with_helpers(3, worth=0)(units, models, shared, "shared") == []
