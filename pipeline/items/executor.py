@@ -106,10 +106,11 @@ def _helpers(count: int, units: Sequence[Unit], models: Models, cache: ItemCache
     One that fails or dies is not missed: what it leaves is computed here, and what is wrong is told here.
     """
     pool = workers(count)
-    for _ in range(count):
-        pool.submit(help_with, os.getpid(), units, models, cache.root)
+    called = [pool.submit(help_with, os.getpid(), units, models, cache.root) for _ in range(count)]
     try:
         yield
+        for future in called:
+            future.cancel()  # what nobody has begun with is done by now
     except BaseException:
         pool.shutdown(kill_workers=True)
         raise

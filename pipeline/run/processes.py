@@ -1,5 +1,6 @@
 """Processes that share the work of a stage, each with an interpreter, torch and models of its own."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -37,7 +38,10 @@ def workers(count: int) -> "ProcessPoolExecutor":
     """
     from loky import get_reusable_executor  # in a function: most that import this need no process
 
-    return get_reusable_executor(count, timeout=_IDLE)
+    with warnings.catch_warnings():
+        # A helper that came too late may still be looking for work: another count waits until it is done.
+        warnings.filterwarnings("ignore", "Trying to resize an executor with running jobs")
+        return get_reusable_executor(count, timeout=_IDLE)
 
 
 def side_by_side(

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
 from pipeline.params.runtime import RuntimeParams
-from pipeline.run.processes import WIDE, processes_worth, side_by_side
+from pipeline.run.processes import WIDE, processes_worth, side_by_side, workers
 from store.base.errors import UserError
 from tests.support.places import ROOT
 
@@ -48,6 +49,12 @@ def test_a_process_that_the_system_ends_is_told_with_the_way_out() -> None:
     with pytest.raises(UserError, match=r"lack of memory; runtime\.threads: 1 in params\.yaml"):
         side_by_side(lost, [0, 1], d_model=64, runtime=TWO)
     assert len(side_by_side(told, [0, 1], d_model=64, runtime=TWO)) == 2, "others come in their place"
+
+
+def test_more_processes_than_before_wait_for_what_still_runs_and_say_nothing() -> None:
+    late = workers(1).submit(time.sleep, 0.5)
+    assert len(side_by_side(told, range(2), d_model=64, runtime=TWO)) == 2, "a warning is an error here"
+    assert late.done()
 
 
 def refused(task: int) -> None:
