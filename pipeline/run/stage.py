@@ -1,7 +1,9 @@
 """The thin edge around every stage: arguments, checksums, and errors in one sentence."""
 
 import argparse
+import atexit
 import errno
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +55,8 @@ def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
     parser.add_argument("profile", help="a profile of params.yaml")
     profile = parser.parse_args().profile
     keep_freed_memory()
+    # The last collection, as the interpreter ends, would walk all of torch, which takes a second.
+    atexit.register(gc.freeze)
     try:
         params = read_params(Path("params.yaml"), model)
         params.require(profile)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final
 
 _PARENT: Final = """
-import json, os, sys, tempfile
+import gc, json, os, sys, tempfile
 
 imports, programs = json.load(sys.stdin)
 exec(imports)
+gc.collect()
+gc.freeze()  # else a fork that collects garbage copies every page of what is imported
 ended = {}
 for name, program in programs.items():
     sys.stdout.flush()

@@ -1,9 +1,11 @@
 """Stages without their imports: each runs in a fork of one process that has the libraries.
 
 Torch and circuit-tracer take five seconds to import, and the tests of a whole project run half
-a hundred stages. `stage_python` gives a folder to put first on PATH: its ``python -m
-pipeline.stages...`` asks the server, which forks; all else is the real interpreter. The
-project's own modules are imported in the fork, from the folder that the stage runs in.
+a hundred stages. What is imported is frozen: a garbage collection in a fork, or the end of its
+interpreter, would copy every page of it, which takes two seconds. `stage_python` gives a folder
+to put first on PATH: its ``python -m pipeline.stages...`` asks the server, which forks; all else
+is the real interpreter. The project's own modules are imported in the fork, from the folder that
+the stage runs in.
 """
 
 import atexit
@@ -16,13 +18,15 @@ from pathlib import Path
 from typing import Final
 
 _SERVER: Final = """
-import json, os, runpy, signal, socket, sys
+import atexit, gc, json, os, runpy, signal, socket, sys
 import circuit_tracer.replacement_model, filelock, pandas, peft, pydantic, safetensors.torch
 import krippendorff, scipy.stats, sparse, torch, transformers, xarray, yaml, zarr
 # Found in no package's __init__, and loaded by every stage.
 import circuit_tracer.graph, circuit_tracer.transcoder.cross_layer_transcoder, transformer_lens.hook_points
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 torch.use_deterministic_algorithms(True)
+gc.collect()
+gc.freeze()
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits is a fork, and nobody waits for it
 with socket.socket(socket.AF_UNIX) as listener:
@@ -50,7 +54,21 @@ os.environ.clear()
 os.environ.update(environment)
 os.chdir(folder)
 sys.path.insert(0, folder)
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+code = 0
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    code = end.code or 0
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+except BaseException:
+    sys.excepthook(*sys.exc_info())
+    code = 1
+atexit._run_exitfuncs()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code)
 """
 
 _CLIENT: Final = """#!{python} -IS
