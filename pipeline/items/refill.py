@@ -4,16 +4,14 @@ After ``git clone`` and ``dvc pull`` the item cache is empty. A stage's old outs
 (``persist`` in ``dvc.yaml``), or in DVC's own cache, where ``dvc.lock`` finds them.
 """
 
-import shutil
-import sqlite3
-import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from pipeline.items.cache import ItemCache
+from pipeline.items.recorded import recorded
 from pipeline.items.units import ItemName
 from store.base.atomic import locked, snapshot
 from store.base.errors import ArtifactMissingError, ReplacedArtifactError, StoreError
@@ -91,33 +89,6 @@ def _take_recorded(
     # DVC's databases take one process at a time.
     with locked(Path()):
         if _lacked(cache, kind, names):
-            with _recorded(out) as folder:
+            with recorded(out) as folder:
                 if folder is not None:
                     _take(cache, kind, names, folder, read)
-
-
-@contextmanager
-def _recorded(out: Path) -> Iterator[Path | None]:
-    """A copy of what ``dvc.lock`` records of the out, or None."""
-    # Imported here: a second that only a stage with an empty cache needs to spend.
-    from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-    from dvc_data.index import DataIndexDirError
-
-    aside = Path(tempfile.mkdtemp(prefix="refill-"))
-    try:
-        folder = aside / out.name
-        try:
-            filesystem = DVCFileSystem(str(Path.cwd()))
-            if not filesystem.isdir(out.as_posix()):
-                yield None
-                return
-            filesystem.get(out.as_posix(), str(folder), recursive=True)
-        except (DvcException, DataIndexDirError, OSError, sqlite3.OperationalError):
-            # No DVC project here, the objects were never pulled, or a `dvc` command is at its
-            # databases for long: compute instead.
-            yield None
-            return
-        yield folder
-    finally:
-        shutil.rmtree(aside)

@@ -178,7 +178,7 @@ def test_science_knows_nothing_of_dvc() -> None:
     knowing = {
         dotted(path) for path in modules("pipeline") for one in imports(path) if one.name.startswith("dvc")
     }
-    assert knowing == {"pipeline.items.refill"}
+    assert knowing == {"pipeline.items.recorded"}
 
 
 def test_every_room_says_what_it_is_for() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.items import refill as module
 from pipeline.items.cache import ItemCache
@@ -144,11 +145,35 @@ class Recorded:
         shutil.copytree(self.root / "recorded" / path, to)
 
 
+LISTING = f"{'a' * 32}.dir"
+
+
+def lock(out: Path, listing: str) -> None:
+    """``dvc.lock`` as DVC writes it; the same file names the out where others read it."""
+    stages = {
+        "made": {"cmd": "make", "outs": [{"path": str(out), "hash": "md5", "md5": listing, "size": 1}]},
+        "reader": {
+            "cmd": "read",
+            "deps": [{"path": f"{out}/more", "hash": "md5", "md5": "b" * 32, "size": 1}],
+        },
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False))
+
+
+def keep(cache: Path, listing: str) -> None:
+    """DVC's cache, in which a listing lies."""
+    path = cache / "files" / "md5" / listing[:2] / listing[2:]
+    path.parent.mkdir(parents=True)
+    path.write_text("[]")
+
+
 @pytest.fixture
 def recorded(out: Path, monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
     """The store is where DVC has it, and no more in its place."""
     Path("recorded").mkdir()
     shutil.move(out, Path("recorded") / out)
+    lock(out, LISTING)
+    keep(Path(".dvc/cache"), LISTING)
     monkeypatch.setattr("dvc.api.DVCFileSystem", Recorded)
     monkeypatch.setattr(Recorded, "copies", 0)
     return Recorded
@@ -170,6 +195,37 @@ def test_of_two_runs_one_asks_dvc_and_the_other_finds_the_items(
         jobs = [pool.submit(refill, cache, KIND, names(), out) for _ in range(2)]
         assert [job.result() for job in jobs] == [len(ITEMS)] * 2
     assert recorded.copies == 1
+
+
+@pytest.mark.parametrize(
+    ("listed", "kept", "asked"),
+    [
+        (LISTING, LISTING, True),
+        (LISTING, None, False),  # never pulled
+        (f"{'c' * 32}.dir", LISTING, False),
+        (None, LISTING, False),  # made for the first time
+    ],
+)
+def test_dvc_is_asked_only_for_what_its_cache_has(
+    out: Path, monkeypatch: pytest.MonkeyPatch, listed: str | None, kept: str | None, asked: bool
+) -> None:
+    opened = []
+
+    class Asked(Recorded):
+        def __init__(self, root: str) -> None:
+            opened.append(root)
+            super().__init__(root)
+
+    monkeypatch.setattr("dvc.api.DVCFileSystem", Asked)
+    shutil.rmtree(out)
+    if listed is not None:
+        lock(out, listed)
+    if kept is not None:
+        keep(Path("elsewhere"), kept)
+    Path(".dvc").mkdir()
+    Path(".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
+    assert refill(ItemCache(Path("items")), KIND, names(), out) == 0
+    assert bool(opened) == asked
 
 
 def test_a_dvc_that_is_busy_is_no_source_and_no_error(
