@@ -97,7 +97,7 @@ def test_influence_and_scores(seed) -> None:
     )
     everything = np.ones(graph.n_nodes, dtype=bool)
     np.testing.assert_allclose(
-        _dense(graph, edge_scores(graph, everything)),
+        _dense(graph, edge_scores(graph, everything)[1]),
         circuit_tracer.compute_edge_influence(reference.adjacency_matrix, weights),
         atol=1e-14,
     )

@@ -153,7 +153,7 @@ def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, b
         level=everything["node_layer"],
         logit_weight=weight,
     )
-    scores = pruning.edge_scores(stored, np.ones(n_nodes, dtype=bool))
+    _, scores = pruning.edge_scores(stored, np.ones(n_nodes, dtype=bool))
     pairs = set(zip(arrays["edge_target"].tolist(), arrays["edge_source"].tolist(), strict=True))
     every = zip(everything["edge_target"].tolist(), everything["edge_source"].tolist(), strict=True)
     kept = np.array([pair in pairs for pair in every])
