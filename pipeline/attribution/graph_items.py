@@ -165,12 +165,10 @@ def graph_items(
         "kept_edge_score": _share(scores[chosen].sum(), scores.sum()),
     }
     names = {"key": key, "prompt_hash": prompt_hash, "variant": variant}
-    # np.nonzero walks row by row, so edges are in CSR order already.
-    rows = np.bincount(graph.target, minlength=graph.n_nodes)
     csr = {
         "data": graph.weight,
         "indices": graph.source.astype(np.int32, copy=False),
-        "indptr": np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
+        "indptr": graph.begins.astype(np.int64),
     }
     return (
         Item(arrays=arrays, scalars=scalars, **names),
