@@ -22,7 +22,7 @@ from store.base.hashing import canonical_json
 _COLUMNS: Final = ("low", "high", "n_effective", "sign_consistency", "p", "p_labels", "q")
 """What of a cell is made by resampling, or of that; the rest is made anew, which takes no time."""
 _DIGITS: Final = 32
-_PARAMS: Final = {"permutations", "labellings", "bootstrap", "confidence", "min_situations"}
+_PARAMS: Final = {"permutations", "labellings", "stop_early", "bootstrap", "confidence", "min_situations"}
 
 
 class EarlierCells:
@@ -114,7 +114,7 @@ class EarlierCells:
         active, columns = tested
         rows = np.flatnonzero(inside[contrast.situation])
         sha = hashlib.sha256()
-        few = params.model_dump(include=_PARAMS)
+        few = params.model_dump(include=_PARAMS | ({"fdr"} if params.stop_early else set()))
         names = [str(group) for group in groups]
         sha.update(canonical_json([self._code, few, list(seed), min(step, len(active)), names]).encode())
         for part in (keys[active], keys[columns], contrast.n_prompts[rows]):

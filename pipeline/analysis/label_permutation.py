@@ -7,6 +7,7 @@ then lack one of both labels are left out, as the true labels leave some out. An
 single tokens' effects, so that all labellings of a block are one product.
 """
 
+import copy
 from typing import Final
 
 import numpy as np
@@ -16,12 +17,20 @@ from pipeline.analysis.dealing import deal
 
 # Numbers of one block of a product; bounds memory at 16 MB in float32.
 _BLOCK: Final = 1 << 22
+# Dense effects (row x feature) at a time: 128 MB in float64, and half of it in float32.
+_DENSE: Final = 1 << 24
 # Sums are made in float32: those that nearly reach the observed one count as reaching it.
 _SLACK: Final = 1e-5
 
 
 def label_permutation_p(
-    tokens: TokenEffects, inside: np.ndarray, features: np.ndarray, draws: int, rng: np.random.Generator
+    tokens: TokenEffects,
+    inside: np.ndarray,
+    features: np.ndarray,
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    hopeless: float = np.inf,
 ) -> np.ndarray:
     """Two-sided p-values of "evil and safe tokens do not differ", by feature.
 
@@ -40,6 +49,9 @@ def label_permutation_p(
         Random labellings.
     rng
         Seeded generator.
+    hopeless
+        Random labellings end for a feature as soon as its p is above this whatever those left would
+        give; see `pipeline.analysis.statistics.sign_flip_p`.
 
     Returns
     -------
@@ -52,19 +64,48 @@ def label_permutation_p(
     prompts, prompt = np.unique(tokens.prompt[rows], return_inverse=True)
     _, situation = np.unique(tokens.situation[prompts], return_inverse=True)
     design = _Design(prompt=prompt, situation=situation, unit=unit)
-    effects = tokens.effect[rows][:, features].toarray()
+    effect = tokens.effect[rows]
+    width = max(1, _DENSE // max(1, len(rows)))
+    parts = [features[start : start + width] for start in range(0, len(features), width)]
+    # Each part is dealt the same.
+    found = [
+        _p(effect[:, part].toarray(), design, evil, domain, draws, copy.deepcopy(rng), hopeless)
+        for part in parts
+    ]
+    return np.concatenate([np.empty(0), *found])
+
+
+def _p(
+    effects: np.ndarray,
+    design: "_Design",
+    evil: np.ndarray,
+    domain: np.ndarray,
+    draws: int,
+    rng: np.random.Generator,
+    hopeless: float,
+) -> np.ndarray:
+    """p-values of (row, feature) effects; labels by domain are dealt anew."""
     observed = np.abs(design.weights(evil[None])[0] @ effects)
     scale = np.abs(effects).max(axis=0, initial=0)
     bar = (observed - _SLACK * (observed + scale)).astype(np.float32)
     short = effects.astype(np.float32)
     pools = [np.flatnonzero(domain == name) for name in dict.fromkeys(domain)]
-    step = max(1, _BLOCK // max(1, len(rows), len(features)))
+    step = max(1, _BLOCK // max(1, *effects.shape))
     dealt = deal(evil, pools, draws, rng, step=step)
-    count = np.zeros(len(features), np.int64)
+    most = np.inf if dealt.exact else hopeless * (1 + draws) - 1
+    p, count, drawn = np.ones(len(bar)), np.zeros(len(bar), np.int64), 0
+    going = np.arange(len(bar))
     for block in dealt.blocks:
         sums = design.weights(block).astype(np.float32) @ short
         count += (np.abs(sums, out=sums) >= bar).sum(axis=0)
-    return dealt.p(count)
+        drawn += len(block)
+        if (over := count > most).any():
+            p[going[over]] = (1 + count[over]) / (1 + drawn)
+            going, count, bar, short = going[~over], count[~over], bar[~over], short[:, ~over]
+            if not len(going):
+                break
+    p[going] = dealt.p(count)
+    return p
 
 
 class _Design:

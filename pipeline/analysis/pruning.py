@@ -42,8 +42,8 @@ def node_influence(graph: SparseGraph) -> np.ndarray:
     return propagate(graph, graph.share)
 
 
-def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> np.ndarray:
-    """Score of each edge in the graph restricted to some nodes.
+def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of the graph restricted to some nodes, and the score of each.
 
     The edge's share in its target's input from kept nodes, times the target's influence in
     the restricted graph (plus its weight, where it is a logit); circuit-tracer's
@@ -58,22 +58,14 @@ def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray
-        (n_edges,) float64, dimensionless; 0 for edges of other nodes.
+    edges, scores
+        Which of the graph's edges, ascending, and (n_inside,) float64, dimensionless.
     """
-    inside = nodes[graph.target] & nodes[graph.source]
-    kept = SparseGraph(
-        target=graph.target[inside],
-        source=graph.source[inside],
-        weight=graph.weight[inside],
-        kind=graph.kind,
-        level=graph.level,
-        logit_weight=graph.logit_weight,
-    )
+    kept, inside = graph.among(nodes)
     output = propagate(kept, kept.share) + graph.logit_weight
-    scores = np.zeros(len(graph.weight))
-    scores[inside] = kept.share * output[kept.target]
-    return scores
+    scores = output[kept.target]
+    scores *= kept.share
+    return inside, scores
 
 
 def find_threshold(scores: np.ndarray, threshold: float) -> float:
@@ -134,19 +126,22 @@ def prune(graph: SparseGraph, *, nodes: np.ndarray, edge_threshold: float) -> Pr
         Share of the sum of edge scores to keep, 0 to 1.
     """
     _check_share("edge_threshold", edge_threshold)
-    scores = edge_scores(graph, nodes)
-    edges = (scores >= find_threshold(scores[scores > 0], edge_threshold)) & (scores > 0)
+    inside, scores = edge_scores(graph, nodes)
+    left = inside[(scores >= find_threshold(scores[scores > 0], edge_threshold)) & (scores > 0)]
     keep = nodes.copy()
     inner = graph.kind < TOKEN
     features = graph.kind == FEATURE
     while True:
-        leads = np.bincount(graph.source[edges], minlength=graph.n_nodes) > 0
-        led_to = np.bincount(graph.target[edges], minlength=graph.n_nodes) > 0
+        leads, led_to = np.zeros((2, graph.n_nodes), bool)
+        leads[graph.source[left]] = led_to[graph.target[left]] = True
         lost = keep & ((inner & ~leads) | (features & ~led_to))
         if not lost.any():
-            return Pruned(nodes=keep, edges=edges)
+            break
         keep &= ~lost
-        edges &= keep[graph.source] & keep[graph.target]
+        left = left[keep[graph.source[left]] & keep[graph.target[left]]]
+    edges = np.zeros(len(graph.weight), bool)
+    edges[left] = True
+    return Pruned(nodes=keep, edges=edges)
 
 
 def prune_graph(graph: SparseGraph, *, node_threshold: float = 0.8, edge_threshold: float = 0.98) -> Pruned:
@@ -185,7 +180,7 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
     token = influence[graph.kind == TOKEN].sum()
     error = influence[unexplained].sum()
     output = influence + graph.logit_weight
-    missing = np.bincount(graph.target, weights=share * unexplained[graph.source], minlength=graph.n_nodes)
+    missing = graph.rows(slice(0, graph.n_nodes), share) @ unexplained
     replacement = token / (token + error) if token + error > 0 else np.nan
     total = output.sum()
     completeness = ((1 - missing) * output).sum() / total if total > 0 else np.nan

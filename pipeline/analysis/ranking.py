@@ -211,13 +211,13 @@ def _test(
     rows = np.flatnonzero(inside[contrast.situation])
     groups = domain[contrast.situation[rows]]
     # A feature inactive in every situation has effect 0 and is not tested.
-    result = {
-        name: np.full(n_features, np.nan) for name in ("low", "high", "n_effective", "sign_consistency", "p")
-    }
+    columns = ("low", "high", "n_effective", "sign_consistency", "p")
+    result = {column: np.full(n_features, np.nan) for column in columns}
     result["effect"], n_situations = _effect(contrast, inside, how.excluded)
     active = np.flatnonzero(n_situations)
     tested = active[n_situations[active] >= params.min_situations]
     step = max(1, _BLOCK // len(contrast.situation))
+    bar = params.fdr if params.stop_early else np.inf
     if how.earlier is not None:
         made_of = how.earlier.digest(contrast, inside, groups, keys, (active, tested), params, seed, step)
         known = how.earlier.find(contrast.name, name, made_of, keys)
@@ -234,14 +234,14 @@ def _test(
         )
         of_block = np.isin(block, tested, assume_unique=True)
         result["p"][block[of_block]] = sign_flip_p(
-            values[:, of_block], params.permutations, np.random.default_rng([*seed, 1])
+            values[:, of_block], params.permutations, np.random.default_rng([*seed, 1]), hopeless=bar
         )
     by = "p"
-    if contrast.tokens is not None:
+    if (tokens := contrast.tokens) is not None:
         by = "p_labels"
         result[by] = np.full(n_features, np.nan)
         result[by][tested] = label_permutation_p(
-            contrast.tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2])
+            tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2]), hopeless=bar
         )
     result["q"] = benjamini_hochberg(result[by])
     stability = kept_share(

@@ -53,7 +53,7 @@ def adapter_arrays(
     row_node = np.concatenate(
         [np.arange(n_rows - n_targets), graph.n_nodes - n_targets + np.arange(n_targets)]
     )
-    size = np.bincount(graph.target, weights=np.abs(graph.weight.astype(np.float64)), minlength=graph.n_nodes)
+    size = graph.size
     output = (influence + graph.logit_weight)[row_node]
     scores = np.abs(edges.astype(np.float64)) * (output / np.maximum(size[row_node], 1e-10))[:, None]
     inside = np.where(kept[row_node][:, None], scores, 0.0).ravel()

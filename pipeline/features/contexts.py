@@ -27,28 +27,34 @@ _NONE: Final = np.iinfo(np.int32).max
 
 
 class _Top:
-    """The k strongest peaks of every feature of one layer: value, text and position."""
+    """The k strongest peaks of every feature of one layer: value, text and position.
 
-    def __init__(self, d_transcoder: int, k: int) -> None:
+    What can be among them is told on the device, and the rest of a batch stays there.
+    """
+
+    def __init__(self, d_transcoder: int, k: int, device: torch.device) -> None:
+        self._least = torch.zeros(d_transcoder, device=device)
         self.value = np.zeros((k, d_transcoder), np.float32)
         self.text = np.full((k, d_transcoder), _NONE, np.int32)
         self.position = np.zeros((k, d_transcoder), np.int32)
 
-    def add(self, value: np.ndarray, text: np.ndarray, position: np.ndarray) -> None:
+    def add(self, value: torch.Tensor, text: np.ndarray, position: torch.Tensor) -> None:
         """Offer one peak a text and feature: (text, feature) values and positions.
 
         Equal peaks are kept in order of the texts, however they are batched.
         """
-        columns = np.flatnonzero((value >= self.value[-1]).any(axis=0) & (value > 0).any(axis=0))
-        offered = value[:, columns]
+        able = ((value >= self._least) & (value > 0)).any(dim=0).nonzero().squeeze(1)
+        offered, position_of = value[:, able].cpu().numpy(), position[:, able].cpu().numpy()
+        columns = able.cpu().numpy()
         texts = np.where(offered > 0, text[:, None], _NONE).astype(np.int32)
         values = np.concatenate([self.value[:, columns], np.maximum(offered, 0)])
         texts = np.concatenate([self.text[:, columns], texts])
-        positions = np.concatenate([self.position[:, columns], position[:, columns]])
+        positions = np.concatenate([self.position[:, columns], position_of.astype(np.int32)])
         order = np.lexsort((texts, -values), axis=0)[: len(self.value)]
         self.value[:, columns] = np.take_along_axis(values, order, axis=0)
         self.text[:, columns] = np.take_along_axis(texts, order, axis=0)
         self.position[:, columns] = np.take_along_axis(positions, order, axis=0)
+        self._least[able] = torch.from_numpy(self.value[-1, columns]).to(self._least.device)
 
 
 def context_item(contexts: Contexts, key: str, text_hash: str) -> Item:
@@ -104,17 +110,21 @@ def collect_contexts(
     """
     n_layers, d_transcoder = replacement.cfg.n_layers, dictionary_size(replacement.transcoders)
     bins = len(edges) - 1
-    tops = [_Top(d_transcoder, contexts) for _ in range(n_layers)]
+    device = torch.device(str(replacement.cfg.device))
+    tops = [_Top(d_transcoder, contexts, device) for _ in range(n_layers)]
     histograms = [np.zeros(d_transcoder * bins, np.int64) for _ in range(n_layers)]
     inner = edges[1:-1]
 
     def scan(layer: int, rows: np.ndarray, activations: torch.Tensor) -> None:
         value, position = activations.max(dim=1)  # (text, feature)
-        tops[layer].add(value.cpu().numpy(), rows, position.cpu().numpy().astype(np.int32))
+        tops[layer].add(value, rows, position)
         text, where, feature = activations.nonzero(as_tuple=True)
         values = activations[text, where, feature].cpu().numpy()
-        cell = feature.cpu().numpy() * bins + np.searchsorted(inner, values, side="right")
-        histograms[layer] += np.bincount(cell, minlength=d_transcoder * bins)
+        # Few of a layer's cells change in a batch.
+        cells, counts = np.unique(
+            feature.cpu().numpy() * bins + np.searchsorted(inner, values, side="right"), return_counts=True
+        )
+        histograms[layer][cells] += counts
 
     _stream(replacement, texts, range(len(texts)), scan, label=f"held-out text, {variant}")
     fired = [np.flatnonzero(h.reshape(d_transcoder, bins).any(axis=1)) for h in histograms]
@@ -176,12 +186,16 @@ def _fill(
     window = np.arange(activation.shape[-1])
 
     def read(this: int, rows: np.ndarray, activations: torch.Tensor) -> None:
-        values = activations.cpu().numpy()
-        for number, row in enumerate(rows):
-            first, last = np.searchsorted(place, [this * len(texts) + row, this * len(texts) + row + 1])
-            these, those = feature[first:last], context[first:last]
-            columns = np.minimum(start[these, those][:, None] + window, values.shape[1] - 1)
-            activation[these, those] = values[number][columns, index[these][:, None]]
+        first = np.searchsorted(place, this * len(texts) + rows)
+        counts = np.searchsorted(place, this * len(texts) + rows, side="right") - first
+        number = np.repeat(np.arange(len(rows)), counts)
+        found = np.arange(len(number)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        these, those = feature[found], context[found]
+        columns = np.minimum(start[these, those][:, None] + window, activations.shape[1] - 1)
+        # Gathered where they are: of a batch few numbers lie in a window.
+        at = (number[:, None], columns, index[these][:, None])
+        where = [torch.from_numpy(part).to(activations.device) for part in at]
+        activation[these, those] = activations[where[0], where[1], where[2]].cpu().numpy()
 
     chosen = np.unique(text[text >= 0])
     _stream(replacement, texts, chosen, read, label=f"contexts, {variant}")

@@ -22,6 +22,7 @@ class FeatureParams(Section):
 
     permutations: Count
     labellings: Count
+    stop_early: bool = False
     bootstrap: Count
     confidence: float = Field(gt=0, lt=1)
     min_situations: int = Field(ge=2, le=10_000_000)

@@ -95,9 +95,9 @@ def graph_item(case: Case, *, keep: float = 0.9, keep_edges: int | None = None, 
     graph = case.sparse
     influence = node_influence(graph)
     kept = influential(graph, influence, keep)
-    scores = edge_scores(graph, kept)
-    inside = np.flatnonzero(kept[graph.target] & kept[graph.source])
-    edges = np.sort(inside[np.argsort(-scores[inside], kind="stable")[:keep_edges]])
+    inside, scores = edge_scores(graph, kept)
+    strongest = np.sort(np.argsort(-scores, kind="stable")[:keep_edges])
+    edges = inside[strongest]
     place = (np.cumsum(kept) - 1).astype(np.int32)
     random = np.random.default_rng(seed)
     n_nodes, n_features, n_logits = len(case.kind), int((case.kind == 0).sum()), len(case.probability)
@@ -152,7 +152,7 @@ def graph_item(case: Case, *, keep: float = 0.9, keep_edges: int | None = None, 
         "replacement_score": 0.5,
         "completeness_score": 0.5,
         "kept_node_influence": float(influence[kept].sum() / influence.sum()),
-        "kept_edge_score": float(scores[edges].sum() / scores[inside].sum()),
+        "kept_edge_score": float(scores[strongest].sum() / scores.sum()),
     }
     if len(edges) == len(inside):
         scalars["kept_edge_score"] = 1.0

@@ -128,6 +128,7 @@ _RELABELLED: Final = {PROMPTS[0].hash: {EVIL: "evil", EVIL + 1: "safe", SAFE: "s
         {"params": FEW.model_copy(update={"bootstrap": 51})},
         {"params": FEW.model_copy(update={"confidence": 0.9})},
         {"params": FEW.model_copy(update={"min_situations": 9})},
+        {"params": FEW.model_copy(update={"stop_early": True})},
         {"labels": replace(LABELS, counted=_RELABELLED)},
         {"how": {"excluded": keys_of(FEATURES) == keys_of(FEATURES[:1])[0]}},
     ],
@@ -143,6 +144,16 @@ def test_a_cell_of_which_anything_has_changed_is_tested(change: dict[str, Any]) 
         "evil-safe|base all",
         "evil-safe|base medical",
     }
+
+
+def test_permutations_that_end_early_are_tested_again_at_another_rate(calls: list[str]) -> None:
+    early, first = FEW.model_copy(update={"stop_early": True}), EarlierCells("code", None, {})
+    before = ranked(PROMPTS, first, params=early)
+    for fdr in (early.fdr, early.fdr / 2):
+        calls.clear()
+        again = EarlierCells("code", before, first.made_of)
+        ranked(PROMPTS, again, params=early.model_copy(update={"fdr": fdr}))
+        assert bool(calls) == (fdr != early.fdr)
 
 
 class Gone:

@@ -31,12 +31,14 @@ def token_effects(asked: Sequence[Asked], labels: Labels) -> TokenEffects:
     )
 
 
-def p_of(asked: Sequence[Asked], labels: Labels, draws: int, seed: int = 0) -> np.ndarray:
+def p_of(
+    asked: Sequence[Asked], labels: Labels, draws: int, seed: int = 0, hopeless: float = np.inf
+) -> np.ndarray:
     """Over all situations and features."""
     tokens = token_effects(asked, labels)
     inside = np.ones(tokens.situation.max() + 1, bool)
     every = np.arange(tokens.effect.shape[1])
-    return label_permutation_p(tokens, inside, every, draws, np.random.default_rng(seed))
+    return label_permutation_p(tokens, inside, every, draws, np.random.default_rng(seed), hopeless=hopeless)
 
 
 def random_case(seed: int, domains: Sequence[tuple[str, int, int]]) -> tuple[list[Asked], Labels]:
@@ -109,6 +111,31 @@ def test_drawn_labellings_agree_with_all_of_them() -> None:
         # (1 + count) / (1 + draws)
         np.testing.assert_allclose(drawn * 400, np.round(drawn * 400), atol=1e-9)
         assert (drawn > 0).all()
+
+
+@pytest.mark.parametrize("bar", [0.05, 0.3])
+def test_ending_early_decides_as_all_labellings_do(monkeypatch: pytest.MonkeyPatch, bar: float) -> None:
+    monkeypatch.setattr("pipeline.analysis.label_permutation._BLOCK", 2000)
+    ended = 0
+    for seed in range(4):
+        asked, labels = random_case(seed, [("finance", 3, 3), ("medical", 3, 3)])
+        if seed % 2:  # labels that say nothing about the effects
+            labels = {token: number % 2 == 0 for number, token in enumerate(labels)}
+        case = asked, labels
+        whole, early = p_of(*case, 399), p_of(*case, 399, hopeless=bar)
+        np.testing.assert_array_equal(whole <= bar, early <= bar)
+        np.testing.assert_array_equal(whole[whole <= bar], early[whole <= bar])
+        ended += int((whole != early).sum())
+        # All labellings there are end for nobody: p is their share.
+        np.testing.assert_array_equal(p_of(*case, 400), p_of(*case, 400, hopeless=bar))
+    assert ended
+
+
+def test_features_are_tested_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = random_case(2, [("finance", 3, 3), ("medical", 3, 3)])
+    whole = p_of(*case, 399)
+    monkeypatch.setattr("pipeline.analysis.label_permutation._DENSE", 1)
+    np.testing.assert_array_equal(p_of(*case, 399), whole)
 
 
 @pytest.mark.parametrize(("evil", "safe"), [(1, 1), (4, 0)])

@@ -97,7 +97,7 @@ def test_influence_and_scores(seed) -> None:
     )
     everything = np.ones(graph.n_nodes, dtype=bool)
     np.testing.assert_allclose(
-        _dense(graph, edge_scores(graph, everything)),
+        _dense(graph, edge_scores(graph, everything)[1]),
         circuit_tracer.compute_edge_influence(reference.adjacency_matrix, weights),
         atol=1e-14,
     )
@@ -152,6 +152,30 @@ def test_everything_is_kept_at_one() -> None:
     assert kept.edges.mean() > 0.9
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_are_to_the_bit_those_in_the_order_of_the_edges(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept graphs are compared by their bytes: whatever adds up faster must round alike."""
+    monkeypatch.setattr("pipeline.analysis.sparse_graph._BLOCK", 100)
+    graph = make_case(seed, n_features=120, n_layers=4).sparse
+    total = np.bincount(graph.target, np.abs(graph.weight.astype(np.float64)), graph.n_nodes)
+    share = np.abs(graph.weight.astype(np.float64)) / np.maximum(total, 1e-10)[graph.target]
+    np.testing.assert_array_equal(graph.size, total)
+    np.testing.assert_array_equal(graph.share, share)
+    reached = graph.logit_weight.copy()
+    for level in range(4, -1, -1):
+        edges = graph.level[graph.target] == level
+        passed = reached[graph.target[edges]] * share[edges]
+        reached += np.bincount(graph.source[edges], passed, graph.n_nodes)
+    np.testing.assert_array_equal(node_influence(graph), reached - graph.logit_weight)
+    nodes = np.random.default_rng(seed).random(graph.n_nodes) < 0.6
+    part, inside = graph.among(nodes)
+    np.testing.assert_array_equal(inside, np.flatnonzero(nodes[graph.target] & nodes[graph.source]))
+    np.testing.assert_array_equal(part.weight, graph.weight[inside])
+    np.testing.assert_array_equal(edge_scores(graph, nodes)[0], inside)
+
+
 def test_what_would_give_a_wrong_number_is_refused() -> None:
     case = make_case(0)
     weight = case.sparse.weight.copy()
@@ -162,6 +186,10 @@ def test_what_would_give_a_wrong_number_is_refused() -> None:
     turned = SparseGraph(**{**vars(case.sparse), "target": case.sparse.source, "source": case.sparse.target})
     with pytest.raises(ValueError, match="does not lead upward"):
         node_influence(turned)
+    swapped = np.arange(len(case.sparse.weight))[::-1]
+    edges = {name: getattr(case.sparse, name)[swapped] for name in ("target", "source", "weight")}
+    with pytest.raises(ValueError, match="in the order of their targets"):
+        node_influence(SparseGraph(**{**vars(case.sparse), **edges}))
     for bad in ({"node_threshold": 1.1}, {"edge_threshold": -0.1}, {"node_threshold": float("nan")}):
         with pytest.raises(ValueError, match="must be between 0 and 1"):
             prune_graph(case.sparse, **bad)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from circuit_tracer.graph import Graph, compute_graph_scores, compute_node_influence, prune_graph
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.analysis import pruning
 from pipeline.analysis.sparse_graph import SparseGraph
+from pipeline.attribution import graph_items as graph_items_module
 from pipeline.attribution.graph_items import graph_items, sparse_graph
 from pipeline.attribution.trace import Trace
 from pipeline.exchange.conversion import rebuild
@@ -153,7 +156,7 @@ def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, b
         level=everything["node_layer"],
         logit_weight=weight,
     )
-    scores = pruning.edge_scores(stored, np.ones(n_nodes, dtype=bool))
+    _, scores = pruning.edge_scores(stored, np.ones(n_nodes, dtype=bool))
     pairs = set(zip(arrays["edge_target"].tolist(), arrays["edge_source"].tolist(), strict=True))
     every = zip(everything["edge_target"].tolist(), everything["edge_source"].tolist(), strict=True)
     kept = np.array([pair in pairs for pair in every])
@@ -161,6 +164,16 @@ def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, b
     assert scores[~kept].max() <= scores[kept & ~everything["edge_default"]].min(initial=np.inf)
     assert item.scalars["kept_edge_score"] == pytest.approx(scores[kept].sum() / scores.sum())
     assert item.scalars["kept_edge_score"] < 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30), st.integers(1, 32))
+def test_of_edges_that_tie_the_first_are_kept(edges: list[tuple[int, bool]], limit: int) -> None:
+    """As a sort by default edges, score and place has them."""
+    scores, default = np.array([score for score, _ in edges], float), np.array([shown for _, shown in edges])
+    order = np.lexsort((np.arange(len(edges)), -scores, ~default))
+    expected = np.sort(order[: max(limit, int(default.sum()))])
+    np.testing.assert_array_equal(graph_items_module._kept_edges(scores, default, limit), expected)
 
 
 def test_nodes_say_what_they_are(traced: Trace, subject: Subject) -> None:
