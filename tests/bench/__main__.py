@@ -44,6 +44,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "label_disk_ms": ("<=", 500.0),
     "answers_speedup": (">=", 10.0),
     "answers_speedup_natural": (">=", 10.0),
+    "behaviour_graphs_speed_share": (">=", 0.50),
     "steered_speed_share": (">=", 0.80),
     "settings_speedup": (">=", 20.0),
     "steered_answers_speedup": (">=", 3.8),
