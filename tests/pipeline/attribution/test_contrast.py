@@ -138,7 +138,7 @@ def test_edges_are_the_strongest_of_each_target(checkpoint: Checkpoint) -> None:
 def test_the_strongest_are_those_of_a_sorted_row(
     shape: tuple[int, int], into: int, least: float, values: int, seed: int
 ) -> None:
-    """Short rows, and long ones, which are bounded first; of few values many tie, and ties with the last stay."""
+    """Short rows, and long ones, which are bounded first; few values often tie, and all ties stay."""
     rng = np.random.default_rng(seed)
     weights = (rng.integers(-values, values + 1, shape) / values).astype(np.float32)
     weights[rng.random(shape) < 0.5] = 0
