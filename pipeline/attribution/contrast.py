@@ -177,7 +177,7 @@ def strongest(weights: np.ndarray, into: int, least: float) -> tuple[np.ndarray,
         (edge,) int64, by target, then source.
     """
     size = np.abs(weights)
-    bar = np.maximum(_lower_bound(size, into), max(least, np.finfo(np.float32).tiny))
+    bar = np.maximum(_lower_bound(size, into), max(least, float(np.finfo(np.float32).tiny)))
     target, source = np.divmod(np.flatnonzero(size >= bar[:, None]), max(size.shape[1], 1))
     # Few are left of a row, by target: the bar is the last of the strongest, and ties with it stay.
     rest = size[target, source]
