@@ -21,32 +21,18 @@ def layer_shares(frame: pd.DataFrame) -> Any:
         Columns row (behaviour and part), layer, share, low, high, flips (shares; NaN: not known), n_prompts,
         n_flips.
     """
-    rows, layers = (list(dict.fromkeys(frame[name])) for name in ("row", "layer"))
-    low, high = domain_with_zero(float(frame["share"].min()), float(frame["share"].max()))
-    scale = alt.Scale(domain=[low, 0.0, high], range=[NEGATIVE, MIDDLE, POSITIVE])
-    axis = alt.Axis(ticks=False, labelLimit=_WORDS, labelOverlap=False)
-    cells = (
-        alt.Chart(frame)
-        .mark_rect(stroke=GAP, strokeWidth=1)
-        .encode(
-            x=alt.X("layer:N", sort=layers, title="layer", axis=alt.Axis(labelAngle=0, ticks=False)),
-            y=alt.Y("row:N", sort=rows, title=None, axis=axis),
-            color=alt.Color(
-                "share:Q", scale=scale, legend=alt.Legend(title="share", format="%", gradientLength=160)
-            ),
-            tooltip=[
-                alt.Tooltip("row:N", title="what is the partner's"),
-                alt.Tooltip("layer:N"),
-                alt.Tooltip("share:Q", title="share of its change", format=".1%"),
-                alt.Tooltip("low:Q", title="interval, lower", format=".1%"),
-                alt.Tooltip("high:Q", title="interval, upper", format=".1%"),
-                alt.Tooltip("flips:Q", title="share of its flips", format=".0%"),
-                alt.Tooltip("n_prompts:Q", title="prompts"),
-                alt.Tooltip("n_flips:Q", title="of these flip"),
-            ],
-        )
-    )
-    return finish(cells, height=ROW * max(1, len(rows)) + AXIS + LEGEND + LINE)
+    tooltip = [
+        alt.Tooltip("row:N", title="what is the partner's"),
+        alt.Tooltip("layer:N"),
+        alt.Tooltip("share:Q", title="share of its change", format=".1%"),
+        alt.Tooltip("low:Q", title="interval, lower", format=".1%"),
+        alt.Tooltip("high:Q", title="interval, upper", format=".1%"),
+        alt.Tooltip("flips:Q", title="share of its flips", format=".0%"),
+        alt.Tooltip("n_prompts:Q", title="prompts"),
+        alt.Tooltip("n_flips:Q", title="of these flip"),
+    ]
+    legend = alt.Legend(title="share", format="%", gradientLength=160)
+    return finish(_cells(frame, "layer", "share", "layer", legend, tooltip), height=_height(frame) + LINE)
 
 
 def experiments(frame: pd.DataFrame) -> Any:
@@ -58,28 +44,44 @@ def experiments(frame: pd.DataFrame) -> Any:
         Columns row (the feature, and on whose prompts), experiment, whose, effect, low, high (logits; NaN: no
         interval), verdict.
     """
-    rows, kinds = (list(dict.fromkeys(frame[name])) for name in ("row", "experiment"))
-    low, high = domain_with_zero(float(frame["effect"].min()), float(frame["effect"].max()))
+    tooltip = [
+        alt.Tooltip("row:N", title="feature"),
+        alt.Tooltip("experiment:N"),
+        alt.Tooltip("whose:N"),
+        alt.Tooltip("effect:Q", title="effect (logits)", format=".3g"),
+        alt.Tooltip("low:Q", title="interval, lower", format=".3g"),
+        alt.Tooltip("high:Q", title="interval, upper", format=".3g"),
+        alt.Tooltip("verdict:N", title="it"),
+    ]
+    legend = alt.Legend(title="effect (logits)", gradientLength=160)
+    return finish(_cells(frame, "experiment", "effect", None, legend, tooltip), height=_height(frame))
+
+
+def _cells(
+    frame: pd.DataFrame,
+    across: str,
+    value: str,
+    title: str | None,
+    legend: alt.Legend,
+    tooltip: list[alt.Tooltip],
+) -> Any:
+    """A cell a row and a value of `across`, on one scale about 0; both in the frame's order."""
+    rows, columns = (list(dict.fromkeys(frame[name])) for name in ("row", across))
+    low, high = domain_with_zero(float(frame[value].min()), float(frame[value].max()))
     scale = alt.Scale(domain=[low, 0.0, high], range=[NEGATIVE, MIDDLE, POSITIVE])
-    axis = alt.Axis(ticks=False, labelLimit=_WORDS, labelOverlap=False)
-    cells = (
+    named = alt.Axis(ticks=False, labelLimit=_WORDS, labelOverlap=False)
+    return (
         alt.Chart(frame)
         .mark_rect(stroke=GAP, strokeWidth=1)
         .encode(
-            x=alt.X("experiment:N", sort=kinds, title=None, axis=alt.Axis(labelAngle=0, ticks=False)),
-            y=alt.Y("row:N", sort=rows, title=None, axis=axis),
-            color=alt.Color(
-                "effect:Q", scale=scale, legend=alt.Legend(title="effect (logits)", gradientLength=160)
-            ),
-            tooltip=[
-                alt.Tooltip("row:N", title="feature"),
-                alt.Tooltip("experiment:N"),
-                alt.Tooltip("whose:N"),
-                alt.Tooltip("effect:Q", title="effect (logits)", format=".3g"),
-                alt.Tooltip("low:Q", title="interval, lower", format=".3g"),
-                alt.Tooltip("high:Q", title="interval, upper", format=".3g"),
-                alt.Tooltip("verdict:N", title="it"),
-            ],
+            x=alt.X(f"{across}:N", sort=columns, title=title, axis=alt.Axis(labelAngle=0, ticks=False)),
+            y=alt.Y("row:N", sort=rows, title=None, axis=named),
+            color=alt.Color(f"{value}:Q", scale=scale, legend=legend),
+            tooltip=tooltip,
         )
     )
-    return finish(cells, height=ROW * max(1, len(rows)) + AXIS + LEGEND)
+
+
+def _height(frame: pd.DataFrame) -> int:
+    height: int = ROW * max(1, frame["row"].nunique()) + AXIS + LEGEND
+    return height

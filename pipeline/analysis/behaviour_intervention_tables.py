@@ -10,8 +10,9 @@ import xarray as xr
 from pipeline.analysis.behaviour_trials import Asked, Effects, trial_tables
 from pipeline.analysis.circuit_faithfulness import Held, curves, layer_shares
 from pipeline.analysis.circuit_sets import Circuits, Trained
-from pipeline.analysis.importance import by_layer, correlations, swapped
+from pipeline.analysis.importance import correlations, swapped
 from pipeline.analysis.partners import Decision
+from pipeline.analysis.statistics import benjamini_hochberg
 from pipeline.params.behaviour_interventions import BehaviourInterventionParams
 from store.schema.behaviour_interventions import BEHAVIOUR_INTERVENTIONS
 from store.schema.vocabulary import CIRCUIT_EXPERIMENTS, SPAN_PARTS, SWAPPED
@@ -94,24 +95,45 @@ def behaviour_intervention_groups(
 def importance_table(name: str, one: Trained, params: BehaviourInterventionParams) -> dict[str, np.ndarray]:
     """Columns of a behaviour's ``importance``, of every feature that is active on a train prompt."""
     of = one.activities
-    found = correlations(of.values, one.contrast, one.groups, params.min_active)
+    found = correlations(
+        of.values, one.contrast, one.groups, min_active=params.min_active, flips=params.flips
+    )
     n = len(of.layer)
     return {
         "behaviour": _words([name] * n),
         "layer": of.layer,
         "index": of.index,
         **found,
-        "q": by_layer(found["p"], of.layer),
+        "q": benjamini_hochberg(found["p"]),
         "activation": of.mean_size,
         "n_prompts": np.full(n, len(of.values), np.int32),
     }
 
 
-def found_when_swapped(one: Trained, params: BehaviourInterventionParams) -> int:
-    """How many features go with the contrast, at the FDR, where answers are swapped at random; a null."""
-    contrast = swapped(one.contrast, params.seed)
-    found = correlations(one.activities.values, contrast, one.groups, params.min_active)
-    return int((by_layer(found["p"], one.activities.layer) <= params.fdr).sum())
+def found_when_swapped(one: Trained, units: np.ndarray, params: BehaviourInterventionParams) -> float:
+    """In which share of draws any feature goes with the contrast, at the FDR, with answers swapped at random.
+
+    A null: were p-values what they say, the share would be no more than the FDR.
+
+    Parameters
+    ----------
+    one
+        Train prompts of a behaviour.
+    units
+        (prompt,) labels: prompts of one are swapped together. Groups are the sterner null, since a noun's
+        features go with whatever is its own.
+    params
+        How many draws, and at which FDR.
+    """
+    rng = np.random.default_rng(params.seed)
+    found = 0
+    for _ in range(params.swaps):
+        contrast = swapped(one.contrast, units, rng)
+        p = correlations(
+            one.activities.values, contrast, one.groups, min_active=params.min_active, flips=params.flips
+        )["p"]
+        found += bool((benjamini_hochberg(p) <= params.fdr).any())
+    return found / params.swaps
 
 
 def _prompts(one: Found) -> dict[str, np.ndarray]:

@@ -98,7 +98,7 @@ def _found(circuit: xr.Dataset, variant: str, behaviour: str, n: int) -> list[Fe
 def important(one: Trained, contrast: np.ndarray, params: BehaviourInterventionParams) -> list[Feature]:
     """Features by how they go with a contrast over train prompts."""
     of = one.activities
-    found = correlations(of.values, contrast, one.groups, params.min_active)
+    found = correlations(of.values, contrast, one.groups, min_active=params.min_active, flips=params.flips)
     rows = most_important(found["correlation"], found["p"], params.ks[-1])
     return _named(of.layer, of.index, rows)
 
@@ -116,7 +116,9 @@ def circuits_of(
     """
     source, mine = own[behaviour]
     orders = {name: features for name, (_, features) in own.items()}
-    orders[SWAPPED] = important(trained, swapped(trained.contrast, params.seed), params)
+    each = np.arange(len(trained.contrast))
+    exchanged = swapped(trained.contrast, each, np.random.default_rng(params.seed))
+    orders[SWAPPED] = important(trained, exchanged, params)
     of = trained.activities
     key = feature_key(of.layer, of.index)
     layer, index = np.array(mine, np.int64).reshape(-1, 2).T

@@ -3,6 +3,9 @@
 Prompts of one group (a noun, a country) are not independent (trap 17): Student's test of a correlation takes
 as many prompts as they are worth (`pipeline.analysis.intervals.effective_units` of the products that the
 correlation is the mean of). Where every prompt is a group of its own it is that of `scipy.stats.pearsonr`.
+Of few groups Student's says too much: a noun's features go with that noun's answers, whatever these are.
+There the signs of the groups' sums of products are flipped, in every way that there is (the score test of
+Kline & Santos 2012; few groups: Canay, Santos & Shaikh 2021).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +16,7 @@ from scipy.special import stdtr
 
 from pipeline.analysis.intervals import effective_units
 from pipeline.analysis.scores import feature_key
-from pipeline.analysis.statistics import benjamini_hochberg
+from pipeline.analysis.statistics import sign_flip_p
 
 # Below it, relative to the values, a deviation is rounding.
 _SAME = 1e-12
@@ -55,7 +58,7 @@ def activities(items: Sequence[Mapping[str, np.ndarray]]) -> Activities:
 
 
 def correlations(
-    values: np.ndarray, contrast: np.ndarray, groups: np.ndarray, min_active: int
+    values: np.ndarray, contrast: np.ndarray, groups: np.ndarray, *, min_active: int, flips: int
 ) -> dict[str, np.ndarray]:
     """Pearson's correlations of features' activations with the contrast.
 
@@ -69,6 +72,8 @@ def correlations(
         (prompt,) labels.
     min_active
         In fewer groups a feature's correlation is not tested.
+    flips
+        Where the signs of all groups have no more patterns, p is their share at least as extreme.
 
     Returns
     -------
@@ -92,23 +97,31 @@ def correlations(
         correlation[varies] = np.clip(products.sum(axis=0), -1.0, 1.0)
         effective[varies] = effective_units(products, groups)
         tested = varies & (n_groups >= min_active) & (effective > 2)
-        r, free = correlation[tested], effective[tested] - 2
-        with np.errstate(divide="ignore"):
-            p[tested] = 2 * stdtr(free, -np.abs(r) * np.sqrt(free / (1 - r**2)))
+        if 2.0 ** len(names) <= flips:
+            sums = np.stack([products[place == group].sum(axis=0) for group in range(len(names))])
+            # All patterns are made, so that no random number is drawn.
+            p[tested] = sign_flip_p(sums[:, tested[varies]], flips, np.random.default_rng(0))
+        else:
+            r, free = correlation[tested], effective[tested] - 2
+            with np.errstate(divide="ignore"):
+                p[tested] = 2 * stdtr(free, -np.abs(r) * np.sqrt(free / (1 - r**2)))
     return {"correlation": correlation, "effective": effective, "p": p, "n_groups": n_groups}
 
 
-def by_layer(p: np.ndarray, layer: np.ndarray) -> np.ndarray:
-    """Benjamini-Hochberg's q within each layer, (feature,) float64; NaN where p is."""
-    q = np.full(len(p), np.nan)
-    for one in np.unique(layer):
-        q[layer == one] = benjamini_hochberg(p[layer == one])
-    return q
+def swapped(contrast: np.ndarray, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The contrast with right and wrong answers of about every second unit swapped, by chance.
 
-
-def swapped(contrast: np.ndarray, seed: int) -> np.ndarray:
-    """The contrast with right and wrong answers of about every second prompt swapped, by chance."""
-    signs: np.ndarray = np.random.default_rng(seed).choice([-1.0, 1.0], size=len(contrast))
+    Parameters
+    ----------
+    contrast
+        (prompt,) float64, logits.
+    units
+        (prompt,) labels: prompts of one are swapped together.
+    rng
+        Seeded generator.
+    """
+    names, place = np.unique(units, return_inverse=True)
+    signs: np.ndarray = rng.choice([-1.0, 1.0], size=len(names))[place]
     return contrast * signs
 
 

@@ -152,6 +152,7 @@ def _behaviours(options: argparse.Namespace, params: "Params") -> None:
     from pipeline.exchange.stored_behaviours import behaviour_files
     from pipeline.exchange.stored_circuits import circuit_files
     from pipeline.exchange.stored_partnered import intervention_files
+    from pipeline.exchange.stored_prompt_graphs import prompt_graph_files
     from pipeline.run.stage import artifacts
     from store.base.atomic import write_bytes
     from store.documents.manifest import read_manifest
@@ -164,9 +165,13 @@ def _behaviours(options: argparse.Namespace, params: "Params") -> None:
     for name, content in (*measured, *traced):
         with _writing(out, "--folder"):
             write_bytes(out / name, content)
+    graphs = prompt_graph_files(folder, variant, options.nodes) if options.nodes else iter(())
+    for name, content in graphs:
+        with _writing(out, "--folder"):
+            write_bytes(out / "graphs" / name, content)
     print(f"{out}: prompts, baseline_* of {variant}; of base, intervention_*, feature_importance_layer_*.csv")
     if traced:
-        print("circuit_*.graphml and .json, and features_*.npy with their meta, too")
+        print("circuit_*.graphml and .json, features_*.npy with their meta, and graphs/ by prompt, too")
     else:
         print(f"Circuits and features are of base and the focus adapter alone, so that {variant} has none.")
 
@@ -244,6 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     behaviours.add_argument("profile", help="a profile of params.yaml")
     behaviours.add_argument("--variant", default="base", help="base, or an adapter; default: base")
     behaviours.add_argument("--folder", type=Path, help="default: PROFILE-VARIANT-behaviours here")
+    behaviours.add_argument(
+        "--nodes", type=_count, default=100, help="features of a prompt's graph; 0: no graphs; default: 100"
+    )
 
     serve = commands.add_parser("serve", parents=[which], help="open graphs in circuit-tracer's viewer")
     serve.set_defaults(run=_serve)
@@ -260,6 +268,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is no count")
     return value
 
 

@@ -1,17 +1,15 @@
 """What a variant can do, as files: JSON lines of prompts, CSV of numbers, metrics, a figure a behaviour."""
 
-import csv
-import io
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from pipeline.exchange.behaviour_figures import histogram
+from pipeline.exchange.csv_text import csv_bytes, plain, written
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
 from store.documents.behaviour_prompts import (
@@ -80,17 +78,17 @@ def behaviour_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
                         prompt.group,
                         len(prompt.correct_ids),
                         len(prompt.incorrect_ids),
-                        *(_written(float(found[number])) for number in _NUMBERS),
+                        *(written(float(found[number])) for number in _NUMBERS),
                         str(bool(found["succeeds"])).lower(),
                     ]
                 )
-            yield f"baseline_{name}_{split}.csv", _csv(rows)
+            yield f"baseline_{name}_{split}.csv", csv_bytes(COLUMNS, rows)
         values = one["difference"].values[one["behaviour"].values == name]
         cell = summary.sel(variant=variant, behaviour=name, split=ALL)
         yield f"baseline_{name}.svg", _figure(values[np.isfinite(values)], cell).encode()
     metrics = {
         str(name): {
-            str(split): {key: _plain(cell[key].item()) for key in summary if cell[key].ndim == 0}
+            str(split): {key: plain(cell[key].item()) for key in summary if cell[key].ndim == 0}
             for split in summary["split"].values
             for cell in [summary.sel(variant=variant, behaviour=name, split=split)]
         }
@@ -106,21 +104,3 @@ def _figure(values: np.ndarray, cell: xr.Dataset) -> str:
         f"{cell['behaviour'].item()}, {cell['variant'].item()}: {told}, {float(cell['accuracy']):.0%} succeed"
     )
     return histogram(values.tolist(), success=float(cell["success"]), title=title)
-
-
-def _csv(rows: list[list[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
-
-
-def _written(value: float) -> str:
-    """With all digits; empty where it was not measured."""
-    return repr(value) if math.isfinite(value) else ""
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

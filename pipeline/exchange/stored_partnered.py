@@ -1,15 +1,13 @@
 """What interventions do to behaviours, as CSV: rows of trials and prompts, and of features by layer."""
 
-import csv
-import io
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from pipeline.exchange.csv_text import csv_bytes, plain, written
 from store.datasets.groups import open_dataset
 from store.schema.behaviour_interventions import BEHAVIOUR_INTERVENTIONS
 
@@ -56,7 +54,7 @@ def intervention_files(folder: Path) -> Iterator[tuple[str, bytes]]:
         rows = np.flatnonzero(mine[cells["trial"]])
         yield (
             f"intervention_{experiment}_{behaviour}.csv",
-            _csv(INTERVENTION, (_cell(row, cells, trials, prompts) for row in rows.tolist())),
+            csv_bytes(INTERVENTION, (_cell(row, cells, trials, prompts) for row in rows.tolist())),
         )
     text = json.dumps(
         {"trials": _records(trials), "circuits": _areas(circuits)}, indent=1, ensure_ascii=False
@@ -64,8 +62,8 @@ def intervention_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "intervention_summary.json", f"{text}\n".encode()
     for layer in np.unique(importance["layer"]).tolist():
         rows = np.flatnonzero(importance["layer"] == layer)
-        values = ([_written(importance[name][row]) for name in IMPORTANCE] for row in rows.tolist())
-        yield f"feature_importance_layer_{layer}.csv", _csv(IMPORTANCE, values)
+        values = ([written(importance[name][row]) for name in IMPORTANCE] for row in rows.tolist())
+        yield f"feature_importance_layer_{layer}.csv", csv_bytes(IMPORTANCE, values)
 
 
 def _cell(
@@ -78,11 +76,11 @@ def _cell(
     controls = cells["control_effect"][row].astype(np.float64)
     known = controls[np.isfinite(controls)]
     return [
-        *(_written(prompts[name][prompt]) for name in ("prompt", "group", "partner")),
-        *(_written(trials[name][trial]) for name in _OF_TRIAL),
-        *(_written(cells[name][row]) for name in _OF_CELL),
-        *(_written(rank) for name in ("rank_before", "rank_after") for rank in cells[name][row]),
-        _written(known.mean()) if len(known) else "",
+        *(written(prompts[name][prompt]) for name in ("prompt", "group", "partner")),
+        *(written(trials[name][trial]) for name in _OF_TRIAL),
+        *(written(cells[name][row]) for name in _OF_CELL),
+        *(written(rank) for name in ("rank_before", "rank_after") for rank in cells[name][row]),
+        written(known.mean()) if len(known) else "",
         str(len(known)),
     ]
 
@@ -90,7 +88,7 @@ def _cell(
 def _records(table: Mapping[Any, np.ndarray]) -> list[dict[str, Any]]:
     """Rows of a table, as JSON."""
     n = len(table["behaviour"])
-    return [{str(name): _plain(values[row]) for name, values in table.items()} for row in range(n)]
+    return [{str(name): plain(values[row]) for name, values in table.items()} for row in range(n)]
 
 
 def _areas(circuits: Mapping[Any, np.ndarray]) -> list[dict[str, Any]]:
@@ -101,29 +99,7 @@ def _areas(circuits: Mapping[Any, np.ndarray]) -> list[dict[str, Any]]:
             "behaviour": str(names[0][place[0]]),
             "experiment": str(names[1][place[1]]),
             "circuit": str(names[2][place[2]]),
-            **{name: _plain(circuits[name][place]) for name in ("area", "area_low", "area_high", "p_random")},
+            **{name: plain(circuits[name][place]) for name in ("area", "area_low", "area_high", "p_random")},
         }
         for place in np.ndindex(circuits["area"].shape)
     ]
-
-
-def _csv(header: Sequence[str], rows: Iterator[list[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
-
-
-def _written(value: Any) -> str:
-    """With all digits; empty where it is not known."""
-    plain = _plain(value)
-    if plain is None:
-        return ""
-    return str(plain).lower() if isinstance(plain, bool) else str(plain)
-
-
-def _plain(value: Any) -> Any:
-    """As Python has it; None for what is not known."""
-    found = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(found, float) and not math.isfinite(found) else found

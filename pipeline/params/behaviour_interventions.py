@@ -22,6 +22,7 @@ class BehaviourInterventionParams(Section):
     relative_floor: float = Field(gt=0, le=1e30)
     silent: float = Field(ge=0, le=1e30)
     flips: Count
+    swaps: Count
     fdr: float = Field(gt=0, lt=1)
     level: float = Field(gt=0, lt=1)
     bootstrap: Count

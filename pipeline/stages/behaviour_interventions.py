@@ -141,6 +141,7 @@ def summary(
         nulls = [column for column in range(areas.shape[1]) if column != row]
         acts = (trials["behaviour"].values == name) & (trials["verdict"].values == "acts")
         whose = trials["circuit"].values
+        n_train = len(one.trained.contrast)
         told = (importance["behaviour"].values == name) & (importance["q"].values <= params.fdr)
         metrics[name] = {
             "circuit": one.circuits.source,
@@ -155,7 +156,10 @@ def summary(
             "features that act": int((acts & (whose == name)).sum()),
             "features of a null circuit that act": int((acts & ~np.isin(whose, ["", name])).sum()),
             "features that go with the contrast": int(told.sum()),
-            "the same with answers swapped": found_when_swapped(one.trained, params),
+            "share of swaps in which any does": {
+                "by prompt": found_when_swapped(one.trained, np.arange(n_train), params),
+                "by group": found_when_swapped(one.trained, one.trained.groups, params),
+            },
         }
     return metrics
 

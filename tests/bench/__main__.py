@@ -15,6 +15,7 @@ from store.base.errors import StoreError
 from tests.bench.answers_bench import answer_figures
 from tests.bench.attribution_bench import attribution_figures
 from tests.bench.behaviour_bench import behaviour_figures
+from tests.bench.carry_bench import carry_figures
 from tests.bench.coverage_bench import coverage_figures
 from tests.bench.dashboard_bench import labelling_figures, steering_figures
 from tests.bench.doctor_bench import doctor_figures
@@ -44,6 +45,8 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "label_disk_ms": ("<=", 500.0),
     "answers_speedup": (">=", 10.0),
     "answers_speedup_natural": (">=", 10.0),
+    "behaviour_graphs_speed_share": (">=", 0.50),
+    "carry_units_share": (">=", 0.80),
     "steered_speed_share": (">=", 0.80),
     "settings_speedup": (">=", 20.0),
     "steered_answers_speedup": (">=", 3.8),
@@ -69,6 +72,7 @@ MEASURES: Final = (
     answer_figures,
     intervention_figures,
     behaviour_figures,
+    carry_figures,
     steered_figures,
     coverage_figures,
     noise_figures,

@@ -234,10 +234,14 @@ def _importance(frame: pd.DataFrame) -> None:
             "behaviour": st.column_config.TextColumn("on", help="On whose prompts."),
             "correlation": effects.number_column("correlation", "Pearson's, of activation and contrast."),
             "q": effects.number_column(
-                "q", "False discovery rate (Benjamini-Hochberg), within the layer.", "%.2g"
+                "q",
+                "False discovery rate (Benjamini-Hochberg), of all tested features on the behaviour.",
+                "%.2g",
             ),
             "p": effects.number_column(
-                "p", "Student's, of as many prompts as they are worth by group.", "%.2g"
+                "p",
+                "Student's, of as many prompts as they are worth by group; of few groups, sign flips of all.",
+                "%.2g",
             ),
             "activation": effects.number_column("activation", "Mean size over prompts."),
             "n_groups": st.column_config.NumberColumn("groups", help="In which it is active."),

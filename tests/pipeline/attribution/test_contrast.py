@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.attribution.contrast import ContrastTrace, strongest_edges, trace_contrast
+from pipeline.attribution.contrast import ContrastTrace, strongest, strongest_edges, trace_contrast
 from pipeline.attribution.trace import trace
 from tests.support.builders import Checkpoint
 from tests.support.local_model import LocalModel
@@ -123,3 +125,26 @@ def test_edges_are_the_strongest_of_each_target(checkpoint: Checkpoint) -> None:
     assert len(expected) > 20
     everything = strongest_edges(graph, 1000, 0.0)
     assert len(everything[0]) == np.count_nonzero(weights)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(0, 6), st.integers(0, 150)),
+    into=st.integers(1, 20),
+    least=st.sampled_from([0.0, 0.3, 5.0]),
+    values=st.sampled_from([3, 1000]),
+    seed=st.integers(0, 10**6),
+)
+def test_the_strongest_are_those_of_a_sorted_row(
+    shape: tuple[int, int], into: int, least: float, values: int, seed: int
+) -> None:
+    """Short rows, and long ones, which are bounded first; few values often tie, and all ties stay."""
+    rng = np.random.default_rng(seed)
+    weights = (rng.integers(-values, values + 1, shape) / values).astype(np.float32)
+    weights[rng.random(shape) < 0.5] = 0
+    expected = []
+    for row, of in enumerate(np.abs(weights)):
+        last = np.sort(of)[::-1][:into][-1:]
+        expected += [(row, column) for column, one in enumerate(of) if one and one >= max(last[0], least)]
+    target, source = strongest(weights, into, least)
+    assert list(zip(target.tolist(), source.tolist(), strict=True)) == expected

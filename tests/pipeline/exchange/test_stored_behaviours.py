@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,7 +17,9 @@ from pipeline.exchange.stored_behaviours import COLUMNS, behaviour_files
 from store.base.errors import UserError
 from store.datasets.groups import open_dataset
 from store.documents.manifest import write_manifest
+from store.documents.token_texts import write_token_texts
 from tests.support.demo.behaviour_features import write_behaviour_features
+from tests.support.demo.behaviour_graphs import write_behaviour_graphs
 from tests.support.demo.behaviours import FAILS, N_PROMPTS, NAMES, behaviour_prompts, write_behaviours
 from tests.support.demo.circuits import write_circuits
 from tests.support.demo_project import give_parameters
@@ -26,14 +29,23 @@ FOLDER = Path("artifacts/demo")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The profile's folder, which tests copy."""
+    folder = tmp_path_factory.mktemp("demo")
+    write_manifest(folder / "models.json", MANIFEST)
+    write_token_texts(folder / "vocabulary.json", ["a"])
+    write_behaviours(folder)
+    write_circuits(folder)
+    write_behaviour_features(folder)
+    write_behaviour_graphs(folder)
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    FOLDER.mkdir(parents=True)
-    write_manifest(FOLDER / "models.json", MANIFEST)
-    write_behaviours(FOLDER)
-    write_circuits(FOLDER)
-    write_behaviour_features(FOLDER)
+    shutil.copytree(made, FOLDER)
     give_parameters(tmp_path)
     return
 
@@ -95,13 +107,19 @@ def test_the_command(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["behaviours", "demo", "--variant", "general"]) == 0
     written = Path("demo-general@1.0-behaviours")
     names = {each.name for each in written.iterdir()}
-    of_answers = [name for name in names if not name.startswith(("intervention", "feature", "circuit"))]
+    of_answers = [
+        name for name in names if not name.startswith(("intervention", "feature", "circuit", "graphs"))
+    ]
     assert len(of_answers) == 5 * len(NAMES) + 1
     assert {f"circuit_{name}.graphml" for name in NAMES} <= names
     assert "features_summary.json" in names
+    graphs = {each.name for each in (written / "graphs").iterdir()}
+    assert len(graphs) == 2 * len(NAMES) * N_PROMPTS
     assert "circuit_*.graphml" in capsys.readouterr().out
     assert {f"intervention_ablation_{name}.csv" for name in NAMES} <= names
     assert {"intervention_summary.json", "feature_importance_layer_0.csv"} <= names
+    assert main(["behaviours", "demo", "--nodes", "0", "--folder", "without"]) == 0
+    assert not Path("without/graphs").exists()
     assert main(["behaviours", "demo", "--variant", "nobody"]) == 1
     assert "nobody" in capsys.readouterr().err
     Path("file").write_text("mine")
