@@ -15,6 +15,7 @@ from store.base.errors import DamagedArtifactError
 from store.documents.manifest import Manifest, read_manifest
 from store.documents.prompts import Prompt, read_prompts
 from store.documents.reading import read_document, read_recorded
+from store.documents.recipe_controls import RECIPE_CONTROLS, RecipeControls, read_recipe_controls
 from store.documents.token_texts import read_token_texts
 
 
@@ -67,6 +68,16 @@ def _prompts(path: str, key: str) -> dict[str, Prompt]:
 def prompts(profile: str) -> dict[str, Prompt]:
     """All prompts by hash."""
     return fresh(artifact(profile, "prompts.json"), _prompts)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _recipe_controls(path: str, key: str) -> tuple[RecipeControls, ...]:
+    return read_recipe_controls(Path(path))
+
+
+def recipe_controls(profile: str) -> tuple[RecipeControls, ...]:
+    """``recipe_controls.json``: recipes beside recipes of matched features."""
+    return fresh(artifact(profile, RECIPE_CONTROLS), _recipe_controls)
 
 
 def metrics(profile: str) -> dict[str, Any]:

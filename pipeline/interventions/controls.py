@@ -1,7 +1,8 @@
 """Random features to compare with: the same done to others of like size (traps 24 and 34)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from store.base.hashing import digest
 
 Feature = tuple[int, int]
 """Layer and index."""
+NO_FEATURE: Final = -1
+"""In place of the feature of a control, where a step is a direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,3 +138,98 @@ def _paired(near: Mapping[Feature, list[int]], n: int, seed: int) -> Iterator[di
     }
     for each in zip(*shuffled.values(), strict=True):
         yield {key: int(index) for key, index in zip(shuffled, each, strict=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acting:
+    """A setting on one prompt.
+
+    Attributes
+    ----------
+    positions
+        Where each of its steps acts.
+    activity
+        By layer of the setting: (position, feature) activations.
+    """
+
+    positions: Sequence[Sequence[int]]
+    activity: Mapping[int, np.ndarray]
+
+
+def match_over(
+    setting: Sequence[Step], prompts: Iterable[Acting], norms: Mapping[int, np.ndarray], *, n: int, seed: int
+) -> np.ndarray:
+    """Features in place of a setting's, the same ones on all prompts: what is one setting has one control.
+
+    As by `match_controls`, but the nearest are told by what features are where the setting acts on any of
+    the prompts: by the log ratios of their share of active places, of mean activation and of decoder norm.
+    A feature that the same would change on no prompt is none.
+
+    Parameters
+    ----------
+    setting
+        What is compared.
+    prompts
+        Read one after the other; one is held at a time.
+    norms, n, seed
+        As of `match_controls`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (control, step) int32 for `same_done_to`; `NO_FEATURE` where the step is a direction. No control
+        where the setting acts nowhere.
+    """
+    steered = sorted({(one.layer, one.feature) for one in setting if isinstance(one, Intervention)})
+    size, share = ({key: np.zeros(len(norms[key[0]])) for key in steered} for _ in range(2))
+    still = {key: np.ones(len(norms[key[0]]), bool) for key in steered}
+    acts = False
+    for prompt in prompts:
+        acts |= any(map(len, prompt.positions))
+        for key in steered:
+            activity = prompt.activity[key[0]]
+            acting = [
+                (one, list(where))
+                for one, where in zip(setting, prompt.positions, strict=True)
+                if isinstance(one, Intervention) and (one.layer, one.feature) == key
+            ]
+            own = activity[sorted({place for _, where in acting for place in where})]
+            size[key] += np.abs(own, dtype=np.float64).sum(axis=0)
+            share[key] += (own != 0).sum(axis=0)
+            still[key] &= _unmoved(acting, activity)
+    near = {}
+    for layer, feature in steered:
+        own, often, norm = size[layer, feature], share[layer, feature], norms[layer]
+        allowed = (norm > 0) & ~still[layer, feature] & ((own > 0) == (own[feature] > 0))
+        allowed[[index for at, index in steered if at == layer]] = False
+        alike = np.flatnonzero(allowed)
+        distance = np.abs(np.log(norm[alike] / norm[feature]))
+        for each in (own, often) if own[feature] > 0 else ():
+            distance += np.abs(np.log(each[alike] / each[feature]))
+        near[layer, feature] = alike[np.argsort(distance, kind="stable")].tolist()
+    chosen: list[dict[Feature, int]] = []
+    if acts:
+        chosen = list(_paired(near, n, seed)) if near else [{}] * n
+    rows = [
+        [row[one.layer, one.feature] if isinstance(one, Intervention) else NO_FEATURE for one in setting]
+        for row in chosen
+    ]
+    return np.array(rows, np.int32).reshape(len(rows), len(setting))
+
+
+def same_done_to(setting: Sequence[Step], features: np.ndarray, seed: int) -> list[Setting]:
+    """A setting done to others, (control, step) of `match_over`; random directions in place of its own."""
+    found = []
+    for number, row in enumerate(features.tolist()):
+        steps = zip(setting, row, strict=True)
+        found.append(
+            tuple(
+                _like(
+                    one,
+                    {(one.layer, one.feature): other} if isinstance(one, Intervention) else {},
+                    [seed, number],
+                )
+                for one, other in steps
+            )
+        )
+    return found

@@ -17,6 +17,9 @@ _ROOM: Final = 64
 class RoomyLayer(DynamicLayer):
     """Keys and values of one layer, (row, head, position, width): views of larger tensors.
 
+    Those are (position, row, head, width): a token is written in one piece, and what no row has reached
+    yet is no memory that the system must clear.
+
     Parameters
     ----------
     layer
@@ -39,24 +42,25 @@ class RoomyLayer(DynamicLayer):
         """Write what is new behind what is there, and give all of it."""
         keys, values = _held(self)
         start, end = keys.shape[-2], keys.shape[-2] + key_states.shape[-2]
-        if end > self._room[0].shape[-2]:
+        if end > len(self._room[0]):
             rows = torch.arange(len(keys), device=self.device)
             self._room = _roomier(keys, rows), _roomier(values, rows)
         for room, states in zip(self._room, (key_states, value_states), strict=True):
-            room[:, :, start:end] = states
+            room[start:end] = states.permute(2, 0, 1, 3)
         return self._show(end)
 
     def close_ranks(self, holes: torch.Tensor, sources: torch.Tensor, left: int) -> None:
         """Move some rows into the places of others; the first `left` rows stay."""
-        for held in _held(self):
-            held[holes] = held[sources]
+        length = _held(self)[0].shape[-2]
+        for room in self._room:
+            room[:length, holes] = room[:length, sources]
         keys, values = self._room
-        self._room = keys[:left], values[:left]
-        self._show(_held(self)[0].shape[-2])
+        self._room = keys[:, :left], values[:, :left]
+        self._show(length)
 
     def _show(self, length: int) -> tuple[torch.Tensor, torch.Tensor]:
         keys, values = self._room
-        self.keys, self.values = keys[:, :, :length], values[:, :, :length]
+        self.keys, self.values = (room[:length].permute(1, 2, 0, 3) for room in (keys, values))
         return self.keys, self.values
 
 
@@ -115,8 +119,8 @@ def _held(layer: DynamicLayer) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _roomier(held: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Some rows, with room for more tokens behind what they hold."""
+    """(position, row, head, width): some rows, with room for more tokens behind what they hold."""
     _, heads, length, width = held.shape
-    room = held.new_empty(len(rows), heads, length + _ROOM, width)
-    torch.index_select(held, 0, rows, out=room[:, :, :length])
+    room = held.new_empty(length + _ROOM, len(rows), heads, width)
+    torch.index_select(held.permute(2, 0, 1, 3), 1, rows, out=room[:length])
     return room

@@ -1,7 +1,7 @@
 """Tokens sampled one after another: the one loop, for models of transformers and for steered ones."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import torch
 from torch import Generator, nn
@@ -25,9 +25,6 @@ class Choose(Protocol):
 
 Watch = Callable[[torch.Tensor, torch.Tensor], None]
 """Is told before each pass which rows are read, (row,), and where, (row, position); padding is at -1."""
-
-_LEAVE: Final = 0.9
-"""Rows leave the batch once so few of those that are in it go on: hooks and masks are made anew then."""
 
 
 def draw(generator: Generator, temperature: float = 1.0) -> Choose:
@@ -78,10 +75,12 @@ def draw_each(seeds: Sequence[int], temperature: float, top_p: float, *, steps: 
         number = next(numbers)
         if rows is not None:
             number = number[rows.cpu()]
-        scaled = logits.float().cpu() / temperature
+        scaled = logits.float().cpu()
+        if temperature != 1:
+            scaled = scaled / temperature
         if top_p < 1:
             scaled = scaled.masked_fill(_beyond_nucleus(scaled, top_p), -torch.inf)
-        reached = scaled.softmax(dim=-1).cumsum(dim=-1)  # (row, token)
+        reached = scaled.softmax(dim=-1).cumsum_(dim=-1)  # (row, token)
         whole = reached[:, -1:].contiguous()
         tokens = torch.searchsorted(reached, number[:, None] * whole, right=True)
         # Where rounding makes u of the whole the whole: the last token that has any probability.
@@ -152,7 +151,7 @@ def sample_tokens(
 
     All of them are one batch: shorter prompts are padded on the left, where nothing attends to the padding
     and positions are counted without it. A prompt that several rows continue is read once. Rows that are
-    done leave the batch by and by. None of that changes a row's logits but for the order in which sums are
+    done leave the batch at once. None of that changes a row's logits but for the order in which sums are
     made: a row gets the same tokens in any company, unless a draw lies within that rounding.
 
     Parameters
@@ -217,7 +216,7 @@ def sample_tokens(
         nonlocal cache, mask, running, stopped, taken
         stopped |= torch.isin(tokens, ends)
         left = (~stopped[running]).nonzero()[:, 0]
-        if len(left) <= _LEAVE * len(running):
+        if len(left) < len(running):
             order = keep_rows(cache, left, len(running))
             running, mask = running[order], None if mask is None else mask[order]
         if mask is not None:

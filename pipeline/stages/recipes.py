@@ -1,6 +1,6 @@
 """Stage `recipes`: what each recipe of the profile's dictionary does on every prompt, before and after."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.analysis.feature_tables import of_harm
@@ -13,12 +13,16 @@ from pipeline.analysis.recipe_map import (
 )
 from pipeline.analysis.recipe_subsets import subset_group
 from pipeline.evaluation.told import publish_outcomes
+from pipeline.interventions.controls import same_done_to
+from pipeline.interventions.kinds import Setting
 from pipeline.items.code import QualifiedName
+from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
-from pipeline.items.units import Unit
+from pipeline.items.units import Unit, make_unit
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
+from pipeline.recipes.beside import Arrays, Beside
 from pipeline.recipes.document import Recipe, is_of, require_positions
 from pipeline.recipes.fewer import Done, done_of, fewer_of, masses
 from pipeline.recipes.files import FOLDER, read_recipes
@@ -27,11 +31,13 @@ from pipeline.run.stage import run_stage
 from pipeline.text.lexicon_file import read_lexicon
 from pipeline.text.token_labels import TokenLabels
 from store.base.errors import NotInStoreError, UserError
+from store.base.hashing import digest
 from store.collections.item import UNSTEERED
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import write_dataset
 from store.documents.failures import Failure
 from store.documents.prompts import Prompt
+from store.documents.recipe_controls import RECIPE_CONTROLS, write_recipe_controls
 from store.schema.candidates import CANDIDATES
 from store.schema.next_tokens import NEXT_TOKENS
 from store.schema.recipes import RECIPES
@@ -41,6 +47,10 @@ PLACES: Final = {SAMPLES.kind: "recipe_samples"}
 OUTCOMES: Final = "recipe_outcomes"
 NEXT: Final = QualifiedName("pipeline.interventions.steered_items", "compute_next_tokens")
 SAMPLED: Final = QualifiedName("pipeline.interventions.steered_items", "compute_steered_samples")
+_MATCHED_ROOM: Final = "pipeline.interventions.matched_recipes"
+MATCHED: Final = "matched_features", QualifiedName(_MATCHED_ROOM, "compute_matched")
+DONE: Final = "matched_next_tokens", QualifiedName(_MATCHED_ROOM, "compute_done")
+"""Kinds of items that the cache alone holds, and what computes them."""
 
 
 def watched(candidates: Collection, prompt: Prompt, labels: TokenLabels) -> list[int]:
@@ -75,6 +85,50 @@ def followed(
                     harmful, n = outcome_counts(outcomes.item_on_demand(*who).arrays["sample_outcome"])
                 found[row, prompt.hash, side] = Followed(evil=evil, safe=safe, harmful=harmful, n=n)
     return found
+
+
+def controlled(
+    subject: Subject, beside: Beside, tokens: Mapping[str, Sequence[int]], params: Params
+) -> tuple[list[Setting], list[Arrays | None], list[Failure]]:
+    """Recipes of matched features, what they do on each prompt (None: not known), and what failed."""
+    recipe = beside.recipe
+
+    def arrays(kind: str, units: Sequence[Unit]) -> list[Arrays | None]:
+        failures.extend(compute(units, models=subject.source, cache=subject.cache, executor=subject.executor))
+        items = [subject.cache.get(kind, name.key) for unit in units for _, name in unit.wanted()]
+        return [None if item is None else item.arrays for item in items]
+
+    failures: list[Failure] = []
+    kind, function = MATCHED
+    arguments = beside.matching(params.recipes.controls, params.runtime.seed)
+    matching = make_unit(
+        function,
+        prompt_hash=digest(arguments)[:12],
+        token_ids=(),
+        variants=[recipe.variant],
+        outputs=[(kind, recipe.variant)],
+        arguments=arguments,
+        manifest=subject.manifest,
+        runtime=subject.runtime,
+        settings=[recipe.digest],
+    )
+    (found,) = arrays(kind, [matching])
+    settings = [] if found is None else same_done_to(recipe.setting, found["feature"], params.runtime.seed)
+    if not settings:
+        return [], [None] * len(beside.prompts), failures
+    kind, function = DONE
+    units = [
+        subject.unit(
+            function,
+            prompt,
+            [recipe.variant],
+            [(kind, recipe.variant)],
+            beside.doing(settings) | {"tokens": tokens[prompt.hash]},
+            [recipe.digest],
+        )
+        for prompt in beside.prompts
+    ]
+    return settings, arrays(kind, units), failures
 
 
 def main(profile: str, params: Params) -> None:
@@ -140,6 +194,14 @@ def main(profile: str, params: Params) -> None:
         failed = subject.publish("recipes", [*next_units.values()], [NEXT_TOKENS], sections)
         next_tokens = open_collection(subject.folder / NEXT_TOKENS.kind)
     failures += failed
+    controls = []
+    for recipe in recipes:
+        possible = [prompt for prompt in prompts if (prompt.hash, recipe.digest) not in refused]
+        beside = Beside(recipe=recipe, prompts=possible)
+        settings, found, failed = controlled(subject, beside, tokens, params)
+        controls.append(beside.told(settings, found, next_tokens, labels))
+        failures += failed
+    write_recipe_controls(subject.folder / RECIPE_CONTROLS, controls)
     failures += subject.publish("recipes", samples, [SAMPLES], sections, PLACES)
     subject.write_failures("recipes", failures)
     origin = provenance("recipes", subject.manifest, sections)

@@ -12,7 +12,7 @@ from dashboard.shell import downloads, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain
-from dashboard.views.interventions import effects, filters, parts, prediction
+from dashboard.views.interventions import effects, filters, parts, prediction, recipes
 
 _DATASET = "interventions"
 _CLUSTERS = 3
@@ -54,6 +54,7 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
         _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         _given(name, chosen)
         parts.show(name, chosen)
+    recipes.show(name, chosen)
 
 
 def _positions(frame: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ from store.datasets.groups import open_dataset, write_dataset
 from store.schema.recipes import RECIPES
 from tests.support.items import PROMPT
 
-FEWER = RecipeParams(reached=[0.5, 0.9], min_situations=3)
+FEWER = RecipeParams(reached=[0.5, 0.9], min_situations=3, controls=4)
 RECIPE = [("planted", "base", "a" * 64), ("nothing", "base", "b" * 64)]
 # Two prompts of each situation; every third situation is held out.
 PROMPTS = [

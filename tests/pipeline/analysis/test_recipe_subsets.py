@@ -18,7 +18,7 @@ from pipeline.analysis.recipe_subsets import (
 from pipeline.params.recipes import RecipeParams
 from store.schema.recipes import RECIPES
 
-PARAMS = RecipeParams(reached=[0.5, 0.9], min_situations=5)
+PARAMS = RecipeParams(reached=[0.5, 0.9], min_situations=5, controls=4)
 N = 4
 Effect = Callable[[frozenset[int]], float]
 

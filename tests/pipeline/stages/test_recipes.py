@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.interventions.changes import frozen_parts
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.entries import setting_digest
 from pipeline.interventions.kinds import Intervention, Setting
+from pipeline.labels.published import read_labels
 from pipeline.models.pool import ModelPool
 from pipeline.params.project import Params, load_params
 from pipeline.recipes.document import make_recipe
@@ -29,11 +31,13 @@ from store.datasets.groups import open_dataset
 from store.documents.failures import read_failures
 from store.documents.manifest import read_manifest, write_manifest
 from store.documents.prompts import read_prompts
+from store.documents.recipe_controls import RECIPE_CONTROLS, read_recipe_controls
 from tests.support.builders import make_checkpoint
 from tests.support.demo.words import D_TRANSCODER, LAYERS
 from tests.support.places import ROOT
 
 FOLDER = Path("artifacts/demo")
+CONTROLS = 3
 STRONG = Intervention(layer=1, feature=7, mode="set", value=60.0, where="always")
 NOTHING = Intervention(layer=1, feature=7, mode="add", value=0.0, where="always")
 IDLE = Intervention(layer=0, feature=2, mode="add", value=0.0, where="last")
@@ -54,6 +58,7 @@ def params(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             "runtime": whole.runtime.model_copy(update={"threads": 1}),
             "evaluate": whole.evaluate.model_copy(update=few),
             "features": whole.features.model_copy(update={"bootstrap": 50}),
+            "recipes": whole.recipes.model_copy(update={"controls": CONTROLS}),
         }
     )
 
@@ -99,6 +104,7 @@ def test_recipes_are_followed_on_every_prompt(params: Params, capsys: pytest.Cap
     rows = {str(name): row for row, name in enumerate(table["recipe"].values)}
     assert set(rows) == {"strong", "nothing", "late", "both", "still"}
     _is_kept_by_one_feature(rows["both"], of_prompts, [strong, both])
+    _stands_beside_others_like_it(table, of_prompts)
     for name in ("evil", "harmful"):
         before, after = (of_prompts[f"{name}_{side}"].values for side in ("before", "after"))
         np.testing.assert_array_equal(before[rows["nothing"]], after[rows["nothing"]])
@@ -148,6 +154,42 @@ def _is_kept_by_one_feature(row: int, of_prompts: xr.Dataset, settings: list[str
     assert fewer["n_situations"].values[row] == len(measured)
     expected = np.mean([np.mean(known[one]) for one in measured])
     np.testing.assert_allclose(mine["change"].values[1], expected, atol=1e-6)
+
+
+def _stands_beside_others_like_it(table: xr.Dataset, of_prompts: xr.Dataset) -> None:
+    """Each recipe's change is the table's; a control's is made anew here, prompt by prompt."""
+    controls = {one.name: one for one in read_recipe_controls(FOLDER / RECIPE_CONTROLS)}
+    assert [*controls] == table["recipe"].values.tolist()
+    for row, one in enumerate(controls.values()):
+        for column, split in enumerate(one.splits):
+            assert split.split == table["split"].values[column]
+            change = np.nan if split.change is None else split.change
+            np.testing.assert_allclose(change, table["evil_change"].values[row, column], atol=1e-9)
+            assert len(split.controls) == (len(one.features) if split.n_situations else 0)
+    assert controls["nothing"].features == (), "to do nothing there is no other way"
+    strong, still = controls["strong"], controls["still"]
+    assert strong.features == still.features
+    assert strong.splits != still.splits, "what the recipe freezes is frozen for controls, too"
+    assert len(strong.features) == CONTROLS
+    assert all(name != "L1/7" and name.startswith("L1/") for (name,) in strong.features)
+    assert all(idle == "L0" for idle in (first.split("/")[0] for first, _ in controls["both"].features))
+    engine = SteeringEngine(ModelPool(read_manifest(FOLDER / "models.json")).replacement("base"))
+    labels = read_labels(FOLDER)
+    prompts = {prompt.hash: prompt for prompt in read_prompts(FOLDER / "prompts.json")}
+    control = replace(STRONG, feature=int(strong.features[0][0].split("/")[1]))
+    changes: dict[tuple[bool, object], list[float]] = {}
+    for column, name in enumerate(of_prompts["prompt"].values):
+        prompt, before = prompts[str(name)], of_prompts["evil_before"].values[0, column]
+        evil = [token for token, of in labels.of(prompt.hash, prompt.domain).items() if of == "evil"]
+        if np.isfinite(before):
+            logits = engine.next_token(prompt.token_ids, [control], controls=0).steered_logits
+            after = np.exp(log_softmax(logits)[evil]).sum()
+            changes.setdefault((prompt.held_out, situation_of(prompt)), []).append(after - before)
+    for split in strong.splits:
+        means = [np.mean(of) for (out, _), of in changes.items() if out == (split.split == "held-out")]
+        assert len(means) == split.n_situations
+        if means:
+            np.testing.assert_allclose(split.controls[0], np.mean(means), atol=1e-5)
 
 
 def _is_done_with_parts_frozen(found, setting: str) -> None:
@@ -215,3 +257,4 @@ def test_without_recipes_there_are_empty_ones_and_no_model_is_needed(params: Par
     for name in ("next_tokens", "recipe_samples", "recipe_outcomes"):
         assert len(open_collection(FOLDER / name)) == 0
     assert open_dataset(FOLDER / "recipes", "recipes").sizes["recipe"] == 0
+    assert read_recipe_controls(FOLDER / RECIPE_CONTROLS) == ()

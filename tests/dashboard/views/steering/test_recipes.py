@@ -140,7 +140,7 @@ def test_what_the_stage_found_stands_beside(steering: Callable[..., AppTest], ro
         worth=np.array([[0.4, 0.1], [0.5, 0.2]]),
         change=change * [0.75, 1.0],
     )
-    few = RecipeParams(reached=[0.5, 0.9], min_situations=8)
+    few = RecipeParams(reached=[0.5, 0.9], min_situations=8, controls=4)
     groups["fewer"] = subset_group([parts], few, confidence=0.95, resamples=10, seed=0)
     write_dataset(root / "artifacts" / "demo" / "recipes", RECIPES, groups, provenance={})
     app = steering(steer="L1/7")
