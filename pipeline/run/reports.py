@@ -43,7 +43,7 @@ def tell_if_none_scored(stage: str, profile: str, scored: int) -> None:
     if not scored:
         print(
             f"{stage}: no prompt has both an evil and a safe candidate, so nothing is scored by evil against "
-            f"safe; name a lexicon or judges in profiles.{profile} of params.yaml, or label candidates on "
-            "the dashboard",
+            f"safe; name a lexicon or judges in profiles.{profile} of params.yaml, `targets` in prompts, or "
+            "label candidates on the dashboard",
             flush=True,
         )

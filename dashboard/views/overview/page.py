@@ -169,8 +169,8 @@ def _nothing_scored(name: str) -> None:
     if of_features and not any(scored):
         st.info(
             "No prompt has both an evil and a safe candidate, so that nothing is scored by evil against "
-            f"safe. Name a lexicon or judges in `profiles.{plain(name)}` of params.yaml, or label candidates "
-            "on *Labels*."
+            f"safe. Name a lexicon or judges in `profiles.{plain(name)}` of params.yaml, `targets` in lines "
+            "of inputs/prompts, or label candidates on *Labels*."
         )
 
 

@@ -45,6 +45,6 @@ def test_a_profile_without_labels_is_told(params: Params, capsys: pytest.Capture
         name = stage.__name__.rpartition(".")[2]
         assert capsys.readouterr().out.splitlines()[-1] == (
             f"{name}: no prompt has both an evil and a safe candidate, so nothing is scored by evil against "
-            "safe; name a lexicon or judges in profiles.demo of params.yaml, or label candidates on the "
-            "dashboard"
+            "safe; name a lexicon or judges in profiles.demo of params.yaml, `targets` in prompts, or label "
+            "candidates on the dashboard"
         )
