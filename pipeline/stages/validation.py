@@ -31,7 +31,7 @@ from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
 from store.schema.rankings import situations_group
 from store.schema.validation import MEASURED_EFFECTS, VALIDATION
-from store.schema.vocabulary import ABLATE, RESTORE, SCORES
+from store.schema.vocabulary import SCORES
 
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
 
@@ -82,15 +82,15 @@ def effects_of(
     measured: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
     weights: Mapping[str, np.ndarray],
     choices: Mapping[str, Choice],
-    focus: str,
+    asked: Sequence[Order],
     n_controls: int,
 ) -> dict[tuple[str, str], Effects]:
-    """Effects, evil minus safe, by intervention and variant; a row a prompt of `measured`.
+    """Effects, evil minus safe, by intervention and variant of `asked`; a row a prompt of `measured`.
 
     `weights` are those of each prompt's labelled tokens.
     """
     found = {}
-    for intervention, variant in ((ABLATE, BASE), (ABLATE, focus), (RESTORE, focus)):
+    for intervention, variant in dict.fromkeys((order.intervention, order.variant) for order in asked):
         effect, controls = (
             np.array([of[variant][name] @ weights[prompt] for prompt, of in measured.items()]).reshape(
                 len(measured), *shape
@@ -160,7 +160,7 @@ def main(profile: str, params: Params) -> None:
     subject.write_failures("validation", failures)
     weights = {prompt: of for prompt, (_, of) in targets.items()}
     items = measured_items(subject, units)
-    effects = effects_of(items, weights, choices, subject.focus, chosen.controls)
+    effects = effects_of(items, weights, choices, found, chosen.controls)
     names = [situation_of(subject.prompts[prompt]) for prompt in items]
     place = np.array([sorted(set(names)).index(name) for name in names], np.int64)
     tables = validation_groups(found, predicted, choices, effects, place, chosen, params.runtime.seed)
