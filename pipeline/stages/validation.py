@@ -25,7 +25,7 @@ from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
-from pipeline.run.reports import tell_if_none_scored, write_metrics
+from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
@@ -169,8 +169,8 @@ def main(profile: str, params: Params) -> None:
     tables["features"] = tables["features"].assign_coords(coordinates)
     origin = provenance("validation", subject.manifest, sections)
     write_dataset(subject.folder / VALIDATION.kind, VALIDATION, tables, provenance=origin)
-    write_metrics(subject.folder, "validation", summary(found, tables["orders"]))
-    tell_if_none_scored("validation", profile, len(labelled))
+    metrics = summary(found, tables["orders"])
+    write_metrics(subject.folder, "validation", metrics, none_scored(profile, len(labelled)))
 
 
 if __name__ == "__main__":
