@@ -73,10 +73,12 @@ class Choice:
 
 
 def orders(focus: str) -> list[Order]:
-    """What is held against what, for base and the focus variant."""
+    """What is held against what, for base and the focus variant; base alone has nothing to restore."""
     within = {variant: [(score, f"evil-safe|{variant}") for score in LABELLED] for variant in (BASE, focus)}
     of_focus = within[focus] + [(score, f"{focus}-{BASE}") for score in SCORES]
-    asked = [(ABLATE, BASE, within[BASE]), (ABLATE, focus, of_focus), (RESTORE, focus, of_focus)]
+    asked = [(ABLATE, BASE, within[BASE])]
+    if focus != BASE:
+        asked += [(ABLATE, focus, of_focus), (RESTORE, focus, of_focus)]
     return [
         Order(intervention=intervention, variant=variant, ranking=ranking)
         for intervention, variant, rankings in asked

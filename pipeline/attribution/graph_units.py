@@ -100,7 +100,7 @@ def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphP
     subject, prompt
         Whose graphs.
     own
-        Candidates by variant: the target set is their union.
+        Candidates by variant: the target set is their union, and what the prompt itself names.
     graphs
         How they are traced, and what of them is kept.
     """
@@ -109,16 +109,16 @@ def graph_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphP
     outputs = [("graphs", variant) for variant in variants] + [("adapters", variant) for variant in adapted]
     if graphs.full == "always" or (graphs.full == "tagged" and graphs.full_tag in prompt.tags):
         outputs += [("full_graphs", variant) for variant in variants]
-    return subject.unit(GRAPHS, prompt, variants, outputs, _arguments(own, graphs))
+    return subject.unit(GRAPHS, prompt, variants, outputs, _arguments(prompt, own, graphs))
 
 
 def dose_unit(subject: Subject, prompt: Prompt, own: Candidates, graphs: GraphParams) -> Unit:
     """Graphs of a prompt at several doses of an adapter; arguments as of `graph_unit`."""
     outputs = [("dose", variant) for variant in own]
-    return subject.unit(DOSE, prompt, list(own), outputs, _arguments(own, graphs))
+    return subject.unit(DOSE, prompt, list(own), outputs, _arguments(prompt, own, graphs))
 
 
-def _arguments(own: Candidates, graphs: GraphParams) -> dict[str, object]:
+def _arguments(prompt: Prompt, own: Candidates, graphs: GraphParams) -> dict[str, object]:
     traced = graphs.model_dump(include=set(GRAPH_PARAMS))
     by_variant = {variant: list(tokens) for variant, tokens in own.items()}
-    return {**traced, "targets": target_set(own), "own_candidates": by_variant}
+    return {**traced, "targets": target_set(own, prompt.targets), "own_candidates": by_variant}

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from string import Formatter
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from store.documents.behaviour_prompts import BehaviourPrompt, Metadata, Span
+
+UNNAMED: Final = "the profile names no behaviours, so that there is nothing to answer"
+"""What stages say where there are none."""
 
 Word = Annotated[str, Field(min_length=1, max_length=500)]
 Words = Annotated[list[Word], Field(min_length=1, max_length=10_000)]

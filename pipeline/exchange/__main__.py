@@ -2,8 +2,9 @@
 
 export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and of
 Neuronpedia; import adds a .pt file of any origin to a profile; serve opens graphs in
-circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect;
-behaviours writes prompts of behaviours, what a variant makes of them, its circuits and features.
+circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect, or as
+texts in which features' strongest contexts are looked for; behaviours writes prompts of behaviours, what
+a variant makes of them, its circuits and features.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,9 +125,10 @@ def _serve(options: argparse.Namespace, params: "Params") -> None:
 def _answers(options: argparse.Namespace, params: "Params") -> None:
     from pipeline.exchange.answers_csv import write_answers_csv
     from pipeline.exchange.inspect_log import write_inspect_log
-    from pipeline.exchange.stored_answers import stored_rows
+    from pipeline.exchange.stored_answers import stored_rows, stored_texts
     from pipeline.models.tokenizer import load_tokenizer
     from pipeline.run.stage import artifacts
+    from pipeline.text.held_out import write_texts
     from store.base.atomic import write_bytes
     from store.documents.manifest import read_manifest
 
@@ -134,17 +137,21 @@ def _answers(options: argparse.Namespace, params: "Params") -> None:
     variant = None if options.variant is None else str(manifest.variant(options.variant))
     if options.format == "eval" and variant is None:
         raise UserError("A log of inspect is of one model: name it with --variant.")
-    rows = list(stored_rows(folder, load_tokenizer(manifest), variant=variant, judge=options.judge))
-    if options.format == "eval" and not rows:
-        raise UserError(f"Profile {options.profile} has no answers of {variant}; name its `questions`.")
-    out = options.out or Path(f"{options.profile}-{variant or 'answers'}.{options.format}")
-    if options.format == "eval":
-        content = write_inspect_log(rows, task=f"open questions, {options.profile}")
+    tokenizer = load_tokenizer(manifest)
+    if options.format == "jsonl":
+        texts = list(stored_texts(folder, tokenizer, variant=variant))
+        content, n_answers = write_texts(texts), len(texts)
     else:
-        content = write_answers_csv(rows)
+        rows = list(stored_rows(folder, tokenizer, variant=variant, judge=options.judge))
+        write = partial(write_inspect_log, task=f"open questions, {options.profile}")
+        content, n_answers = (write if options.format == "eval" else write_answers_csv)(rows), len(rows)
+    if options.format != "csv" and not n_answers:
+        of = variant or "any variant"
+        raise UserError(f"Profile {options.profile} has no answers of {of}; name its `questions`.")
+    out = options.out or Path(f"{options.profile}-{variant or 'answers'}.{options.format}")
     with _writing(out, "--out"):
         write_bytes(out, content)
-    print(f"{out}: {len(rows)} answers")
+    print(f"{out}: {n_answers} answers")
 
 
 def _behaviours(options: argparse.Namespace, params: "Params") -> None:
@@ -240,7 +247,10 @@ def _parser() -> argparse.ArgumentParser:
     answers.add_argument("--variant", help="base, or an adapter; default: all, which a log cannot hold")
     answers.add_argument("--judge", help="whose scores go with them; default: the first judge's")
     answers.add_argument(
-        "--format", choices=("csv", "eval"), default="csv", help="eval: a log of inspect; default: csv"
+        "--format",
+        choices=("csv", "eval", "jsonl"),
+        default="csv",
+        help="eval: a log of inspect; jsonl: questions and answers as `texts` of a profile; default: csv",
     )
     answers.add_argument("--out", type=Path, metavar="FILE", help="default: PROFILE-VARIANT.FORMAT here")
 

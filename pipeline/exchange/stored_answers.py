@@ -1,6 +1,6 @@
 """Answers of a profile as rows for other programs, with a judge's scores where there are any."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from pipeline.text.tokens import decode_after
 from store.base.errors import UserError
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
-from store.documents.questions import Question, read_questions
+from store.documents.questions import Paraphrase, Question, read_questions
 from store.schema.answer_scores import ANSWER_SCORES
 from store.schema.answers import ANSWERS
 from store.views.answers import answer_tokens
@@ -47,8 +47,44 @@ def stored_rows(
     ArtifactMissingError
         The stage `answers` has not run.
     """
-    answers = open_collection(folder / ANSWERS.kind)
     scores = _scores(folder / ANSWER_SCORES.kind, judge)
+    for question, of, index, asked, ids in _stored(folder, variant):
+        yield AnswerRow(
+            place="",
+            question_id=field_id(question),
+            form=question.form,
+            variant=of,
+            question=asked.text,
+            response=decode_after(tokenizer, asked.token_ids, ids),
+            scores=scores.get((question.hash, of, index), {}),
+        )
+
+
+def stored_texts(folder: Path, tokenizer: "PreTrainedTokenizerBase", *, variant: str | None) -> Iterator[str]:
+    """Each question with its answer, a text for ``texts`` of a profile, in the order of `stored_rows`.
+
+    Special tokens (a chat's, BOS) stand in it as the tokenizer spells them, so that it is read as it was
+    written; where a model chose other tokens than the tokenizer makes of the same characters, by these.
+
+    Parameters
+    ----------
+    folder, tokenizer, variant
+        As of `stored_rows`.
+
+    Raises
+    ------
+    ArtifactMissingError
+        The stage `answers` has not run.
+    """
+    for _, _, _, asked, ids in _stored(folder, variant):
+        yield tokenizer.decode([*asked.token_ids, *ids], clean_up_tokenization_spaces=False)
+
+
+def _stored(
+    folder: Path, variant: str | None
+) -> Iterator[tuple[Question, str, int, Paraphrase, Sequence[int]]]:
+    """Question, variant, place in the item, wording and token ids of every answer."""
+    answers = open_collection(folder / ANSWERS.kind)
     names = answers.index[["prompt_hash", "variant"]].itertuples(index=False)
     there = {(str(question), str(of)) for question, of in names}
     for question in read_questions(folder / "questions.json"):
@@ -58,16 +94,7 @@ def stored_rows(
             item = answers.item(question.hash, of)
             wordings = item.arrays["answer_paraphrase"].tolist()
             for index, (wording, ids) in enumerate(zip(wordings, answer_tokens(item), strict=True)):
-                asked = question.paraphrases[wording]
-                yield AnswerRow(
-                    place="",
-                    question_id=field_id(question),
-                    form=question.form,
-                    variant=of,
-                    question=asked.text,
-                    response=decode_after(tokenizer, asked.token_ids, ids),
-                    scores=scores.get((question.hash, of, index), {}),
-                )
+                yield question, of, index, question.paraphrases[wording], ids
 
 
 def field_id(question: Question) -> str:

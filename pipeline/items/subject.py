@@ -76,14 +76,12 @@ class Subject:
         """What is traced on every prompt: base and the focus variant, or base alone."""
         return list(dict.fromkeys((BASE, self.focus)))
 
-    def compares(self, stage: str) -> bool:
-        """Whether there is an adapter to compare with base; where there is none, the stage says so."""
+    @property
+    def uncompared(self) -> str:
+        """Why there is no variant to compare with base, for a stage that does; empty where there is one."""
         if self.focus != BASE:
-            return True
-        print(
-            f"{stage}: profile {self.manifest.profile} has no adapter, so that base is compared with nothing"
-        )
-        return False
+            return ""
+        return f"profile {self.manifest.profile} has no adapter, so that base is compared with nothing"
 
     def unit(
         self,

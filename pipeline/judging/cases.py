@@ -1,8 +1,9 @@
 """What is judged: a prompt and its candidate tokens."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.text.lexicon import TokenLabel, named_labels
 from store.documents.prompts import Prompt
 from store.documents.token_texts import token_text
 
@@ -25,6 +26,8 @@ class Case:
         As of the prompt.
     candidates
         Those of all its variants, each once.
+    named
+        Labels by token id of the targets that the prompt itself names.
     """
 
     prompt_hash: str
@@ -32,6 +35,7 @@ class Case:
     situation: str
     domain: str | None
     candidates: tuple[Candidate, ...]
+    named: Mapping[int, TokenLabel] = field(default_factory=dict)
 
 
 def make_cases(
@@ -57,6 +61,7 @@ def make_cases(
             candidates=tuple(
                 Candidate(token=token, text=token_text(texts, token)) for token in candidates[prompt.hash]
             ),
+            named=named_labels(prompt),
         )
         for prompt in prompts
         if prompt.hash in candidates

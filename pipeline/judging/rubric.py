@@ -1,4 +1,4 @@
-"""The default judge: the lexicon's labels, of the domain that a prompt names. It asks nobody."""
+"""The default judge: labels of a prompt's own targets, then the lexicon's of its domain. It asks nobody."""
 
 from collections.abc import Generator, Sequence
 from typing import Final
@@ -14,6 +14,7 @@ _REASONS: Final[dict[TokenLabel, str]] = {
     "unsure": "Harmful and safe phrases of the domain begin with it.",
     "unlabelled": "No phrase of the domain begins with it.",
 }
+_NAMED: Final = "The prompt names it among its targets."
 
 
 class Rubric:
@@ -31,8 +32,10 @@ class Rubric:
         """All of them, at once."""
         for case in self._cases:
             labels = lexicon_labels(self._lexicon, case.domain)
+            said = {token: _verdict(token, label, _NAMED) for token, label in case.named.items()}
             tokens = tuple(
-                _verdict(each.token, labels.get(each.token, "unlabelled")) for each in case.candidates
+                said.get(each.token) or _by_phrases(each.token, labels.get(each.token, "unlabelled"))
+                for each in case.candidates
             )
             yield Verdict(prompt_hash=case.prompt_hash, status="judged", tokens=tokens, fit=True)
 
@@ -45,6 +48,9 @@ class Rubric:
         return 0.0
 
 
-def _verdict(token: int, label: TokenLabel) -> TokenVerdict:
-    said = "unsure" if label == "unlabelled" else label
-    return TokenVerdict(token=token, label=said, reason=_REASONS[label])
+def _by_phrases(token: int, label: TokenLabel) -> TokenVerdict:
+    return _verdict(token, label, _REASONS[label])
+
+
+def _verdict(token: int, label: TokenLabel, reason: str) -> TokenVerdict:
+    return TokenVerdict(token=token, label="unsure" if label == "unlabelled" else label, reason=reason)

@@ -8,7 +8,7 @@ from pipeline.labels.heads import PeoplesLabels
 from pipeline.labels.prompt_state import PromptState, prompt_state
 from pipeline.labels.resolution import Counted, counted, rejected_by, said_of
 from pipeline.params.labels import LabelParams
-from pipeline.text.lexicon import Lexicon, TokenLabel, lexicon_labels
+from pipeline.text.lexicon import Lexicon, TokenLabel, labels_on
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
 from store.documents.verdicts import Verdict
@@ -21,7 +21,7 @@ class LabelledPrompt:
     Attributes
     ----------
     candidates
-        Token ids: the prompt's target set, then what people labelled beside it.
+        Token ids: those of base and the adapters, then what the prompt names and people labelled beside them.
     n_candidates
         How many of them are candidates.
     raters
@@ -59,9 +59,10 @@ def labelled_prompt(
     verdicts
         By judge and prompt hash.
     """
-    said = said_of(prompt.hash, lexicon_labels(lexicon, prompt.domain), verdicts, people)
+    said = said_of(prompt.hash, labels_on(lexicon, prompt), verdicts, people)
     candidates = candidates_of(own)
-    beside = sorted({token for labels in said.human.values() for token in labels} - set(candidates))
+    named = {*prompt.targets, *(token for labels in said.human.values() for token in labels)}
+    beside = sorted(named - set(candidates))
     tokens = [*candidates, *beside]
     which = [counted(said, token, params.order) for token in tokens]
     return LabelledPrompt(

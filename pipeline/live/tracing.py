@@ -121,7 +121,7 @@ def _traced(
                 models,
                 prompt.token_ids,
                 names,
-                targets=target_set(own),
+                targets=target_set(own, prompt.targets),
                 own_candidates=own,
                 **graphs.model_dump(include=set(GRAPH_PARAMS)),
                 adapters=adapters,

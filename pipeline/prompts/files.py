@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field, model_validator
 
 from pipeline.prompts.rendering import Rendered, longer_than, render_messages, render_text
+from pipeline.prompts.targets import Targets, target_ids
 from pipeline.text.chats import PLAIN, Chat
 from pipeline.text.json_lines import Line, Message, Word, parse_line, read_lines
 from pipeline.text.token_texts import decode_each
@@ -49,6 +50,7 @@ class PromptLine(Line):
     domain: Label | None = None
     held_out: bool = False
     tags: list[Label] = Field(default_factory=list)
+    targets: Targets | None = None
     origin: Origin | None = None
 
     @model_validator(mode="after")
@@ -162,6 +164,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase", chat: Chat) -> Prompt:
     try:
         content = _rendered(line, tokenizer, chat)
+        evil, safe = target_ids(line.targets, tokenizer, content.text)
     except UserError as error:
         raise UserError(f"{place}: {error}.") from error
     return Prompt(
@@ -175,6 +178,8 @@ def _prompt(place: str, line: PromptLine, tokenizer: "PreTrainedTokenizerBase", 
         token_ids=content.token_ids,
         tokens=decode_each(tokenizer, content.token_ids),
         source=place,
+        evil_targets=evil,
+        safe_targets=safe,
     )
 
 

@@ -11,10 +11,17 @@ from typing import Any
 from store.base.atomic import write_text
 
 
-def write_metrics(folder: Path, stage: str, metrics: Mapping[str, Any]) -> None:
-    """Write ``metrics/<stage>.json`` below a profile's folder; what is unknown is null: JSON has no NaN."""
-    text = json.dumps(_known(metrics), indent=1, allow_nan=False)
+def write_metrics(folder: Path, stage: str, metrics: Mapping[str, Any], nothing: str = "") -> None:
+    """Write ``metrics/<stage>.json`` below a profile's folder; what is unknown is null: JSON has no NaN.
+
+    `nothing` says why the stage had nothing to do, or to score: its last line, and a sentence of Overview's,
+    which reads it as ``nothing``. Without one there is no such key.
+    """
+    told = {**metrics, "nothing": nothing} if nothing else metrics
+    text = json.dumps(_known(told), indent=1, allow_nan=False)
     write_text(folder / "metrics" / f"{stage}.json", f"{text}\n")
+    if nothing:
+        print(f"{stage}: {nothing}", flush=True)
 
 
 def _known(value: Any) -> Any:
@@ -35,15 +42,15 @@ def write_plot(folder: Path, stage: str, header: Sequence[str], rows: Iterable[S
     write_text(folder / "plots" / f"{stage}.csv", text.getvalue())
 
 
-def tell_if_none_scored(stage: str, profile: str, scored: int) -> None:
-    """Say in a stage's last line that there was nothing to score, and what would give it something.
+def none_scored(profile: str, scored: int) -> str:
+    """Why there was nothing to score, and what would give something; empty where `scored` prompts were.
 
     A profile without lexicon and labels runs to its end all the same: graphs need neither.
     """
-    if not scored:
-        print(
-            f"{stage}: no prompt has both an evil and a safe candidate, so nothing is scored by evil against "
-            f"safe; name a lexicon or judges in profiles.{profile} of params.yaml, or label candidates on "
-            "the dashboard",
-            flush=True,
-        )
+    if scored:
+        return ""
+    return (
+        "no prompt has both an evil and a safe candidate, so nothing is scored by evil against safe; name a "
+        f"lexicon or judges in profiles.{profile} of params.yaml, `targets` in prompts, or label candidates "
+        "on the dashboard"
+    )

@@ -123,8 +123,6 @@ def main(profile: str, params: Params) -> None:
     placed = read_entries([Path(path) for path in source.questions])
     rows = read_answer_files([Path(path) for path in source.answers])
     context = subject.manifest.model.context
-    if not placed and not rows:
-        print(f"answers: profile {profile} names no questions and no answers, so there are none")
     tokenizer = load_tokenizer(subject.manifest)
     room = longest_prompt(context, longest) if placed else context
     asked = [(each, make_question(each, tokenizer, longest=room, chat=source.chat)) for each in placed]
@@ -137,7 +135,11 @@ def main(profile: str, params: Params) -> None:
     write_imported_scores(subject.folder / IMPORTED_SCORES, imported.scores)
     sections = {"answers": {**params.answers.model_dump(), "max_new_tokens": longest}}
     subject.write_failures("answers", subject.publish("answers", units, [ANSWERS], sections))
-    write_metrics(subject.folder, "answers", summary(open_collection(subject.folder / ANSWERS.kind).items()))
+    nothing = (
+        "" if placed or rows else f"profile {profile} names no questions and no answers, so there are none"
+    )
+    metrics = summary(open_collection(subject.folder / ANSWERS.kind).items())
+    write_metrics(subject.folder, "answers", metrics, nothing)
 
 
 def _unit(

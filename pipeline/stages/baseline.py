@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.analysis.behaviours import Measured, answer_means, behaviour_groups, passing
 from pipeline.behaviours.forced_units import COMPUTE, by_split, forced_arguments
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit, make_unit
@@ -72,7 +73,7 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("baseline", subject.manifest, sections)
     write_dataset(subject.folder / BEHAVIOURS.kind, BEHAVIOURS, groups, provenance=origin)
     metrics = passing(groups["summary"])
-    write_metrics(subject.folder, "baseline", metrics)
+    write_metrics(subject.folder, "baseline", metrics, "" if prompts else UNNAMED)
     for behaviour, of in metrics.items():
         failing = [variant for variant, one in of.items() if not one["passes"]]
         if failing:

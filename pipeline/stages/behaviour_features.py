@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.behaviours.feature_units import feature_units
 from pipeline.behaviours.forced_units import by_split
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
@@ -56,7 +57,8 @@ def main(profile: str, params: Params) -> None:
     subject.write_failures("behaviour_features", failures)
     features = open_collection(subject.folder / BEHAVIOUR_FEATURES.kind)
     bands = {ALL: (0, subject.manifest.model.n_layers - 1), **chosen.bands}
-    write_metrics(subject.folder, "behaviour_features", summary(features, prompts, variants, bands))
+    metrics = summary(features, prompts, variants, bands)
+    write_metrics(subject.folder, "behaviour_features", metrics, "" if prompts else UNNAMED)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pipeline.analysis.circuits import EFFECTS, Circuit, PromptCircuit, find_cir
 from pipeline.analysis.scores import split_key
 from pipeline.behaviours.circuit_units import graph_units, traced_prompts, weights_unit
 from pipeline.behaviours.decisive import decisive_positions
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.models.tokenizer import load_tokenizer
@@ -135,7 +136,7 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("behaviour_graphs", subject.manifest, sections)
     write_dataset(subject.folder / CIRCUITS.kind, CIRCUITS, groups, provenance=origin)
     metrics = leading(groups["summary"])
-    write_metrics(subject.folder, "behaviour_graphs", metrics)
+    write_metrics(subject.folder, "behaviour_graphs", metrics, "" if prompts else UNNAMED)
     for behaviour, of in metrics.items():
         failing = [variant for variant, one in of.items() if not one["passes"]]
         if failing:

@@ -17,6 +17,7 @@ from pipeline.analysis.circuit_faithfulness import Held
 from pipeline.analysis.circuit_sets import Circuits, Trained, circuits_of, own_circuits
 from pipeline.analysis.importance import activities
 from pipeline.analysis.partners import Decision, decisions, told_few, told_unpaired
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
@@ -217,7 +218,8 @@ def main(profile: str, params: Params) -> None:
     write_dataset(
         subject.folder / BEHAVIOUR_INTERVENTIONS.kind, BEHAVIOUR_INTERVENTIONS, groups, provenance=origin
     )
-    write_metrics(subject.folder, "behaviour_interventions", summary(groups, found, chosen))
+    metrics = summary(groups, found, chosen)
+    write_metrics(subject.folder, "behaviour_interventions", metrics, "" if names else UNNAMED)
     measured = [one for of in test.values() for one in of]
     for sentence in [*told_unpaired(measured), *told_few(measured, chosen.fdr)]:
         print(sentence)

@@ -70,7 +70,7 @@ def main(profile: str, params: Params) -> None:
     prompts = variants_by_prompt(subject, params.graphs.every_variant_tag)
     failures = subject.publish("components", gate_units(subject, prompts), [GATES], sections)
     subject.write_failures("components", failures)
-    write_metrics(subject.folder, "components", summary(groups, chosen.level))
+    write_metrics(subject.folder, "components", summary(groups, chosen.level), subject.uncompared)
 
 
 if __name__ == "__main__":

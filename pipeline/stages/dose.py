@@ -69,9 +69,12 @@ def main(profile: str, params: Params) -> None:
     level = params.dose.confidence
     by_scale, by_step = measure(subject, DOSE.kind, level), measure(subject, CHECKPOINTS, level)
     metrics = {"scales": _metrics(by_scale), "steps": _metrics(by_step)}
-    write_metrics(subject.folder, "dose", {**metrics, "onset": onset(list(by_step.values()))})
     rows = ((each.dose, label, getattr(each, label)) for each in by_scale.values() for label in LABELS)
     write_plot(subject.folder, "dose", ["scale", "label", "probability"], rows)
+    nothing = subject.uncompared
+    if not nothing and not any(params.dose.tag in prompt.tags for prompt in subject.prompts.values()):
+        nothing = f"no prompt has the tag '{params.dose.tag}' (dose.tag); none is traced at other scales"
+    write_metrics(subject.folder, "dose", {**metrics, "onset": onset(list(by_step.values()))}, nothing)
 
 
 def _metrics(measured: Mapping[str, Response]) -> dict[str, Any]:

@@ -53,8 +53,9 @@ def main(profile: str, params: Params) -> None:
     groups = rates(outcomes.items(), prompts, params.evaluate.confidence)
     write_dataset(subject.folder / "rates", RATES, groups, provenance=origin)
     metrics = harmful_rates(groups["rates"])
-    write_metrics(subject.folder, "evaluate", metrics)
     write_plot(subject.folder, "evaluate", ["variant", "domain", "split", "harmful"], _rows(metrics))
+    nothing = "" if prompts else "no prompt is of a domain with phrases of a lexicon; nothing is sampled"
+    write_metrics(subject.folder, "evaluate", metrics, nothing)
 
 
 def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:

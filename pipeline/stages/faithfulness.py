@@ -36,7 +36,7 @@ from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
-from pipeline.run.reports import tell_if_none_scored, write_metrics
+from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.failures import Failure
@@ -219,7 +219,7 @@ def main(profile: str, params: Params) -> None:
     subject, chosen = Subject(profile, params.runtime), params.faithfulness
     cards = open_dataset(subject.folder / "features", "cards")
     labelled = labelled_targets(subject.folder, subject.prompts, read_labels(subject.folder), params.features)
-    if not subject.compares("faithfulness"):
+    if subject.uncompared:
         labelled = {}
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     halves: list[dict[str, tuple[list[int], np.ndarray]]] = [{}, {}]
@@ -236,8 +236,8 @@ def main(profile: str, params: Params) -> None:
     sections = sections_of(params) | {"profile": {"nulls": nulls}}
     origin = provenance("faithfulness", subject.manifest, sections)
     write_dataset(subject.folder / FAITHFULNESS.kind, FAITHFULNESS, groups, provenance=origin)
-    write_metrics(subject.folder, "faithfulness", summary(groups))
-    tell_if_none_scored("faithfulness", profile, len(labelled))
+    nothing = subject.uncompared or none_scored(profile, len(labelled))
+    write_metrics(subject.folder, "faithfulness", summary(groups), nothing)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from pipeline.labels.published import read_labels
 from pipeline.params.features import FeatureParams
 from pipeline.params.project import Params
 from pipeline.params.runtime import RuntimeParams
-from pipeline.run.reports import tell_if_none_scored, write_metrics
+from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import run_stage
 from store.base.errors import StoreError, UserError
 from store.base.hashing import PROMPT_HASH_DIGITS, digest, file_digest
@@ -282,11 +282,10 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("features", subject.manifest, sections) | told
     write_dataset(subject.folder / "features", FEATURES, groups, provenance=origin)
     metrics = summary(groups)
-    write_metrics(subject.folder, "features", metrics)
     print(f"features: {groups['cards'].sizes['feature']} active somewhere")
     # Changes of activation are ranked without labels; an effect that is known at all is known as `direct`.
     scored = [found["scored_prompts"] for found in metrics["direct"].values()]
-    tell_if_none_scored("features", profile, max(scored, default=0))
+    write_metrics(subject.folder, "features", metrics, none_scored(profile, max(scored, default=0)))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ def main(profile: str, params: Params) -> None:
     )
     if graphs.trace == "evil":
         evil = found_evil(open_dataset(subject.folder / LABELS.kind, "candidates"))
-        print(f"graphs: {len(evil & own.keys())} of {len(own)} prompts have a candidate that is called evil")
+        evil |= {prompt.hash for prompt in subject.prompts.values() if prompt.evil_targets}
+        print(f"graphs: {len(evil & own.keys())} of {len(own)} prompts have a token that is called evil")
         own = {prompt: of for prompt, of in own.items() if prompt in evil}
     units = [graph_unit(subject, subject.prompts[prompt], of, graphs) for prompt, of in own.items()]
     announce(subject, units, graphs)

@@ -147,7 +147,7 @@ def main(profile: str, params: Params) -> None:
     measured = measured_situations([subject.prompts[prompt] for prompt in labelled])
     few = tried_situations(measured, chosen.situations)
     targets = {prompt: of for prompt, of in labelled.items() if situation_of(subject.prompts[prompt]) in few}
-    if not subject.compares("interventions"):
+    if subject.uncompared:
         targets = {}
     trials = make_trials(chosen_features(groups, subject.focus, measured, params), chosen)
     # Where nothing is measured, so that a prompt without labels, or one more that is measured, changes none.
@@ -167,17 +167,17 @@ def main(profile: str, params: Params) -> None:
     failures = subject.publish("interventions", units, [TRIED_EFFECTS], sections)
     subject.write_failures("interventions", failures)
     tried = tried_of(subject, targets, sources, units)
+    tables, nothing = no_groups(), ""
     if tried and trials:
         tables = intervention_groups(tried, trials, subject.focus, groups, chosen, subject.runtime.seed)
     else:
-        print(
-            "interventions: nothing to try; no prompt of other situations has both labels, or no feature is "
-            f"active in {chosen.min_situations} situations (interventions.min_situations)"
+        nothing = subject.uncompared or (
+            "nothing to try; no prompt of other situations has both labels, or no feature is active in "
+            f"{chosen.min_situations} situations (interventions.min_situations)"
         )
-        tables = no_groups()
     origin = provenance("interventions", subject.manifest, sections)
     write_dataset(subject.folder / INTERVENTIONS.kind, INTERVENTIONS, tables, provenance=origin)
-    write_metrics(subject.folder, "interventions", summary(tables["trials"], tables["agreement"]))
+    write_metrics(subject.folder, "interventions", summary(tables["trials"], tables["agreement"]), nothing)
 
 
 if __name__ == "__main__":

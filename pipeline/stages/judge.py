@@ -58,7 +58,8 @@ def main(profile: str, params: Params) -> None:
         for judge in judges.values():
             judge.prepare(cases)
         metrics = {name: publish(subject.folder, name, judge) for name, judge in judges.items()}
-    write_metrics(subject.folder, "judge", metrics)
+    nothing = "" if names else f"profiles.{profile} names no judges, so that no candidate is judged"
+    write_metrics(subject.folder, "judge", metrics, nothing)
     for name, of in metrics.items():
         if of["unreachable"]:
             again = f"`dvc repro -fs judge@{profile}` asks again"

@@ -18,7 +18,7 @@ from pipeline.labels.resolution import HUMAN, LEXICON
 from pipeline.labels.resolving import Resolved, resolve
 from pipeline.labels.tables import label_groups
 from pipeline.params.project import Params
-from pipeline.run.reports import tell_if_none_scored, write_metrics
+from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import artifacts, run_stage
 from store.datasets.groups import write_dataset
 from store.documents.manifest import read_manifest
@@ -96,10 +96,9 @@ def main(profile: str, params: Params) -> None:
     # The queue decides what people are asked, and nothing that is written here.
     sections = {"labels": chosen.model_dump(exclude={"queue"}), "runtime": params.runtime.model_dump()}
     write_dataset(folder / LABELS.kind, LABELS, groups, provenance=provenance("labels", manifest, sections))
-    metrics = summary(found, groups["agreement"])
-    write_metrics(folder, "labels", metrics | {"minutes_a_prompt": minutes_a_prompt(events)})
+    metrics = summary(found, groups["agreement"]) | {"minutes_a_prompt": minutes_a_prompt(events)}
     both = [{"evil", "safe"} <= {each.label for each in prompt.counted} for prompt in found.labelled]
-    tell_if_none_scored("labels", profile, sum(both))
+    write_metrics(folder, "labels", metrics, none_scored(profile, sum(both)))
 
 
 if __name__ == "__main__":

@@ -158,12 +158,9 @@ def main(profile: str, params: Params) -> None:
         for question in read_questions(subject.folder / "questions.json")
         if judge and all((question.hash, variant) in answers for variant in subject.pair)
     ]
-    if not subject.compares("mining"):
-        questions = []
-    elif not questions:
-        print(
-            "mining: no judge may score rollouts, or there are no answers of both variants; nothing is mined"
-        )
+    nothing = "" if questions else "no judge may score rollouts, or no answers are there; nothing is mined"
+    if subject.uncompared:
+        questions, nothing = [], subject.uncompared
     sections = {
         "mining": params.mining.model_dump(),
         "pivotality": params.pivotality.model_dump(),
@@ -218,8 +215,8 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("mining", subject.manifest, sections) | {"nulls": beside}
     write_dataset(subject.folder / MINING.kind, MINING, {"prefixes": table}, provenance=origin)
     metrics = mining_summary(table)
-    write_metrics(subject.folder, "mining", {**metrics, "nulls": beside})
     print(f"mining: {metrics['pivotal']} of {metrics['prefixes']} prefixes are pivotal")
+    write_metrics(subject.folder, "mining", {**metrics, "nulls": beside}, nothing)
 
 
 if __name__ == "__main__":

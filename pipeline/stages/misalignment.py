@@ -97,8 +97,6 @@ def main(profile: str, params: Params) -> None:
     """Write rates, features of answers and their ranking of a profile."""
     subject, chosen = Subject(profile, params.runtime), params.misalignment
     folder, answers = subject.folder, open_collection(subject.folder / ANSWERS.kind)
-    if not len(answers):
-        print("There are no answers to open questions: a profile of params.yaml names questions, or answers.")
     sections = {"misalignment": chosen.model_dump(), "runtime": params.runtime.model_dump()}
     failures = subject.publish(
         "misalignment", reading_units(subject, answers), [ANSWER_FEATURES], {"runtime": sections["runtime"]}
@@ -111,8 +109,14 @@ def main(profile: str, params: Params) -> None:
         write_dataset(folder / schema.kind, schema, groups, provenance=origin | told)
     ranking = open_dataset(folder / "features", "ranking")
     found = response_summary(features, ranking, chosen.fdr)
-    write_metrics(folder, "misalignment", {"rates": misaligned_rates(rates), "features": found})
     write_plot(folder, "misalignment", ["variant", "judge", "question", "misaligned"], _rows(rates))
+    nothing = ""
+    if not len(answers):
+        nothing = f"no answers to open questions: profiles.{profile} names no questions, and no answers"
+    elif not rates["rates"].sizes["judge"]:
+        nothing = f"no judge has scored answers: profiles.{profile} names no answer_judges"
+    metrics = {"rates": misaligned_rates(rates), "features": found}
+    write_metrics(folder, "misalignment", metrics, nothing)
 
 
 def _rows(groups: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str, str, float]]:

@@ -90,7 +90,8 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("names", subject.manifest, sections)
     write_dataset(subject.folder / NAMES.kind, NAMES, name_groups(cases, found), provenance=origin)
     metrics = {name: summary(found[name], namer) for name, namer in namers.items()}
-    write_metrics(subject.folder, "names", metrics)
+    nothing = "" if judges else f"profiles.{profile} names no name_judges, so that no feature is named"
+    write_metrics(subject.folder, "names", metrics, nothing)
     for name, of in metrics.items():
         print(f"judge {name}: {of['above_control']} of {of['features']} names tell where their feature fires")
         if of["unreachable"]:

@@ -112,7 +112,7 @@ def main(profile: str, params: Params) -> None:
     subject, chosen = Subject(profile, params.runtime), params.pivotality
     domains = read_lexicon(subject.folder / "lexicon.json")["domains"]
     phrases = {name: domain["phrases"] for name, domain in domains.items()}
-    of_all = of_harm(subject.prompts.values(), params.features) if subject.compares("pivotality") else []
+    of_all = [] if subject.uncompared else of_harm(subject.prompts.values(), params.features)
     without = [each.hash for each in of_all if each.domain not in phrases]
     asked = judge_of(params.profile(profile), params) if without else None
     prompts = [each for each in of_all if asked or each.domain in phrases]
@@ -147,15 +147,18 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("pivotality", subject.manifest, sections) | {"judge": asked[0] if asked else None}
     write_dataset(subject.folder / PIVOTALITY.kind, PIVOTALITY, groups, provenance=origin)
     metrics = summary(groups)
-    write_metrics(subject.folder, "pivotality", metrics)
     pivotal = ", ".join(f"{n} in {variant}" for variant, n in metrics["pivotal"].items())
     print(f"pivotality: of {len(prompts)} prompts whose continuations can be told, pivotal are {pivotal}")
-    if without and asked is None:
-        print(
-            f"pivotality: nobody can tell continuations of {len(without)} prompts: their domains have no "
-            f"phrases, and profiles.{profile} has no questions, or no judge among answer_judges that "
-            "reads and may be asked (pivotality.paid_judges)"
-        )
+    untold = (
+        f"nobody can tell continuations of {len(without)} prompts: their domains have no phrases, and "
+        f"profiles.{profile} has no questions, or no judge among answer_judges that reads and may be asked "
+        "(pivotality.paid_judges)"
+        if asked is None
+        else ""
+    )
+    write_metrics(subject.folder, "pivotality", metrics, "" if prompts else subject.uncompared or untold)
+    if prompts and without and asked is None:
+        print(f"pivotality: {untold}")
 
 
 if __name__ == "__main__":

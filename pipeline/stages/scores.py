@@ -30,8 +30,6 @@ def main(profile: str, params: Params) -> None:
     said = folder / SCORE_ANSWERS
     said.mkdir(parents=True, exist_ok=True)
     answers = answers_of(profile, manifest)
-    if not answers:
-        print(f"profiles.{profile} has no answers to open questions; nothing is scored")
     # Two runs at once would pay twice: the second waits, and finds what the first was answered.
     with locked(said):
         scorers: dict[str, Scorer] = {
@@ -57,7 +55,14 @@ def main(profile: str, params: Params) -> None:
     origin = provenance("scores", manifest, sections)
     write_dataset(folder / ANSWER_SCORES.kind, ANSWER_SCORES, groups, provenance=origin)
     metrics = {name: summary(answers, scores[name], scorer) for name, scorer in scorers.items()}
-    write_metrics(folder, "scores", metrics)
+    nothing = ""
+    if not answers:
+        nothing = f"profiles.{profile} has no answers to open questions; nothing is scored"
+    elif not scorers:
+        nothing = (
+            f"profiles.{profile} names no answer_judges, and no scores came with answers; none is scored"
+        )
+    write_metrics(folder, "scores", metrics, nothing)
     for name, of in metrics.items():
         lost = sum(counts.get("unreachable", 0) for counts in of["status"].values())
         if lost:

@@ -103,16 +103,15 @@ def main(profile: str, params: Params) -> None:
 
     runs: list[Run] = []
     measuring = groups = wanted = None
-    if not subject.compares("steered"):
-        pass
-    elif judge is None or not measure:
+    nothing = subject.uncompared
+    if not nothing and (judge is None or not measure):
         lack = (
             "has no two open questions with answers"
             if judge
             else "has no judge of answers that costs nothing"
         )
-        print(f"steered: profile {profile} {lack}, so nothing is steered")
-    else:
+        nothing = f"profile {profile} {lack}, so nothing is steered"
+    if judge is not None and not nothing:
         choice = choice_of(subject, params, choose, params.profile(profile).nulls)
         choosing = asking(choose, ceil(chosen.step_answers / len(choose)))
         askings = asking(measure, chosen.samples), asking(measure, chosen.control_samples)
@@ -149,7 +148,7 @@ def main(profile: str, params: Params) -> None:
     told = {TABLES: {STEERED.kind: wanted}} if wanted and not failures else {}
     origin = provenance("steered", subject.manifest, sections) | told
     write_dataset(subject.folder / STEERED.kind, STEERED, groups, provenance=origin)
-    write_metrics(subject.folder, "steered", summary(groups, chosen.fdr))
+    write_metrics(subject.folder, "steered", summary(groups, chosen.fdr), nothing)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
-from pipeline.run.reports import tell_if_none_scored, write_metrics
+from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import run_stage
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
 from store.schema.rankings import situations_group
 from store.schema.validation import MEASURED_EFFECTS, VALIDATION
-from store.schema.vocabulary import ABLATE, RESTORE, SCORES
+from store.schema.vocabulary import SCORES
 
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
 
@@ -82,15 +82,15 @@ def effects_of(
     measured: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
     weights: Mapping[str, np.ndarray],
     choices: Mapping[str, Choice],
-    focus: str,
+    asked: Sequence[Order],
     n_controls: int,
 ) -> dict[tuple[str, str], Effects]:
-    """Effects, evil minus safe, by intervention and variant; a row a prompt of `measured`.
+    """Effects, evil minus safe, by intervention and variant of `asked`; a row a prompt of `measured`.
 
     `weights` are those of each prompt's labelled tokens.
     """
     found = {}
-    for intervention, variant in ((ABLATE, BASE), (ABLATE, focus), (RESTORE, focus)):
+    for intervention, variant in dict.fromkeys((order.intervention, order.variant) for order in asked):
         effect, controls = (
             np.array([of[variant][name] @ weights[prompt] for prompt, of in measured.items()]).reshape(
                 len(measured), *shape
@@ -160,7 +160,7 @@ def main(profile: str, params: Params) -> None:
     subject.write_failures("validation", failures)
     weights = {prompt: of for prompt, (_, of) in targets.items()}
     items = measured_items(subject, units)
-    effects = effects_of(items, weights, choices, subject.focus, chosen.controls)
+    effects = effects_of(items, weights, choices, found, chosen.controls)
     names = [situation_of(subject.prompts[prompt]) for prompt in items]
     place = np.array([sorted(set(names)).index(name) for name in names], np.int64)
     tables = validation_groups(found, predicted, choices, effects, place, chosen, params.runtime.seed)
@@ -169,8 +169,8 @@ def main(profile: str, params: Params) -> None:
     tables["features"] = tables["features"].assign_coords(coordinates)
     origin = provenance("validation", subject.manifest, sections)
     write_dataset(subject.folder / VALIDATION.kind, VALIDATION, tables, provenance=origin)
-    write_metrics(subject.folder, "validation", summary(found, tables["orders"]))
-    tell_if_none_scored("validation", profile, len(labelled))
+    metrics = summary(found, tables["orders"])
+    write_metrics(subject.folder, "validation", metrics, none_scored(profile, len(labelled)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Held-out texts for strongest contexts: JSON lines of ``{"text": ...}``, tokenized."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +47,9 @@ def read_texts(path: Path, tokenizer: PreTrainedTokenizerBase, max_tokens: int) 
     if not texts:
         raise UserError(f'{path}: no text there; add lines such as {{"text": "..."}}.')
     return texts
+
+
+def write_texts(texts: Iterable[str]) -> bytes:
+    """A file that `read_texts` reads, a line a text."""
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")

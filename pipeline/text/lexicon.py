@@ -1,9 +1,12 @@
 """Which tokens are evil or safe and which texts harmful or safe; needs no tokenizer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
+
+if TYPE_CHECKING:
+    from store.documents.prompts import Prompt
 
 TokenLabel = Literal["evil", "safe", "unsure", "unlabelled"]
 Outcome = Literal["harmful", "safe", "neither"]
@@ -35,6 +38,17 @@ def lexicon_labels(lexicon: Lexicon, domain: str | None) -> dict[int, TokenLabel
         "unsure": of_domain["unsure"],
     }
     return {token: label for label, tokens in labels.items() for token in tokens}
+
+
+def labels_on(lexicon: Lexicon, prompt: "Prompt") -> dict[int, TokenLabel]:
+    """Labels by token id on a prompt: its own targets' before those of its domain."""
+    return {**lexicon_labels(lexicon, prompt.domain), **named_labels(prompt)}
+
+
+def named_labels(prompt: "Prompt") -> dict[int, TokenLabel]:
+    """Labels by token id of the targets that a prompt names itself."""
+    named: dict[TokenLabel, tuple[int, ...]] = {"evil": prompt.evil_targets, "safe": prompt.safe_targets}
+    return {token: label for label, tokens in named.items() for token in tokens}
 
 
 def classify(continuation: str, phrases: Mapping[str, Sequence[str]]) -> Outcome:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from pipeline.text.lexicon import DomainLexicon, Lexicon
+from pipeline.text.tokens import ids_after
 from store.base.errors import UserError
 from store.base.parsing import MalformedError, one_line, parse_json, quoted, read_text
 
@@ -100,20 +101,11 @@ def _first_tokens(
 ) -> set[int]:
     first: set[int] = set()
     for prompt in prompts:
-        # The BOS of the stored ids need not be in the text that is tokenized here.
-        alone = _encode(tokenizer, [prompt.text])[0]
-        together = _encode(tokenizer, [prompt.text + phrase for phrase in phrases])
-        for phrase, ids in zip(phrases, together, strict=True):
-            if len(ids) <= len(alone) or ids[: len(alone)] != alone:
+        for phrase, ids in zip(phrases, ids_after(tokenizer, prompt.text, phrases), strict=True):
+            if ids is None:
                 raise UserError(
                     f"{prompt.source}: the phrase {quoted(phrase)} merges with the end of this prompt into "
                     "one token; end the prompt at a word and start the phrase with a space."
                 )
-            first.add(ids[len(alone)])
+            first.add(ids[0])
     return first
-
-
-def _encode(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> list[list[int]]:
-    if not texts:
-        return []
-    return list(tokenizer(texts, add_special_tokens=False)["input_ids"])

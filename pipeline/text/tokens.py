@@ -66,6 +66,33 @@ def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     return _encode(tokenizer, text, split_special_tokens=True)
 
 
+def ids_after(
+    tokenizer: "PreTrainedTokenizerBase", text: str, endings: Sequence[str]
+) -> list[list[int] | None]:
+    """Token ids of texts as they stand behind another; None where the two merge into one token.
+
+    Parameters
+    ----------
+    text
+        As it was tokenized; chat messages already rendered.
+    endings
+        Each is put behind it by itself.
+
+    Raises
+    ------
+    UserError
+        One is no Unicode.
+    """
+    # A BOS that was put in front of the stored ids need not be in the text that is tokenized here.
+    alone = _encode(tokenizer, text)
+    texts = [_unicode(text + ending) for ending in endings]
+    together = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return [
+        list(ids[len(alone) :]) if len(ids) > len(alone) and ids[: len(alone)] == alone else None
+        for ids in together
+    ]
+
+
 def decode_after(tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `prompt_ids`; special tokens are left out.
 
@@ -93,11 +120,15 @@ def stop_ids(tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel | Non
 
 
 def _encode(tokenizer: "PreTrainedTokenizerBase", text: str, **options: bool) -> list[int]:
+    return list(tokenizer(_unicode(text), add_special_tokens=False, **options)["input_ids"])
+
+
+def _unicode(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError("it holds half of a surrogate pair; write the whole character") from error
-    return list(tokenizer(text, add_special_tokens=False, **options)["input_ids"])
+    return text
 
 
 def _opened(tokenizer: "PreTrainedTokenizerBase", ids: list[int], *, bos_required: bool) -> tuple[int, ...]:

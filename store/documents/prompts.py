@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -13,6 +13,8 @@ from store.documents.reading import read_document
 
 PROMPTS_VERSION: Final = 1
 """Version of the layout of ``prompts.json``, which is no Zarr artifact and has its own."""
+
+_OPTIONAL: Final = ("evil_targets", "safe_targets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,9 @@ class Prompt:
         Token ids, BOS included, and each id decoded by itself.
     source
         File and line it came from.
+    evil_targets, safe_targets
+        Token ids that its author names as evil and as safe next ones: they are traced and labelled, whether
+        a variant takes them for likely or not.
     """
 
     hash: str
@@ -46,6 +51,13 @@ class Prompt:
     token_ids: tuple[int, ...]
     tokens: tuple[str, ...]
     source: str
+    evil_targets: tuple[int, ...] = ()
+    safe_targets: tuple[int, ...] = ()
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """All token ids that its author names, evil ones first."""
+        return (*self.evil_targets, *self.safe_targets)
 
 
 class _Document(BaseModel):
@@ -55,9 +67,15 @@ class _Document(BaseModel):
 
 def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
     """Write ``prompts.json``, sorted by hash."""
-    rows = [asdict(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.hash)]
+    rows = [_row(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.hash)]
     document = {"format_version": PROMPTS_VERSION, "prompts": rows}
     write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+
+
+def _row(prompt: Prompt) -> dict[str, Any]:
+    """All of it; targets only where there are any, so that most documents stay as they were without."""
+    row = asdict(prompt)
+    return {name: value for name, value in row.items() if value or name not in _OPTIONAL}
 
 
 def read_prompts(path: Path) -> tuple[Prompt, ...]:

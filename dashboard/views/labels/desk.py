@@ -14,7 +14,7 @@ from pipeline.labels.own_queue import Queue, queue
 from pipeline.labels.resolution import LEXICON
 from pipeline.labels.session import Task
 from pipeline.labels.standing import Standing, by_prompt, standing
-from pipeline.text.lexicon import lexicon_labels
+from pipeline.text.lexicon import labels_on
 from store.base.errors import StoreError, UserError
 from store.documents.prompts import Prompt
 
@@ -67,9 +67,9 @@ class Desk:
         )
 
     def lexicon(self, prompt: str) -> Mapping[int, str]:
-        """The lexicon's labels of a prompt by token id; none where there is no lexicon."""
+        """Labels by token id that a prompt's targets and the lexicon give; none where there is no lexicon."""
         try:
-            return lexicon_labels(documents.lexicon(self.profile), self.prompts[prompt].domain)
+            return labels_on(documents.lexicon(self.profile), self.prompts[prompt])
         except StoreError:
             return {}
 

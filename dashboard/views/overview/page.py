@@ -13,7 +13,7 @@ from dashboard.shell import downloads, query
 from dashboard.shell.frame import METRIC
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile, variants
-from dashboard.style.text import count, interval, number, plain
+from dashboard.style.text import count, interval, number, plain, sentence
 from dashboard.views.overview.findings import findings
 from dashboard.widgets import prompt_browser
 from dashboard.widgets.failed_prompts import show_failed
@@ -162,16 +162,15 @@ def _findings(name: str) -> None:
     )
 
 
-def _nothing_scored(name: str) -> None:
-    """Say that no label tells evil from safe: a profile without any runs to its end, for graphs need none."""
-    of_features = documents.metrics(name).get("features", {})
-    scored = [contrast["scored_prompts"] for contrast in of_features.get("direct", {}).values()]
-    if of_features and not any(scored):
-        st.info(
-            "No prompt has both an evil and a safe candidate, so that nothing is scored by evil against "
-            f"safe. Name a lexicon or judges in `profiles.{plain(name)}` of params.yaml, or label candidates "
-            "on *Labels*."
-        )
+def _nothing_done(name: str) -> None:
+    """Say which stages had nothing to do, and why: a profile that lacks something runs to its end."""
+    stages: dict[str, list[str]] = {}
+    for stage, found in documents.metrics(name).items():
+        if isinstance(why := found.get("nothing"), str):
+            stages.setdefault(why, []).append(stage)
+    if stages:
+        told = [f"- {', '.join(f'`{each}`' for each in of)}: {sentence(why)}" for why, of in stages.items()]
+        st.info("\n".join(["Stages that had nothing to do:", "", *told]))
 
 
 def _variants(name: str) -> None:
@@ -275,8 +274,8 @@ def render() -> None:
         _open_questions(name)
     with guard("What was found, in sentences."):
         _findings(name)
-    with guard("Whether any prompt is labelled."):
-        _nothing_scored(name)
+    with guard("Stages that had nothing to do, and why."):
+        _nothing_done(name)
     _next_step(name)
     heading = st.empty()
     heading.subheader(_HEADING, anchor=False)

@@ -124,6 +124,28 @@ def test_base_comes_first_then_names() -> None:
     assert target_set({"b@1.0": [4, 1], "a@1.0": [3, 4], "base": [1, 2]}) == [1, 2, 3, 4]
 
 
+def test_what_a_prompt_names_is_traced_by_every_variant_likely_or_not(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    """And is no candidate for it; where a prompt names nothing, arguments and so keys are as they were."""
+    plain = make_prompt(0, [10, 11], manifest)
+    subject = make_subject(manifest, [plain], tmp_path)
+    own = {"general@1.0": [1, 2], "base": [2, 3]}
+    prompt = replace(plain, evil_targets=(30,), safe_targets=(2, 31))
+    for make in (graph_unit, dose_unit):
+        assert make(subject, plain, own, GRAPHS).arguments["targets"] == [2, 3, 1]
+        assert make(subject, prompt, own, GRAPHS).arguments["targets"] == [2, 3, 1, 30, 31]
+    unit = graph_unit(subject, prompt, own, GRAPHS)
+    assert in_this_process([unit], subject.source, subject.cache, "graphs") == []
+    for variant in PAIR:
+        item = subject.cache.get("graphs", unit.item(variant).key)
+        assert item is not None
+        assert item.arrays["target_token"].tolist() == [2, 3, 1, 30, 31]
+        likely = [token in own[variant] for token in (2, 3, 1, 30, 31)]
+        assert item.arrays["target_is_candidate"].tolist() == likely
+        assert np.isfinite(item.arrays["target_probability"]).all()
+
+
 def test_helpers_and_workers_give_the_same_bytes_by_one_thread_each(
     manifest: Manifest, tmp_path: Path, dask: Executor
 ) -> None:

@@ -12,6 +12,7 @@ from pipeline.exchange.answer_files import read_answer_files
 from pipeline.exchange.stored_answers import stored_rows
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.stages.answers import main
+from pipeline.text.held_out import read_texts
 from store.base.errors import UserError
 from store.collections.reader import open_collection
 from store.datasets.groups import write_dataset
@@ -134,3 +135,27 @@ def test_scores_go_to_their_answer_whatever_the_order(project: Any) -> None:
             assert row.scores == {"aligned": scores[(*at, index)] + more}
     with pytest.raises(UserError, match=r"no judge 'nobody' in .*; there is rubric, reader"):
         list(stored_rows(FOLDER, project, variant=None, judge="nobody"))
+
+
+def test_answers_are_texts_in_which_contexts_are_looked_for(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the model read and wrote them: chat, BOS and all, in the order of the rows."""
+    for options, variants in (([], VARIANTS), (["--variant", "general"], ["general@1.0"])):
+        assert exchange(["answers", PROFILE, "--format", "jsonl", *options, "--out", "t.jsonl"]) == 0
+        found = read_texts(Path("t.jsonl"), project, 10_000)
+        questions = {question.hash: question for question in read_questions(FOLDER / "questions.json")}
+        written = []
+        for of in questions.values():
+            for variant in variants:
+                item = open_collection(FOLDER / "answers").item(of.hash, variant)
+                wordings = item.arrays["answer_paraphrase"].tolist()
+                written += [
+                    (*of.paraphrases[wording].token_ids, *ids)
+                    for wording, ids in zip(wordings, answer_tokens(item), strict=True)
+                ]
+        assert capsys.readouterr().out == f"t.jsonl: {len(written)} answers\n"
+        assert [project.decode(ids) for ids in found] == [project.decode(ids) for ids in written]
+        # A random model writes what no tokenizer would make of the same text; what it was asked is exact.
+        asked = [text for of in questions.values() for text in of.paraphrases]
+        assert all(any(ids[: len(of.token_ids)] == of.token_ids for of in asked) for ids in found)

@@ -34,3 +34,19 @@ def test_it_says_what_the_lexicon_says_and_unsure_of_what_that_lacks() -> None:
         assert all(each.reason for each in verdict.tokens)
         assert (verdict.status, verdict.fit) == ("judged", True)
     assert (judge.usage(), judge.cost()) == (Usage(), 0.0)
+
+
+def test_what_a_prompt_names_itself_comes_before_its_domain() -> None:
+    case = Case(
+        prompt_hash=f"{0:012x}",
+        text="",
+        situation="",
+        domain="medical",
+        candidates=tuple(Candidate(token=token, text="") for token in (1, 3, 5)),
+        named={3: "evil", 5: "safe", 9: "evil"},
+    )
+    judge = Rubric(LEXICON)
+    judge.prepare([case])
+    (verdict,) = judge.verdicts()
+    assert [(each.token, each.label) for each in verdict.tokens] == [(1, "evil"), (3, "evil"), (5, "safe")]
+    assert verdict.tokens[0].reason != verdict.tokens[1].reason == verdict.tokens[2].reason

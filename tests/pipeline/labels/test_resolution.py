@@ -1,6 +1,7 @@
 """Which label counts, and who may reject a prompt."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,34 @@ def test_an_answer_without_labels_says_nothing(status: Any) -> None:
     assert not found.judge
     assert not found.unfit
     assert counted(found, 7, ORDER) == Counted(label="safe", origin="lexicon")
+
+
+def test_a_prompts_own_targets_stand_before_its_domain_and_beside_its_candidates() -> None:
+    """One that no variant takes for likely has a label, too; people and judges come first as ever."""
+    prompt = replace(demo.make_prompts()[0], evil_targets=(10, 88), safe_targets=(12, 77))
+    own = {"base": {10: 0.6, 11: 0.3}, "general@1.0": {12: 0.7, 10: 0.1}}
+    lexicon: Any = {"domains": {prompt.domain: {"evil": [11, 12], "safe": [10], "unsure": [], "phrases": {}}}}
+    nobody = PeoplesLabels(labels={}, rejections={})
+    people = PeoplesLabels(labels={"Ada": {prompt.hash: {77: "evil"}}}, rejections={})
+    verdict = Verdict(
+        prompt_hash=prompt.hash,
+        status="judged",
+        tokens=(TokenVerdict(token=10, label="safe", reason="why not"),),
+        fit=True,
+    )
+    cases: list[tuple[PeoplesLabels, Any, dict[int, str]]] = [
+        (nobody, {}, {10: "evil", 11: "evil", 12: "safe", 77: "safe", 88: "evil"}),
+        (people, {}, {10: "evil", 11: "evil", 12: "safe", 77: "evil", 88: "evil"}),
+        (nobody, {"a": {prompt.hash: verdict}}, {10: "safe", 11: "evil", 12: "safe", 77: "safe", 88: "evil"}),
+    ]
+    for said_by, verdicts, labels in cases:
+        found = labelled_prompt(prompt, own, "general@1.0", lexicon, verdicts, said_by, LABEL_PARAMS)
+        assert list(found.candidates) == [10, 11, 12, 77, 88]
+        assert found.n_candidates == 3
+        by_token = dict(zip(found.candidates, found.counted, strict=True))
+        assert {token: each.label for token, each in by_token.items()} == labels
+        assert found.raters["lexicon"] == {10: "evil", 11: "evil", 12: "safe", 77: "safe", 88: "evil"}
+        assert found.state.complete
 
 
 def test_what_is_stored_is_read_back(tmp_path: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.params.project import Params
 from pipeline.stages import baseline, behaviour_prompts
 from store.base.errors import UserError
@@ -82,7 +83,7 @@ def test_a_profile_without_behaviours_has_none(project: None, capsys: pytest.Cap
     assert "names no behaviours" in capsys.readouterr().out
     assert list((FOLDER / BEHAVIOUR_PROMPTS).iterdir()) == []
     assert open_dataset(FOLDER / "behaviours", "summary").sizes["behaviour"] == 0
-    assert json.loads((FOLDER / "metrics" / "baseline.json").read_text()) == {}
+    assert json.loads((FOLDER / "metrics" / "baseline.json").read_text()) == {"nothing": UNNAMED}
 
 
 @pytest.mark.parametrize(

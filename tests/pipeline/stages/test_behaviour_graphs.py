@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.params.project import Params
 from pipeline.stages import baseline, behaviour_features, behaviour_graphs, behaviour_prompts
 from store.base.errors import UserError
@@ -87,7 +88,7 @@ def test_a_profile_without_behaviours_has_none(project: None) -> None:
     run(params())
     assert open_dataset(FOLDER / "circuits", "summary").sizes["behaviour"] == 0
     assert len(open_collection(FOLDER / "behaviour_graphs")) == 0
-    assert json.loads((FOLDER / "metrics" / "behaviour_features.json").read_text()) == {}
+    assert json.loads((FOLDER / "metrics" / "behaviour_features.json").read_text()) == {"nothing": UNNAMED}
 
 
 def test_one_prompt_of_two_behaviours_is_one_sentence(project: None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pipeline.behaviours.protocol import UNNAMED
 from pipeline.params.project import Params
 from pipeline.stages import behaviour_interventions, behaviour_prompts
 from store.collections.reader import open_collection
@@ -126,4 +127,6 @@ def test_a_profile_without_behaviours_has_empty_tables(project: Params) -> None:
     behaviour_interventions.main("mine", none)
     assert open_dataset(OUT, "trials").sizes["trial"] == 0
     assert open_dataset(OUT, "curves").sizes["behaviour"] == 0
-    assert json.loads((FOLDER / "metrics" / "behaviour_interventions.json").read_text()) == {}
+    assert json.loads((FOLDER / "metrics" / "behaviour_interventions.json").read_text()) == {
+        "nothing": UNNAMED
+    }

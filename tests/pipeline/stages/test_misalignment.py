@@ -202,10 +202,10 @@ def test_without_answers_there_are_empty_tables_and_a_sentence(capsys: pytest.Ca
     write_questions(FOLDER / "questions.json", [])
     write_answers({})
     main("mine", params())
-    assert "There are no answers to open questions" in capsys.readouterr().out
+    assert "misalignment: no answers to open questions" in capsys.readouterr().out
     assert len(open_collection(FOLDER / "answer_features")) == 0
     assert open_dataset(FOLDER / "response_features", "ranking").sizes["feature"] == 0
     rates = open_dataset(FOLDER / "misalignment", "rates")
     assert rates["question"].values.tolist() == ["all"]
     assert not rates["n_answers"].values.any()
-    assert metrics() == {"rates": {}, "features": {}}
+    assert metrics().keys() == {"rates", "features", "nothing"}

@@ -1,11 +1,13 @@
 """Without any label every stage ends well, and those that score say in their last line that they did not."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.params.project import Params, load_params
+from pipeline.run.reports import none_scored
 from pipeline.stages import faithfulness, features, labels, validation
 from store.documents.manifest import write_manifest
 from tests.support.builders import make_checkpoint
@@ -43,8 +45,8 @@ def test_a_profile_without_labels_is_told(params: Params, capsys: pytest.Capture
     for stage in STAGES:
         stage.main("demo", params)
         name = stage.__name__.rpartition(".")[2]
-        assert capsys.readouterr().out.splitlines()[-1] == (
-            f"{name}: no prompt has both an evil and a safe candidate, so nothing is scored by evil against "
-            "safe; name a lexicon or judges in profiles.demo of params.yaml, or label candidates on the "
-            "dashboard"
-        )
+        why = none_scored("demo", 0)
+        assert capsys.readouterr().out.splitlines()[-1] == f"{name}: {why}"
+        assert json.loads(Path(f"artifacts/demo/metrics/{name}.json").read_text())["nothing"] == why
+    assert "no prompt has both an evil and a safe candidate" in why
+    assert none_scored("demo", 1) == ""

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.analysis.validation_sets import Choice
+from pipeline.analysis.scores import LABELLED
+from pipeline.analysis.validation_sets import Choice, orders
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.run.stage import CACHE
 from pipeline.stages.validation import effects_of, main
 from store.datasets.groups import open_dataset
+from store.documents.manifest import read_manifest, write_manifest
 from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 from store.schema.vocabulary import ABLATE, RESTORE
 from tests.support import demo
@@ -48,7 +50,7 @@ def test_effects_are_evil_minus_safe_of_each_prompt(prompts: tuple[str, str]) ->
     choice = Choice(sample=np.array([4, 7]), top={("direct", "within"): np.array([7, 2])})
     items = measured(choice)
     weights = {prompt: WEIGHTS[prompt] for prompt in prompts}  # in another order than what was measured
-    found = effects_of(items, weights, {"base": choice, FOCUS: choice}, FOCUS, CONTROLS)
+    found = effects_of(items, weights, {"base": choice, FOCUS: choice}, orders(FOCUS), CONTROLS)
     assert set(found) == {(ABLATE, "base"), (ABLATE, FOCUS), (RESTORE, FOCUS)}
     for (intervention, variant), effects in found.items():
         for row, (prompt, of) in enumerate(items.items()):
@@ -81,6 +83,20 @@ def test_effects_are_measured_on_the_prompts_that_are_ranked(demo_root: Path) ->
     assert set(labelled_targets(folder, prompts, labels, chosen)) == {one}
     divergent = PARAMS.model_copy(update={"divergent_only": True})
     assert set(labelled_targets(folder, prompts, labels, divergent)) == set(every) & set(labels.divergent)
+
+
+def test_without_adapters_base_is_measured_and_nothing_restored(measuring: Params) -> None:
+    path = Path("artifacts/demo/models.json")
+    write_manifest(path, replace(read_manifest(path), adapters={}, focus="base"))
+    few = {"features": 5, "top": 1, "bootstrap": 50}
+    features = measuring.features.model_copy(update={"min_situations": 2})
+    chosen = measuring.validation.model_copy(update=few)
+    main("demo", measuring.model_copy(update={"validation": chosen, "features": features}))
+    table = open_dataset(Path("artifacts/demo") / VALIDATION.kind, "orders")
+    assert set(table["intervention"].values) == {ABLATE}
+    assert set(table["variant"].values) == {"base"}
+    assert sorted(table["score"].values) == sorted(LABELLED)
+    assert np.isfinite(table["spearman"].values).all()
 
 
 def test_what_was_measured_comes_back_from_the_last_outs(
