@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -86,6 +88,16 @@ class ObjectStore:
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
+    def age(self, part: str, by: timedelta) -> None:
+        """Let objects have been put earlier, those whose name has a part."""
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.s3.models import s3_backends
+
+        held = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys
+        for name in self.names():
+            if part in name:
+                held[name].last_modified -= by
+
     def empty(self) -> None:
         """Remove all objects, and forget the rest."""
         self.forget()
@@ -112,13 +124,15 @@ def object_store() -> Iterator[ObjectStore]:
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], f"{environ['PATH_INFO']}?{unquote(environ['QUERY_STRING'])}"
+        # All of it has come, whatever happens to who sent it.
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
         store.requests.append((method, path))
         if store.latency:
             time.sleep(store.latency)
         status = store.before(method, path)
         if status is None:
             return served(environ, start)
-        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         start(f"{status} Told", [("Content-Length", "0")])
         return [b""]
 

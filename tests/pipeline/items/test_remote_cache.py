@@ -43,7 +43,7 @@ def meeting(models: Any, unit: Unit) -> Iterator[tuple[str, Item]]:
 
 
 def objects_of(cache: ItemCache) -> dict[str, bytes]:
-    return {name: cache.files.read(name) or b"" for name in cache.files.names()}  # type: ignore[union-attr]
+    return {name: cache.files.read(name) or b"" for name in cache.files.listed()}  # type: ignore[union-attr]
 
 
 def test_the_environment_says_where_items_lie(tmp_path: Path, place: str) -> None:

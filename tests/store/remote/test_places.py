@@ -43,13 +43,13 @@ def test_what_is_written_is_there_until_it_is_removed(files: Files) -> None:
 def test_objects_are_listed_below_a_name_and_not_beside_it(objects: ObjectStore) -> None:
     files, beside = files_at(PLACE), files_at(f"{PLACE}-other")
     assert isinstance(files, ObjectFiles)
-    assert files.names() == []
+    assert list(files.listed()) == []
     for name in ("b/2", "b/1", "bb/3", "4"):
         files.write(name, b"")
     beside.write("b/5", b"")
-    assert files.names() == ["4", "b/1", "b/2", "bb/3"]
-    assert files.names("b") == ["b/1", "b/2"]
-    assert objects.names() == ["team/emc-other/b/5", *(f"team/emc/{name}" for name in files.names())]
+    assert list(files.listed()) == ["4", "b/1", "b/2", "bb/3"]
+    assert list(files.listed("b")) == ["b/1", "b/2"]
+    assert objects.names() == ["team/emc-other/b/5", *(f"team/emc/{name}" for name in list(files.listed()))]
 
 
 def test_one_listing_answers_for_a_minute(objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_a_busy_service_is_asked_again(objects: ObjectStore) -> None:
     assert not left
 
 
-@pytest.mark.parametrize("operation", ["require", "write", "read", "holds", "remove", "names"])
+@pytest.mark.parametrize("operation", ["require", "write", "read", "holds", "remove", "listed"])
 def test_a_bucket_that_refuses_is_told_in_one_sentence(objects: ObjectStore, operation: str) -> None:
     objects.before = lambda method, path: 403
     files = files_at(PLACE)
