@@ -52,6 +52,13 @@ def test_objects_are_listed_below_a_name_and_not_beside_it(objects: ObjectStore)
     assert objects.names() == ["team/emc-other/b/5", *(f"team/emc/{name}" for name in list(files.listed()))]
 
 
+def test_a_file_is_read_and_written_by_one_request(objects: ObjectStore) -> None:
+    files = files_at(PLACE)
+    files.write("a", b"1")
+    assert files.read("a") == b"1"
+    assert objects.methods("team/emc") == ["PUT", "GET"]
+
+
 def test_one_listing_answers_for_a_minute(objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     files, other = files_at(PLACE), files_at(PLACE)
     other.write("kind/0", b"")
