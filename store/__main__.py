@@ -1,11 +1,14 @@
-"""``python -m store verify PATH...`` finds damage; ``python -m store list PATH`` lists items."""
+"""``python -m store verify PATH...`` finds damage; ``python -m store list PATH`` lists items.
+
+``push PATH PLACE`` and ``pull PLACE PATH`` bring a folder of artifacts to object storage and back.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from store.base.errors import ArtifactMissingError, StoreError
+from store.base.errors import ArtifactMissingError, StoreError, UserError
 from store.collections.reader import open_collection
 from store.format.artifact import open_artifact
 from store.format.integrity import find_artifacts, verify, verify_files
@@ -20,15 +23,36 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("paths", nargs="+", type=Path, help="artifacts, or folders of artifacts")
     table = commands.add_parser("list", help="list prompts and variants, or groups")
     table.add_argument("path", type=Path, help="an artifact")
+    there = commands.add_parser("push", help="upload artifacts, and make them the current version there")
+    there.add_argument("path", type=Path, help="a profile's folder, or an artifact")
+    there.add_argument("place", help="s3://bucket/prefix or gs://bucket/prefix")
+    back = commands.add_parser("pull", help="make a folder the current version of what was pushed")
+    back.add_argument("place", help="s3://bucket/prefix or gs://bucket/prefix")
+    back.add_argument("path", type=Path, help="a new folder, or one that was pulled")
     options = parser.parse_args(arguments)
     try:
+        if options.command in ("push", "pull"):
+            return _exchange(options.command, options.path, options.place)
         return _verify(options.paths) if options.command == "verify" else _list(options.path)
-    except StoreError as error:
+    except (StoreError, UserError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+
+
+def _exchange(command: str, path: Path, place: str) -> int:
+    from store.remote.places import ObjectFiles, files_at
+    from store.remote.releases import pull, push
+
+    files = files_at(place)
+    if not isinstance(files, ObjectFiles):
+        raise UserError(f"{place} is a folder; by a folder, artifacts are shared with `dvc push`.")
+    files.require()
+    version = push(path, files) if command == "push" else pull(files, path)
+    print(f"{path}: version {version[:12]} of {files}")
+    return 0
 
 
 def _verify(paths: list[Path]) -> int:

@@ -88,6 +88,22 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """An S3 server on loopback, started once; see `objects`."""
+    from tests.support.object_store import object_store
+
+    with object_store() as store:
+        yield store
+
+
+@pytest.fixture
+def objects(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """`tests.support.object_store.ObjectStore`, which clients of this process find; its bucket is empty."""
+    yield s3_server.used(monkeypatch)
+    s3_server.empty()
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A headless Chromium: Playwright drives no second one in a thread."""
     from tests.support.browser import find_chromium, launched

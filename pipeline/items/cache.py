@@ -1,4 +1,4 @@
-"""A content-addressed cache of finished items, outside DVC's outs.
+"""A content-addressed cache of finished items, outside DVC's outs: in a folder, or in object storage.
 
 A stage's outs are written anew whenever it runs; what was computed stays here, so that a
 stage computes only what is new. An item is one safetensors file named after its key;
@@ -7,30 +7,61 @@ everything that determines the item is in the key, so an entry is never out of d
 
 import hashlib
 import json
+import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from store.base.atomic import write_bytes
 from store.base.hashing import canonical_json
 from store.collections.item import Identity, Item
 from store.collections.reader import Collection
+from store.remote.places import ObjectFiles, files_at
+
+VARIABLE: Final = "EMC_CACHE"
+"""Where finished items lie; makes no stage stale."""
+
+
+def chosen_cache(folder: Path, environ: Mapping[str, str] = os.environ) -> "ItemCache":
+    """The cache at the place that the environment names, else in the folder.
+
+    Raises
+    ------
+    UserError
+        The place is of a kind that is not supported, or does not let us in.
+    """
+    place = environ.get(VARIABLE, "").strip()
+    if not place:
+        return ItemCache(folder)
+    files = files_at(place)
+    if not isinstance(files, ObjectFiles):
+        return ItemCache(files.folder)
+    files.require()
+    return ItemCache(folder, place)
 
 
 class ItemCache:
-    """Items by kind and content key below one folder; safe for several processes at once.
+    """Items by kind and content key; safe for several processes at once.
 
     Parameters
     ----------
     root
-        The folder; made when the first item is put.
+        A folder of this machine, made when it is needed: of the items, of claims, and of stores that are
+        attached.
+    place
+        Where the items lie instead: ``s3://bucket/prefix`` or ``gs://bucket/prefix``. Claims stay in the
+        folder: processes of one machine share the work, and another machine may compute the same at the
+        same time, to the same bytes.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, place: str | None = None) -> None:
         self.root = root
+        self.place = place
+        self.files = files_at(str(root) if place is None else place)
         self._stores: dict[str, Collection] = {}
         self._places: dict[str, dict[str, Identity]] = {}
 
@@ -47,21 +78,21 @@ class ItemCache:
         """The collection that is attached."""
         return self._stores.get(kind)
 
-    def _path(self, kind: str, key: str) -> Path:
-        return self.root / kind / key[:2] / f"{key}.safetensors"
+    def holds(self, kind: str, key: str, *, now: bool = True) -> bool:
+        """Whether there is an entry for the key, here or in the collection that is attached.
 
-    def holds(self, kind: str, key: str) -> bool:
-        """Whether there is an entry for the key, here or in the collection that is attached."""
-        return key in self._places.get(kind, ()) or self._path(kind, key).exists()
+        If not `now`, one that another machine put in the last minute may be missed; that spares a
+        request an item.
+        """
+        return key in self._places.get(kind, ()) or self.files.holds(_name(kind, key), now=now)
 
     def get(self, kind: str, key: str) -> Item | None:
         """The item, or None if it is not there (or is damaged, and then removed)."""
         if (place := self._places.get(kind, {}).get(key)) is not None:
             return self._stores[kind].item_on_demand(*place)
-        path = self._path(kind, key)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        name = _name(kind, key)
+        content = self.files.read(name)
+        if content is None:
             return None
         try:
             arrays = load(content)
@@ -69,10 +100,10 @@ class ItemCache:
             header = json.loads(content[8 : 8 + length])["__metadata__"]
             who = Identity(*(header[name] for name in Identity._fields))
         except (SafetensorError, struct.error, ValueError, KeyError):
-            path.unlink(missing_ok=True)  # another process may have seen it, too
+            self.files.remove(name)
             return None
         if header.pop("checksum", None) != _checksum(arrays, header) or header["key"] != key:
-            path.unlink(missing_ok=True)  # another process may have seen it, too
+            self.files.remove(name)
             return None
         return Item(
             key=key,
@@ -92,7 +123,11 @@ class ItemCache:
             "scalars": json.dumps(dict(item.scalars), sort_keys=True),
         }
         metadata = {**header, "checksum": _checksum(arrays, header)}
-        write_bytes(self._path(kind, item.key), _serialised(arrays, metadata))
+        self.files.write(_name(kind, item.key), _serialised(arrays, metadata))
+
+
+def _name(kind: str, key: str) -> str:
+    return f"{kind}/{key[:2]}/{key}.safetensors"
 
 
 def _serialised(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:

@@ -125,6 +125,7 @@ class _Run:
             units=tuple(group),
             models=self.models,
             root=self.cache.root,
+            place=self.cache.place,
             installed=installed(),
             device=None if self.runtime.mix else self.runtime.device or CPU,
         )
@@ -144,9 +145,11 @@ class _Run:
                 else:
                     self._give_up([unit], f"It failed {ATTEMPTS} times, the last time by {reason}")
                 continue
-            if (unit.prompt_hash, unit.variants, unit.settings) not in unable and lacks(self.cache, unit):
+            if (unit.prompt_hash, unit.variants, unit.settings) not in unable and lacks(
+                self.cache, unit, now=True
+            ):
                 raise UserError(
-                    f"A worker wrote what it computed to {self.cache.root}, where this process finds "
+                    f"A worker wrote what it computed to {self.cache.files}, where this process finds "
                     "nothing; let all workers share the project's folder, and start them in it."
                 )
             self._finish([unit])
@@ -154,7 +157,7 @@ class _Run:
 
     def _lost(self, group: list[Unit]) -> tuple[list[Unit], list[Unit]]:
         """Of a group whose worker died, units to be tried again, and those that have one try left."""
-        lost = [unit for unit in group if lacks(self.cache, unit)]
+        lost = [unit for unit in group if lacks(self.cache, unit, now=True)]
         self._finish([unit for unit in group if unit not in lost])
         for unit in lost:
             self.tries[unit.key] = self.tries.get(unit.key, 0) + 1

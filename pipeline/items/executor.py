@@ -32,9 +32,12 @@ WORTH_HELP: Final = 12.0
 """Seconds of work ahead from which on helpers, who take half of it to start, are called."""
 
 
-def lacks(cache: ItemCache, unit: Unit) -> list[tuple[str, ItemName]]:
-    """Kind and name of the items that are wanted of a unit and not in the cache."""
-    return [(kind, name) for kind, name in unit.wanted() if not cache.holds(kind, name.key)]
+def lacks(cache: ItemCache, unit: Unit, *, now: bool = False) -> list[tuple[str, ItemName]]:
+    """Kind and name of the items that are wanted of a unit and not in the cache.
+
+    If not `now`, what another machine put there in the last minute may be among them.
+    """
+    return [(kind, name) for kind, name in unit.wanted() if not cache.holds(kind, name.key, now=now)]
 
 
 def in_this_process(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
@@ -106,7 +109,9 @@ def _helpers(count: int, units: Sequence[Unit], models: Models, cache: ItemCache
     One that fails or dies is not missed: what it leaves is computed here, and what is wrong is told here.
     """
     pool = workers(count)
-    called = [pool.submit(help_with, os.getpid(), units, models, cache.root) for _ in range(count)]
+    called = [
+        pool.submit(help_with, os.getpid(), units, models, cache.root, cache.place) for _ in range(count)
+    ]
     try:
         yield
         for future in called:
@@ -116,14 +121,14 @@ def _helpers(count: int, units: Sequence[Unit], models: Models, cache: ItemCache
         raise
 
 
-def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path) -> None:
+def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path, place: str | None = None) -> None:
     """Compute those of the units that nobody else has begun, while the process `whom` lives.
 
-    Their items go to a cache at `root`.
+    Their items go to the cache of that root and place.
     """
     take_gpu(first=1)  # whom it helps has the first
     keep_freed_memory()
-    cache = ItemCache(root)
+    cache = ItemCache(root, place)
     for unit in units:
         if os.getppid() != whom:
             os._exit(1)  # killed: nobody waits for an answer, or for this process to end
@@ -134,7 +139,7 @@ def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path) -> N
 
 def compute_unit(unit: Unit, models: Models, cache: ItemCache) -> list[Failure]:
     """Put what is missing of a unit into the cache; a prompt that cannot be computed is told."""
-    if not lacks(cache, unit):
+    if not lacks(cache, unit, now=True):
         return []
     try:
         wanted = {(kind, name.key) for kind, name in unit.wanted()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.items.cache import ItemCache
+from pipeline.items.cache import chosen_cache
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import Places, collect
 from pipeline.items.executor import Executor
@@ -42,7 +42,7 @@ class Subject:
         self.folder: Path = artifacts(profile)
         self.runtime = resolved(runtime)
         self.manifest = read_manifest(self.folder / "models.json")
-        self.cache = ItemCache(CACHE)
+        self.cache = chosen_cache(CACHE)
         self.source = ModelSource(manifest=self.manifest, runtime=self.runtime)
 
     @cached_property

@@ -38,6 +38,8 @@ class Job:
         What is computed, with what; a worker keeps the models of its last job.
     root
         Folder of the item cache, which all share; relative to the project's root, or absolute.
+    place
+        Where items lie instead, in object storage.
     installed
         What asks.
     device
@@ -47,6 +49,7 @@ class Job:
     units: tuple[Unit, ...]
     models: Models
     root: Path
+    place: str | None = None
     installed: Installed
     device: str | None
 
@@ -123,7 +126,7 @@ def work(job: Job) -> Outcome:
     if (why := refusal(job, get_worker().state.nthreads)) is not None:
         raise UserError(why)
     keep_freed_memory()
-    models, cache, outcome = _loaded_once(job.models), ItemCache(job.root), Outcome()
+    models, cache, outcome = _loaded_once(job.models), ItemCache(job.root, job.place), Outcome()
     for unit in _claimed(job.units, cache):
         try:
             outcome.failures.extend(compute_unit(unit, models, cache))
@@ -156,6 +159,6 @@ def _claimed(units: tuple[Unit, ...], cache: ItemCache) -> Iterator[Unit]:
             else:
                 elsewhere.append(unit)
     for unit in elsewhere:
-        if lacks(cache, unit):
+        if lacks(cache, unit, now=True):
             with claim(cache, unit, wait=True):
                 yield unit

@@ -1,0 +1,1 @@
+"""Object storage: files as objects below a prefix."""

@@ -1,0 +1,259 @@
+"""Where files lie, a folder or object storage, behind four operations that each take effect whole.
+
+A place is written as people write it: a folder, ``file:///folder``, ``s3://bucket/prefix`` or
+``gs://bucket/prefix``. fsspec's clients speak to object storage. They are imported when such a place is
+opened, and take credentials and endpoint from the environment (``AWS_ACCESS_KEY_ID``,
+``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, or a role of the machine), never from the place.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote
+
+from store.base.atomic import write_bytes
+from store.base.errors import UserError
+from store.base.parsing import one_line
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+CLIENTS: Final = {"s3": "s3fs", "gs": "gcsfs"}
+"""The package that speaks to object storage of a scheme."""
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    # An object that is read in parts at once may be replaced between them; and its size is asked for first.
+    "s3": {"max_concurrency": 1},
+    "gs": {},
+}
+_LISTED_FOR: Final = 60.0
+"""Seconds for which a listing answers where an answer need not be of this moment."""
+_ADDRESS: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
+_BUCKET: Final = re.compile(r"//(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<prefix>(/[^/?#@:\s]+)*)/?")
+
+
+class Files(Protocol):
+    """Files by name (``a/b.json``), below one place."""
+
+    def holds(self, name: str, *, now: bool = True) -> bool:
+        """Whether there is such a file; if not `now`, one that came in the last minute may be missed."""
+
+    def read(self, name: str) -> bytes | None:
+        """Its content; None where there is no such file."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write it whole: whoever reads meanwhile has what was there, or all of the new."""
+
+    def remove(self, name: str) -> None:
+        """Remove it, if it is there."""
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """Files below a folder, which is made when the first is written."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def holds(self, name: str, *, now: bool = True) -> bool:
+        """Whether there is such a file."""
+        return (self.folder / name).exists()
+
+    def read(self, name: str) -> bytes | None:
+        """Its content; None where there is no such file."""
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write it aside and rename it."""
+        write_bytes(self.folder / name, content)
+
+    def remove(self, name: str) -> None:
+        """Remove it, if it is there: another process may have done so."""
+        (self.folder / name).unlink(missing_ok=True)
+
+
+class _Listing(NamedTuple):
+    made: float
+    names: set[str]
+
+
+@dataclass(frozen=True)
+class ObjectFiles:
+    """Objects of a bucket below a prefix.
+
+    The client tries again by itself where the service is busy or out of reach for a moment.
+
+    Attributes
+    ----------
+    scheme
+        ``s3`` or ``gs``.
+    path
+        Bucket and prefix, ``bucket/team/emc``.
+
+    Raises
+    ------
+    UserError
+        By every operation: the service refuses, or does not answer.
+    """
+
+    scheme: str
+    path: str
+    _listings: dict[str, _Listing] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.path}"
+
+    def holds(self, name: str, *, now: bool = True) -> bool:
+        """Whether there is such an object.
+
+        Asks the service each time; if not `now`, one listing of what lies beside it answers for a minute.
+        """
+        if now:
+            with self._told():
+                return bool(self._client.exists(f"{self.path}/{name}"))
+        beside = name.partition("/")[0]
+        listing = self._listings.get(beside)
+        if listing is None or time.monotonic() - listing.made > _LISTED_FOR:
+            listing = self._listings[beside] = _Listing(time.monotonic(), set(self.listed(beside)))
+        return name in listing.names
+
+    def read(self, name: str) -> bytes | None:
+        """Its content, by one request; None where there is no such object."""
+        with self._told():
+            try:
+                content: bytes = self._client.cat_file(f"{self.path}/{name}")
+            except FileNotFoundError:
+                return None
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put the object; the service shows it when all of it has come."""
+        with self._told():
+            self._client.pipe_file(f"{self.path}/{name}", content)
+        if (listing := self._listings.get(name.partition("/")[0])) is not None:
+            listing.names.add(name)
+
+    def remove(self, name: str) -> None:
+        """Remove it; that it is not there any more is well."""
+        with self._told(), suppress(FileNotFoundError):
+            self._client.rm_file(f"{self.path}/{name}")
+        if (listing := self._listings.get(name.partition("/")[0])) is not None:
+            listing.names.discard(name)
+
+    def listed(self, below: str = "") -> dict[str, datetime]:
+        """All objects below a name that is used like a folder, sorted, and when each was put by the service's
+        clock; a request a thousand."""
+        start = "/".join(part for part in (self.path, below) if part)
+        with self._told():
+            try:
+                found: dict[str, Any] = self._client.find(start, detail=True)
+            except FileNotFoundError:
+                return {}
+        # As s3fs and as gcsfs name it.
+        times = {path: facts.get("LastModified") or facts["mtime"] for path, facts in found.items()}
+        return {path.removeprefix(f"{self.path}/"): times[path] for path in sorted(times)}
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Put files by the names that they get, several at once."""
+        if files:
+            with self._told():
+                self._client.put([str(path) for path in files.values()], [f"{self.path}/{n}" for n in files])
+
+    def download(self, files: Mapping[str, Path]) -> None:
+        """Get objects by name into files whose folders are there, several at once.
+
+        Raises
+        ------
+        FileNotFoundError
+            An object is not there.
+        """
+        if files:
+            with self._told(FileNotFoundError):
+                self._client.get([f"{self.path}/{n}" for n in files], [str(path) for path in files.values()])
+
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Remove objects, a thousand by one request."""
+        if names:
+            with self._told(), suppress(FileNotFoundError):
+                self._client.rm([f"{self.path}/{name}" for name in names])
+
+    def require(self) -> None:
+        """Ask the bucket whether it is there and lets us in."""
+        with self._told():
+            self._client.ls(self.path.partition("/")[0])
+
+    @property
+    def _client(self) -> "AbstractFileSystem":
+        """fsspec keeps one a process; listings are not kept, since others write, too."""
+        import fsspec
+
+        return fsspec.filesystem(self.scheme, use_listings_cache=False, **_OPTIONS[self.scheme])
+
+    @contextmanager
+    def _told(self, *passed: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except passed:
+            raise
+        except Exception as error:
+            said = one_line(f"{type(error).__name__}: {error}")
+            raise UserError(
+                f"{self} cannot be used ({said}); see that the bucket is there, that credentials are in the "
+                "environment, and that they allow it."
+            ) from error
+
+
+def files_at(place: str) -> FolderFiles | ObjectFiles:
+    """What lies at a place.
+
+    Parameters
+    ----------
+    place
+        A folder, ``file:///folder``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
+
+    Raises
+    ------
+    UserError
+        An address of another kind, or one whose client is not installed.
+    """
+    address = _ADDRESS.fullmatch(place)
+    if address is None:
+        return FolderFiles(Path(place))
+    scheme, rest = address["scheme"], address["rest"]
+    if scheme == "file":
+        if not rest.startswith("///"):
+            raise UserError(f"'{place}' names no folder of this machine; write file:///folder.")
+        return FolderFiles(Path(unquote(rest.removeprefix("//"))))
+    if scheme not in CLIENTS:
+        raise UserError(
+            f"Storage of the kind '{scheme}:' is not supported; write a folder, file:///folder, "
+            "s3://bucket/prefix or gs://bucket/prefix."
+        )
+    found = _BUCKET.fullmatch(rest)
+    if found is None:
+        # Not quoted: it may hold a password.
+        raise UserError(
+            f"An address of {scheme}: is written {scheme}://bucket/prefix, without credentials, which come "
+            "from the environment, and without anything else."
+        )
+    _require_client(scheme)
+    return ObjectFiles(scheme, f"{found['bucket']}{found['prefix']}")
+
+
+def _require_client(scheme: str) -> None:
+    import fsspec
+
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        client = f"{CLIENTS[scheme]}=={fsspec.__version__}"
+        raise UserError(f"{scheme}:// needs another package; `pip install {client}`.") from error
