@@ -19,6 +19,8 @@ from store.documents.prompts import Prompt
 _HERE = Path(__file__).parent
 _SIDEBAR = 264
 """Width of the sidebar in pixels; what is narrower cuts its labels."""
+_NEAR = 250
+"""Prompts before and after the chosen one that the picker lists: a browser is slow with thousands."""
 
 
 def prompt_label(prompt: Prompt) -> str:
@@ -72,7 +74,8 @@ def _traced(profile: str, prompts: list[str]) -> set[str]:
     """Prompts that are traced with both chosen variants; all, where nothing is traced yet."""
     pair = {variant for side in (query.A, query.B) if (variant := selection.get(side))}
     try:
-        return {h for h in prompts if pair <= set(readers.traced(profile, h))}
+        traced = readers.all_traced(profile)
+        return {h for h in prompts if pair.issubset(traced.get(h, ()))}
     except (StoreError, OSError):
         return set(prompts)
 
@@ -101,16 +104,23 @@ def _prompt_picker(profile: str, problems: list[str], page: str) -> None:
         chosen = None
     chosen = chosen or ordered[0]
     selection.choose(query.PROMPT, chosen)
+    here = ordered.index(chosen)
+    near = ordered[max(0, here - _NEAR) : here + _NEAR + 1]
     st.selectbox(
         "Prompt",
-        ordered,
+        near,
         key=query.PROMPT.name,
         on_change=typed_prompt.leave,
         format_func=lambda h: ("" if h in traced else "○ ") + prompt_label(prompts[h]),
         help="Used by Compare, Steering and Labels. Type to search."
-        + (" ○: not traced with both variants." if len(traced) < len(ordered) else ""),
+        + (" ○: not traced with both variants." if len(traced) < len(ordered) else "")
+        + (
+            f" It lists the {len(near)} nearest of {len(ordered)} prompts; Browse prompts finds the others."
+            if len(near) < len(ordered)
+            else ""
+        ),
     )
-    _steps(ordered, ordered.index(chosen), traced)
+    _steps(ordered, here, traced)
     if st.button(
         "Browse prompts",
         icon=":material/manage_search:",

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.data import discovery, documents, journal, readers
 from dashboard.data.project import artifact, fresh, made, stamp
-from pipeline.labels.candidates import Own, own_candidates
+from pipeline.labels.candidates import Own, all_candidates
 from pipeline.labels.events import Event
 from pipeline.labels.heads import localised
 from pipeline.labels.strata import Labels, strata
@@ -53,8 +53,7 @@ def tokenizer(profile: str) -> str:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the candidates of every prompt")
 def _candidates(path: str, key: str) -> dict[str, Own]:
-    found = open_collection(Path(path))
-    return {prompt: own_candidates(found, prompt) for prompt in found.prompts()}
+    return all_candidates(open_collection(Path(path)))
 
 
 def _key(profile: str, names: Sequence[str]) -> str:
@@ -106,19 +105,27 @@ def verdicts(profile: str) -> Mapping[str, Mapping[str, Verdict]]:
 
 def judged(profile: str, prompt: str) -> dict[str, Verdict]:
     """Verdicts of a prompt by judge, of those that answered with labels."""
-    new = arrived(profile).get(prompt)
-    if new is not None:
-        return {judge: verdict for judge, verdict in new.verdicts.items() if verdict.status == "judged"}
-    return {
-        judge: of[prompt]
-        for judge, of in verdicts(profile).items()
-        if prompt in of and of[prompt].status == "judged"
-    }
+    return _judged(prompt, arrived(profile), verdicts(profile))
+
+
+def _judged(
+    prompt: str,
+    new: Mapping[str, discovery.Arrived],
+    known: Mapping[str, Mapping[str, Verdict]],
+) -> dict[str, Verdict]:
+    if prompt in new:
+        found = new[prompt].verdicts
+    else:
+        found = {judge: of[prompt] for judge, of in known.items() if prompt in of}
+    return {judge: verdict for judge, verdict in found.items() if verdict.status == "judged"}
 
 
 def judged_labels(profile: str, prompt: str) -> dict[str, Labels]:
     """Labels by token id of each judge that labelled a prompt."""
-    found = judged(profile, prompt)
+    return _labels_of(judged(profile, prompt))
+
+
+def _labels_of(found: Mapping[str, Verdict]) -> dict[str, Labels]:
     return {judge: {each.token: each.label for each in of.tokens} for judge, of in found.items()}
 
 
@@ -131,7 +138,8 @@ def _strata(profile: str, key: str, which: int, _own: Mapping[str, Own]) -> dict
         counted: dict[str, Labels] = {}
     else:
         counted = {prompt: labels.of(prompt, known[prompt].domain) for prompt in _own}
-    of_judges = {prompt: judged_labels(profile, prompt) for prompt in _own}
+    new, said = arrived(profile), verdicts(profile)  # asked once: each looks at a folder's files
+    of_judges = {prompt: _labels_of(_judged(prompt, new, said)) for prompt in _own}
     return strata(list(_own), _own, documents.focus(profile), of_judges, counted)
 
 

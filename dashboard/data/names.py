@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 import streamlit as st
 
 from dashboard.data import documents, journal
 from dashboard.data.project import artifact, fresh
 from dashboard.style.text import named
-from pipeline.labels.feature_names import Feature, feature_names, given_names, promoted_names
+from pipeline.labels.feature_names import Feature, FeatureNames, feature_names, given_names, promoted_names
 from pipeline.labels.judged_names import JudgedName, judged_names
 from store.base.errors import StoreError, UserError
 from store.datasets.groups import open_dataset
 from store.schema.features import FEATURES
 from store.schema.names import NAMES
+
+_NONE: Final = FeatureNames(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 1), np.int32), ())
 
 
 def given(transcoders: str) -> dict[Feature, str]:
@@ -28,7 +32,7 @@ def given(transcoders: str) -> dict[Feature, str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _promoted(path: str, key: str, _words: Sequence[str]) -> dict[Feature, str]:
+def _promoted(path: str, key: str, _words: Sequence[str]) -> FeatureNames:
     return promoted_names(open_dataset(Path(path), "cards"), _words)
 
 
@@ -45,14 +49,14 @@ def judged(profile: str) -> Mapping[Feature, JudgedName]:
         return {}
 
 
-def of_features(profile: str) -> Mapping[Feature, str]:
+def of_features(profile: str) -> FeatureNames:
     """A name of every feature that has one, by layer and index; none before stage `features` has run."""
     try:
         words = documents.vocabulary(profile)
         promoted = fresh(artifact(profile, FEATURES.kind), lambda path, key: _promoted(path, key, words))
         people = given(documents.models(profile).transcoders.fingerprint)
     except StoreError:
-        return {}
+        return _NONE
     return feature_names(people, judged(profile), promoted)
 
 
@@ -63,5 +67,4 @@ def of_feature(profile: str, feature: Feature) -> str:
 
 def called(profile: str, text: str) -> set[Feature]:
     """Features whose name holds a text, in whichever case."""
-    wanted = text.casefold()
-    return {feature for feature, name in of_features(profile).items() if wanted in name.casefold()}
+    return of_features(profile).holding(text)

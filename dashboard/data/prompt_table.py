@@ -1,6 +1,6 @@
 """Every prompt with what two variants do on it: the table that the prompt browser shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,9 @@ from dashboard.data import documents, readers
 from dashboard.data.project import artifact, fresh, stamp
 from pipeline.analysis.divergence import total_variation_of_targets
 from pipeline.analysis.evil_safe import label_mass, target_labels
+from pipeline.text.token_labels import TokenLabels
 from store.base.errors import StoreError
 from store.collections.reader import open_collection
-from store.documents.prompts import Prompt
 from store.documents.token_texts import token_text
 
 _READ: Final = ("target_token", "target_probability")
@@ -61,10 +61,9 @@ def prompt_table(profile: str, pair: tuple[str, str]) -> pd.DataFrame:
 def _table(path: str, key: str, profile: str, pair: tuple[str, str]) -> pd.DataFrame:
     graphs = open_collection(Path(path))
     known: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-    for prompt in graphs.prompts():
-        for variant in set(pair) & set(graphs.variants(prompt)):
-            arrays = graphs.item(prompt, variant, _READ).arrays
-            known[prompt, variant] = (arrays["target_token"], arrays["target_probability"])
+    for who, (token, probability) in graphs.each(_READ):
+        if who.variant in pair:
+            known[who.prompt_hash, who.variant] = (token, probability)
     return _frame(profile, pair, known)
 
 
@@ -75,7 +74,7 @@ def _frame(
         vocabulary = documents.vocabulary(profile)
     except StoreError:
         vocabulary = []
-    rows = []
+    rows, traced, labelled = [], _traced(profile), _labels(profile)
     for prompt in documents.prompts(profile).values():
         row: dict[str, object] = {
             "prompt_hash": prompt.hash,
@@ -83,9 +82,9 @@ def _frame(
             "situation": prompt.situation if prompt.situation != prompt.hash else prompt.name,
             "domain": prompt.domain or "",
             "held_out": prompt.held_out,
-            "variants": _traced(profile, prompt.hash),
+            "variants": list(traced.get(prompt.hash, ())),
         }
-        labels = _labels(profile, prompt)
+        labels = labelled.of(prompt.hash, prompt.domain)
         sides = [known.get((prompt.hash, variant)) for variant in pair]
         for name, side in zip("ab", sides, strict=True):
             row |= {f"evil_{name}": np.nan, f"top_{name}": ""}
@@ -104,18 +103,18 @@ def _frame(
     return frame.assign(evil_change=frame["evil_b"] - frame["evil_a"])
 
 
-def _traced(profile: str, prompt_hash: str) -> list[str]:
+def _traced(profile: str) -> Mapping[str, Sequence[str]]:
     try:
-        return readers.traced(profile, prompt_hash)
-    except StoreError:
-        return []
-
-
-def _labels(profile: str, prompt: Prompt) -> Mapping[int, str]:
-    try:
-        return readers.labels(profile).of(prompt.hash, prompt.domain)
+        return readers.all_traced(profile)
     except StoreError:
         return {}
+
+
+def _labels(profile: str) -> TokenLabels:
+    try:
+        return readers.labels(profile)
+    except StoreError:
+        return TokenLabels()
 
 
 def chosen(
@@ -139,10 +138,14 @@ def chosen(
     pair
         Prompts traced with both come before those that are not, where the order is by domain.
     """
-    hay = table[["text", "situation", "top_a", "top_b"]].agg(" ".join, axis=1) + " " + table.index
     keep = pd.Series(True, index=table.index)
-    for word in text.lower().split():
-        keep &= hay.str.lower().str.contains(word, regex=False)
+    if words := text.lower().split():
+        hay = table.index.to_series()
+        for column in ("text", "situation", "top_a", "top_b"):
+            hay = hay + " " + table[column]
+        hay = hay.str.lower()
+        for word in words:
+            keep &= hay.str.contains(word, regex=False)
     if domain is not None:
         keep &= table["domain"] == domain
     if split != SPLITS[0]:

@@ -1,6 +1,6 @@
 """Cached readers of a profile's collections and datasets, keyed by small stamps of their files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,17 @@ def traced(profile: str, prompt_hash: str) -> list[str]:
         return []
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _all_traced(path: str, key: str) -> Mapping[str, tuple[str, ...]]:
+    rows = _collection(path, key).index
+    return {prompt: tuple(dict.fromkeys(part)) for prompt, part in rows.groupby("prompt_hash")["variant"]}
+
+
+def all_traced(profile: str) -> Mapping[str, Sequence[str]]:
+    """Variants that each traced prompt was traced with, in one reading of the index."""
+    return fresh(artifact(profile, "graphs"), _all_traced)
+
+
 def candidates(profile: str, prompt_hash: str, variant: str) -> pd.DataFrame:
     """Own candidates of a variant on a prompt: token, probability; most probable first."""
     item = collection(profile, "candidates").item(prompt_hash, variant)
@@ -142,7 +153,8 @@ def dataset(profile: str, name: str, group: str) -> xr.Dataset:
     return fresh(artifact(profile, name), lambda path, key: _dataset(path, key, group))
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+# Of two million features a table takes 120 MB, and their effects by situation as much and more.
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _ranking(path: str, key: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
     return ranking_frame(_dataset(path, key, ranking_group(score)), contrast, domain)
 
@@ -185,7 +197,7 @@ def largest_activation(profile: str, layer: int, index: int) -> float:
         return 1.0
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)
 def _situation_effects(path: str, key: str, score: str, contrast: str) -> np.ndarray:
     table = _dataset(path, key, situations_group(score))
     return np.asarray(table["effect"].sel(contrast=contrast).values)

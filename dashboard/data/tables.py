@@ -74,7 +74,7 @@ def _capitals(metrics: Mapping[str, Any]) -> float:
 def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame:
     """The ranking of one contrast and domain, strongest effect first; untested ones last.
 
-    Columns feature (name), layer, index, effect, low, high, p, p_labels (NaN where the score needs no
+    Columns layer, index, row (in the table), effect, low, high, p, p_labels (NaN where the score needs no
     labels), q, found, null_share, n_situations, n_effective, sign_consistency (NaN in a table of before
     format version 5).
 
@@ -88,19 +88,14 @@ def ranking_frame(table: xr.Dataset, contrast: str, domain: str) -> pd.DataFrame
     chosen = table.sel(contrast=contrast, domain=domain)
     frame = pd.DataFrame(
         {
-            "layer": table["layer"].values.astype(int),
-            "index": table["index"].values.astype(int),
+            "layer": table["layer"].values.astype(np.int32),
+            "index": table["index"].values.astype(np.int32),
+            "row": np.arange(table.sizes["feature"], dtype=np.int32),
             **{name: chosen[name].values for name in _RANKED},
             "p_labels": chosen["p_labels"].values if "p_labels" in chosen else np.nan,
             "sign_consistency": chosen["sign_consistency"].values if "sign_consistency" in chosen else np.nan,
         }
     )
-    frame.insert(
-        0,
-        "feature",
-        [feature_name(layer, index) for layer, index in zip(frame["layer"], frame["index"], strict=True)],
-    )
-    frame["row"] = np.arange(len(frame))
     order = np.lexsort((frame["index"], frame["layer"], -frame["effect"].fillna(-np.inf)))
     return frame.iloc[order].reset_index(drop=True)
 

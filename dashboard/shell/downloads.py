@@ -38,12 +38,16 @@ def table_height(rows: int) -> int:
     return 35 * (min(rows, 10) + 1) + 3
 
 
-def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
-    """Two small buttons under a table; the bytes are made when one is clicked."""
+def downloads(frame: pd.DataFrame | Callable[[], pd.DataFrame], name: str, *, key: str) -> None:
+    """Two small buttons under a table; the bytes are made at a click, as is a frame that a function gives."""
+
+    def made() -> pd.DataFrame:
+        return frame() if callable(frame) else frame
+
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
-            data=lambda: csv_bytes(frame),
+            data=lambda: csv_bytes(made()),
             file_name=f"{name}.csv",
             mime="text/csv",
             key=f"csv-{key}",
@@ -54,7 +58,7 @@ def downloads(frame: pd.DataFrame, name: str, *, key: str) -> None:
         )
         st.download_button(
             "Parquet",
-            data=lambda: parquet_bytes(frame),
+            data=lambda: parquet_bytes(made()),
             file_name=f"{name}.parquet",
             mime="application/vnd.apache.parquet",
             key=f"parquet-{key}",

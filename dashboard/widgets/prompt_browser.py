@@ -14,6 +14,8 @@ from dashboard.widgets import typed_prompt
 
 _ANY: Final = "any domain"
 _HEIGHT: Final = 320
+_ROWS: Final = 500
+"""Rows that are sent to the browser: of ten thousand it would get megabytes at every click."""
 
 
 def show(profile: str, pair: tuple[str, str]) -> None:
@@ -85,14 +87,14 @@ def _browser(profile: str, pair: tuple[str, str], bound: dict[Parameter, Any]) -
         order=str(order),
         pair=pair,
     )
-    picked = _table(found, pair, key=f"prompts-{bound[query.FIND]['key']}")
+    picked = _table(found.head(_ROWS), pair, key=f"prompts-{bound[query.FIND]['key']}")
     whole = found["divergence"].notna().sum()
-    st.caption(
-        plain(
-            f"{count(len(found))} of {count(len(table))} prompts, {count(whole)} of them traced with "
-            f"{pair[0]} and {pair[1]}. Click a row's box to see its prompt."
-        )
+    cut = f"Listed are the first {count(_ROWS)}; a word in Find, or another order, brings others. "
+    said = (
+        f"{count(len(found))} of {count(len(table))} prompts, {count(whole)} of them traced with "
+        f"{pair[0]} and {pair[1]}. Click a row's box to see its prompt."
     )
+    st.caption(plain((cut if len(found) > _ROWS else "") + said))
     return picked
 
 

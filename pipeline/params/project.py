@@ -27,6 +27,7 @@ from pipeline.params.profiles import Profile
 from pipeline.params.prompts import PromptParams
 from pipeline.params.reading import read_params
 from pipeline.params.recipes import RecipeParams
+from pipeline.params.retention import RetentionParams
 from pipeline.params.scores import ScoreParams
 from pipeline.params.section import Name
 from pipeline.params.steered import SteeredParams
@@ -65,6 +66,7 @@ class Params(TrainingParams):
     behaviour_interventions: BehaviourInterventionParams
     behaviour_features: BehaviourFeatureParams
     circuits: CircuitParams
+    retention: RetentionParams
     finetunes: dict[Name, FinetuneParams] = Field(default_factory=dict)
     judges: dict[Name, JudgeParams] = Field(default_factory=dict)
 

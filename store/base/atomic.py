@@ -82,7 +82,7 @@ def snapshot(path: Path, root: Path) -> Iterator[Path]:
     aside = Path(tempfile.mkdtemp(dir=root, prefix=_prefix(path), suffix=ASIDE))
     try:
         try:
-            copied = Path(shutil.copytree(path, aside / path.name, copy_function=_link))
+            copied = Path(shutil.copytree(path, aside / path.name, copy_function=link))
         except shutil.Error as error:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
         yield copied
@@ -90,7 +90,8 @@ def snapshot(path: Path, root: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _link(one: str, other: str) -> None:
+def link(one: str, other: str) -> None:
+    """Give a file another name, or copy it where that cannot be: nothing that is published is edited."""
     try:
         os.link(one, other)
     except OSError:  # another disk, or one without links; or the file is gone, which copying tells

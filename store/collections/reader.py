@@ -8,7 +8,7 @@ scalars, and where it starts and stops along each dimension. ``FORMAT.md`` has i
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from store.base.errors import NotInStoreError, UnknownFormatError
 from store.collections.absent import absent, no_array
-from store.collections.item import UNSTEERED, Identity, Item, Scalar
+from store.collections.cutting import cut, scalar, shaped
+from store.collections.item import UNSTEERED, Identity, Item
 from store.collections.on_demand import ArraysOnDemand
 from store.collections.writer import (
     BOUNDS,
@@ -30,7 +31,7 @@ from store.collections.writer import (
 from store.format.arrays import ArrayReader, FileRecord
 from store.format.artifact import Artifact, open_artifact
 from store.schema.registry import COLLECTIONS
-from store.schema.specs import FORMAT_VERSION, SETTINGS_SINCE, ArraySpec, CollectionSchema
+from store.schema.specs import FORMAT_VERSION, SETTINGS_SINCE, CollectionSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,6 +216,19 @@ class Collection:
         for prompt, variant, setting in self._identities:
             yield self.item(prompt, variant, setting=setting)
 
+    def each(self, names: Sequence[str]) -> Iterator[tuple[Identity, list[np.ndarray]]]:
+        """Some arrays of every item, sorted; a partition's are read at once, so let them be small.
+
+        Raises as `item`.
+        """
+        self._load(*Identity._fields, "partition", RAGGED, *BOUNDS)
+        specs = [self._schema.arrays[name] for name in names]
+        for partition, rows in groupby(range(len(self)), lambda row: str(self._columns["partition"][row])):
+            owner = f"partition {partition}"
+            whole = self._artifact.read([(self._reader(partition, name, owner), None) for name in names])
+            for row in rows:
+                yield self._identities[row], cut(specs, whole, self._bounds(row))
+
     @cached_property
     def _identities(self) -> list[Identity]:
         self._load(*Identity._fields)
@@ -238,7 +252,7 @@ class Collection:
             key=str(self._columns["key"][row]),
             **self._identities[row]._asdict(),
             arrays=arrays,
-            scalars={name: _scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
+            scalars={name: scalar(self._columns[name][row], scalars[name].dtype) for name in scalars},
         )
 
     def _load(self, *names: str) -> None:
@@ -264,11 +278,7 @@ class Collection:
             start, stop = bounds[ragged_dim(self._schema.arrays[name])]
             requests.append((self._reader(partition, name, owner), (slice(start, stop),)))
         flat = self._artifact.read(requests)
-        lengths = {dim: stop - start for dim, (start, stop) in bounds.items()}
-        return [
-            values.reshape(self._shape(self._schema.arrays[name], lengths))
-            for name, values in zip(names, flat, strict=True)
-        ]
+        return shaped([self._schema.arrays[name] for name in names], flat, bounds)
 
     def _bounds(self, row: int) -> dict[str, tuple[int, int]]:
         start, stop = (self._columns[end][row].tolist() for end in BOUNDS)
@@ -279,20 +289,8 @@ class Collection:
             self._files[group] = self._artifact.group_files(group)
         return self._artifact.reader(group, name, self._files[group], owner=owner)
 
-    def _shape(self, spec: ArraySpec, lengths: Mapping[str, int]) -> tuple[int, ...]:
-        if len(spec.dims) == 1:
-            return (-1,)
-        return tuple(lengths[dim] for dim in spec.dims)
-
     def _no_array(self, name: str) -> str:
         return no_array(self.path, name, COLLECTIONS[self.kind], self._artifact.version)
 
     def _absent(self, who: Identity) -> str:
         return absent(self.path, who, self._identities, self._artifact.attributes["n_prompts"])
-
-
-def _scalar(value: Any, dtype: str) -> Scalar:
-    if dtype == "str":
-        return str(value)
-    scalar: Scalar = value.item()
-    return scalar

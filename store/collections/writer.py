@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from store.base.atomic import published_folder
+from store.base.atomic import link, published_folder
 from store.base.errors import InvalidItemError
 from store.base.hashing import PROMPT_HASH_DIGITS
 from store.collections.item import Identity, Item, Scalar
@@ -74,7 +74,8 @@ def write_collection(
         What they were computed from; plain JSON.
     previous
         A whole collection of the kind that stays as it is meanwhile. An item of the same key is taken
-        from there, its own arrays unread, and a partition of such items alone is copied.
+        from there, its own arrays unread, and a partition of such items alone is linked, or copied where
+        the file system has no links.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def write_collection(
             if previous is not None and stored.keys() >= set(members):
                 kept = previous.kept_partition(partition, members)
             if kept is not None:
-                shutil.copytree(kept.folder, folder / partition)
+                shutil.copytree(kept.folder, folder / partition, copy_function=link)
                 groups[partition] = kept.record
                 rows += [_row(stored[who], partition, kept.spans[who]) for who in members]
                 continue

@@ -35,6 +35,10 @@ def _called(name: str, text: str) -> tuple[int, int] | None:
         str(st.session_state[widget.name]) for widget in (query.CONTRAST, query.RANKED_DOMAIN, query.SCORE)
     ]
     called = names.called(name, text)
-    frame = reading.filtered(readers.ranking(name, *asked))
+    frame = readers.ranking(name, *asked)
+    frame = frame[
+        frame["layer"].isin({layer for layer, _ in called}) & frame["index"].isin({i for _, i in called})
+    ]
+    frame = frame.iloc[reading.places(frame)]
     rows = zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)
     return next((feature for feature in rows if feature in called), None)

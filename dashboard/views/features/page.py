@@ -1,5 +1,6 @@
 """Features: which features push toward harm."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -44,7 +45,7 @@ def _filters(name: str) -> tuple[str, str, str]:
         **query.RANKED_DOMAIN.bound(),
         help="Domain of the prompts; `all` averages over situations of every domain.",
     )
-    layers = sorted({int(layer) for layer in ranking["layer"].values})
+    layers = np.unique(ranking["layer"].values).tolist()
     columns[2].selectbox(
         "Layer",
         ["all", *(f"L{layer}" for layer in layers)],
@@ -127,9 +128,10 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     words = describe(score)
     acting, chosen_params = confound.of_ranking(name, contrast), confound.chosen(name)
     tag = chosen_params.confound_tag if chosen_params else None
-    everything = confounding.beside(_ranking(name, score, contrast, domain), acting, score)
-    frame = reading.filtered(everything)
-    shown = frame.head(MAX_ROWS).reset_index(drop=True)
+    everything = _ranking(name, score, contrast, domain)
+    places = reading.places(everything)
+    shown = everything.iloc[places[:MAX_ROWS]].reset_index(drop=True)
+    shown = _called(confounding.beside(shown, acting, score))
     effects = readers.situation_effects(name, contrast, score)
     names_of = names.of_features(name)
     shown = shown.assign(
@@ -149,7 +151,7 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
         key=key,
         choose=chosen_feature.choose,
         height=560,
-        order=["called", "effect", "interval", "q", *_further(frame), "n_situations", "situations"],
+        order=["called", "effect", "interval", "q", *_further(shown), "n_situations", "situations"],
         columns={
             "called": st.column_config.TextColumn(
                 "feature",
@@ -201,21 +203,27 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     said = reading.found_words(everything, params, score), reading.ranked_words(params, score, stability)
     st.caption(plain(" ".join(filter(None, said))))
     st.caption(sentence(confounding.words(acting, tag, chosen_params.min_situations if chosen_params else 0)))
-    cut = f"the first {count(len(shown))} of " if len(shown) < len(frame) else ""
+    cut = f"the first {count(len(shown))} of " if len(shown) < len(places) else ""
     st.caption(
-        f"Showing {cut}{count(len(frame))} features ({count(len(everything))} in all) from "
+        f"Showing {cut}{count(len(places))} features ({count(len(everything))} in all) from "
         f"{count(scored)} prompts {words.counted}; {count(left_out)} {words.left_out}."
     )
-    downloads.downloads(
-        frame.drop(columns="row").assign(
-            name=[names_of.get(one, "") for one in zip(frame["layer"], frame["index"], strict=True)],
-            score=score,
-            contrast=contrast,
-            domain=domain,
-        ),
-        f"ranking-{score}",
-        key="ranking",
-    )
+
+    def whole() -> pd.DataFrame:
+        frame = _called(confounding.beside(everything.iloc[places], acting, score).drop(columns="row"))
+        features = zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)
+        return frame.assign(
+            name=[names_of.get(one, "") for one in features], score=score, contrast=contrast, domain=domain
+        )
+
+    downloads.downloads(whole, f"ranking-{score}", key="ranking")
+
+
+def _called(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the column `feature`: layer and index as a text."""
+    features = zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)
+    frame.insert(0, "feature", [feature_name(*one) for one in features])
+    return frame
 
 
 def _ranking(name: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
@@ -247,9 +255,9 @@ def render() -> None:
         if problem:
             st.warning(plain(problem), icon=":material/search_off:")
         if selection.feature() is None:
-            first = reading.filtered(readers.ranking(name, contrast, domain, score))
-            if len(first):
-                selection.choose_feature(int(first["layer"].iloc[0]), int(first["index"].iloc[0]))
+            ranked = readers.ranking(name, contrast, domain, score)
+            for first in reading.places(ranked)[:1]:
+                selection.choose_feature(int(ranked["layer"].iloc[first]), int(ranked["index"].iloc[first]))
         left, right = st.container(key="narrow-features").columns([1.45, 1], gap="medium")
         with left:
             _table(name, score, contrast, domain)

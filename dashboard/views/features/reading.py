@@ -39,15 +39,20 @@ def orders(score: str, contrast: str) -> list[str]:
     return offered
 
 
-def filtered(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the page's filters leave, in its order."""
+def places(frame: pd.DataFrame) -> np.ndarray:
+    """Places in a ranking of the rows that the page's filters leave, in its order; no row is copied."""
+    keep = np.ones(len(frame), dtype=bool)
     layer = str(st.session_state.get("layer", "all"))
     if layer != "all":
-        frame = frame[frame["layer"] == int(layer.removeprefix("L"))]
+        keep &= frame["layer"].to_numpy() == int(layer.removeprefix("L"))
     if st.session_state.get("tested"):
-        frame = frame[frame["q"].notna()]
+        keep &= frame["q"].notna().to_numpy()
+    found = np.flatnonzero(keep)
     column, ascending = EVERY_ORDER[str(st.session_state.get("order", "toward harm"))]
-    return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
+    if (column, ascending) == ("effect", False):
+        return found  # which is the ranking's own order
+    values = frame[column].to_numpy()[found]
+    return found[np.argsort(values if ascending else -values, kind="stable")]
 
 
 def ranked_words(params: Mapping[str, Any], score: str, stability: float) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import pandas as pd
 import streamlit as st
 
 from dashboard.data import documents, names, readers
@@ -21,10 +22,11 @@ def _options(name: str, variant: str) -> list[str]:
         contrasts = readers.contrasts(name)
         wanted = [f"evil-safe|{variant}", f"evil-safe|{selection.get(query.B)}"]
         contrast = next((one for one in wanted if one in contrasts), contrasts[0])
-        strongest = readers.ranking(name, contrast, "all")["feature"]
+        strongest = readers.ranking(name, contrast, "all")[["layer", "index"]]
     except (StoreError, IndexError):
         return []
-    return [*strongest.head(40), *strongest.tail(10)]
+    ends = pd.concat([strongest.head(40), strongest.tail(10)])
+    return [feature_name(layer, index) for layer, index in zip(ends["layer"], ends["index"], strict=True)]
 
 
 def _with_name(text: str, called: Mapping[Feature, str]) -> str:

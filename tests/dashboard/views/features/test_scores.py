@@ -45,14 +45,19 @@ def test_table_card_and_downloads_follow_the_score(
     expected = ranking_frame(table, contrast, "all")
     shown = app.dataframe[0].value
     assert shown["effect"].tolist() == expected["effect"].tolist()[: len(shown)]
-    assert shown["feature"].tolist() == expected["feature"].tolist()[: len(shown)]
+    features = [
+        f"L{layer}/{index}" for layer, index in zip(expected["layer"], expected["index"], strict=True)
+    ]
+    assert [name.split()[0] for name in shown["called"]] == features[: len(shown)]
     assert words.meaning.split(",")[0] in captions(app).replace("\\", "")
     assert metric(app, "Effect").label == words.headed("Effect")
     assert f"{words.label}: interval" in captions(app)
     assert words.counted in captions(app)
-    frame, name = next((frame, name) for frame, name in taken if name.startswith("ranking"))
+    whole, name = next((frame, name) for frame, name in taken if name.startswith("ranking"))
     assert name == f"ranking-{score}"
+    frame = whole()  # made at a click
     assert set(frame["score"]) == {score}
+    assert frame["feature"].tolist() == features
 
 
 def test_direct_is_shown_first(open_page: OpenPage) -> None:
