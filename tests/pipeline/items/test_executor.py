@@ -33,12 +33,19 @@ def models() -> ModelPool:
     return ModelPool(MANIFEST)
 
 
+def _who(log: Path) -> list[str]:
+    return [line.split()[0] for line in log.read_text().splitlines()]
+
+
 def candidates(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """Items of every variant; says so in a file, and takes as long as it is told."""
+    """Items of every variant; says so in a file, waits there until so many do, and takes as long as told."""
     log = unit.arguments.get("log")
     if log is not None:
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()} {unit.prompt_hash}\n")
+        deadline = time.monotonic() + 300
+        while len(set(_who(Path(log)))) < unit.arguments.get("until", 1) and time.monotonic() < deadline:
+            time.sleep(0.05)
     for variant, setting in product(unit.variants, unit.settings):
         time.sleep(unit.arguments.get("seconds", 0))
         if unit.arguments.get("fails"):
@@ -211,13 +218,9 @@ def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path, processes: A
     assert stored(cache) == 2
 
 
-def _who(log: Path) -> list[str]:
-    return [line.split()[0] for line in log.read_text().splitlines()]
-
-
 def test_helpers_take_a_part_and_give_the_same_bytes(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    units = [unit(i, log=str(log), seconds=0.4) for i in range(40)]
+    units = [unit(i, log=str(log), until=3 if i else 1) for i in range(40)]
     alone, shared = ItemCache(tmp_path / "alone"), ItemCache(tmp_path / "shared")
     in_this_process([unit(i) for i in range(40)], models, alone, "alone")
     assert with_helpers(3, worth=0)(units, models, shared, "shared") == []
@@ -238,7 +241,14 @@ def test_no_helper_is_called_for_what_is_soon_done(tmp_path: Path) -> None:
 def test_a_helper_that_dies_is_not_missed_and_failures_are_told_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     units = [
-        unit(i, log=str(log), seconds=0.4, fails=i % 5 == 0, dies_unless=os.getpid() if i % 5 == 1 else None)
+        unit(
+            i,
+            log=str(log),
+            until=2 if i else 1,
+            seconds=0.05,
+            fails=i % 5 == 0,
+            dies_unless=os.getpid() if i % 5 == 1 else None,
+        )
         for i in range(30)
     ]
     cache = ItemCache(tmp_path / "items")
