@@ -169,7 +169,8 @@ def _stands_beside_others_like_it(table: xr.Dataset, of_prompts: xr.Dataset) -> 
     assert controls["nothing"].features == (), "to do nothing there is no other way"
     strong, still = controls["strong"], controls["still"]
     assert strong.features == still.features
-    assert strong.splits != still.splits, "what the recipe freezes is frozen for controls, too"
+    free, frozen = ([split.controls for split in one.splits] for one in (strong, still))
+    assert free != frozen, "what the recipe freezes is frozen for controls, too"
     assert len(strong.features) == CONTROLS
     assert all(name != "L1/7" and name.startswith("L1/") for (name,) in strong.features)
     assert all(idle == "L0" for idle in (first.split("/")[0] for first, _ in controls["both"].features))
