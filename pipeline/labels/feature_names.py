@@ -150,8 +150,8 @@ def _keys(layer: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def promoted_names(cards: "xr.Dataset", texts: Sequence[str]) -> FeatureNames:
     """Names of the features on the cards of a FEATURES dataset, by what they promote; texts by token id."""
-    arrays = (cards[name].values for name in ("layer", "index", "promoted_token"))
-    return FeatureNames(*arrays, texts)
+    layer, index, promoted = (cards[name].values for name in ("layer", "index", "promoted_token"))
+    return FeatureNames(layer, index, promoted, texts)
 
 
 def feature_names(
