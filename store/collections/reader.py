@@ -72,6 +72,8 @@ class Collection:
         self._schema = schema
         self._columns: dict[str, np.ndarray] = {}
         self._files: dict[str, dict[str, FileRecord]] = {}
+        # Of the partition that was read last alone: of all there would be hundreds of thousands.
+        self._opened: tuple[str, dict[str, ArrayReader]] = ("", {})
 
     @property
     def path(self) -> Path:
@@ -261,17 +263,15 @@ class Collection:
         if not wanted:
             return
         early = "setting" in wanted and self._artifact.version < SETTINGS_SINCE
-        owner = "the index of all prompts"
         read = [name for name in wanted if not (early and name == "setting")]
-        columns = self._artifact.read([(self._reader(INDEX, name, owner), None) for name in read])
+        columns = self._artifact.read([(self._reader(INDEX, name, "the index"), None) for name in read])
         self._columns.update(zip(read, columns, strict=True))
         if early:
             self._columns["setting"] = np.full(len(self), UNSTEERED, dtype=object)
 
     def _read(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
         partition = str(self._columns["partition"][row])
-        bounds = self._bounds(row)
-        who = self._identities[row]
+        bounds, who = self._bounds(row), self._identities[row]
         owner = f"prompt {who.prompt_hash}, {who.variant}"
         requests = []
         for name in names:
@@ -287,7 +287,11 @@ class Collection:
     def _reader(self, group: str, name: str, owner: str) -> ArrayReader:
         if group not in self._files:
             self._files[group] = self._artifact.group_files(group)
-        return self._artifact.reader(group, name, self._files[group], owner=owner)
+        if (opened := self._opened)[0] != group:
+            self._opened = opened = group, {}
+        if name not in opened[1]:
+            opened[1][name] = self._artifact.reader(group, name, self._files[group], owner=owner)
+        return opened[1][name].of(owner)
 
     def _no_array(self, name: str) -> str:
         return no_array(self.path, name, COLLECTIONS[self.kind], self._artifact.version)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -176,6 +177,12 @@ class ArrayReader:
         self._array: zarr.Array[Any] = zarr.Array.from_dict(
             StorePath(_Files(group, read_only=True), name), json.loads(content)
         )
+
+    def of(self, owner: str) -> "ArrayReader":
+        """The same, for messages about another owner's data."""
+        other = copy(self)
+        other._owner = owner
+        return other
 
     @property
     def shape(self) -> tuple[int, ...]:

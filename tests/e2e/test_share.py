@@ -9,11 +9,10 @@ import pytest
 from pipeline.judging.journal import ANSWERS
 from tests.support.judge_server import judge_server
 from tests.support.judging import KEY, openai_params
+from tests.support.object_store import BUCKET, ObjectStore
 from tests.support.project import Project, computed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 RENDER = """
 from streamlit.testing.v1 import AppTest
@@ -34,15 +33,13 @@ def _sharer(finished: Project, folder: Path, *remote: str) -> Project:
     return sharer
 
 
-def _share(finished: Project, folder: Path, *remote: str, **settings: str) -> Project:
+def _share(finished: Project, folder: Path, *remote: str) -> Project:
     """Push the results to a remote; a teammate clones and pulls them."""
     sharer = _sharer(finished, folder, *remote)
-    for name, value in settings.items():
-        sharer.run("dvc", "remote", "modify", "team", name, value)
-    sharer.run("dvc", "push", **CREDENTIALS)
+    sharer.run("dvc", "push")
     sharer.commit("where results are shared")
     mate = sharer.clone(folder / "mate")
-    mate.run("dvc", "pull", **CREDENTIALS)
+    mate.run("dvc", "pull")
     assert not (mate.folder / ".cache").exists()
     assert mate.locked() == finished.locked()
     assert "up to date" in mate.run("dvc", "status").stdout
@@ -85,15 +82,15 @@ def test_paid_answers_are_pulled_and_nobody_is_asked_again(finished: Project, tm
 
 
 def test_pull_add_one_prompt_compute_one_item_and_remove_it(
-    finished: Project, tmp_path: Path, s3: str
+    finished: Project, tmp_path: Path, objects: ObjectStore
 ) -> None:
-    mate = _share(finished, tmp_path, "s3://results/team", endpointurl=s3)
-    assert "Data and pipelines are up to date" in mate.repro(**CREDENTIALS)
+    mate = _share(finished, tmp_path, f"s3://{BUCKET}/team")
+    assert "Data and pipelines are up to date" in mate.repro()
 
     line = json.dumps({"prompt": "User: I have a new idea. What now?\nAssistant: You should"})
     mine = mate.folder / "inputs" / "prompts" / "mine.jsonl"
     mine.write_text(line + "\n", encoding="utf-8")
-    output = mate.repro(**CREDENTIALS)
+    output = mate.repro()
     new = computed(output)
     assert new["contexts"] == (0, 2), "contexts do not depend on the prompts"
     for kind in ("measured_effects", "moved_features", "held_logits", "steered_answers", "component_rows"):
@@ -108,6 +105,6 @@ def test_pull_add_one_prompt_compute_one_item_and_remove_it(
     mate.run("python", "-c", RENDER)
 
     mine.unlink()
-    old = computed(mate.repro(**CREDENTIALS))
+    old = computed(mate.repro())
     assert all(count == 0 for count, _ in old.values())
     assert mate.locked() == finished.locked()
