@@ -14,8 +14,8 @@ _COLUMNS = (
 )
 
 
-def controls_frame(recipes: Sequence[RecipeControls], table: xr.Dataset, variant: str) -> pd.DataFrame:
-    """A row a recipe of a variant and split in which it was followed.
+def controls_frame(recipes: Sequence[RecipeControls], table: xr.Dataset) -> pd.DataFrame:
+    """A row a recipe and split in which it was followed.
 
     Parameters
     ----------
@@ -23,8 +23,6 @@ def controls_frame(recipes: Sequence[RecipeControls], table: xr.Dataset, variant
         As stage `recipes` tells them.
     table
         The group ``recipes`` of its dataset, which has intervals.
-    variant
-        Whose recipes.
 
     Returns
     -------
@@ -38,7 +36,7 @@ def controls_frame(recipes: Sequence[RecipeControls], table: xr.Dataset, variant
     rows = []
     for one in recipes:
         row = row_of.get((one.variant, one.setting))
-        for split in one.splits if one.variant == variant else ():
+        for split in one.splits:
             if split.change is None:
                 continue
             ends = (np.nan, np.nan)

@@ -9,6 +9,7 @@ import xarray as xr
 
 from pipeline.analysis.intervals import clustered_rate_interval, pooled_rate_icc, studentized_interval
 from pipeline.analysis.rates import SPLITS
+from pipeline.analysis.validation_sets import situation_of
 from store.documents.prompts import Prompt
 from store.schema.vocabulary import OUTCOMES
 
@@ -151,8 +152,8 @@ def _by_split(
     resamples: int,
     seed: int,
 ) -> xr.Dataset:
-    situations = sorted({prompt.situation for prompt in prompts})
-    place = np.array([situations.index(prompt.situation) for prompt in prompts], np.int64)
+    situations = sorted({situation_of(prompt) for prompt in prompts})
+    place = np.array([situations.index(situation_of(prompt)) for prompt in prompts], np.int64)
     held_out = np.array([prompt.held_out for prompt in prompts], bool)
     shape = (len(recipes), len(SPLITS))
     counts = {name: np.zeros(shape, np.int32) for name in ("n_situations", "n_samples")}

@@ -1,6 +1,7 @@
 """``python -m pipeline.cache sweep``: what of the item cache can go; with ``--apply`` it goes."""
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from pipeline.run.stage import CACHE
 from store.base.errors import StoreError, UserError
 
 _DAY: Final = 86_400.0
+_LONGEST: Final = 36_500.0
 _MEGA: Final = 1e6
 
 
@@ -85,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--kind", action="append", default=[], help="also this kind, which no artifact lists; may be repeated"
     )
-    sweep.add_argument("--days", type=float, help="instead of retention.days of params.yaml")
+    sweep.add_argument("--days", type=_days, help="instead of retention.days of params.yaml")
     sweep.add_argument(
         "--without",
         action="append",
@@ -94,6 +96,16 @@ def _parser() -> argparse.ArgumentParser:
         help="though its artifacts are not all here",
     )
     return parser
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
+    if not 0 <= days <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} is no number of days from 0 to {_LONGEST:,.0f}")
+    return days
 
 
 if __name__ == "__main__":

@@ -138,6 +138,8 @@ def _answers(options: argparse.Namespace, params: "Params") -> None:
     if options.format == "eval" and variant is None:
         raise UserError("A log of inspect is of one model: name it with --variant.")
     tokenizer = load_tokenizer(manifest)
+    if options.format == "jsonl" and options.judge:
+        raise UserError("Texts have no scores: leave out --judge.")
     if options.format == "jsonl":
         texts = list(stored_texts(folder, tokenizer, variant=variant))
         content, n_answers = write_texts(texts), len(texts)
@@ -178,7 +180,9 @@ def _behaviours(options: argparse.Namespace, params: "Params") -> None:
             write_bytes(out / "graphs" / name, content)
     print(f"{out}: prompts, baseline_* of {variant}; of base, intervention_*, feature_importance_layer_*.csv")
     if traced:
-        print("circuit_*.graphml and .json, features_*.npy with their meta, and graphs/ by prompt, too")
+        print("circuit_*.graphml and .json, features_*.npy with their meta, too")
+        if options.nodes:
+            print("graphs/: the graph of each traced prompt")
     else:
         print(f"Circuits and features are of base and the focus adapter alone, so that {variant} has none.")
 

@@ -121,11 +121,22 @@ def _items(units: Sequence[Unit], kind: str, models: Models, cache: ItemCache) -
     """The items one by one, so that memory does not grow with the number of prompts."""
     for unit in units:
         for name in _names([unit], kind):
-            item = cache.get(kind, name.key)
-            if item is None:  # damaged, or removed since
-                failures = compute_unit(unit, models, cache)
-                item = cache.get(kind, name.key)
-                if item is None:
-                    reason = failures[0].reason if failures else "something removes its items"
-                    raise UserError(f"{kind} of prompt {name.prompt_hash} cannot be computed: {reason}")
+            item, failures = finished(unit, kind, name, models, cache)
+            if item is None:
+                reason = failures[0].reason if failures else "something removes its items"
+                raise UserError(f"{kind} of prompt {name.prompt_hash} cannot be computed: {reason}")
             yield item
+
+
+def finished(
+    unit: Unit, kind: str, name: ItemName, models: Models, cache: ItemCache
+) -> tuple[Item | None, list[Failure]]:
+    """An item of a unit that was computed, once more where the cache has lost it; None, and why it fails.
+
+    What the cache had may be damaged, or have been removed since: neither is a prompt that fails.
+    """
+    item = cache.get(kind, name.key)
+    if item is not None:
+        return item, []
+    failures = compute_unit(unit, models, cache)
+    return cache.get(kind, name.key), failures

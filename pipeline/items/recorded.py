@@ -48,7 +48,11 @@ def _is_kept(out: Path) -> bool:
     listings = re.findall(rf"- path: {re.escape(out.as_posix())}\n +hash: md5\n +md5: (\w+\.dir)\n", lock)
     if not listings:
         return False
-    from dvc.config import Config
+    from dvc.config import Config, ConfigError
 
-    cache = Path(Config(".dvc")["cache"].get("dir") or ".dvc/cache") / "files" / "md5"
+    try:
+        place = Config(".dvc")["cache"].get("dir")
+    except ConfigError:
+        return False
+    cache = Path(place or ".dvc/cache") / "files" / "md5"
     return any((cache / listing[:2] / listing[2:]).is_file() for listing in listings)

@@ -53,12 +53,13 @@ def refill(
 
 
 def _lacked(cache: ItemCache, kind: str, names: Sequence[ItemName]) -> set[str]:
-    return {name.key for name in names if not cache.holds(kind, name.key)}
+    # What another machine puts meanwhile is no loss: it is looked for once more before it is computed.
+    return {name.key for name in names if not cache.holds(kind, name.key, now=False)}
 
 
 def _take(cache: ItemCache, kind: str, names: Sequence[ItemName], folder: Path, read: Read | None) -> None:
     if read is not None:
-        if wanted := [name for name in names if not cache.holds(kind, name.key)]:
+        if wanted := [name for name in names if not cache.holds(kind, name.key, now=False)]:
             for item in read(folder, wanted):
                 cache.put(kind, item)
         return

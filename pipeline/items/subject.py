@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.items.cache import chosen_cache
 from pipeline.items.code import QualifiedName
-from pipeline.items.collect import Places, collect
+from pipeline.items.collect import Places, collect, finished
 from pipeline.items.executor import Executor
 from pipeline.items.executors import executor_of, resolved
 from pipeline.items.model_source import ModelSource
 from pipeline.items.provenance import provenance
-from pipeline.items.units import Unit, make_unit
+from pipeline.items.units import ItemName, Unit, make_unit
 from pipeline.params.runtime import RuntimeParams
 from pipeline.run.stage import CACHE, artifacts
-from store.collections.item import UNSTEERED
+from store.collections.item import UNSTEERED, Item
 from store.documents.failures import Failure, write_failures
 from store.documents.manifest import read_manifest
 from store.documents.prompts import Prompt, read_prompts
@@ -104,6 +104,10 @@ class Subject:
             runtime=self.runtime,
             settings=settings,
         )
+
+    def item(self, unit: Unit, kind: str, name: ItemName) -> Item | None:
+        """An item of a unit that was computed, once more if need be (`collect.finished`); None: it fails."""
+        return finished(unit, kind, name, self.source, self.cache)[0]
 
     def publish(
         self,

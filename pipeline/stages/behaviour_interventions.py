@@ -85,7 +85,7 @@ def arrays_of(subject: Subject, units: Sequence[Unit]) -> Arrays:
     found = {}
     for unit in units:
         for kind, name in unit.wanted():
-            item = subject.cache.get(kind, name.key)
+            item = subject.item(unit, kind, name)
             if item is not None:
                 found[unit.prompt_hash, kind] = item.arrays
     return found

@@ -55,7 +55,7 @@ def tables_of(subject: Subject, params: ComponentParams) -> tuple[dict[str, xr.D
     if known := taken_over(subject.folder / COMPONENTS.kind, COMPONENTS.kind, wanted, COMPONENTS.groups):
         return known, wanted
     compute(list(units.values()), models=subject.source, cache=subject.cache, executor=subject.executor)
-    found = {variant: subject.cache.get(KIND, unit.item(variant).key) for variant, unit in units.items()}
+    found = {variant: subject.item(unit, KIND, unit.item(variant)) for variant, unit in units.items()}
     rows = {variant: item for variant, item in found.items() if item is not None}
     return component_groups(rows, params), wanted
 

@@ -79,7 +79,7 @@ def published(
         for prompt, each in arguments.items()
     ]
     failures = subject.publish("faithfulness", units, [schema], sections_of(params))
-    items = {unit.prompt_hash: subject.cache.get(kind, unit.item(focus).key) for unit in units}
+    items = {unit.prompt_hash: subject.item(unit, kind, unit.item(focus)) for unit in units}
     return {prompt: item.arrays for prompt, item in items.items() if item is not None}, failures
 
 

@@ -78,7 +78,7 @@ def items_of(
     if found := refill(subject.cache, kind, names, subject.folder / FEATURES.kind, partial(stored, kind)):
         print(f"{kind}: {found} taken over from the previous store")
     compute(units, models=subject.source, cache=subject.cache, executor=subject.executor)
-    items = [subject.cache.get(kind, name.key) for name in names]
+    items = [subject.item(unit, kind, name) for unit, name in zip(units, names, strict=True)]
     return [item for item in items if item is not None]
 
 

@@ -100,7 +100,7 @@ def tried_of(
     items: dict[str, dict[str, Mapping[str, np.ndarray]]] = {}
     for unit in units:
         ((kind, variant),) = unit.outputs
-        item = subject.cache.get(kind, unit.item(variant).key)
+        item = subject.item(unit, kind, unit.item(variant))
         if item is not None:
             items.setdefault(unit.prompt_hash, {})[variant] = item.arrays
     tried = []

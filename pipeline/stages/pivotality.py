@@ -156,7 +156,9 @@ def main(profile: str, params: Params) -> None:
         if asked is None
         else ""
     )
-    write_metrics(subject.folder, "pivotality", metrics, "" if prompts else subject.uncompared or untold)
+    confounded = "no prompt is of harm: all have the tag of features.confound_tag"
+    none = subject.uncompared or (untold if of_all else confounded)
+    write_metrics(subject.folder, "pivotality", metrics, "" if prompts else none)
     if prompts and without and asked is None:
         print(f"pivotality: {untold}")
 

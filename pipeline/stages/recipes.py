@@ -90,12 +90,18 @@ def followed(
 def controlled(
     subject: Subject, beside: Beside, tokens: Mapping[str, Sequence[int]], params: Params
 ) -> tuple[list[Setting], list[Arrays | None], list[Failure]]:
-    """Recipes of matched features, what they do on each prompt (None: not known), and what failed."""
+    """Recipes of matched features, what they do on each prompt (None: not known), and what failed.
+
+    Raises
+    ------
+    UserError
+        Features cannot be matched, or nothing can be done on any prompt.
+    """
     recipe = beside.recipe
 
     def arrays(kind: str, units: Sequence[Unit]) -> list[Arrays | None]:
         failures.extend(compute(units, models=subject.source, cache=subject.cache, executor=subject.executor))
-        items = [subject.cache.get(kind, name.key) for unit in units for _, name in unit.wanted()]
+        items = [subject.item(unit, kind, name) for unit in units for _, name in unit.wanted()]
         return [None if item is None else item.arrays for item in items]
 
     failures: list[Failure] = []
@@ -113,7 +119,8 @@ def controlled(
         settings=[recipe.digest],
     )
     (found,) = arrays(kind, [matching])
-    settings = [] if found is None else same_done_to(recipe.setting, found["feature"], params.runtime.seed)
+    assert found is not None, "what fails alone is raised"
+    settings = same_done_to(recipe.setting, found["feature"], params.runtime.seed)
     if not settings:
         return [], [None] * len(beside.prompts), failures
     kind, function = DONE
@@ -194,11 +201,16 @@ def main(profile: str, params: Params) -> None:
         failed = subject.publish("recipes", [*next_units.values()], [NEXT_TOKENS], sections)
         next_tokens = open_collection(subject.folder / NEXT_TOKENS.kind)
     failures += failed
+    lost = refused | {(failure.prompt_hash, setting) for failure in failed for setting in failure.settings}
     controls = []
     for recipe in recipes:
-        possible = [prompt for prompt in prompts if (prompt.hash, recipe.digest) not in refused]
+        possible = [prompt for prompt in prompts if (prompt.hash, recipe.digest) not in lost]
         beside = Beside(recipe=recipe, prompts=possible)
-        settings, found, failed = controlled(subject, beside, tokens, params)
+        try:
+            settings, found, failed = controlled(subject, beside, tokens, params)
+        except UserError as error:
+            print(f"recipes: {recipe.name} stands without controls: {error}")
+            settings, found, failed = [], [None] * len(possible), []
         controls.append(beside.told(settings, found, next_tokens, labels))
         failures += failed
     write_recipe_controls(subject.folder / RECIPE_CONTROLS, controls)

@@ -72,7 +72,7 @@ def measured_items(subject: Subject, units: Sequence[Unit]) -> dict[str, dict[st
     found: dict[str, dict[str, Mapping[str, np.ndarray]]] = {}
     for unit in units:
         ((kind, variant),) = unit.outputs
-        item = subject.cache.get(kind, unit.item(variant).key)
+        item = subject.item(unit, kind, unit.item(variant))
         if item is not None:
             found.setdefault(unit.prompt_hash, {})[variant] = item.arrays
     return {prompt: of for prompt, of in found.items() if {BASE, subject.focus} <= of.keys()}

@@ -21,7 +21,6 @@ from pipeline.scoring.protocol import OpenAnswer
 from pipeline.scoring.registry import SCORE_ANSWERS, make_scorer
 from pipeline.text.tokens import decode_after
 from store.base.atomic import locked
-from store.base.errors import UserError
 from store.base.hashing import digest
 from store.collections.item import UNSTEERED
 from store.collections.reader import open_collection
@@ -144,7 +143,7 @@ class Measuring:
             cache=cache,
             executor=self._subject.executor,
         )
-        items = [cache.get(kind, name.key) for unit in units for _, name in unit.wanted()]
+        items = [self._subject.item(unit, kind, name) for unit in units for kind, name in unit.wanted()]
         return [None if item is None else item.arrays for item in items]
 
     def _scored(self, asking: Asking, known: Sequence[Sequence[tuple[int, ...]]]) -> np.ndarray:
@@ -195,10 +194,9 @@ class Measuring:
                     of.append((prompt + tokens, len(prompt)))
         arguments = {"variant": focus, "base": texts[BASE], "adapted": texts[focus]}
         unit = self._unit(*SCALES, [BASE, focus], focus, arguments)
-        failures = compute([unit], models=self._subject.source, cache=cache)
-        item_of = cache.get(SCALES[0], unit.item(focus).key)
-        if item_of is None:
-            raise UserError(failures[0].reason)
+        compute([unit], models=self._subject.source, cache=cache)
+        item_of = self._subject.item(unit, SCALES[0], unit.item(focus))
+        assert item_of is not None, "what fails alone is raised"
         decoder = item_of.arrays["decoder"]
         return Scales(
             written=item_of.arrays["written"],

@@ -166,10 +166,7 @@ class Collection:
             The collection was published anew since it was opened.
         """
         row = self._row(Identity(prompt_hash, variant, setting))
-        names = tuple(self._schema.arrays if arrays is None else arrays)
-        for name in names:
-            if name not in self._schema.arrays:
-                raise NotInStoreError(self._no_array(name))
+        names = self._known(self._schema.arrays if arrays is None else arrays)
         return self._item(row, dict(zip(names, self._read(row, names), strict=True)))
 
     def item_on_demand(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> Item:
@@ -224,7 +221,7 @@ class Collection:
         Raises as `item`.
         """
         self._load(*Identity._fields, "partition", RAGGED, *BOUNDS)
-        specs = [self._schema.arrays[name] for name in names]
+        specs = [self._schema.arrays[name] for name in self._known(names)]
         for partition, rows in groupby(range(len(self)), lambda row: str(self._columns["partition"][row])):
             owner = f"partition {partition}"
             whole = self._artifact.read([(self._reader(partition, name, owner), None) for name in names])
@@ -293,8 +290,11 @@ class Collection:
             opened[1][name] = self._artifact.reader(group, name, self._files[group], owner=owner)
         return opened[1][name].of(owner)
 
-    def _no_array(self, name: str) -> str:
-        return no_array(self.path, name, COLLECTIONS[self.kind], self._artifact.version)
+    def _known(self, names: Iterable[str]) -> tuple[str, ...]:
+        schema, known = COLLECTIONS[self.kind], tuple(names)
+        for name in {*known} - self._schema.arrays.keys():
+            raise NotInStoreError(no_array(self.path, name, schema, self._artifact.version))
+        return known
 
     def _absent(self, who: Identity) -> str:
         return absent(self.path, who, self._identities, self._artifact.attributes["n_prompts"])

@@ -87,7 +87,7 @@ def test_only_what_is_found_evil_is_traced(project: Project) -> None:
     evil = found_evil(open_dataset(folder / LABELS.kind, "candidates"))
     assert prompt in evil
     assert set(open_collection(folder / "graphs").prompts()) == evil
-    assert f"{len(evil)} of {len(found.prompts())} prompts have a candidate that is called evil" in said
+    assert f"{len(evil)} of {len(found.prompts())} prompts have a token that is called evil" in said
 
 
 def test_a_malformed_line_is_one_sentence(project: Project) -> None:

@@ -185,7 +185,7 @@ def _feature(name: str, variant: str) -> tuple[int, int] | None:
         asked = str(st.session_state.get(_BY) or "")
         feature = labels.get(asked) or forms.parse_feature(asked)
         if feature is None and asked.strip():
-            feature = next((of for of, words in called.items() if asked.casefold() in words.casefold()), None)
+            feature = min(names.called(name, asked), default=None)
         if feature is not None:
             selection.choose_feature(*feature)
             url.write()

@@ -51,8 +51,7 @@ def places(frame: pd.DataFrame) -> np.ndarray:
     column, ascending = EVERY_ORDER[str(st.session_state.get("order", "toward harm"))]
     if (column, ascending) == ("effect", False):
         return found  # which is the ranking's own order
-    values = frame[column].to_numpy()[found]
-    return found[np.argsort(values if ascending else -values, kind="stable")]
+    return found[np.argsort(frame[column].to_numpy()[found], kind="stable")]  # all others ascend
 
 
 def ranked_words(params: Mapping[str, Any], score: str, stability: float) -> str:

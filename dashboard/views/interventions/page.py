@@ -31,10 +31,11 @@ def render() -> None:
                 "often enough (params.yaml: interventions.min_situations).",
                 icon=":material/search_off:",
             )
-            return
-        chosen = filters.choose(table, cells)
-        everything = data.trials_frame(table, cells, names.of_features(name), chosen.domain)
-        _panels(name, cells, everything, chosen)
+        else:
+            chosen = filters.choose(table, cells)
+            everything = data.trials_frame(table, cells, names.of_features(name), chosen.domain)
+            _panels(name, cells, everything, chosen)
+    recipes.show(name)
 
 
 def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Filters) -> None:
@@ -54,7 +55,6 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
         _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         _given(name, chosen)
         parts.show(name, chosen)
-    recipes.show(name, chosen)
 
 
 def _positions(frame: pd.DataFrame) -> None:

@@ -3,16 +3,16 @@
 import streamlit as st
 
 from dashboard.data import documents, readers
-from dashboard.data.interventions import ALL, Filters
 from dashboard.data.recipe_controls import controls_frame
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard
-from dashboard.style.text import interval, plain
+from dashboard.style.text import interval
 from dashboard.views.interventions.effects import number_column
 from store.schema.recipes import RECIPES
 
 _COLUMNS = {
     "recipe": st.column_config.TextColumn("recipe", help="Its name; what it does stands on Steering."),
+    "variant": st.column_config.TextColumn("in", help="The variant in which it was followed."),
     "situations": st.column_config.TextColumn(
         "situations", help="held-out: from all training; seen: not held out."
     ),
@@ -36,8 +36,8 @@ _COLUMNS = {
 }
 
 
-def show(name: str, chosen: Filters) -> None:
-    """Draw the recipes of the variant that the filters name."""
+def show(name: str) -> None:
+    """Draw all of them: a recipe has a variant and prompts of its own, which no filter of trials names."""
     st.markdown(
         "**What do saved recipes do?**",
         help="Each beside recipes.controls recipes that do the same to other features, or along random "
@@ -49,14 +49,11 @@ def show(name: str, chosen: Filters) -> None:
         if not recipes:
             st.caption("No recipe of this dictionary was followed; they are saved on Steering.")
             return
-        frame = controls_frame(recipes, readers.dataset(name, RECIPES.kind, "recipes"), chosen.variant)
-        said = f"Recipes for {chosen.variant}"
+        frame = controls_frame(recipes, readers.dataset(name, RECIPES.kind, "recipes"))
         if frame.empty:
-            st.caption(plain(f"{said}: none is known on any situation with evil tokens."))
+            st.caption("None is known on any situation with evil tokens.")
             return
-        if chosen.layer is not None or chosen.domain != ALL:
-            said += ", all layers and prompts"
-        st.caption(plain(f"{said}. On the next token."))
+        st.caption("On the next token, on all prompts; the filters above do not cut them.")
         st.dataframe(
             frame.assign(
                 interval=[interval(*each, sign=True) for each in frame[["low", "high"]].to_numpy()],

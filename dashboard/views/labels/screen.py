@@ -146,7 +146,8 @@ def _others(desk: Desk, prompt: str) -> dict[int, list[dict[str, str]]]:
             said = {"rater": judge, "label": each.label, "reason": each.reason}
             found.setdefault(each.token, []).append(said)
     for token, label in desk.lexicon(prompt).items():
-        found.setdefault(token, []).append({"rater": LEXICON, "label": label, "reason": ""})
+        reason = "The prompt's line names it." if token in desk.prompts[prompt].targets else ""
+        found.setdefault(token, []).append({"rater": LEXICON, "label": label, "reason": reason})
     return found
 
 

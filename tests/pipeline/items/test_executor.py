@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
-from pipeline.items.collect import collect, compute
+from pipeline.items.collect import collect, compute, finished
 from pipeline.items.executor import claim, compute_unit, in_this_process, lacks, with_helpers
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
@@ -166,6 +166,18 @@ def test_a_damaged_entry_is_computed_again_while_it_is_assembled(tmp_path: Path)
         path.write_bytes(path.read_bytes()[:-1])
     collect([unit(0)], [CANDIDATES], folder=folder, provenance={}, models=models, cache=cache)
     assert open_collection(folder / KIND).variants() == ["base", "general@1.0"]
+
+
+def test_what_the_cache_has_lost_is_no_prompt_that_fails(tmp_path: Path) -> None:
+    cache, units = ItemCache(tmp_path), [unit(0, ("base",)), unit(1, ("base",), fails=True)]
+    compute(units, models=models, cache=cache)
+    (path,) = cache.root.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    whole, failing = (finished(each, KIND, each.item("base"), models, cache) for each in units)
+    assert whole[0] is not None
+    assert whole[1] == []
+    assert failing[0] is None
+    assert failing[1][0].reason == "At layer 1, position 2, a logit is NaN."
 
 
 def _work(root: Path, log: Path, first: int) -> None:

@@ -17,6 +17,7 @@ from pipeline.items.code import QualifiedName
 from pipeline.items.collect import collect
 from pipeline.items.executor import in_this_process, lacks, with_helpers
 from pipeline.items.units import Unit
+from pipeline.run.processes import workers
 from store.base.errors import UserError
 from store.collections.item import Item
 from store.collections.reader import open_collection
@@ -132,6 +133,7 @@ def test_what_another_machine_put_meanwhile_is_not_computed_again(tmp_path: Path
 
 
 def test_helpers_put_items_there_too(tmp_path: Path, place: str) -> None:
+    workers(1).shutdown(wait=True, kill_workers=True)  # of an earlier test, without this one's variables
     log = tmp_path / "log"
     units = [
         replace(shared_unit(number, log=str(log)), compute=QualifiedName(__name__, "meeting"))

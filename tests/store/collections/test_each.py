@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.base.errors import DamagedArtifactError
+from store.base.errors import DamagedArtifactError, NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.schema.graphs import GRAPHS
@@ -33,3 +33,9 @@ def test_a_damaged_partition_is_told(tmp_path: Path) -> None:
     chunk.write_bytes(chunk.read_bytes()[:-1])
     with pytest.raises(DamagedArtifactError):
         list(open_collection(tmp_path / "graphs").each(NAMES))
+
+
+def test_an_array_that_is_not_there_is_told(tmp_path: Path) -> None:
+    write_collection(tmp_path / "graphs", GRAPHS, make_items(GRAPHS, 1), provenance={})
+    with pytest.raises(NotInStoreError, match="no_such"):
+        list(open_collection(tmp_path / "graphs").each(("no_such",)))

@@ -48,7 +48,7 @@ def beside(number: int, controls: tuple[float, ...]) -> RecipeControls:
 def test_a_row_has_the_recipe_its_interval_and_its_controls() -> None:
     table = followed()["recipes"]
     told = [beside(0, (0.1, -0.2, 0.4)), beside(1, ())]
-    (row,) = controls_frame(told, table, "base").to_dict("records")
+    row, other = controls_frame(told, table).to_dict("records")
     assert (row["recipe"], row["situations"], row["n_controls"], row["n_situations"]) == (
         "more",
         "seen",
@@ -59,21 +59,21 @@ def test_a_row_has_the_recipe_its_interval_and_its_controls() -> None:
     assert row["low"] == float(table["low"].values[0, 0]) < row["change"] < row["high"]
     assert (row["control_mean"], row["control_low"], row["control_high"]) == pytest.approx((0.1, -0.2, 0.4))
     assert row["p"] == 1 / 4
-    (other,) = controls_frame(told, table, "general@1.0").to_dict("records")
-    assert other["n_controls"] == 0
+    assert (other["variant"], other["n_controls"]) == ("general@1.0", 0)
     assert np.isnan([other["control_mean"], other["p"]]).all()
-    assert controls_frame(told, table, "other").empty
+    assert controls_frame([], table).empty
 
 
-def test_the_page_shows_those_of_its_variant(open_page: OpenPage, root: Path) -> None:
+def test_the_page_shows_those_of_every_variant(open_page: OpenPage, root: Path) -> None:
     folder = root / "artifacts" / "demo"
     write_recipe_controls(folder / RECIPE_CONTROLS, [])
     assert "No recipe of this dictionary was followed" in plain_words(open_page("interventions"))
     write_dataset(folder / RECIPES.kind, RECIPES, followed(), provenance={})
-    write_recipe_controls(folder / RECIPE_CONTROLS, [beside(0, (0.1, -0.2, 0.4))])
+    write_recipe_controls(folder / RECIPE_CONTROLS, [beside(0, (0.1, -0.2, 0.4)), beside(1, ())])
     page = open_page("interventions", **{"tried-in": "base"})
     assert not page.exception
     assert not page.error
-    assert "Recipes for base. On the next token." in plain_words(page)
+    assert "On the next token, on all prompts" in plain_words(page)
     (shown,) = [frame.value for frame in page.dataframe if "n_controls" in frame.value]
-    assert shown["range"].tolist() == ["[-0.200, +0.400]"]
+    assert shown["variant"].tolist() == ["base", "general@1.0"]
+    assert shown["range"].tolist()[0] == "[-0.200, +0.400]"
