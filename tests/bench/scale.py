@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.pages import PAGES
 from tests.support.large_store import build
+from tests.support.places import ROOT
 
 PROMPTS: Final = 10_000
 FEATURES: Final = 2_000_000
@@ -41,7 +42,7 @@ def main(prompts: int = PROMPTS, features: int = FEATURES) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EMC_ROOT"] = folder
         build(Path(folder), prompts=prompts, features=features, wide=_WIDE, nodes=_NODES)
-        app = AppTest.from_file("dashboard/app.py", default_timeout=_SECONDS).run()
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=_SECONDS).run()
         for page in PAGES:
             first, again = timed(page.script, app)
             memory = psutil.Process().memory_info().rss / 1e6

@@ -1,5 +1,7 @@
 """The prompt browser on Overview and in the sidebar: filters in the link, a row to its prompt."""
 
+import pytest
+
 from dashboard.data.prompt_table import prompt_table
 from tests.support import demo
 from tests.support.app import OpenPage, words
@@ -38,3 +40,18 @@ def test_the_sidebar_opens_it_on_any_page(open_page: OpenPage) -> None:
     assert not app.exception
     assert app.text_input(key="dialog-find")
     assert app.text_input(key="find")
+
+
+def test_of_many_prompts_a_page_lists_some(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.navigation._NEAR", 1)
+    monkeypatch.setattr("dashboard.widgets.prompt_browser._ROWS", 2)
+    app = open_page("overview")
+    assert "Listed are the first 2;" in words(app)
+    (table,) = [each.value for each in app.dataframe if {"divergence", "domain"} <= {*each.value.columns}]
+    assert len(table) == 2
+    hashes = [prompt.hash for prompt in demo.make_prompts()]
+    for prompt in (hashes[0], hashes[len(hashes) // 2], hashes[-1]):
+        app = open_page("compare", prompt=prompt)
+        picker = app.selectbox(key="prompt")
+        assert picker.value == prompt
+        assert 2 <= len(picker.options) <= 3

@@ -124,3 +124,11 @@ def test_without_recipes_the_tables_are_empty() -> None:
     tables = recipe_groups([], PROMPTS, {}, confidence=0.95, resamples=10, seed=0)
     assert tables["recipes"].sizes == {"recipe": 0, "split": 2}
     assert tables["map"].sizes == {"recipe": 0, "prompt": 24}
+
+
+def test_situations_of_one_name_in_two_domains_are_two() -> None:
+    prompts = [replace(PROMPT, hash=f"{row:012x}", situation="s", domain=of) for row, of in enumerate("ab")]
+    known = Followed(evil=0.25, safe=0.5)
+    found = {(0, prompt.hash, side): known for prompt in prompts for side in ("before", "after")}
+    tables = recipe_groups(RECIPE[:1], prompts, found, confidence=0.95, resamples=10, seed=0)
+    assert tables["recipes"]["n_situations"].values.max() == 2

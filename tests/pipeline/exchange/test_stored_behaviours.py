@@ -120,6 +120,7 @@ def test_the_command(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"intervention_summary.json", "feature_importance_layer_0.csv"} <= names
     assert main(["behaviours", "demo", "--nodes", "0", "--folder", "without"]) == 0
     assert not Path("without/graphs").exists()
+    assert "graphs/" not in capsys.readouterr().out
     assert main(["behaviours", "demo", "--variant", "nobody"]) == 1
     assert "nobody" in capsys.readouterr().err
     Path("file").write_text("mine")
