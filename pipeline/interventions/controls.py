@@ -163,7 +163,7 @@ def match_over(
 
     As by `match_controls`, but the nearest are told by what features are where the setting acts on any of
     the prompts: by the log ratios of their share of active places, of mean activation and of decoder norm.
-    A feature that the same would change on no prompt is none.
+    A feature that the same would change on no prompt is none, and what acts on no prompt stays what it is.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def match_over(
     steered = sorted({(one.layer, one.feature) for one in setting if isinstance(one, Intervention)})
     size, share = ({key: np.zeros(len(norms[key[0]])) for key in steered} for _ in range(2))
     still = {key: np.ones(len(norms[key[0]]), bool) for key in steered}
-    acts = False
+    acts, acting_on = False, set()
     for prompt in prompts:
         acts |= any(map(len, prompt.positions))
         for key in steered:
@@ -193,12 +193,15 @@ def match_over(
                 for one, where in zip(setting, prompt.positions, strict=True)
                 if isinstance(one, Intervention) and (one.layer, one.feature) == key
             ]
-            own = activity[sorted({place for _, where in acting for place in where})]
+            places = sorted({place for _, where in acting for place in where})
+            own = activity[places]
+            if places:
+                acting_on.add(key)
             size[key] += np.abs(own, dtype=np.float64).sum(axis=0)
             share[key] += (own != 0).sum(axis=0)
             still[key] &= _unmoved(acting, activity)
     near = {}
-    for layer, feature in steered:
+    for layer, feature in sorted(acting_on):
         own, often, norm = size[layer, feature], share[layer, feature], norms[layer]
         allowed = (norm > 0) & ~still[layer, feature] & ((own > 0) == (own[feature] > 0))
         allowed[[index for at, index in steered if at == layer]] = False
@@ -211,7 +214,10 @@ def match_over(
     if acts:
         chosen = list(_paired(near, n, seed)) if near else [{}] * n
     rows = [
-        [row[one.layer, one.feature] if isinstance(one, Intervention) else NO_FEATURE for one in setting]
+        [
+            row.get((one.layer, one.feature), one.feature) if isinstance(one, Intervention) else NO_FEATURE
+            for one in setting
+        ]
         for row in chosen
     ]
     return np.array(rows, np.int32).reshape(len(rows), len(setting))

@@ -1,5 +1,6 @@
 """Controls of a setting on many prompts: the same features everywhere, like its own, and moved by it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,11 @@ def test_directions_are_drawn_anew_and_as_long() -> None:
     np.testing.assert_allclose([np.linalg.norm(each) for each in directions], 5.0)
     assert same_done_to(setting, found, 1) == settings
     assert match_over([along], acting(np.ones(6)), {}, n=4, seed=1).tolist() == [[NO_FEATURE]] * 4
+
+
+def test_a_step_that_acts_on_no_prompt_stays_and_takes_no_control_away() -> None:
+    setting = [one(), replace(one(feature=5), where="generated")]
+    prompts = [Acting(positions=[(0,), ()], activity={0: np.ones((1, 8))})]
+    found = match_over(setting, prompts, {0: np.ones(8)}, n=2, seed=0)
+    assert found[:, 1].tolist() == [5, 5]
+    assert len({*found[:, 0].tolist()} - {0, 5}) == 2
