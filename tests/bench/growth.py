@@ -5,6 +5,7 @@ One random Llama of three layers whose sizes are doubled, one after the other; a
 b of size**b from each size to the next: 1 is linear, 0 does not grow.
 """
 
+import ctypes
 import gc
 import math
 import tempfile
@@ -58,6 +59,7 @@ def measured(folder: Path, sizes: Sizes) -> tuple[float, int]:
     params = load_params().graphs
     _trace(pool, 4, variants, params.model_dump(include=keep), params.batch_size)
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # else what smaller sizes have freed counts as there before
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before, begun = peak_bytes(), time.process_time()
     for _ in range(sizes.prompts):
@@ -95,9 +97,12 @@ def table(folder: Path) -> Iterator[str]:
 
 
 def exponents(sizes: tuple[int, ...], numbers: tuple[float, ...]) -> list[float]:
-    """b of size**b from each size to the next."""
+    """b of size**b from each size to the next; NaN where a number is 0."""
     steps = zip(zip(sizes, numbers, strict=True), zip(sizes[1:], numbers[1:], strict=False), strict=False)
-    return [math.log(after / before) / math.log(larger / size) for (size, before), (larger, after) in steps]
+    return [
+        math.log(after / before) / math.log(larger / size) if before > 0 and after > 0 else math.nan
+        for (size, before), (larger, after) in steps
+    ]
 
 
 if __name__ == "__main__":
