@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections import Counter
+from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -80,7 +80,7 @@ def test_a_writer_that_is_killed_leaves_the_one_version_or_the_other(
             f"Path('writer').write_text(f'{{os.getpid()}} {point} {int(taken)}')\n"
             f"push(Path('{name}'), files_at('{place}'))\n"
         )
-    writes: Counter[int] = Counter()
+    writes: defaultdict[int, set[str]] = defaultdict(set)  # what is sent again counts once
     begun_by: dict[str, int] = {}
     killed: set[int] = set()
     one_at_a_time = Lock()  # requests come in threads
@@ -95,8 +95,8 @@ def test_a_writer_that_is_killed_leaves_the_one_version_or_the_other(
             process, point, taken = map(int, (tmp_path / "writer").read_text().split())
             if version not in ("", first):
                 begun_by[version] = process
-            writes[process] += 1
-            if writes[process] < point:
+            writes[process].add(path)
+            if len(writes[process]) < point:
                 return None
             os.kill(process, signal.SIGKILL)
             killed.add(process)
