@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from store.base.errors import ArtifactMissingError, StoreError, UserError
+from store.base.parsing import one_line
 from store.collections.reader import open_collection
 from store.format.artifact import open_artifact
 from store.format.integrity import find_artifacts, verify, verify_files
@@ -50,7 +51,15 @@ def _exchange(command: str, path: Path, place: str) -> int:
     if not isinstance(files, ObjectFiles):
         raise UserError(f"{place} is a folder; by a folder, artifacts are shared with `dvc push`.")
     files.require()
-    version = push(path, files) if command == "push" else pull(files, path)
+    try:
+        version = push(path, files) if command == "push" else pull(files, path)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be used ({one_line(str(error))}); see that it can be written, and that "
+            "the disk has room."
+        ) from error
     print(f"{path}: version {version[:12]} of {files}")
     return 0
 

@@ -6,6 +6,7 @@ opened, and take credentials and endpoint from the environment (``AWS_ACCESS_KEY
 ``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, or a role of the machine), never from the place.
 """
 
+import errno
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,10 +31,12 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "s3": {"max_concurrency": 1},
     "gs": {},
 }
+_OF_THIS_MACHINE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+"""What its disk refuses; a service that refuses gives no such number."""
 _LISTED_FOR: Final = 60.0
 """Seconds for which a listing answers where an answer need not be of this moment."""
 _ADDRESS: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
-_BUCKET: Final = re.compile(r"//(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<prefix>(/[^/?#@:\s]+)*)/?")
+_BUCKET: Final = re.compile(r"//(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<prefix>(/[^/?#@:*\[\s]+)*)/?")
 
 
 class Files(Protocol):
@@ -175,6 +178,8 @@ class ObjectFiles:
         ------
         FileNotFoundError
             An object is not there.
+        OSError
+            The disk is full, say.
         """
         if files:
             with self._told(FileNotFoundError):
@@ -187,9 +192,14 @@ class ObjectFiles:
                 self._client.rm([f"{self.path}/{name}" for name in names])
 
     def require(self) -> None:
-        """Ask the bucket whether it is there and lets us in."""
+        """Ask whether the bucket is there and lets us in: at this place, whatever else may be seen of it."""
         with self._told():
-            self._client.ls(self.path.partition("/")[0])
+            try:
+                self._client.ls(self.path)
+            except FileNotFoundError:
+                # Nothing is here yet, or there is no such bucket: that is told even to who may not list it.
+                with suppress(PermissionError):
+                    self._client.ls(self.path.partition("/")[0])
 
     @property
     def _client(self) -> "AbstractFileSystem":
@@ -205,6 +215,8 @@ class ObjectFiles:
         except passed:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
+                raise
             said = one_line(f"{type(error).__name__}: {error}")
             raise UserError(
                 f"{self} cannot be used ({said}); see that the bucket is there, that credentials are in the "

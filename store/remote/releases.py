@@ -9,7 +9,6 @@ Times are those of the service, whatever the clocks of writers say: ``versions/<
 when a version is begun, and when it is about to be replaced.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -18,9 +17,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from store.base.atomic import ASIDE, published_folder, snapshot, write_text
+from store.base.atomic import ASIDE, link, published_folder, snapshot, write_text
 from store.base.errors import ArtifactMissingError, DamagedArtifactError, StoreError, UserError
 from store.base.hashing import canonical_json, digest, file_digest
+from store.base.parsing import one_line
 from store.format.arrays import FileRecord
 from store.format.artifact import open_artifact
 from store.format.integrity import find_artifacts
@@ -28,7 +28,7 @@ from store.remote.places import ObjectFiles
 
 POINTER: Final = "current.json"
 PULLED: Final = ".pulled"
-"""In a folder that was pulled: the version that it is."""
+"""In a folder that was pulled: the version that it is, and its files."""
 GRACE: Final = timedelta(hours=24)
 """A version that was replaced stays so long, for who reads it."""
 _VERSION: Final = 1
@@ -38,10 +38,15 @@ _ATTEMPTS: Final = 5
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Pointer(BaseModel):
+class _Format(BaseModel):
+    """What a pointer of any version has: the rest is read when this says that it can be."""
+
+    format_version: Annotated[int, Field(ge=_VERSION)]
+
+
+class _Pointer(_Format):
     model_config = ConfigDict(extra="forbid")
 
-    format_version: int
     version: _Digest
 
 
@@ -50,6 +55,10 @@ class _Files(BaseModel):
 
     # Nothing outside of the folder.
     files: dict[Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")], FileRecord]
+
+
+class _Pulled(_Files):
+    version: _Digest
 
 
 def push(folder: Path, place: ObjectFiles, *, grace: timedelta = GRACE) -> str:
@@ -74,7 +83,8 @@ def push(folder: Path, place: ObjectFiles, *, grace: timedelta = GRACE) -> str:
     StoreError
         The folder is not there, or an artifact in it is damaged: nothing is uploaded.
     UserError
-        The service refuses; the version that was current stays so.
+        The service refuses, or nothing can be written beside the folder; the version that was current stays
+        so.
     """
     if not folder.is_dir() or not _names(folder):
         raise ArtifactMissingError(f"{folder} holds nothing to push; `dvc repro` makes it.")
@@ -82,8 +92,16 @@ def push(folder: Path, place: ObjectFiles, *, grace: timedelta = GRACE) -> str:
         version, files = _upload(folder, place)
     except FileNotFoundError as error:
         raise StoreError(f"{folder} was made anew while it was read; push it when no stage runs.") from error
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be pushed ({one_line(str(error))}); a push reads links that it makes "
+            "beside the folder, so push a copy that lies where you can write."
+        ) from error
     place.write(f"versions/{version}/files.json", canonical_json({"files": files}).encode())
-    before = current(place)
+    try:
+        before = current(place)
+    except DamagedArtifactError:  # it is put anew
+        before = None
     if before is not None and before != version:
         place.write(f"versions/{before}/touched", b"")
     pointer = {"format_version": _VERSION, "version": version}
@@ -120,17 +138,18 @@ def current(place: ObjectFiles) -> str | None:
     ------
     DamagedArtifactError
         The pointer is none.
+    UserError
+        It is of a later version of this code.
     """
     content = place.read(POINTER)
     if content is None:
         return None
     try:
-        pointer = _Pointer.model_validate_json(content)
+        if _Format.model_validate_json(content).format_version != _VERSION:
+            raise UserError(f"{place} was pushed by a later version of this code; update it.")
+        return _Pointer.model_validate_json(content).version
     except ValidationError as error:
         raise DamagedArtifactError(f"{place}/{POINTER} is damaged; push again.") from error
-    if pointer.format_version != _VERSION:
-        raise UserError(f"{place} was pushed by a later version of this code; update it.")
-    return pointer.version
 
 
 def pull(place: ObjectFiles, folder: Path) -> str:
@@ -153,16 +172,17 @@ def pull(place: ObjectFiles, folder: Path) -> str:
     StoreError
         Nothing was pushed there, or a file is damaged.
     UserError
-        The folder holds something else, or the service refuses.
+        The folder holds something else, or what was made in it, or the service refuses.
+    OSError
+        This machine does: the disk is full, say.
     """
-    if folder.exists() and not (folder / PULLED).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} was not pulled and would be replaced; name another folder.")
+    held = _held(folder)
     for _ in range(_ATTEMPTS):
         version = current(place)
         if version is None:
             raise ArtifactMissingError(f"Nothing was pushed to {place}; `python -m store push` does.")
         try:
-            _pull_version(place, version, folder)
+            _pull_version(place, version, folder, held)
         except FileNotFoundError as error:
             if current(place) == version:
                 raise DamagedArtifactError(f"{place} lacks a file of its version; push it again.") from error
@@ -171,23 +191,47 @@ def pull(place: ObjectFiles, folder: Path) -> str:
     raise StoreError(f"{place} is pushed anew more often than it can be read; pull it again.")
 
 
-def _pull_version(place: ObjectFiles, version: str, folder: Path) -> None:
+def _held(folder: Path) -> Mapping[str, FileRecord]:
+    """Files of a folder that was pulled, of which none was made or changed since; none of a new folder."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return {}
+    try:
+        pulled = _Pulled.model_validate_json((folder / PULLED).read_bytes()).files
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValidationError) as error:
+        raise UserError(f"{folder} was not pulled and would be replaced; name another folder.") from error
+    names = _names(folder)
+    for name in names:
+        if name not in pulled or not _is(folder / name, pulled[name]):
+            raise UserError(
+                f"{folder / name} was {'changed' if name in pulled else 'made'} here since it was pulled; "
+                "move it away, or pull into another folder."
+            )
+    return {name: pulled[name] for name in names}
+
+
+def _pull_version(place: ObjectFiles, version: str, folder: Path, held: Mapping[str, FileRecord]) -> None:
     files = _files_of(place, version)
     with published_folder(folder) as filling:
         wanted: dict[str, Path] = {}
         for name, record in files.items():
             target = filling / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if _is(folder / name, record):
-                os.link(folder / name, target)
+            if held.get(name) == record:
+                link(str(folder / name), str(target))
             else:
                 wanted[f"versions/{version}/files/{name}"] = target
         place.download(wanted)
         for target in wanted.values():
             name = target.relative_to(filling).as_posix()
             if not _is(target, files[name]):
-                raise DamagedArtifactError(f"{place}: {name} is not what was pushed; push it again.")
-        write_text(filling / PULLED, version)
+                raise DamagedArtifactError(
+                    f"{place}/versions/{version}/files/{name} is not what was pushed; remove it there, and "
+                    "push again."
+                )
+        if wanted:
+            _held(folder)  # a download takes long: what was made meanwhile stays, too
+        listed = {name: asdict(record) for name, record in files.items()}
+        write_text(filling / PULLED, canonical_json({"version": version, "files": listed}))
 
 
 def _files_of(place: ObjectFiles, version: str) -> Mapping[str, FileRecord]:
@@ -212,12 +256,16 @@ def _sweep(place: ObjectFiles, version: str, grace: timedelta) -> None:
     for name in times:
         if name.startswith("versions/"):
             found.setdefault(name.split("/")[1], []).append(name)
-    old = [names for each, names in found.items() if each != version]
-    old = [names for names in old if now - max(times[name] for name in names) > grace]
-    # Lists go first: a version that is half removed is none.
-    for names in old:
-        place.remove_all([name for name in names if name.endswith("/files.json")])
-    place.remove_all([name for names in old for name in names])
+    for each, names in found.items():
+        if each == version or now - max(times[name] for name in names) <= grace:
+            continue
+        # Asked again, since another push may have begun it meanwhile, or made it current.
+        again = place.listed(f"versions/{each}")
+        if not again or now - max(again.values()) <= grace or current(place) == each:
+            continue
+        # The list goes first: a version that is half removed is none.
+        place.remove_all([name for name in again if name.endswith("/files.json")])
+        place.remove_all(list(again))
 
 
 def _names(folder: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -65,9 +66,10 @@ class ObjectStore:
 
     def used(self, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
         """The same, found by clients of this process while a test runs."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
         for name, value in self.environment().items():
             monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AWS_PROFILE", raising=False)
         self.forget()
         return self
 

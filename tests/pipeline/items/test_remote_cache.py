@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -180,13 +181,15 @@ def test_a_writer_that_is_killed_leaves_whole_items_or_none(
         "in_this_process([shared_unit(i) for i in range(6)], no_models, cache, 'killed')\n"
     )
     writer: list[subprocess.Popen[bytes]] = []
-    puts = []
+    puts: set[str] = set()  # what is sent again counts once
+    one_at_a_time = Lock()  # requests come in threads
 
     def before(method: str, path: str) -> int | None:
-        puts.extend([path] * (method == "PUT" and tmp_path.name in path))
-        if len(puts) == 7 and writer[0].poll() is None:
-            writer[0].kill()
-            writer[0].wait()
+        with one_at_a_time:
+            puts.update([path] * (method == "PUT" and tmp_path.name in path))
+            if len(puts) == 7 and writer[0].poll() is None:
+                writer[0].kill()
+                writer[0].wait()
         return None
 
     objects.before = before

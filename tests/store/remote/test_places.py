@@ -1,5 +1,6 @@
 """Files behave the same in a folder and in object storage, and no other place is taken for a folder."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def test_one_listing_answers_for_a_minute(objects: ObjectStore, monkeypatch: pyt
         ("s3://bucket/x?versionId=1", "is written s3://bucket/prefix"),
         ("s3://bucket//x", "is written s3://bucket/prefix"),
         ("s3://bucket/a b", "is written s3://bucket/prefix"),
+        ("s3://bucket/all*", "is written s3://bucket/prefix"),
+        ("s3://bucket/a[0]", "is written s3://bucket/prefix"),
         ("gs://bucket/x", "gs:// needs another package; `pip install gcsfs=="),
     ],
 )
@@ -135,6 +138,19 @@ def test_a_bucket_that_refuses_is_told_in_one_sentence(objects: ObjectStore, ope
         getattr(files, operation)(*arguments.get(operation, ()))
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_who_may_see_only_a_place_is_let_in(objects: ObjectStore, held: bool) -> None:
+    files = files_at(PLACE)
+    assert isinstance(files, ObjectFiles)
+    if held:
+        files.write("a", b"")
+    objects.before = lambda method, path: None if "prefix=team/emc/" in path else 403
+    objects.requests.clear()
+    files.require()
+    assert len(objects.methods("prefix=team/emc/")) == 1
+    assert bool(objects.methods("prefix=&")) != held, "the bucket's root is listed only if nothing is there"
+
+
 def test_a_bucket_that_is_not_there_is_told(objects: ObjectStore) -> None:
     missing = files_at("s3://nobody/x")
     assert isinstance(missing, ObjectFiles)
@@ -148,6 +164,17 @@ def test_a_service_without_credentials_is_told(objects: ObjectStore, monkeypatch
     files = files_at(PLACE)
     assert isinstance(files, ObjectFiles)
     S3FileSystem.clear_instance_cache()
-    with pytest.raises(UserError, match="Unable to locate credentials"):
-        files.require()
-    S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises(UserError, match="Unable to locate credentials"):
+            files.require()
+    finally:
+        S3FileSystem.clear_instance_cache()
+
+
+def test_clients_see_nothing_of_the_users_environment(
+    s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "the-users")
+    found = s3_server.used(monkeypatch).environment()
+    assert {name: value for name, value in os.environ.items() if name.startswith("AWS_")} == found

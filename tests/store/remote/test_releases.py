@@ -2,10 +2,10 @@
 
 import os
 import signal
-from collections import Counter
+from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import pytest
 
@@ -14,40 +14,14 @@ from store.base.errors import ArtifactMissingError, DamagedArtifactError, UserEr
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.format.integrity import verify
-from store.remote.places import ObjectFiles, files_at
+from store.remote.places import ObjectFiles
 from store.remote.releases import current, pull, push
 from store.schema.candidates import CANDIDATES
 from tests.support.forked import forked
-from tests.support.object_store import BUCKET, ObjectStore
+from tests.support.marked import AT_ONCE, filled, marks, versions
+from tests.support.object_store import ObjectStore
 from tests.support.places import ROOT
 from tests.support.random_items import make_items
-
-AT_ONCE = timedelta(seconds=-1)
-"""A time of grace after which all is swept that is not current."""
-
-
-@pytest.fixture
-def place(tmp_path: Path, objects: ObjectStore) -> ObjectFiles:
-    found = files_at(f"s3://{BUCKET}/{tmp_path.name}")
-    assert isinstance(found, ObjectFiles)
-    return found
-
-
-def filled(folder: Path, mark: str, count: int = 6) -> Path:
-    """A folder whose files all hold the mark."""
-    for number in range(count):
-        path = folder / f"part{number % 2}" / f"{number}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{mark} {number}")
-    return folder
-
-
-def marks(folder: Path) -> list[str]:
-    return [path.read_text().split()[0] for path in sorted(folder.rglob("*.txt"))]
-
-
-def versions(place: ObjectFiles) -> set[str]:
-    return {name.split("/")[1] for name in place.listed("versions")}
 
 
 def test_artifacts_come_back_to_the_byte(tmp_path: Path, place: ObjectFiles) -> None:
@@ -96,7 +70,7 @@ def test_a_writer_that_is_killed_leaves_the_one_version_or_the_other(
     tmp_path: Path, place: ObjectFiles, objects: ObjectStore
 ) -> None:
     """At each of its ten writes, which the server has taken or not; somebody reads all the while."""
-    push(filled(tmp_path / "before", "before"), place)
+    first = push(filled(tmp_path / "before", "before"), place)
     points = [(point, point % 2 == 1) for point in range(1, 11)] + [(10, True)]
     programs = {}
     for point, taken in points:
@@ -106,18 +80,27 @@ def test_a_writer_that_is_killed_leaves_the_one_version_or_the_other(
             f"Path('writer').write_text(f'{{os.getpid()}} {point} {int(taken)}')\n"
             f"push(Path('{name}'), files_at('{place}'))\n"
         )
-    writes: Counter[int] = Counter()
+    writes: defaultdict[int, set[str]] = defaultdict(set)  # what is sent again counts once
+    begun_by: dict[str, int] = {}
+    killed: set[int] = set()
+    one_at_a_time = Lock()  # requests come in threads
 
     def before(method: str, path: str) -> int | None:
-        if method != "PUT":
+        if method != "PUT" or tmp_path.name not in path:
             return None
-        process, point, taken = map(int, (tmp_path / "writer").read_text().split())
-        writes[process] += 1
-        if writes[process] < point:
-            return None
-        if writes[process] == point:
+        version = path.partition("/versions/")[2].partition("/")[0]
+        with one_at_a_time:
+            if begun_by.get(version) in killed:
+                return 503  # sent at once with the one at which it was killed
+            process, point, taken = map(int, (tmp_path / "writer").read_text().split())
+            if version not in ("", first):
+                begun_by[version] = process
+            writes[process].add(path)
+            if len(writes[process]) < point:
+                return None
             os.kill(process, signal.SIGKILL)
-        return None if taken and writes[process] == point else 503
+            killed.add(process)
+            return None if taken else 503
 
     seen: list[list[str]] = []
     failed: list[BaseException] = []
@@ -207,7 +190,9 @@ def test_what_is_wrong_there_is_told(tmp_path: Path, place: ObjectFiles) -> None
     version = push(filled(tmp_path / "a", "one"), place)
     name = f"versions/{version}/files/part0/0.txt"
     place.write(name, b"two 0")
-    with pytest.raises(DamagedArtifactError, match=r"part0/0\.txt is not what was pushed; push it again"):
+    with pytest.raises(
+        DamagedArtifactError, match=r"part0/0\.txt is not what was pushed; remove it there, and"
+    ):
         pull(place, tmp_path / "pulled")
     place.remove(name)
     with pytest.raises(DamagedArtifactError, match="lacks a file of its version"):
