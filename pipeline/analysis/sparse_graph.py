@@ -10,10 +10,12 @@ Works on any list of edges: a whole graph, or the part of it that an artifact ke
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import scipy.sparse as sp
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 SMALLEST_SUM: Final = 1e-10
 """Sums that are smaller are not scaled up to 1; circuit-tracer's ``clamp``."""
@@ -108,13 +110,15 @@ class SparseGraph:
             total[begin:end] = self.rows(slice(begin, end), sizes) @ every
         return total
 
-    def rows(self, of: slice, values: np.ndarray) -> sp.csr_array:
+    def rows(self, of: slice, values: np.ndarray) -> "sp.csr_array":
         """A number for each edge of some targets, float64, as a matrix [target, source].
 
         Products add up in the order of the edges.
         """
+        from scipy.sparse import csr_array  # a graph that is shown as it was stored does without
+
         begins = self.begins[of.start : of.stop + 1]
-        found = sp.csr_array((len(begins) - 1, self.n_nodes))
+        found = csr_array((len(begins) - 1, self.n_nodes))
         # Set one by one: the constructor copies what is a small view of a large array.
         found.data, found.indptr = values, begins - begins[0]
         found.indices = self.source[begins[0] : begins[-1]]
@@ -122,8 +126,10 @@ class SparseGraph:
 
     def passed_on(self, of: slice, values: np.ndarray, reached: np.ndarray) -> np.ndarray:
         """What `rows` pass on to each source of what has reached them, (rows,); (n_nodes,) float64."""
+        from scipy.sparse import csc_array
+
         rows = self.rows(of, values)
-        turned = sp.csc_array(rows.shape[::-1])
+        turned = csc_array(rows.shape[::-1])
         turned.data, turned.indices, turned.indptr = rows.data, rows.indices, rows.indptr
         passed: np.ndarray = turned @ reached[of]
         return passed

@@ -38,10 +38,11 @@ def workers(count: int) -> "ProcessPoolExecutor":
     """
     from loky import get_reusable_executor  # in a function: most that import this need no process
 
-    with warnings.catch_warnings():
-        # A helper that came too late may still be looking for work: another count waits until it is done.
-        warnings.filterwarnings("ignore", "Trying to resize an executor with running jobs")
-        return get_reusable_executor(count, timeout=_IDLE)
+    # A helper that came too late may still be looking for work: another count waits until it is done.
+    warnings.filterwarnings("ignore", "Trying to resize an executor with running jobs")
+    # What a process has more than when it began is models, and no leak.
+    warnings.filterwarnings("ignore", "A worker was restarted while some jobs were given")
+    return get_reusable_executor(count, timeout=_IDLE)
 
 
 def side_by_side(

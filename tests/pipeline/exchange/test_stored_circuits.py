@@ -1,7 +1,5 @@
 """Circuits as GraphML and node-link JSON: networkx reads both back equal, and equal to the store."""
 
-import io
-import json
 from pathlib import Path
 
 import networkx as nx
@@ -14,6 +12,7 @@ from pipeline.exchange.stored_circuits import circuit_files, graphml, node_link
 from store.datasets.groups import open_dataset
 from tests.support.demo.behaviours import FAILS, NAMES
 from tests.support.demo.circuits import write_circuits
+from tests.support.graph_files import of_graphml, of_json
 
 # XML has no control characters, and reads a carriage return as a line's end.
 _TEXTS = st.text(st.characters(exclude_categories=["C"], exclude_characters="\r"), max_size=8)
@@ -24,18 +23,6 @@ _VALUES = {
     "behaviour": _TEXTS,
 }
 _SOME = st.fixed_dictionaries({}, optional=_VALUES)
-
-
-def of_graphml(content: bytes) -> nx.DiGraph:
-    found = nx.read_graphml(io.BytesIO(content))
-    # What networkx adds of its own: how its reader would write it again.
-    for name in ("node_default", "edge_default"):
-        found.graph.pop(name, None)
-    return found
-
-
-def of_json(content: bytes) -> nx.DiGraph:
-    return nx.node_link_graph(json.loads(content), edges="edges")
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 from pipeline.exchange.stored_prompt_graphs import CONTRAST, prompt_graph, prompt_graph_files
 from store.collections.item import Item
 from store.documents.token_texts import write_token_texts
-from tests.pipeline.exchange.test_stored_circuits import of_graphml, of_json
 from tests.support.demo.behaviour_graphs import behaviour_graph, write_behaviour_graphs
 from tests.support.demo.behaviours import FAILS, NAMES, behaviour_prompts, write_behaviours
+from tests.support.graph_files import of_graphml, of_json
 
 # XML holds no control character and reads a carriage return as a line's end.
 TEXTS = [f"<{token}&\x00\r" for token in range(500)]
