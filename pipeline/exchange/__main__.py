@@ -1,10 +1,9 @@
 """Exchange graphs with circuit-tracer and Neuronpedia, answers and behaviours with other programs.
 
-export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and of
-Neuronpedia; import adds a .pt file of any origin to a profile; serve opens graphs in
-circuit-tracer's own viewer; answers writes answers and their scores as CSV or as a log of inspect, or as
-texts in which features' strongest contexts are looked for; behaviours writes prompts of behaviours, what
-a variant makes of them, its circuits and features.
+export writes a graph as circuit-tracer's .pt file, or as the JSON of its viewer and Neuronpedia; import adds
+a .pt file of any origin to a profile; serve opens graphs in circuit-tracer's viewer; answers writes answers
+and their scores as CSV, as a log of inspect, or as texts in which strongest contexts are looked for;
+behaviours writes prompts of behaviours, what a variant makes of them, its circuits and features.
 """
 
 import argparse
@@ -138,18 +137,18 @@ def _answers(options: argparse.Namespace, params: "Params") -> None:
     if options.format == "eval" and variant is None:
         raise UserError("A log of inspect is of one model: name it with --variant.")
     tokenizer = load_tokenizer(manifest)
-    if options.format == "jsonl" and options.judge:
-        raise UserError("Texts have no scores: leave out --judge.")
     if options.format == "jsonl":
+        if options.judge:
+            raise UserError("Texts have no scores: leave out --judge.")
         texts = list(stored_texts(folder, tokenizer, variant=variant))
         content, n_answers = write_texts(texts), len(texts)
     else:
         rows = list(stored_rows(folder, tokenizer, variant=variant, judge=options.judge))
-        write = partial(write_inspect_log, task=f"open questions, {options.profile}")
-        content, n_answers = (write if options.format == "eval" else write_answers_csv)(rows), len(rows)
+        log = partial(write_inspect_log, task=f"open questions, {options.profile}")
+        content, n_answers = (log if options.format == "eval" else write_answers_csv)(rows), len(rows)
+    whose = variant or "any variant"
     if options.format != "csv" and not n_answers:
-        of = variant or "any variant"
-        raise UserError(f"Profile {options.profile} has no answers of {of}; name its `questions`.")
+        raise UserError(f"Profile {options.profile} has no answers of {whose}; name its `questions`.")
     out = options.out or Path(f"{options.profile}-{variant or 'answers'}.{options.format}")
     with _writing(out, "--out"):
         write_bytes(out, content)
@@ -174,15 +173,13 @@ def _behaviours(options: argparse.Namespace, params: "Params") -> None:
     for name, content in (*measured, *traced):
         with _writing(out, "--folder"):
             write_bytes(out / name, content)
-    graphs = prompt_graph_files(folder, variant, options.nodes) if options.nodes else iter(())
-    for name, content in graphs:
+    for name, content in prompt_graph_files(folder, variant, options.nodes) if options.nodes else ():
         with _writing(out, "--folder"):
             write_bytes(out / "graphs" / name, content)
     print(f"{out}: prompts, baseline_* of {variant}; of base, intervention_*, feature_importance_layer_*.csv")
     if traced:
-        print("circuit_*.graphml and .json, features_*.npy with their meta, too")
-        if options.nodes:
-            print("graphs/: the graph of each traced prompt")
+        graphs = ", graphs/ by prompt" if options.nodes else ""
+        print(f"circuit_*.graphml and .json, features_*.npy with their meta{graphs}")
     else:
         print(f"Circuits and features are of base and the focus adapter alone, so that {variant} has none.")
 
