@@ -15,7 +15,8 @@ from pathlib import Path
 
 
 def _graph_from_store() -> Callable[..., object]:
-    import pandas  # noqa: F401  what the tables need; torch is not counted either
+    import pandas  # noqa: F401  what the tables need, and scipy the sums; torch is not counted either
+    import scipy.sparse  # noqa: F401
 
     from pipeline.analysis.stored_graph import prune_stored
     from store.collections.reader import open_collection
