@@ -63,7 +63,8 @@ import xarray as xr
 from store.base.plain_arrays import FOREIGN, only_plain_arrays
 only_plain_arrays()
 rows = xr.Dataset({"value": ("row", [1, 2])})
-xr.concat([rows, rows], "row").sortby("value").where(rows.value > 1).to_dataframe()
+xr.concat([rows, rows], "row").sortby("value").to_dataframe()
+rows.where(rows.value > 1).load()
 print([name for name in ("dask.array", *FOREIGN[1:], "numba") if name in sys.modules])
 import sparse
 print(type(xr.DataArray(sparse.COO([[0]], [1.0], shape=(2,))).data))
