@@ -14,7 +14,6 @@ from typing import Final
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
-from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.devices import CPU
@@ -23,6 +22,7 @@ from pipeline.items.model_source import Models
 from pipeline.items.units import Unit
 from pipeline.items.worker import Job, Outcome, installed, told, work
 from pipeline.params.runtime import RuntimeParams
+from pipeline.run.progress import Progress, counted
 from store.base.errors import StoreError, UserError
 from store.documents.failures import Failure
 
@@ -40,7 +40,7 @@ def on_cluster(runtime: RuntimeParams) -> Executor:
         missing = [unit for unit in units if lacks(cache, unit)]
         if not missing:
             return []
-        with tqdm(total=len(missing), desc=label, unit="unit") as progress:
+        with counted(len(missing), label) as progress:
             run = _Run(runtime=runtime, models=models, cache=cache, label=label, progress=progress)
             return run.all(missing)
 
@@ -67,7 +67,7 @@ class _Run:
     models: Models
     cache: ItemCache
     label: str
-    progress: tqdm
+    progress: Progress
     failures: list[Failure] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
@@ -79,6 +79,7 @@ class _Run:
             left = [unit for unit in missing if unit.key not in self.over]
             try:
                 client = connected(self.runtime)
+                self.progress.page = client.dashboard_link
                 # What was at work on workers that died may have killed them: it comes last, one at a
                 # time, so that it shows which does.
                 for unit in self._through(client, groups(left)):
@@ -170,6 +171,7 @@ class _Run:
 
     def _finish(self, units: Sequence[Unit]) -> None:
         self.over |= {unit.key for unit in units}
+        self.progress.failed = len(self.failures)
         self.progress.update(len(units))
 
 
