@@ -21,7 +21,7 @@ from pipeline.items.executor import Executor, lacks
 from pipeline.items.model_source import Models
 from pipeline.items.units import Unit
 from pipeline.items.worker import Job, Outcome, installed, told, work
-from pipeline.params.runtime import RuntimeParams
+from pipeline.params.runtime import RuntimeParams, Workers
 from pipeline.run.progress import Progress, counted
 from store.base.errors import StoreError, UserError
 from store.documents.failures import Failure
@@ -34,7 +34,11 @@ _numbers = count()
 
 
 def on_cluster(runtime: RuntimeParams) -> Executor:
-    """An executor: workers of `runtime.scheduler` compute, or `runtime.workers` of this machine."""
+    """An executor: workers of `runtime.scheduler` compute, or `runtime.workers` of this machine.
+
+    Where those are a range, there are as many as there is work for; how many `runtime.scheduler` has is
+    the matter of who started it.
+    """
 
     def execute(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
         missing = [unit for unit in units if lacks(cache, unit)]
@@ -202,7 +206,7 @@ def _failed(unit: Unit, reason: str) -> Failure:
     )
 
 
-_clients: dict[tuple[str | None, int], Client] = {}
+_clients: dict[tuple[str | None, Workers], Client] = {}
 
 
 def connected(runtime: RuntimeParams) -> Client:
@@ -227,12 +231,14 @@ def connected(runtime: RuntimeParams) -> Client:
             }
         )
         cluster = LocalCluster(
-            n_workers=workers,
+            n_workers=workers.minimum,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",  # any port: several runs at once have one each
             memory_limit=0,  # Dask would end a worker whose models are large
             silence_logs=logging.CRITICAL,
         )
+        if workers.minimum < workers.maximum:
+            cluster.adapt(minimum=workers.minimum, maximum=workers.maximum)
         client = Client(cluster)
     else:
         try:

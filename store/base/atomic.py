@@ -21,12 +21,8 @@ _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 
 
-def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file atomically; an interrupted write leaves the old content.
-
-    Durable means that it is on the disk, too, when the call returns, which what nobody needs after a
-    crash of the machine does without.
-    """
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically and durably; an interrupted write leaves the old content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=ASIDE)
@@ -35,8 +31,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            if durable:
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
         # mkstemp makes files private; artifacts are for the team.
         aside.chmod(0o644)
         aside.replace(path)
@@ -45,9 +40,9 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise
 
 
-def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write UTF-8 text atomically; `durable` as of `write_bytes`."""
-    write_bytes(path, text.encode("utf-8"), durable=durable)
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 @contextmanager
@@ -156,7 +151,7 @@ def _remove_abandoned(path: Path) -> None:
     mine = re.compile(rf"\.{re.escape(f'{path.name}.{platform.node()}')}\.(\d+)\..*{re.escape(ASIDE)}")
     for aside in path.parent.iterdir():
         match = mine.fullmatch(aside.name)
-        if match is None or is_running(int(match[1])):
+        if match is None or _is_running(int(match[1])):
             continue
         if aside.is_dir():
             shutil.rmtree(aside, ignore_errors=True)
@@ -164,8 +159,7 @@ def _remove_abandoned(path: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
-def is_running(process: int) -> bool:
-    """Whether there is such a process on this machine."""
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

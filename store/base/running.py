@@ -8,9 +8,10 @@ import platform
 from pathlib import Path
 from typing import Annotated, Final
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from store.base.atomic import is_running, write_text
+from store.base.atomic import ASIDE
 
 FOLDER: Final = Path(".cache/running")
 """Below the project's root; git-ignored, safe to delete."""
@@ -60,13 +61,22 @@ class Running(BaseModel):
 
 
 def write_running(root: Path, one: Running) -> None:
-    """Say what a process is at, in place of what it said before."""
-    write_text(_path(root, one), one.model_dump_json(), durable=False)
+    """Say what a process is at, in place of what it said before, so that readers never see half.
+
+    Unlike artifacts it need not be on the disk: nobody waits for one, and after a crash it is worth nothing.
+    """
+    path = _path(root, one)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(ASIDE)  # no other process has that name
+    aside.write_text(one.model_dump_json(), encoding="utf-8")
+    aside.replace(path)
 
 
 def remove_running(root: Path, one: Running) -> None:
-    """Forget a process."""
-    _path(root, one).unlink(missing_ok=True)
+    """Forget a process, and what it was writing when it was killed."""
+    path = _path(root, one)
+    path.unlink(missing_ok=True)
+    path.with_suffix(ASIDE).unlink(missing_ok=True)
 
 
 def read_running(root: Path) -> list[Running]:
@@ -82,7 +92,7 @@ def read_running(root: Path) -> list[Running]:
 
 def ended(one: Running) -> bool:
     """Whether a process is known to be gone, which can be known on its own machine only."""
-    return one.host == platform.node() and not is_running(one.process)
+    return one.host == platform.node() and not psutil.pid_exists(one.process)
 
 
 def _path(root: Path, one: Running) -> Path:
