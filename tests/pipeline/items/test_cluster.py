@@ -17,7 +17,9 @@ from pipeline.items.collect import compute
 from pipeline.items.executor import Executor, in_this_process, lacks, with_helpers
 from pipeline.items.worker import Job, installed, refusal
 from pipeline.params.runtime import RuntimeParams, Workers
+from pipeline.run.progress import announced
 from store.base.errors import UserError
+from tests.support.processes import heard
 from tests.support.shared_work import files_of, no_models, shared_unit, who_computed
 
 
@@ -67,13 +69,11 @@ def test_a_unit_that_kills_its_workers_takes_no_other_with_it(tmp_path: Path, da
     assert files_of(cache) == files_of(alone)
 
 
-def test_workers_come_with_the_work_and_go_with_it(tmp_path: Path) -> None:
+def test_workers_come_with_the_work_and_go_with_it_and_their_page_is_told(tmp_path: Path) -> None:
     """Units wait until there is a second worker; a limit ends that, and then there was none."""
     workers = Workers(minimum=1, maximum=2)
     runtime = RuntimeParams(seed=0, threads=1, executor="dask", workers=workers)
-    with dask_config.set(
-        {"distributed.adaptive.interval": "100ms"}
-    ):  # of looks, three of which have to agree
+    with dask_config.set({"distributed.adaptive.interval": "100ms"}):  # from one look to the next
         client, gate = connected(runtime), tmp_path / "gate"
 
     def becomes(count: int) -> bool:
@@ -82,13 +82,20 @@ def test_workers_come_with_the_work_and_go_with_it(tmp_path: Path) -> None:
             time.sleep(0.1)
         return found == count
 
+    def watch() -> tuple[bool, str]:
+        """Whether there is a second worker, and the page that Overview links."""
+        try:
+            return becomes(2), heard(tmp_path, lambda one: bool(one.page)).page
+        finally:
+            gate.touch()
+
     try:
         assert becomes(1)
-        with ThreadPoolExecutor(1) as pool:
-            grows = pool.submit(lambda: becomes(2) and gate.touch() is None)
+        with announced("graphs", "organism", tmp_path), ThreadPoolExecutor(1) as pool:
+            watching = pool.submit(watch)
             units = [shared_unit(i, gate=str(gate)) for i in range(24)]
             assert on_cluster(runtime)(units, no_models, ItemCache(tmp_path / "items"), "many") == []
-            assert grows.result(), "more work than one has time for"
+            assert watching.result() == (True, client.dashboard_link), "more work than one has time for"
         assert becomes(1), "nothing is left to be done"
     finally:
         disconnect(runtime)

@@ -1,9 +1,8 @@
 """What a stage says of itself while it runs: of this process, whoever computes; gone when it ends."""
 
 import platform
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,34 +11,21 @@ import pytest
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
-from pipeline.items.executor import Executor, in_this_process
+from pipeline.items.executor import in_this_process
 from pipeline.run import progress
 from pipeline.run.progress import announced, counted
 from store.base.running import FOLDER, Running, read_running, write_running
 from store.collections.item import Item
 from tests.support.forked import forked
 from tests.support.places import ROOT
-from tests.support.processes import ended_process
+from tests.support.processes import ended_process, heard
 from tests.support.shared_work import compute, no_models, shared_unit
-
-LIMIT = 300.0
-"""Seconds after which what is waited for will not come."""
 
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a stage is at is written so often that no test waits for it."""
     monkeypatch.setattr(progress, "EVERY", 0.005)
-
-
-def heard(root: Path, is_it: Callable[[Running], bool]) -> Running:
-    """What the one process of a project says, as soon as it is so."""
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
-        if (found := read_running(root)) and is_it(found[0]):
-            return found[0]
-        time.sleep(0.005)
-    raise AssertionError(f"never said: {read_running(root)}")
 
 
 @pytest.mark.usefixtures("often")
@@ -107,26 +93,6 @@ def test_an_executor_counts_what_is_over_and_what_failed(tmp_path: Path) -> None
     ]
     with announced("graphs", "organism", tmp_path):
         assert len(in_this_process(units, no_models, ItemCache(tmp_path / "items"), "graphs")) == 1
-
-
-@pytest.mark.usefixtures("often")
-def test_the_page_of_dask_is_told(tmp_path: Path, dask: Executor) -> None:
-    gate = tmp_path / "gate"
-    units = [shared_unit(i, gate=str(gate)) for i in range(2)]
-    with announced("graphs", "organism", tmp_path):
-        pages: list[str] = []
-
-        def listen() -> None:
-            pages.append(heard(tmp_path, lambda one: bool(one.page)).page)
-            gate.touch()
-
-        listener = threading.Thread(target=listen)
-        listener.start()
-        assert dask(units, no_models, ItemCache(tmp_path / "items"), "graphs") == []
-        listener.join()
-    (page,) = pages
-    assert page.startswith("http://127.0.0.1:")
-    assert page.endswith("/status")
 
 
 STAGE = """
