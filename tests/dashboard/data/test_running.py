@@ -36,10 +36,10 @@ def test_of_this_machine_it_is_known_who_lives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("off", [0.0, 3600.0, -3600.0])
 def test_another_machine_lives_as_long_as_it_says_something_new(tmp_path: Path, off: float) -> None:
-    listener, far = Listener(), "far away"
+    listener, far = Listener(), {"host": "far away", "process": ended_process()}  # a number here says nothing
 
     def look(told: float, clock: float) -> tuple[str, float]:
-        write_running(tmp_path, running(host=far, told=NOW + off + told))
+        write_running(tmp_path, running(**far, told=NOW + off + told))
         (stage,) = listener.look(tmp_path, NOW + clock, clock)
         return stage.state, stage.quiet
 
