@@ -14,7 +14,6 @@ from typing import Final
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
-from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.devices import CPU
@@ -22,7 +21,8 @@ from pipeline.items.executor import Executor, lacks
 from pipeline.items.model_source import Models
 from pipeline.items.units import Unit
 from pipeline.items.worker import Job, Outcome, installed, told, work
-from pipeline.params.runtime import RuntimeParams
+from pipeline.params.runtime import RuntimeParams, Workers
+from pipeline.run.progress import Progress, counted
 from store.base.errors import StoreError, UserError
 from store.documents.failures import Failure
 
@@ -34,13 +34,17 @@ _numbers = count()
 
 
 def on_cluster(runtime: RuntimeParams) -> Executor:
-    """An executor: workers of `runtime.scheduler` compute, or `runtime.workers` of this machine."""
+    """An executor: workers of `runtime.scheduler` compute, or `runtime.workers` of this machine.
+
+    Where those are a range, there are as many as there is work for; how many `runtime.scheduler` has is
+    the matter of who started it.
+    """
 
     def execute(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
         missing = [unit for unit in units if lacks(cache, unit)]
         if not missing:
             return []
-        with tqdm(total=len(missing), desc=label, unit="unit") as progress:
+        with counted(len(missing), label) as progress:
             run = _Run(runtime=runtime, models=models, cache=cache, label=label, progress=progress)
             return run.all(missing)
 
@@ -67,7 +71,7 @@ class _Run:
     models: Models
     cache: ItemCache
     label: str
-    progress: tqdm
+    progress: Progress
     failures: list[Failure] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
@@ -79,6 +83,7 @@ class _Run:
             left = [unit for unit in missing if unit.key not in self.over]
             try:
                 client = connected(self.runtime)
+                self.progress.page = client.dashboard_link
                 # What was at work on workers that died may have killed them: it comes last, one at a
                 # time, so that it shows which does.
                 for unit in self._through(client, groups(left)):
@@ -170,6 +175,7 @@ class _Run:
 
     def _finish(self, units: Sequence[Unit]) -> None:
         self.over |= {unit.key for unit in units}
+        self.progress.failed = len(self.failures)
         self.progress.update(len(units))
 
 
@@ -200,7 +206,7 @@ def _failed(unit: Unit, reason: str) -> Failure:
     )
 
 
-_clients: dict[tuple[str | None, int], Client] = {}
+_clients: dict[tuple[str | None, Workers], Client] = {}
 
 
 def connected(runtime: RuntimeParams) -> Client:
@@ -225,12 +231,14 @@ def connected(runtime: RuntimeParams) -> Client:
             }
         )
         cluster = LocalCluster(
-            n_workers=workers,
+            n_workers=workers.minimum,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",  # any port: several runs at once have one each
             memory_limit=0,  # Dask would end a worker whose models are large
             silence_logs=logging.CRITICAL,
         )
+        if workers.minimum < workers.maximum:
+            cluster.adapt(minimum=workers.minimum, maximum=workers.maximum)
         client = Client(cluster)
     else:
         try:

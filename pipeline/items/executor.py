@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.devices import take_gpu
@@ -22,6 +21,7 @@ from pipeline.items.model_source import Models
 from pipeline.items.units import ItemName, Unit
 from pipeline.run.memory import keep_freed_memory
 from pipeline.run.processes import workers
+from pipeline.run.progress import counted
 from store.base.errors import PromptError
 from store.documents.failures import Failure
 
@@ -75,10 +75,10 @@ def _compute_all(
     failures: list[Failure] = []
     elsewhere: list[Unit] = []
     with ExitStack() as stack:
-        progress = stack.enter_context(tqdm(total=len(missing), desc=label, unit="unit", disable=not missing))
+        progress = stack.enter_context(counted(len(missing), label))
         if missing:
             models()  # imports and loads, which says nothing of the units
-        begun = time.monotonic()
+        begun = progress.begun = time.monotonic()
         for done, unit in enumerate(missing):
             if done and helpers and _ahead(begun, done, len(missing) - done) >= worth:
                 stack.enter_context(_helpers(helpers, missing[done:], models, cache))
@@ -89,10 +89,12 @@ def _compute_all(
                 else:
                     elsewhere.append(unit)
             elsewhere = [each for each in elsewhere if lacks(cache, each)]
-            progress.update(done + 1 - len(elsewhere) - progress.n)
+            progress.failed = len(failures)
+            progress.update(done + 1 - len(elsewhere) - progress.done)
         for unit in elsewhere:
             with claim(cache, unit, wait=True):
                 failures += compute_unit(unit, models, cache)
+            progress.failed = len(failures)
             progress.update()
     return failures
 

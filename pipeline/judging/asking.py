@@ -8,10 +8,9 @@ from operator import add
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol
 
-from tqdm import tqdm
-
 from pipeline.judging.journal import Journal, K, Record, Usage, request_key
 from pipeline.judging.replies import Reply
+from pipeline.run.progress import counted
 
 Messages = list[dict[str, str]]
 """A conversation: ``role`` and ``content`` of each turn."""
@@ -130,7 +129,7 @@ class Asking(Generic[K]):
                 # Closed whatever happens to who reads the answers: no thread goes on asking.
                 with (
                     closing(self._respondent.ask(requests, self._keep)) as arriving,
-                    tqdm(total=len(requests), desc=f"judge {self._name}", unit=self._unit) as progress,
+                    counted(len(requests), f"judge {self._name}", self._unit) as progress,
                 ):
                     for key in arriving:
                         progress.update()

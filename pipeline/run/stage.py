@@ -15,6 +15,7 @@ from pipeline.params.reading import read_params
 from pipeline.params.training import TrainingParams
 from pipeline.run.memory import keep_freed_memory
 from pipeline.run.outs import outs_of
+from pipeline.run.progress import announced
 from store.base.checksums import remove_checksums, write_checksums
 from store.base.errors import StoreError, UserError
 from store.base.plain_arrays import only_plain_arrays
@@ -31,16 +32,17 @@ def artifacts(profile: str) -> Path:
 
 
 @contextmanager
-def _checksummed(program: ModuleSpec | None, profile: str) -> Iterator[None]:
-    """Put what a stage of ``dvc.yaml`` writes under checksums, if it succeeds."""
+def _as_stage(program: ModuleSpec | None, profile: str) -> Iterator[None]:
+    """Say what a stage of ``dvc.yaml`` is at, and put what it writes under checksums, if it succeeds."""
     stage = "" if program is None else program.name.rpartition(".")[2]
     outs = outs_of(Path(), stage, profile)
     if not outs:
         yield
         return
-    remove_checksums(artifacts(profile), stage)
-    yield
-    write_checksums(artifacts(profile), stage, outs)
+    with announced(stage, profile):
+        remove_checksums(artifacts(profile), stage)
+        yield
+        write_checksums(artifacts(profile), stage, outs)
 
 
 def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
@@ -63,7 +65,7 @@ def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
     try:
         params = read_params(Path("params.yaml"), model)
         params.require(profile)
-        with _checksummed(main.__globals__.get("__spec__"), profile):
+        with _as_stage(main.__globals__.get("__spec__"), profile):
             main(profile, params)
     except (UserError, StoreError) as error:
         sys.exit(f"Error: {error}")

@@ -61,8 +61,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
 def dask() -> Iterator[Executor]:
     """Two of Dask's workers, which are started once and load no model before they are given one."""
     from pipeline.items.cluster import disconnect, on_cluster
-    from pipeline.params.runtime import RuntimeParams
+    from pipeline.params.runtime import RuntimeParams, Workers
 
-    runtime = RuntimeParams(seed=0, threads=1, executor="dask", workers=2)
+    workers = Workers(minimum=2, maximum=2)
+    runtime = RuntimeParams(seed=0, threads=1, executor="dask", workers=workers)
     yield on_cluster(runtime)
     disconnect(runtime)

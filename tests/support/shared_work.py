@@ -26,11 +26,18 @@ def no_models() -> Any:
 
 
 def compute(models: Any, unit: Unit) -> Iterator[tuple[str, Item]]:
-    """Items whose numbers follow from the prompt; says in a file who computes, and does as it is told."""
+    """Items whose numbers follow from the prompt; says in a file who computes, and does as it is told.
+
+    With a `gate` it waits until there is that file.
+    """
     told = unit.arguments
     if "log" in told:
         with Path(told["log"]).open("a") as file:
             file.write(f"{os.getpid()} {unit.key}\n")
+    if "gate" in told:
+        deadline = time.monotonic() + 300
+        while not Path(told["gate"]).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
     time.sleep(told.get("seconds", 0))
     if told.get("unable"):
         raise PromptError("At layer 1, position 2, a logit is NaN.", layer=1, position=2)

@@ -15,6 +15,7 @@ from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile, variants
 from dashboard.style.text import count, interval, number, plain, sentence
 from dashboard.views.overview.findings import findings
+from dashboard.views.overview.running import show_running
 from dashboard.widgets import prompt_browser
 from dashboard.widgets.failed_prompts import show_failed
 from dashboard.widgets.misalignment_words import COUNTED, misalignment_words
@@ -265,6 +266,7 @@ def _next_step(name: str) -> None:
 def render() -> None:
     """Draw the page."""
     head(OVERVIEW)
+    show_running()
     name = profile()
     with guard("Prompts with their token ids."):
         _sizes(name)

@@ -1,20 +1,25 @@
 """Units on Dask's workers: the same bytes as by one process, whoever dies."""
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dask import config as dask_config
 
 from pipeline.items import cluster, worker
 from pipeline.items.cache import ItemCache
-from pipeline.items.cluster import ATTEMPTS, groups, on_cluster
+from pipeline.items.cluster import ATTEMPTS, connected, disconnect, groups, on_cluster
 from pipeline.items.collect import compute
 from pipeline.items.executor import Executor, in_this_process, lacks, with_helpers
 from pipeline.items.worker import Job, installed, refusal
-from pipeline.params.runtime import RuntimeParams
+from pipeline.params.runtime import RuntimeParams, Workers
+from pipeline.run.progress import announced
 from store.base.errors import UserError
+from tests.support.processes import heard
 from tests.support.shared_work import files_of, no_models, shared_unit, who_computed
 
 
@@ -62,6 +67,38 @@ def test_a_unit_that_kills_its_workers_takes_no_other_with_it(tmp_path: Path, da
     assert [number for _, number in who_computed(log)].count(3) == ATTEMPTS
     in_this_process([shared_unit(i) for i in range(12) if i != 3], no_models, alone, "alone")
     assert files_of(cache) == files_of(alone)
+
+
+def test_workers_come_with_the_work_and_go_with_it_and_their_page_is_told(tmp_path: Path) -> None:
+    """Units wait until there is a second worker; a limit ends that, and then there was none."""
+    workers = Workers(minimum=1, maximum=2)
+    runtime = RuntimeParams(seed=0, threads=1, executor="dask", workers=workers)
+    with dask_config.set({"distributed.adaptive.interval": "100ms"}):  # from one look to the next
+        client, gate = connected(runtime), tmp_path / "gate"
+
+    def becomes(count: int) -> bool:
+        deadline = time.monotonic() + 240
+        while (found := len(client.scheduler_info()["workers"])) != count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found == count
+
+    def watch() -> tuple[bool, str]:
+        """Whether there is a second worker, and the page that Overview links."""
+        try:
+            return becomes(2), heard(tmp_path, lambda one: bool(one.page)).page
+        finally:
+            gate.touch()
+
+    try:
+        assert becomes(1)
+        with announced("graphs", "organism", tmp_path), ThreadPoolExecutor(1) as pool:
+            watching = pool.submit(watch)
+            units = [shared_unit(i, gate=str(gate)) for i in range(24)]
+            assert on_cluster(runtime)(units, no_models, ItemCache(tmp_path / "items"), "many") == []
+            assert watching.result() == (True, client.dashboard_link), "more work than one has time for"
+        assert becomes(1), "nothing is left to be done"
+    finally:
+        disconnect(runtime)
 
 
 @pytest.mark.parametrize(
