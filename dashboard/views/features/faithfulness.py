@@ -129,10 +129,7 @@ def silent_frame(name: str) -> pd.DataFrame:
         ", ".join(f"{orders[row]} {rank[row, at]}" for row in np.argsort(rank[:, at]) if rank[row, at] > 0)
         for at in range(len(frame))
     ]
-    frame["name"] = [
-        names.of_feature(name, (int(layer), int(index)))
-        for layer, index in zip(frame["layer"], frame["index"], strict=True)
-    ]
+    frame["name"] = names.of_frame(name, frame)
     place = frame["fraction"].abs().fillna(frame["effect"].abs())
     return frame.assign(size=place).sort_values("size", ascending=False, kind="stable").drop(columns="size")
 
