@@ -30,15 +30,20 @@ _WATCH: Final = """() => {
     window.first = window.last = null;
     window.ran = false;
   }, true);
+  const all = {subtree: true, childList: true, characterData: true};
   new MutationObserver(() => {
     window.last = performance.now();
     window.first ??= window.last;
-  }).observe(main, {subtree: true, childList: true, characterData: true});
+  }).observe(main, all);
+  new MutationObserver(() => { window.last = performance.now(); })
+    .observe(document.querySelector('[data-testid=stSidebar]'), all);
   new MutationObserver(() => {
     if (state() === 'running') window.ran = true;
     else window.last = performance.now();
   }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
-  window.still = () => window.ran && state() === 'notRunning' && performance.now() - window.last > 400;
+  // A short run is over before the page says that it runs.
+  window.still = () => (window.ran || window.last !== null)
+    && state() === 'notRunning' && performance.now() - window.last > 400;
 }"""
 """Notes when a click's first answer stands on the page, and when nothing changes any more."""
 
