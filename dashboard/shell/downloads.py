@@ -110,8 +110,9 @@ def chart(
         spec = {**figure.spec, "datasets": {ROWS: figure.rows}}
         st.vega_lite_chart(spec, key=f"chart-{key}", alt=alt, height=spec["height"])
     else:
+        drawn: Any = _Unchecked(figure)  # all that Streamlit asks of a chart
         st.altair_chart(
-            _Unchecked(figure),  # type: ignore[arg-type]
+            drawn,
             key=f"chart-{key}",
             alt=alt,
             height=figure.height,
