@@ -34,16 +34,19 @@ def prompt_frame(desk: Desk) -> pd.DataFrame:
     What judges say is compared only with labels that are final, so that nothing is shown before.
     """
     frame = labelling.prompt_rows(desk.profile, desk.own)
-    said = {"stands": dict[str, str](), "labelled": dict[str, int](), "differs": dict[str, int]()}
+    stands, labelled, differs = dict[str, str](), dict[str, int](), dict[str, int]()
     for prompt_hash, now in desk.standings.items():  # of the others nobody has said anything
         final = now.state == "submitted"
         judges = labelling.judged_labels(desk.profile, prompt_hash).values() if final else ()
-        said["stands"][prompt_hash] = _STANDS.get(now.state, now.state)
-        said["labelled"][prompt_hash] = len(now.marks)
-        said["differs"][prompt_hash] = len({token for of in judges for token in differ(now.marks, of)})
-    unsaid = {"stands": _STANDS["open"], "labelled": 0, "differs": 0}
-    columns = {name: [of.get(prompt, unsaid[name]) for prompt in frame.index] for name, of in said.items()}
-    return frame.assign(**columns).reset_index()[list(_COLUMNS)]
+        stands[prompt_hash] = _STANDS.get(now.state, now.state)
+        labelled[prompt_hash] = len(now.marks)
+        differs[prompt_hash] = len({token for of in judges for token in differ(now.marks, of)})
+    frame = frame.assign(
+        stands=[stands.get(prompt, _STANDS["open"]) for prompt in frame.index],
+        labelled=[labelled.get(prompt, 0) for prompt in frame.index],
+        differs=[differs.get(prompt, 0) for prompt in frame.index],
+    )
+    return frame.reset_index()[list(_COLUMNS)]
 
 
 def _chosen(frame: pd.DataFrame, *, domain: str | None, state: str) -> pd.DataFrame:
