@@ -1,5 +1,6 @@
 """The frame around every page: navigation, what is selected, and the link to it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +72,11 @@ def _variant_pickers(profile: str, problems: list[str]) -> None:
     st.selectbox("Variant B", variants, key=query.B.name, help="Right side: an adapter at a scale; orange.")
 
 
-def _traced(profile: str, prompts: list[str]) -> set[str]:
+def _traced(profile: str, prompts: Collection[str]) -> set[str]:
     """Prompts that are traced with both chosen variants; all, where nothing is traced yet."""
-    pair = {variant for side in (query.A, query.B) if (variant := selection.get(side))}
+    pair = frozenset(variant for side in (query.A, query.B) if (variant := selection.get(side)))
     try:
-        traced = readers.all_traced(profile)
-        return {h for h in prompts if pair.issubset(traced.get(h, ()))}
+        return {*readers.traced_with(profile, pair)}.intersection(prompts)
     except (StoreError, OSError):
         return set(prompts)
 
@@ -91,8 +91,10 @@ def _prompt_picker(profile: str, problems: list[str], page: str) -> None:
     if not prompts:
         st.caption("No prompts yet: `dvc repro` reads the prompt files.")
         return
-    traced = _traced(profile, list(prompts))
-    ordered = sorted(prompts, key=lambda h: (prompts[h].domain or "~", prompts[h].situation, h))
+    traced = _traced(profile, prompts)
+    ordered = documents.prompts_in_order(profile)
+    if len(prompts) > len(ordered):
+        ordered = documents.in_order(prompts)
     chosen = selection.get(query.PROMPT)
     if chosen is not None and chosen not in prompts:
         problems.append(

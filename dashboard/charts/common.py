@@ -5,8 +5,13 @@ from typing import Any, Final
 
 import altair as alt
 import pandas as pd
+from altair.utils.schemapi import disable_debug_mode
 
 from dashboard.style.theme import FAINT, Ink
+
+# Altair holds every part against Vega-Lite's schema when it is made: a quarter of a page's time. A fault
+# still ends where the whole is checked, as in the charts' tests.
+disable_debug_mode()
 
 ROW: Final = 22
 """Height of one category, pixels."""
@@ -56,20 +61,24 @@ def finish(
         Above the chart.
     """
     # Streamlit leaves no room beside a chart, and its font is wider than Vega reckons: the last label is cut.
-    chart = chart.properties(height=height, padding={"right": 6})
-    if title is not None:
-        chart = chart.properties(title=alt.TitleParams(title, anchor="start", fontSize=14))
-    return (
-        chart.configure_view(strokeWidth=0)
-        .configure_axis(
-            labelLimit=220,
-            labelColor=ink(FAINT),
-            titleColor=ink(FAINT),
-            titleFontWeight="normal",
-            gridOpacity=0.35,
-        )
-        .configure_axisBand(labelFlush=False)
-        .configure_legend(orient="top", title=None, labelLimit=260, labelColor=ink(FAINT))
+    above = {} if title is None else {"title": alt.TitleParams(title, anchor="start", fontSize=14)}
+    # All at once: every step copies the chart.
+    return chart.properties(
+        height=height,
+        padding={"right": 6},
+        config=alt.Config(
+            view=alt.ViewConfig(strokeWidth=0),
+            axis=alt.AxisConfig(
+                labelLimit=220,
+                labelColor=ink(FAINT),
+                titleColor=ink(FAINT),
+                titleFontWeight="normal",
+                gridOpacity=0.35,
+            ),
+            axisBand=alt.AxisConfig(labelFlush=False),
+            legend=alt.LegendConfig(orient="top", title=None, labelLimit=260, labelColor=ink(FAINT)),
+        ),
+        **above,
     )
 
 

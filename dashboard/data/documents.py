@@ -1,6 +1,7 @@
 """Cached readers of the JSON and CSV files of a profile: what models are, prompts, words, figures."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,21 @@ def _prompts(path: str, key: str) -> dict[str, Prompt]:
 def prompts(profile: str) -> dict[str, Prompt]:
     """All prompts by hash."""
     return fresh(artifact(profile, "prompts.json"), _prompts)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _in_order(path: str, key: str) -> list[str]:
+    return in_order(_prompts(path, key))
+
+
+def prompts_in_order(profile: str) -> list[str]:
+    """Hashes of all prompts, as `in_order` has them; one list for all sessions."""
+    return fresh(artifact(profile, "prompts.json"), _in_order)
+
+
+def in_order(known: Mapping[str, Prompt]) -> list[str]:
+    """Hashes by domain, those of none last, then by situation."""
+    return sorted(known, key=lambda h: (known[h].domain or "~", known[h].situation, h))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard.data import discovery, documents, journal, readers
 from dashboard.data.project import artifact, fresh, made, stamp
-from pipeline.labels.candidates import Own, all_candidates
+from pipeline.labels.candidates import Own, all_candidates, candidates_of
 from pipeline.labels.events import Event
 from pipeline.labels.heads import localised
 from pipeline.labels.strata import Labels, strata
@@ -91,6 +92,31 @@ def candidates(profile: str) -> Mapping[str, Own]:
     known = documents.prompts(profile)
     read = {prompt: own for prompt, own in found.items() if prompt in known and {BASE, focus} <= own.keys()}
     return read | {prompt: each.own for prompt, each in arrived(profile).items()}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _prompt_rows(profile: str, key: str, which: int, _own: Mapping[str, Own]) -> pd.DataFrame:
+    known = prompts(profile)
+    rows = [
+        {
+            "prompt_hash": prompt,
+            "domain": known[prompt].domain or "",
+            "situation": known[prompt].situation if known[prompt].situation != prompt else known[prompt].name,
+            "candidates": len(candidates_of(own)),
+            "text": " ".join(known[prompt].text.split()),
+        }
+        for prompt, own in _own.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["prompt_hash", "domain", "situation", "candidates", "text"])
+    return frame.sort_values(["domain", "situation", "prompt_hash"]).set_index("prompt_hash")
+
+
+def prompt_rows(profile: str, own: Mapping[str, Own]) -> pd.DataFrame:
+    """What there is to label of the prompts of `own` (see `label_strata`), whoever has labelled what.
+
+    By prompt_hash, in the order of domain and situation: domain, situation, candidates (how many), text.
+    """
+    return _prompt_rows(profile, _key(profile, _PROMPTS_OF), hash(tuple(own)), own)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -51,6 +51,8 @@ def _labels(profile: str, key: str) -> TokenLabels:
     events = journal.events()
     asked = {event.prompt_hash for event in events if isinstance(event, TokenEvent | RejectionEvent)}
     asked |= _labelled_by_people(readers.dataset(profile, LABELS.kind, "candidates"))
+    if not asked:
+        return stored
     found = resolve(artifact(profile, ""), documents.models(profile), events, params, only=sorted(asked))
     now = token_labels(label_groups(found.labelled, found.raters), stored.lexicon)
     kept = {prompt: of for prompt, of in stored.counted.items() if prompt not in asked}
@@ -103,7 +105,8 @@ def _weights(profile: str, params: FeatureParams) -> dict[str, float] | None:
     return prompt_weights(prompts, str(manifest.variant(manifest.focus)))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Ranking with the newest labels")
+# As many as fit beside those of the store: see `readers.ranking`.
+@st.cache_resource(max_entries=2, show_spinner="Ranking with the newest labels")
 def _ranking(profile: str, key: str, score: str, contrast: str, domain: str) -> pd.DataFrame:
     parameters = _parameters(profile, "features")
     graphs = open_collection(Path(artifact(profile, "graphs")))

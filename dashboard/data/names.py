@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard.data import documents, journal
@@ -63,6 +64,13 @@ def of_features(profile: str) -> FeatureNames:
 def of_feature(profile: str, feature: Feature) -> str:
     """Layer and index of a feature with its name."""
     return named(of_features(profile), feature)
+
+
+def of_frame(profile: str, frame: pd.DataFrame) -> list[str]:
+    """As `of_feature`, of every row's ``layer`` and ``index``."""
+    names = of_features(profile)
+    features = zip(frame["layer"].tolist(), frame["index"].tolist(), strict=True)
+    return [named(names, (int(layer), int(index))) for layer, index in features]
 
 
 def called(profile: str, text: str) -> set[Feature]:

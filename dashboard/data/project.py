@@ -1,7 +1,9 @@
 """Where the project's artifacts lie, and small stamps that change when one is made anew."""
 
 import os
+import stat
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +14,12 @@ T = TypeVar("T")
 
 def root() -> Path:
     """Root of the project whose artifacts are shown: ``EMC_ROOT``, else the current folder."""
-    return Path(os.environ.get("EMC_ROOT", ".")).resolve()
+    return _resolved(os.environ.get("EMC_ROOT", "."), Path.cwd())
+
+
+@lru_cache(maxsize=4)
+def _resolved(folder: str, here: Path) -> Path:
+    return (here / folder).resolve()  # a look at every part of the path; pages ask hundreds of times
 
 
 def profiles() -> list[str]:
@@ -37,7 +44,10 @@ def stamp(path: Path) -> str:
     """Small key of an artifact's state: changes whenever it is made anew; '' if absent."""
     try:
         own = path.stat()
-        files = [own] if path.is_file() else [own, *(f.stat() for f in sorted(path.iterdir()))]
+        files = [own]
+        if stat.S_ISDIR(own.st_mode):
+            with os.scandir(path) as entries:
+                files += [entry.stat() for entry in sorted(entries, key=lambda entry: entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         # Absent, or a stage is just replacing it.
         return ""

@@ -10,8 +10,9 @@ import streamlit as st
 import xarray as xr
 
 from dashboard.data.documents import lexicon, models
+from dashboard.data.in_memory import FeatureRows, with_small_arrays
 from dashboard.data.project import artifact, fresh, made
-from dashboard.data.tables import feature_row, level_words, ranking_frame
+from dashboard.data.tables import level_words, ranking_frame
 from dashboard.style.theme import variant_colours
 from pipeline.analysis.dose import dose_of
 from pipeline.analysis.dose_prompt import READ, Dose
@@ -127,6 +128,16 @@ def _all_traced(path: str, key: str) -> Mapping[str, tuple[str, ...]]:
     return {prompt: tuple(dict.fromkeys(part)) for prompt, part in rows.groupby("prompt_hash")["variant"]}
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _traced_with(path: str, key: str, pair: frozenset[str]) -> frozenset[str]:
+    return frozenset(prompt for prompt, variants in _all_traced(path, key).items() if pair.issubset(variants))
+
+
+def traced_with(profile: str, pair: frozenset[str]) -> frozenset[str]:
+    """Prompts that were traced with all variants of `pair`."""
+    return fresh(artifact(profile, "graphs"), lambda path, key: _traced_with(path, key, pair))
+
+
 def all_traced(profile: str) -> Mapping[str, Sequence[str]]:
     """Variants that each traced prompt was traced with, in one reading of the index."""
     return fresh(artifact(profile, "graphs"), _all_traced)
@@ -143,14 +154,26 @@ def candidates(profile: str, prompt_hash: str, variant: str) -> pd.DataFrame:
     )
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+# All groups that the pages read together: with fewer, one person's page would put out another's.
+@st.cache_resource(max_entries=96, show_spinner=False)
 def _dataset(path: str, key: str, group: str) -> xr.Dataset:
-    return open_dataset(Path(path), group)
+    return with_small_arrays(open_dataset(Path(path), group))
 
 
 def dataset(profile: str, name: str, group: str) -> xr.Dataset:
-    """A group of a dense artifact (``features`` or ``rates``)."""
+    """A group of a dense artifact (``features`` or ``rates``), shared: not to be written to."""
     return fresh(artifact(profile, name), lambda path, key: _dataset(path, key, group))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _rows(path: str, key: str, group: str) -> FeatureRows:
+    table = _dataset(path, key, group)
+    return FeatureRows(table["layer"].values, table["index"].values)
+
+
+def feature_rows(profile: str, group: str) -> FeatureRows:
+    """Where features stand in a group of ``features``."""
+    return fresh(artifact(profile, "features"), lambda path, key: _rows(path, key, group))
 
 
 # Of two million features a table takes 120 MB, and their effects by situation as much and more.
@@ -179,7 +202,7 @@ def contrasts(profile: str) -> list[str]:
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _largest_activation(path: str, key: str, layer: int, index: int) -> float:
     contexts = _dataset(path, key, "contexts")
-    row = feature_row(contexts, layer, index)
+    row = _rows(path, key, "contexts").row(layer, index)
     if row is None:
         return 1.0
     top = float(np.nanmax(contexts["activation"][:, row].values, initial=0.0))

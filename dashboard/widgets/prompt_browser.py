@@ -10,12 +10,10 @@ from dashboard.shell import query, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.parameter import Parameter
 from dashboard.style.text import count, plain
-from dashboard.widgets import typed_prompt
+from dashboard.widgets import row_table, typed_prompt
 
 _ANY: Final = "any domain"
 _HEIGHT: Final = 320
-_ROWS: Final = 500
-"""Rows that are sent to the browser: of ten thousand it would get megabytes at every click."""
 
 
 def show(profile: str, pair: tuple[str, str]) -> None:
@@ -87,14 +85,14 @@ def _browser(profile: str, pair: tuple[str, str], bound: dict[Parameter, Any]) -
         order=str(order),
         pair=pair,
     )
-    picked = _table(found.head(_ROWS), pair, key=f"prompts-{bound[query.FIND]['key']}")
+    picked = _table(found.head(row_table.MOST), pair, key=f"prompts-{bound[query.FIND]['key']}")
     whole = found["divergence"].notna().sum()
-    cut = f"Listed are the first {count(_ROWS)}; a word in Find, or another order, brings others. "
+    cut = f"Listed are the first {count(row_table.MOST)}; a word in Find, or another order, brings others. "
     said = (
         f"{count(len(found))} of {count(len(table))} prompts, {count(whole)} of them traced with "
         f"{pair[0]} and {pair[1]}. Click a row's box to see its prompt."
     )
-    st.caption(plain((cut if len(found) > _ROWS else "") + said))
+    st.caption(plain((cut if len(found) > row_table.MOST else "") + said))
     return picked
 
 

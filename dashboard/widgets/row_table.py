@@ -1,12 +1,15 @@
 """A table whose row chooses something, for the page or for all of them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.shell import downloads
+
+MOST: Final = 500
+"""Rows of a list of all prompts that are sent to the browser: of ten thousand a click sends megabytes."""
 
 
 def show(

@@ -7,6 +7,7 @@ import pytest
 
 from dashboard import pages
 from dashboard.data.tables import contrast_words
+from dashboard.shell import downloads
 from tests.support import demo
 from tests.support.app import OpenPage, plain_words, words
 
@@ -14,6 +15,13 @@ PAGES = tuple(page.name for page in pages.PAGES)
 QUESTIONS = {page.name: page.question for page in pages.PAGES}
 
 
+@pytest.fixture
+def checked_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold every chart that is drawn against Vega-Lite's schema, which the server does not."""
+    monkeypatch.setattr(downloads._Unchecked, "to_dict", lambda drawn: drawn.figure.to_dict(validate=True))
+
+
+@pytest.mark.usefixtures("checked_charts")
 @pytest.mark.parametrize("page", PAGES)
 def test_page_draws_and_names_its_question(open_page: OpenPage, page: str) -> None:
     app = open_page(page)

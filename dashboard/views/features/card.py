@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.charts import features as charts
 from dashboard.data import documents, readers
-from dashboard.data.tables import contrast_words, feature_row
+from dashboard.data.tables import contrast_words, ranked_feature
 from dashboard.pages import COMPARE
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.frame import METRIC
@@ -75,12 +75,11 @@ def _show_in_graph(name: str, feature: tuple[int, int]) -> None:
 def _numbers(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
     frame = readers.ranking(name, contrast, domain, score)
     words = describe(score)
-    found = frame[(frame["layer"] == feature[0]) & (frame["index"] == feature[1])]
+    ranked = ranked_feature(frame, *feature)
     cards = readers.dataset(name, "features", "cards")
-    row = feature_row(cards, *feature)
+    row = readers.feature_rows(name, "cards").row(*feature)
     columns = st.columns(2)
-    if len(found):
-        ranked = found.iloc[0]
+    if ranked is not None:
         level = readers.level(name, "features")
         columns[0].metric(
             words.headed("Effect"),
@@ -154,7 +153,7 @@ def _tests(ranked: pd.Series, by: str) -> str:
 
 def _contexts(name: str, feature: tuple[int, int]) -> None:
     contexts = readers.dataset(name, "features", "contexts")
-    row = feature_row(contexts, *feature)
+    row = readers.feature_rows(name, "contexts").row(*feature)
     if row is None:
         st.caption("No held-out text in which it is active.")
         return
@@ -201,7 +200,7 @@ def _contexts(name: str, feature: tuple[int, int]) -> None:
 
 def _tokens(name: str, feature: tuple[int, int]) -> None:
     cards = readers.dataset(name, "features", "cards")
-    row = feature_row(cards, *feature)
+    row = readers.feature_rows(name, "cards").row(*feature)
     if row is None:
         return
     words = documents.vocabulary(name)
@@ -229,7 +228,7 @@ def _tokens(name: str, feature: tuple[int, int]) -> None:
 def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str, score: str) -> None:
     table = readers.dataset(name, "features", situations_group(score))
     words = describe(score)
-    row = feature_row(table, *feature)
+    row = readers.feature_rows(name, situations_group(score)).row(*feature)
     if row is None:
         st.caption("Not scored in any situation.")
         return
@@ -245,13 +244,10 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str,
     if frame.empty:
         st.caption("Not scored in any situation of this domain.")
         return
-    ranked = readers.ranking(name, contrast, domain, score)
-    found = ranked[(ranked["layer"] == feature[0]) & (ranked["index"] == feature[1])]
-    estimate = (
-        (float(found["effect"].iloc[0]), float(found["low"].iloc[0]), float(found["high"].iloc[0]))
-        if len(found)
-        else None
-    )
+    found = ranked_feature(readers.ranking(name, contrast, domain, score), *feature)
+    estimate = None
+    if found is not None:
+        estimate = float(found["effect"]), float(found["low"]), float(found["high"])
     level = readers.level(name, "features")
     downloads.chart(
         charts.effects(frame, level=level, title=words.named, estimate=estimate),
@@ -266,7 +262,7 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str,
 
 def _activations(name: str, feature: tuple[int, int]) -> None:
     cards = readers.dataset(name, "features", "cards")
-    row = feature_row(cards, *feature)
+    row = readers.feature_rows(name, "cards").row(*feature)
     if row is None:
         return
     bins = cards["bin_edge"].values.astype(float)

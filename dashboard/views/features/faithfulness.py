@@ -10,6 +10,7 @@ import xarray as xr
 
 from dashboard.charts.faithfulness import curves
 from dashboard.data import names, readers
+from dashboard.data.project import artifact, fresh
 from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard
 from dashboard.style.score_names import describe
@@ -129,10 +130,7 @@ def silent_frame(name: str) -> pd.DataFrame:
         ", ".join(f"{orders[row]} {rank[row, at]}" for row in np.argsort(rank[:, at]) if rank[row, at] > 0)
         for at in range(len(frame))
     ]
-    frame["name"] = [
-        names.of_feature(name, (int(layer), int(index)))
-        for layer, index in zip(frame["layer"], frame["index"], strict=True)
-    ]
+    frame["name"] = names.of_frame(name, frame)
     place = frame["fraction"].abs().fillna(frame["effect"].abs())
     return frame.assign(size=place).sort_values("size", ascending=False, kind="stable").drop(columns="size")
 
@@ -151,15 +149,14 @@ def show(name: str, decided: str) -> None:
             "against safe tokens that comes of it: 0 is nothing, 1 all of it.",
         )
         experiment = _experiment()
-        table, band, summary = frames(name, experiment)
+        table, summary, figure = fresh(
+            artifact(name, _DATASET), lambda path, key: _drawn(path, key, name, experiment)
+        )
         st.caption(plain(verdict(readers.dataset(name, _DATASET, "difference"), summary, experiment)))
         st.caption(plain(decided))
-        if table["fraction"].notna().any():
-            params = readers.provenance(name, _DATASET)["parameters"][_DATASET]
-            colours = {order_name(order): colour for order, colour in _COLOURS.items()}
-            colours = {order: colours[order] for order in table["order"].unique()}
+        if figure is not None:
             downloads.chart(
-                curves(table, band, colours, reached=float(params["reached"])),
+                figure,
                 table,
                 f"faithfulness-{_CHOICES[experiment]}",
                 key="faithfulness-chart",
@@ -168,6 +165,18 @@ def show(name: str, decided: str) -> None:
             _orders(summary)
         adapter_nodes.show(name, experiment)
         _single(name)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _drawn(path: str, key: str, name: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame, Any]:
+    """Curves, the table of orders, and the chart; None: no share is known. No chosen feature changes them."""
+    table, band, summary = frames(name, experiment)
+    if not table["fraction"].notna().any():
+        return table, summary, None
+    params = readers.provenance(name, _DATASET)["parameters"][_DATASET]
+    colours = {order_name(order): colour for order, colour in _COLOURS.items()}
+    colours = {order: colours[order] for order in table["order"].unique()}
+    return table, summary, curves(table, band, colours, reached=float(params["reached"]))
 
 
 def _experiment() -> str:

@@ -1,11 +1,10 @@
 """Features: which features push toward harm."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.data import confound, live_labels, names, readers
-from dashboard.data.tables import contrast_words, feature_row, sparklines
+from dashboard.data.tables import contrast_words, sparklines
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, query, selection
 from dashboard.shell.guard import guard
@@ -45,7 +44,7 @@ def _filters(name: str) -> tuple[str, str, str]:
         **query.RANKED_DOMAIN.bound(),
         help="Domain of the prompts; `all` averages over situations of every domain.",
     )
-    layers = np.unique(ranking["layer"].values).tolist()
+    layers = readers.feature_rows(name, ranking_group(score)).layers
     columns[2].selectbox(
         "Layer",
         ["all", *(f"L{layer}" for layer in layers)],
@@ -261,11 +260,12 @@ def render() -> None:
         left, right = st.container(key="narrow-features").columns([1.45, 1], gap="medium")
         with left:
             _table(name, score, contrast, domain)
+        with right:  # before what the click that chose its feature does not change
+            _card(name, score, contrast, domain)
+        with left:
             faithfulness.show(name, validation.why_default(name))
             validation.show(name, score, contrast)
             dictionary.show(name)
-        with right:
-            _card(name, score, contrast, domain)
 
 
 def _card(name: str, score: str, contrast: str, domain: str) -> None:
@@ -273,9 +273,7 @@ def _card(name: str, score: str, contrast: str, domain: str) -> None:
     if feature is None:
         st.caption("Choose a row to see the feature's card.")
         return
-    cards = readers.dataset(name, "features", "cards")
-    row = feature_row(cards, *feature)
-    if row is None:
+    if readers.feature_rows(name, "cards").row(*feature) is None:
         st.info(
             plain(
                 f"{feature_name(*feature)} is not in the store: it is active on no prompt and on no "

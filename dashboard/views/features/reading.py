@@ -80,15 +80,16 @@ def ranked_words(params: Mapping[str, Any], score: str, stability: float) -> str
 
 def found_words(frame: pd.DataFrame, params: Mapping[str, Any], score: str) -> str:
     """What passes test and floor, and how many situations it rests on."""
-    found, unit = int(frame["found"].sum()), describe(score).unit
+    found, unit = int(frame["found"].to_numpy().sum()), describe(score).unit
     least = params.get("floor", {}).get(unit)
     words = (
         f"{count(found)} features are found: q at most {number(params.get('fdr', 0.05))}"
         + (f" and an effect of {number(least)} {unit} or more" if least else "")
         + f", of {count(int(frame['q'].notna().sum()))} tested."
     )
-    shown = frame[frame["found"].astype(bool)]
-    effective = float((shown if len(shown) else frame)["n_effective"].median())
+    effective = frame["n_effective"].to_numpy()
+    shown = effective[frame["found"].to_numpy(bool)]
+    effective = float(np.nanmedian(shown if len(shown) else effective))
     if effective < _FEW_EFFECTIVE:
         words += (
             f" Few independent situations: situations of one domain are alike, so that they are worth "

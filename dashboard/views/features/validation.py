@@ -209,12 +209,10 @@ def _table(frame: pd.DataFrame) -> None:
 
 def _drawn(name: str, row: int, score: str, intervention: str) -> None:
     table = readers.dataset(name, "validation", "features")
+    features = pd.DataFrame({"layer": table["layer"].values, "index": table["index"].values})
     points = pd.DataFrame(
         {
-            "feature": [
-                names.of_feature(name, (int(layer), int(index)))
-                for layer, index in zip(table["layer"].values, table["index"].values, strict=True)
-            ],
+            "feature": names.of_frame(name, features),
             "predicted": table["predicted"].values[row],
             "measured": table["measured"].values[row],
         }

@@ -129,13 +129,9 @@ def _given(name: str, chosen: data.Filters) -> None:
     """The silent ones of stage `faithfulness`, and the way to its curves."""
     with guard("Which features do nothing where base is given their adapted activations."):
         table = readers.dataset(name, "faithfulness", "features")
-        silent = [
-            names.of_feature(name, (int(layer), int(index)))
-            for layer, index, verdict in zip(
-                table["layer"].values, table["index"].values, table["verdict"].values, strict=True
-            )
-            if verdict == "silent" and chosen.layer in (None, int(layer))
-        ]
+        frame = pd.DataFrame({column: table[column].values for column in ("layer", "index", "verdict")})
+        of_layer = frame["layer"] == chosen.layer if chosen.layer is not None else True
+        silent = names.of_frame(name, frame[(frame["verdict"] == "silent") & of_layer])
         some = f": {'; '.join(silent[:_NAMED])}" if silent else ""
         more = " and more" if len(silent) > _NAMED else ""
         st.caption(

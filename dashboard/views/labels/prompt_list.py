@@ -11,10 +11,20 @@ from dashboard.style.text import count
 from dashboard.views.labels import taking
 from dashboard.views.labels.desk import Desk
 from dashboard.widgets import row_table
-from pipeline.labels.candidates import candidates_of
 from pipeline.labels.strata import differ
 
 _ANY: Final = "any domain"
+_STANDS: Final = {"open": "to do", "submitted": "final"}
+_COLUMNS: Final = (
+    "prompt_hash",
+    "domain",
+    "situation",
+    "stands",
+    "labelled",
+    "candidates",
+    "differs",
+    "text",
+)
 STATES: Final = ("all", "to do", "final", "rejected", "not as a judge says")
 
 
@@ -23,24 +33,20 @@ def prompt_frame(desk: Desk) -> pd.DataFrame:
 
     What judges say is compared only with labels that are final, so that nothing is shown before.
     """
-    rows = []
-    for prompt_hash, prompt in desk.prompts.items():
-        now = desk.standing(prompt_hash)
+    frame = labelling.prompt_rows(desk.profile, desk.own)
+    stands, labelled, differs = dict[str, str](), dict[str, int](), dict[str, int]()
+    for prompt_hash, now in desk.standings.items():  # of the others nobody has said anything
         final = now.state == "submitted"
         judges = labelling.judged_labels(desk.profile, prompt_hash).values() if final else ()
-        rows.append(
-            {
-                "prompt_hash": prompt_hash,
-                "domain": prompt.domain or "",
-                "situation": prompt.situation if prompt.situation != prompt.hash else prompt.name,
-                "stands": {"open": "to do", "submitted": "final"}.get(now.state, now.state),
-                "labelled": len(now.marks),
-                "candidates": len(candidates_of(desk.own[prompt_hash])),
-                "differs": len({token for labels in judges for token in differ(now.marks, labels)}),
-                "text": " ".join(prompt.text.split()),
-            }
-        )
-    return pd.DataFrame(rows).sort_values(["domain", "situation", "prompt_hash"]).reset_index(drop=True)
+        stands[prompt_hash] = _STANDS.get(now.state, now.state)
+        labelled[prompt_hash] = len(now.marks)
+        differs[prompt_hash] = len({token for of in judges for token in differ(now.marks, of)})
+    frame = frame.assign(
+        stands=[stands.get(prompt, _STANDS["open"]) for prompt in frame.index],
+        labelled=[labelled.get(prompt, 0) for prompt in frame.index],
+        differs=[differs.get(prompt, 0) for prompt in frame.index],
+    )
+    return frame.reset_index()[list(_COLUMNS)]
 
 
 def _chosen(frame: pd.DataFrame, *, domain: str | None, state: str) -> pd.DataFrame:
@@ -83,7 +89,7 @@ def show(desk: Desk) -> None:
             st.session_state[query.CHOSEN.name] = taking.BY_HAND
 
         row_table.show(
-            shown,
+            shown.head(row_table.MOST),
             key=key,
             choose=choose,
             columns={
@@ -105,5 +111,9 @@ def show(desk: Desk) -> None:
                 "text": st.column_config.TextColumn("text", help="The prompt, white space shortened."),
             },
         )
-        st.caption(f"{count(len(shown))} of {count(len(everything))} prompts. Click a row's box to label it.")
+        cut = f" Listed are the first {count(row_table.MOST)}; a filter brings others."
+        st.caption(
+            f"{count(len(shown))} of {count(len(everything))} prompts. Click a row's box to label it."
+            + (cut if len(shown) > row_table.MOST else "")
+        )
         downloads.downloads(shown, "labelled-prompts", key="labelled-prompts")

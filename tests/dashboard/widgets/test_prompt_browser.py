@@ -44,7 +44,7 @@ def test_the_sidebar_opens_it_on_any_page(open_page: OpenPage) -> None:
 
 def test_of_many_prompts_a_page_lists_some(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.navigation._NEAR", 1)
-    monkeypatch.setattr("dashboard.widgets.prompt_browser._ROWS", 2)
+    monkeypatch.setattr("dashboard.widgets.row_table.MOST", 2)
     app = open_page("overview")
     assert "Listed are the first 2;" in words(app)
     (table,) = [each.value for each in app.dataframe if {"divergence", "domain"} <= {*each.value.columns}]
@@ -55,3 +55,7 @@ def test_of_many_prompts_a_page_lists_some(open_page: OpenPage, monkeypatch: pyt
         picker = app.selectbox(key="prompt")
         assert picker.value == prompt
         assert 2 <= len(picker.options) <= 3
+    app = open_page("labels")
+    assert "Listed are the first 2;" in words(app)
+    (table,) = [each.value for each in app.dataframe if "stands" in each.value]
+    assert len(table) == 2
