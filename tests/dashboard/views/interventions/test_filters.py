@@ -1,11 +1,10 @@
 """One set of filters: every panel of Interventions obeys each, or its title says why it cannot."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from dashboard.data import documents, readers
@@ -17,7 +16,6 @@ from dashboard.data.interventions import (
     trials_frame,
 )
 from dashboard.data.recipe_controls import controls_frame, of_domain
-from dashboard.shell import downloads
 from dashboard.views.interventions.filters import (
     BEYOND,
     EXPERIMENT,
@@ -41,6 +39,7 @@ from store.documents.prompts import read_prompts
 from store.documents.recipe_controls import RECIPE_CONTROLS, RecipeControls, write_recipe_controls
 from store.schema.recipes import RECIPES
 from tests.support.app import OpenPage, plain_words
+from tests.support.panels import helps, noted, untold
 
 FOCUS: Final = "general@1.0"
 PANEL_OF: Final = {
@@ -64,20 +63,14 @@ SAID_ALONE: Final = {"given"}
 @pytest.fixture
 def shown(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, dict[str, str]]]:
     """Open the page: itself, and the data of every table and chart that it draws."""
-    real = downloads.downloads
+    found = noted(monkeypatch)
 
     def opened(**query: str) -> tuple[Any, dict[str, str]]:
-        found: dict[str, str] = {}
-
-        def noted(frame: pd.DataFrame, name: str, *, key: str) -> None:
-            found[key] = frame.to_csv()
-            real(frame, name, key=key)
-
-        monkeypatch.setattr(downloads, "downloads", noted)
+        found.clear()
         page = open_page("interventions", **query)
         assert not page.exception
         assert not page.error, [error.value for error in page.error]
-        return page, found
+        return page, dict(found)
 
     return opened
 
@@ -118,12 +111,6 @@ def followed(root: Path) -> dict[str, Any]:
     return {"groups": groups, "told": told, "prompts": prompts}
 
 
-def helps(page: Any) -> Iterator[str]:
-    """What stands on hover beside titles and captions."""
-    for kind in ("markdown", "caption"):
-        yield from (str(element.proto.help).replace("\\", "") for element in page.get(kind))
-
-
 def test_every_panel_obeys_every_filter_or_says_why_not(
     shown: Callable[..., tuple[Any, dict[str, str]]], followed: dict[str, Any]
 ) -> None:
@@ -137,9 +124,7 @@ def test_every_panel_obeys_every_filter_or_says_why_not(
     told = list(helps(page))
     for panel in BEYOND:
         assert any(rule(panel) in help_text for help_text in told), panel
-    titles = [element for element in page.markdown if str(element.value).startswith("**")]
-    assert len(titles) == len(BEYOND) - len(SAID_ALONE)
-    assert all("Obeys" in str(element.proto.help) for element in titles), "a panel without a rule"
+    assert not untold(page)
 
     other = {
         EXPERIMENT: {"experiment": "inhibition"},
