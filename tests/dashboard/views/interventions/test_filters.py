@@ -189,3 +189,15 @@ def test_slopes_of_what_is_shown_are_the_stages_where_all_is_shown(root: Path) -
     assert (one["n_cells"] < found["n_cells"]).all()
     assert not np.allclose(one["slope"], found["slope"])
     assert agreement_frame(points[:0]).empty
+
+
+def test_a_pair_is_in_the_layers_of_both(root: Path) -> None:
+    table, cells = (readers.dataset("demo", "interventions", group) for group in ("trials", "cells"))
+    everything = trials_frame(table, cells, {})
+    pairs = everything["experiment"] == "interaction"
+    assert pairs.any()
+    everything.loc[pairs, "second_layer"] = 1
+    of = {"experiment": "interaction", "variant": FOCUS, "frozen": "nothing"}
+    here, there = (chosen(everything, Filters(layer=layer, **of)) for layer in (0, 1))
+    assert len(here) == len(there) == (pairs & (everything["variant"] == FOCUS)).sum()
+    assert chosen(everything, Filters(layer=2, **of)).empty
