@@ -104,7 +104,7 @@ def show(name: str, variant: str, behaviour: str, split: str) -> None:
     edges = circuits.edges(name, variant, row["behaviour"])
     _head(row, split)
     place = filters.choose(everything["layer"], features["supernode"])
-    if filters.has("graph", split):
+    if filters.has("graph", split, "The circuit's features and edges are"):
         # Supernodes have numbers of their own in each circuit.
         beside = everything if behaviour == ALL and place.supernode is None else features
         _found(filters.of_circuit(features, place), features, edges, filters.of_circuit(beside, place), place)

@@ -120,12 +120,12 @@ _LARGEST = 5.0
 """Of the least effects that may be asked for, logits."""
 
 
-def has(panel: str, split: str) -> bool:
-    """Whether a panel shows anything of the chosen split; where not, that is said."""
+def has(panel: str, split: str, what: str) -> bool:
+    """Whether a panel shows anything of the chosen split; where not, that is said of `what`."""
     own = PANELS[panel].split
     if split in (ALL, own):
         return True
-    st.caption(f"Of {own} prompts alone, and Prompts is on {split}.")
+    st.caption(f"{what} of {own} prompts alone, and Prompts is on {split}.")
     return False
 
 

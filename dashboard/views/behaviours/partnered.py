@@ -63,8 +63,7 @@ def show(name: str, chosen: str, split: str, prompt: str) -> None:
         return
     chosen_ones = _filters(groups["trials"], shown, _supernodes(name), prompt)
     important = data.importance_frame(groups["importance"], names.of_features(name), chosen_ones, _IMPORTANT)
-    if split == filters.TRAIN:
-        st.caption("Interventions and F(k) are of test prompts alone, and Prompts is on train.")
+    if not filters.has("trials", split, "Interventions and F(k) are"):
         _importance(important, split)
         return
     _measured(name, groups, shown, chosen_ones)
@@ -130,7 +129,8 @@ def _filters(
         "This prompt only",
         **query.BEHAVIOUR_ONE_PROMPT.bound(),
         disabled=not prompt,
-        help="Prompt by prompt: the one that is chosen under Answers or Circuit alone. Tests are over all of them.",
+        help="Prompt by prompt: the one that is chosen under Answers or Circuit alone. Tests are over all "
+        "of them.",
     )
     one_feature = columns[2].toggle(
         "This feature only",
@@ -233,7 +233,7 @@ def _importance(frame: pd.DataFrame, split: str) -> None:
         "Correlation of a feature's largest activation with the contrast. It tells where a model does "
         "better, and not why.",
     )
-    if not filters.has("importance", split):
+    if not filters.has("importance", split, "Correlations are"):
         return
     if frame.empty:
         st.caption("No feature is active in enough groups (behaviour_interventions.min_active).")

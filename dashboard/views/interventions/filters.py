@@ -78,6 +78,12 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def uncut(chosen: Filters) -> None:
+    """Say below a title that layers and prompts are not cut, where the filters name some."""
+    if chosen.layer is not None or chosen.domain != ALL:
+        st.caption("Of all layers and prompts.")
+
+
 def choose(
     table: xr.Dataset, cells: xr.Dataset, *, variants: Iterable[str] = (), layers: Iterable[int] = ()
 ) -> Filters:

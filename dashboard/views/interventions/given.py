@@ -28,6 +28,7 @@ def curves(name: str, chosen: data.Filters) -> None:
         "first k features carry, given to base or taken from the adapted model, on situations that order "
         "nothing. Band: random orders.",
     )
+    filters.uncut(chosen)
     with guard("How much of what the adapter did features carry."):
         difference = readers.dataset(name, _DATASET, "difference")
         adapted = str(difference["variant"].values[0])

@@ -49,9 +49,9 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
     left, right = st.columns(2, gap="medium")
     with left:
         given.curves(name, chosen)
-        _positions(data.positions_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         prediction.show(name, cells, everything, chosen)
     with right:
+        _positions(data.positions_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         _alike(trials, of_cells)
         _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         given.silent(name, chosen)

@@ -30,6 +30,7 @@ def show(name: str, chosen: data.Filters) -> None:
             "through MLPs at the same input; attention: what it writes through attention. Later layers "
             "answer, so shares of parts need not add up; all together are 1.",
         )
+        filters.uncut(chosen)
         difference = readers.dataset(name, _DATASET, "difference")
         adapted = str(difference["variant"].values[0])
         if chosen.variant not in (BASE, adapted):

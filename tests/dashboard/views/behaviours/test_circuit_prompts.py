@@ -39,7 +39,8 @@ def test_the_list_has_what_is_known_of_each_traced_prompt(open_page: OpenPage, r
     assert f"{N_PROMPTS} of {N_PROMPTS} prompts" in plain_words(app)
     app.segmented_control(key="split").set_value("test").run()
     assert set(listed(app)["split"]) == {"test"}
-    assert "Of train prompts alone, and Prompts is on test." in plain_words(app)
+    said = "The circuit's features and edges are of train prompts alone, and Prompts is on test."
+    assert said in plain_words(app)
 
 
 def test_base_is_right_where_its_own_contrast_is_above_0(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,7 @@ def test_recipes_that_filters_leave_out_are_named(
 ) -> None:
     page, found = shown(**{"tried-in": FOCUS, "tried-layer": "L1"})
     assert "Left out by the filters: low (in general@1.0), other (in base)." in plain_words(page)
+    assert plain_words(page).count("Of all layers and prompts.") == 2, "of what no layer cuts"
     assert ",both," in found["interventions-recipes-data"]
     assert ",other," not in found["interventions-recipes-data"]
 
