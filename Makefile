@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo profile test bench lint deps setup setup-test clean
+.PHONY: demo profile test bench lint setup setup-test clean
 
 demo: setup ## everything from a fresh clone to the dashboard on localhost:8501
 	dvc repro
@@ -23,9 +23,6 @@ profile: setup ## a shipped profile of params.yaml, every stage of it: make prof
 
 bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench
-
-deps: setup ## rewrite the list of pinned libraries that stages depend on
-	python -m pipeline.items.closure
 
 setup: $(VENV)/.installed
 

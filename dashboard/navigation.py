@@ -14,6 +14,7 @@ from dashboard.style.text import sentence, shorten
 from dashboard.style.theme import ADAPTED, BASE
 from dashboard.widgets import prompt_browser, typed_prompt
 from store.base.errors import StoreError
+from store.base.plain_arrays import only_plain_arrays
 from store.documents.prompts import Prompt
 
 _HERE = Path(__file__).parent
@@ -209,6 +210,7 @@ def _icon() -> Image.Image:
 
 def run() -> None:
     """Draw the app: one run of Streamlit's script."""
+    only_plain_arrays()
     st.set_page_config(
         page_title="Emergent Misalignment Circuits",
         page_icon=_icon(),

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import yaml
 
 from dashboard.style.theme import HARMFUL, NEUTRAL
 from store.base.errors import ArtifactMissingError, DamagedArtifactError
+
+CODE: Final = "code"
+"""The stage that says what each stage computes with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,18 +110,18 @@ def read_stages(root: Path, profile: str) -> list[Stage]:
 
 
 def is_code(path: str) -> bool:
-    """Whether a dependency is code rather than data."""
-    return path.endswith(".py")
+    """Whether a dependency is what stage `code` wrote of a stage's modules, rather than data."""
+    return path.split("/")[2:3] == ["code"]
 
 
 def links(stages: list[Stage]) -> list[tuple[str, str]]:
-    """Pairs (maker, user) of stages: an out of the first is a dependency of the second."""
+    """Pairs (maker, user) of stages: an out of the first is data that the second depends on."""
     found = []
     for user in stages:
         for maker in stages:
             if maker is user:
                 continue
-            if any(_inside(dep, out) for dep in user.deps for out in maker.outs):
+            if any(_inside(dep, out) for dep in user.deps if not is_code(dep) for out in maker.outs):
                 found.append((maker.name, user.name))
     return found
 
@@ -128,8 +131,16 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> str:
-    """The stages as a Graphviz graph; a stale one has a dashed outline."""
-    shown = [s for s in stages if profile is None or "@" not in s.name or s.name.endswith(f"@{profile}")]
+    """The stages as a Graphviz graph; a stale one has a dashed outline.
+
+    Stage `code` stands before all others, and is left out.
+    """
+    shown = [
+        stage
+        for stage in stages
+        if (profile is None or "@" not in stage.name or stage.name.endswith(f"@{profile}"))
+        and stage.name.split("@")[0] != CODE
+    ]
     names = {stage.name for stage in shown}
     # The page's style sheet colours texts: no one colour is read on a light and on a dark page alike.
     lines = [
@@ -156,7 +167,7 @@ def _quoted(text: str) -> str:
 
 
 def frame(stages: list[Stage], stale: set[str]) -> pd.DataFrame:
-    """Stages as a table: stage, state, command, from (data), to, modules of code."""
+    """Stages as a table: stage, state, command, from (data), to, and the file that lists its code."""
     return pd.DataFrame(
         [
             {
@@ -164,7 +175,7 @@ def frame(stages: list[Stage], stale: set[str]) -> pd.DataFrame:
                 "state": "not run" if not stage.ran else "stale" if stage.name in stale else "ran",
                 "from": ", ".join(dep for dep in stage.deps if not is_code(dep)),
                 "to": ", ".join(stage.outs),
-                "code": sum(is_code(dep) for dep in stage.deps),
+                "code": ", ".join(filter(is_code, stage.deps)),
                 "command": stage.command,
             }
             for stage in stages

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.data.dvc_answer import Status, caching, remedy
 from dashboard.data.dvc_status import Watcher
+from dashboard.data.lineage import CODE
 from dashboard.shell.downloads import downloads
 from dashboard.style.text import sentence
 
@@ -71,7 +72,8 @@ def _answer(status: Status) -> None:
             _uncached(status)
         case "stale":
             st.warning(
-                f"{len(status.stages)} stale: {_names(status.stages)}. `{remedy(status)}` mends it.",
+                f"{len(status.stages)} stale: {_names(status.stages)}. `{remedy(status)}` mends it."
+                + _code(status),
                 icon=":material/update:",
             )
             if status.uncached:
@@ -82,6 +84,13 @@ def _answer(status: Status) -> None:
             st.caption(sentence(f"No pipeline state: {status.detail}"))
         case _:
             st.warning(sentence(f"`dvc status` failed: {status.detail}"), icon=":material/error:")
+
+
+def _code(status: Status) -> str:
+    """What it means that code has changed: only stage `code` knows whom that concerns."""
+    if not any(stage.split("@")[0] == CODE for stage in status.stages):
+        return ""
+    return " Code has changed; stages that import what changed run with it, and no others."
 
 
 def _names(stages: Iterable[str]) -> str:

@@ -1,8 +1,7 @@
 """What a stage may run: the first-party import closure of a module, and the libraries.
 
-DVC reruns a stage when a file below its folders in ``dvc.yaml`` changes; a test shows that the
-stage's import closure lies inside of them. A rerun takes from the item cache what an edit did
-not touch: that is decided exactly, by `pipeline.items.code`.
+DVC reruns a stage when a module of its import closure changes (`pipeline.items.stage_code`). A rerun
+takes from the item cache what an edit did not touch: that is decided exactly, by `pipeline.items.code`.
 """
 
 import ast
@@ -11,8 +10,6 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Final
-
-from store.base.atomic import write_text
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("pipeline", "store")
@@ -29,8 +26,6 @@ LIBRARIES: Final = (
 )
 """Libraries whose version can change a number."""
 _MODULE: Final = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
-PINNED: Final = "pipeline/items/libraries.txt"
-"""Their pinned versions, kept true by a test."""
 
 
 def file_of(module: str, root: Path = ROOT) -> Path | None:
@@ -42,7 +37,8 @@ def file_of(module: str, root: Path = ROOT) -> Path | None:
     return None
 
 
-def _imported(path: Path) -> set[str]:
+@cache
+def _imported(path: Path) -> frozenset[str]:
     """First-party modules that a file imports when it runs: at its top, in a function, or by name.
 
     What is computed only where an item is missing is imported by its name, a text
@@ -63,7 +59,7 @@ def _imported(path: Path) -> set[str]:
             names |= {node.value} if _MODULE.fullmatch(node.value) else set()
         else:
             pending += ast.iter_child_nodes(node)
-    return {name for name in names if name.split(".")[0] in PACKAGES}
+    return frozenset(name for name in names if name.split(".")[0] in PACKAGES)
 
 
 @cache
@@ -91,15 +87,11 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
-def pinned_libraries() -> str:
-    """The lines of ``requirements.txt`` that pin `LIBRARIES`: content of ``libraries.txt``.
+def pinned_libraries(root: Path = ROOT) -> str:
+    """The lines of ``requirements.txt`` that pin `LIBRARIES`.
 
-    Stages depend on that file, so that another torch reruns them and another Streamlit
-    does not.
+    They are part of what a stage computes with, so that another torch reruns it and another
+    Streamlit does not.
     """
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return "".join(f"{line}\n" for line in sorted(lines) if line.split("==")[0] in LIBRARIES)
-
-
-if __name__ == "__main__":
-    write_text(ROOT / PINNED, pinned_libraries())

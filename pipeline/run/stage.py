@@ -17,6 +17,7 @@ from pipeline.run.memory import keep_freed_memory
 from pipeline.run.outs import outs_of
 from store.base.checksums import remove_checksums, write_checksums
 from store.base.errors import StoreError, UserError
+from store.base.plain_arrays import only_plain_arrays
 
 CACHE: Final = Path(".cache/items")
 """Finished items by kind; git-ignored, refilled from pulled stores, safe to delete."""
@@ -55,6 +56,8 @@ def run_stage(main: Callable[[str, Read], None], model: type[Read]) -> None:
     parser.add_argument("profile", help="a profile of params.yaml")
     profile = parser.parse_args().profile
     keep_freed_memory()
+    if "xarray" in sys.modules:
+        only_plain_arrays()
     # The last collection, as the interpreter ends, would walk all of torch, which takes a second.
     atexit.register(gc.freeze)
     try:

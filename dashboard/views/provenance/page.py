@@ -53,8 +53,8 @@ def _stages(name: str) -> None:
                 ),
                 "from": st.column_config.TextColumn("from", help="Data it was computed from."),
                 "to": st.column_config.TextColumn("to", help="What it makes."),
-                "code": st.column_config.NumberColumn(
-                    "modules", help="Modules of this project's code that it depends on."
+                "code": st.column_config.TextColumn(
+                    "code", help="The file that lists the modules it computes with, and digests of them."
                 ),
                 "command": st.column_config.TextColumn("command", help="What the stage runs."),
             },

@@ -97,9 +97,15 @@ stages:
     cmd: python -m pipeline.stages.graphs organism
     deps:
     - path: artifacts/organism/models.json
-    - path: pipeline/attribution.py
+    - path: artifacts/organism/code/graphs.txt
     outs:
     - path: artifacts/organism/graphs
+  code@organism:
+    cmd: python -m pipeline.stages.code organism
+    deps:
+    - path: pipeline
+    outs:
+    - path: artifacts/organism/code
 """
 
 
@@ -122,7 +128,7 @@ def test_lineage(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text(YAML)
     (tmp_path / "dvc.lock").write_text(LOCK)
     stages = lineage.read_stages(tmp_path, "organism")
-    names = ["models@organism", "graphs@organism", "rates@organism", "verify"]
+    names = ["models@organism", "graphs@organism", "code@organism", "rates@organism", "verify"]
     assert [stage.name for stage in stages] == names
     assert lineage.links(stages) == [
         ("models@organism", "graphs@organism"),
@@ -131,9 +137,10 @@ def test_lineage(tmp_path: Path) -> None:
     drawn = lineage.dot(stages, {"graphs@organism"}, profile="organism")
     assert '"models@organism" -> "graphs@organism"' in drawn
     assert drawn.count("dashed") == 3
+    assert "code" not in drawn, "it stands before all of them"
     frame = lineage.frame(stages, {"graphs@organism"})
-    assert frame["state"].to_list() == ["ran", "stale", "not run", "not run"]
-    assert frame["code"].to_list() == [0, 1, 0, 0]
+    assert frame["state"].to_list() == ["ran", "stale", "ran", "not run", "not run"]
+    assert frame["code"].to_list() == ["", "artifacts/organism/code/graphs.txt", "", "", ""]
 
 
 def test_downloads_keep_full_precision_and_lists() -> None:

@@ -55,3 +55,23 @@ def test_what_is_imported_already_stays() -> None:
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before
+
+
+ARRAYS = """
+import sys
+import xarray as xr
+from store.base.plain_arrays import FOREIGN, only_plain_arrays
+only_plain_arrays()
+rows = xr.Dataset({"value": ("row", [1, 2])})
+xr.concat([rows, rows], "row").sortby("value").to_dataframe()
+rows.where(rows.value > 1).load()
+print([name for name in ("dask.array", *FOREIGN[1:], "numba") if name in sys.modules])
+import sparse
+print(type(xr.DataArray(sparse.COO([[0]], [1.0], shape=(2,))).data))
+"""
+
+
+def test_tables_need_no_arrays_of_others_and_these_are_there_afterwards() -> None:
+    done = subprocess.run([sys.executable, "-c", ARRAYS], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert done.stdout.splitlines() == ["[]", "<class 'sparse.numba_backend._coo.core.COO'>"]

@@ -1,0 +1,40 @@
+"""What a stage computes with, as DVC sees it: the modules that it imports, by their syntax trees."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from pipeline.items.closure import ROOT, import_closure, pinned_libraries
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def stage_code(stage: str, root: Path = ROOT) -> str:
+    """A line for each module in a stage's import closure and for each pinned library.
+
+    Parameters
+    ----------
+    stage
+        Name of a module in ``pipeline/stages``.
+    root
+        The folder that holds the packages `pipeline` and `store`, and ``requirements.txt``.
+
+    Returns
+    -------
+    str
+        Lines such as ``pipeline/analysis/edges.py 3f0c...``, a digest of 16 hex digits. It stays the
+        same where comments, docstrings or the layout of the text change; annotations count, for
+        pydantic reads them.
+    """
+    modules = import_closure(f"pipeline.stages.{stage}", root)
+    return "".join(f"{name} {_digest(root / name)}\n" for name in modules) + pinned_libraries(root)
+
+
+@cache
+def _digest(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
