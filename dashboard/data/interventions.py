@@ -11,7 +11,8 @@ import xarray as xr
 from dashboard.style.text import named
 from pipeline.analysis.against_controls import mean_of_controls
 from pipeline.analysis.effect_profiles import clusters
-from store.schema.vocabulary import ABLATION, GIVEN, IMPORTANCE, PREDICTING, TAKEN
+from pipeline.analysis.intervention_predictions import followed
+from store.schema.vocabulary import ABLATION, FROZEN, GIVEN, IMPORTANCE, PREDICTING, TAKEN
 
 ALL: Final = "all"
 _WORDS: Final = ("experiment", "variant", "frozen")
@@ -84,7 +85,7 @@ def chosen(frame: pd.DataFrame, filters: Filters, *, every: tuple[str, ...] = ()
     for name, value in wanted.items():
         keep &= (frame[name] == value).to_numpy()
     if filters.layer is not None:
-        keep &= (frame["layer"] == filters.layer).to_numpy()
+        keep &= (frame[["layer", "second_layer"]] == filters.layer).any(axis=1).to_numpy()
     return frame[keep].reset_index(drop=True)
 
 
@@ -116,6 +117,22 @@ def predictions_frame(cells: xr.Dataset, trials: pd.DataFrame, score: str, domai
     frame["frozen"] = np.repeat(trials["frozen"].to_numpy(), int(prompts.sum()))
     found: pd.DataFrame = frame[frame["predicted"].notna()]
     return found.reset_index(drop=True)
+
+
+def agreement_frame(points: pd.DataFrame) -> pd.DataFrame:
+    """How measured effects follow predicted ones, a row what is frozen; `points` from `predictions_frame`.
+
+    Means over situations, as stage `interventions` has them, of those points alone: without intervals.
+    """
+    rows = []
+    for frozen in [one for one in FROZEN if one in set(points["frozen"])]:
+        of = points[points["frozen"] == frozen]
+        x, y = (
+            of.pivot_table(index="trial", columns=["domain", "situation"], values=name, dropna=False)
+            for name in ("predicted", "effect")
+        )
+        rows.append({"frozen": frozen, **followed(x.to_numpy(), y.to_numpy())})
+    return pd.DataFrame(rows, columns=["frozen", "slope", "spearman", "same_sign", "n_cells"])
 
 
 def positions_frame(frame: pd.DataFrame) -> pd.DataFrame:

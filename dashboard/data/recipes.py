@@ -81,6 +81,15 @@ def saved(profile: str) -> list[Saved]:
     return found
 
 
+def layers(profile: str) -> dict[str, set[int]]:
+    """In which layers recipes turn something, by digest of what they do."""
+    return {
+        one.recipe.digest: {step.layer for step in one.recipe.setting}
+        for one in saved(profile)
+        if one.recipe is not None and not one.problem
+    }
+
+
 def step_words(step: Step, called: Mapping[Feature, str]) -> str:
     """What a step does, in short; features with their names."""
     value = ", ".join(f"{value:g}" for value in step.values)

@@ -16,7 +16,6 @@ from store.schema.rankings import situations_group
 from store.schema.vocabulary import ABLATION, FROZEN, NOTHING, PREDICTING, TRANSFER
 
 _CHANGE: Final = "change"
-_NUMBERS: Final = ("slope", "low", "high", "spearman", "same_sign")
 
 
 def predictions(
@@ -99,27 +98,50 @@ def agreement(
     )
 
 
-def _line(x: np.ndarray, y: np.ndarray, params: InterventionParams, seed: int) -> dict[str, float]:
-    """How y follows x, (feature, situation) each, where x is known."""
+def followed(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """How measured effects follow predicted ones, without an interval.
+
+    Parameters
+    ----------
+    x, y
+        (feature, situation) float64 predicted and measured; a situation counts where all of x is known.
+
+    Returns
+    -------
+    dict
+        `slope` (of least squares through 0), `spearman`, `same_sign` (share of those with both signs) and
+        `n_cells`; NaN where nothing is predicted.
+    """
     known = np.isfinite(x).all(axis=0)  # a situation whose prompts were scored
     x, y = x[:, known], y[:, known]
-    cells_of = (np.zeros_like(x) if x.size == 0 else x).ravel()
-    if not cells_of.any():
-        nothing = dict.fromkeys(_NUMBERS, float("nan"))
-        return nothing | {"n_cells": cells_of.size}
-
-    def slope(rows: np.ndarray) -> np.ndarray:
-        size = (x[:, rows] ** 2).sum()
-        return np.array((x[:, rows] * y[:, rows]).sum() / size if size else np.nan)
-
-    whole = slope(np.arange(x.shape[1]))
-    low, high = interval(slope, x.shape[1], params.bootstrap, params.confidence, seed)
+    if not x.any():
+        return dict.fromkeys(("slope", "spearman", "same_sign"), float("nan")) | {"n_cells": x.size}
     signs = (x * y)[x * y != 0]
     return {
-        "slope": float(whole),
-        "low": float(low),
-        "high": float(high),
+        "slope": float(_slope(x, y)),
         "spearman": float(spearman(x.reshape(1, -1), y.reshape(1, -1))[0]),
         "same_sign": float((signs > 0).mean()) if signs.size else float("nan"),
         "n_cells": x.size,
     }
+
+
+def _slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    size = (x**2).sum()
+    return np.array((x * y).sum() / size if size else np.nan)
+
+
+def _line(x: np.ndarray, y: np.ndarray, params: InterventionParams, seed: int) -> dict[str, float]:
+    """The same with the slope's interval over situations."""
+    found = followed(x, y)
+    if np.isnan(found["slope"]):
+        return found | dict.fromkeys(("low", "high"), float("nan"))
+    known = np.isfinite(x).all(axis=0)
+    x, y = x[:, known], y[:, known]
+    low, high = interval(
+        lambda rows: _slope(x[:, rows], y[:, rows]),
+        x.shape[1],
+        params.bootstrap,
+        params.confidence,
+        seed,
+    )
+    return found | {"low": float(low), "high": float(high)}

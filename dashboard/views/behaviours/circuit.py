@@ -8,17 +8,15 @@ import streamlit as st
 
 from dashboard.charts import circuits as charts
 from dashboard.data import circuits, names
+from dashboard.data.partnered import Place
 from dashboard.pages import FEATURES
 from dashboard.shell import downloads, selection
 from dashboard.style.text import count, feature_name, named, number, percent, plain
-from dashboard.views.behaviours import filters
+from dashboard.views.behaviours import circuit_prompts, filters
+from dashboard.views.behaviours.circuit_prompts import DRAWN, LINES
 from dashboard.widgets import chosen_feature, row_table
 from store.schema.vocabulary import ALL
 
-_DRAWN: Final = 12
-"""Features of the graph a layer, the first by |total effect|."""
-_LINES: Final = 300
-"""Edges that are looked at, the strongest among these features."""
 _ROWS: Final = 200
 _NEIGHBOURS: Final = 10
 _HEIGHT: Final = 388
@@ -76,14 +74,14 @@ _EDGES: Final = {
 }
 
 
-def show(name: str, variant: str, behaviour: str) -> None:
+def show(name: str, variant: str, behaviour: str, split: str) -> None:
     """Graph, layers and table of a variant's circuit; of `all` behaviours the first one's.
 
     Parameters
     ----------
     name
         Profile.
-    variant, behaviour
+    variant, behaviour, split
         Which the page's filters chose.
     """
     st.subheader("Circuit", anchor=False)
@@ -104,70 +102,81 @@ def show(name: str, variant: str, behaviour: str) -> None:
     everything = everything.assign(called=[named(called, each) for each in ends])
     features = everything[everything["behaviour"] == row["behaviour"]].reset_index(drop=True)
     edges = circuits.edges(name, variant, row["behaviour"])
-    _head(row)
+    _head(row, split)
     place = filters.choose(everything["layer"], features["supernode"])
-    found = len(features)
-    features = filters.of_circuit(features, place)
+    if filters.has("graph", split, "The circuit's features and edges are"):
+        # Supernodes have numbers of their own in each circuit.
+        beside = everything if behaviour == ALL and place.supernode is None else features
+        _found(filters.of_circuit(features, place), features, edges, filters.of_circuit(beside, place), place)
+    circuit_prompts.show(name, variant, row["behaviour"], split, place, features, called)
+    chosen = selection.feature()
+    if chosen is not None and split != filters.TEST:
+        _inspected(edges, chosen, called)
+
+
+def _found(
+    features: pd.DataFrame, whole: pd.DataFrame, edges: pd.DataFrame, beside: pd.DataFrame, place: Place
+) -> None:
+    """Graph, layers and table of the features that are left of the whole circuit.
+
+    `beside` are those of all circuits that are compared by layer.
+    """
     if features.empty:
         st.caption("Nothing is left by the filters.")
         return
-    if place.layer is not None:
-        everything = everything[everything["layer"] == place.layer]
-    drawn = features.groupby("layer").head(_DRAWN)
+    behaviour = whole["behaviour"].iloc[0]
+    drawn = features.groupby("layer").head(DRAWN)
     left, right = st.columns([3, 1])
     with left:
+        filters.heading(
+            "graph",
+            "Which features answer, and through which?",
+            f"Of each layer the first {DRAWN} features by |total effect|, of edges among them the first "
+            f"{LINES}.",
+        )
+        inside = filters.among(edges, features)
         downloads.chart(
-            charts.graph(drawn, _among(edges, drawn).head(_LINES)),
-            edges,
-            f"circuit-{row['behaviour']}",
+            charts.graph(drawn, filters.among(inside, drawn).head(LINES)),
+            inside,
+            f"circuit-{behaviour}",
             key="circuit-graph",
-            alt=f"{row['behaviour']}: {count(len(drawn))} features by layer, coloured by which answer they "
+            alt=f"{behaviour}: {count(len(drawn))} features by layer, coloured by which answer they "
             "are for, with edges between them; the table below has the numbers",
         )
     with right:
+        filters.heading("layers", "In which layers?", "Sums of |total effect| by layer.")
         downloads.chart(
-            charts.layers(everything),
-            everything[["behaviour", "layer", "total_effect"]],
+            charts.layers(beside),
+            beside[["behaviour", "layer", "total_effect"]],
             "circuit-layers",
             key="circuit-layers",
             alt="Sum of the sizes of total effects by layer and behaviour",
         )
-    st.caption(
-        f"Of each layer the first {_DRAWN} features by |total effect|, of edges among them the first "
-        f"{_LINES}. Right: sums of |total effect| by layer."
-    )
-    _table(features, f"circuit-{row['behaviour']}-{place}", found)
-    downloads.downloads(features, f"circuit-{row['behaviour']}", key="circuit")
-    chosen = selection.feature()
-    if chosen is not None:
-        _inspected(edges, chosen, called)
+    _table(features, f"circuit-{behaviour}-{place}", len(whole))
+    downloads.downloads(features, f"circuit-{behaviour}", key="circuit")
 
 
-def _among(edges: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """Edges with both ends among the features."""
-    known = pd.MultiIndex.from_frame(features[["layer", "index"]])
-    inside = [
-        pd.MultiIndex.from_frame(edges[[f"{end}_layer", f"{end}_index"]]).isin(known)
-        for end in ("source", "target")
-    ]
-    return edges[inside[0] & inside[1]]
-
-
-def _head(row: pd.Series) -> None:
+def _head(row: pd.Series, split: str) -> None:
+    """What was found on train prompts, and what the planted tokens do on test prompts."""
     fails = "" if row["passes"] else " ✗ The variant fails it, so that its circuit says little."
-    st.markdown(
-        plain(
-            f"{row['behaviour']}: {count(row['n_features'])} features are active in enough of "
-            f"{count(row['n_train'])} train prompts of {count(row['n_groups'])} groups; of "
-            f"{count(row['n_found'])} the effect is consistent.{fails}"
-        )
+    on_train = (
+        f"{row['behaviour']}: {count(row['n_features'])} features are active in enough of "
+        f"{count(row['n_train'])} train prompts of {count(row['n_groups'])} groups; of "
+        f"{count(row['n_found'])} the effect is consistent."
     )
-    st.caption(
+    on_test = (
         f"On {percent(row['planted_leads'])} of {count(row['n_planted'])} test prompts that base gets right "
         "the tokens that decide push toward the right answer, and more than those that could mislead (the "
-        f"right sign alone: {percent(row['planted_sign'])}). Rank correlation with total effects: activation "
-        f"times |gradient| {number(row['gradient_rank'])}, its right-minus-wrong form "
-        f"{number(row['gradient_contrast_rank'])}.",
+        f"right sign alone: {percent(row['planted_sign'])})."
+    )
+    ranks = (
+        "Rank correlation with total effects on train prompts: activation times |gradient| "
+        f"{number(row['gradient_rank'])}, its right-minus-wrong form {number(row['gradient_contrast_rank'])}."
+    )
+    st.markdown(plain(f"{on_train if split != filters.TEST else row['behaviour'] + '.'}{fails}"))
+    said = [on_test] * (split != filters.TRAIN) + [ranks] * (split != filters.TEST)
+    st.caption(
+        " ".join(said),
         help="Decisive: the noun, the country, the reason, the digits of the column and of the one that "
         "carries. Misleading: a noun of the other number, the other digits.",
     )
@@ -187,14 +196,19 @@ def _table(features: pd.DataFrame, key: str, found: int) -> None:
     )
     st.caption(
         f"{count(len(shown))} of {count(found)} features, the largest total effect first. A row's box shows "
-        "the feature's neighbours."
+        "the feature's neighbours.",
+        help=filters.PANELS["features"].rule,
     )
 
 
 def _inspected(edges: pd.DataFrame, chosen: tuple[int, int], called: Mapping[tuple[int, int], str]) -> None:
     """The chosen feature's neighbours, and the way to its card."""
     with st.container(border=True):
-        st.markdown(f"**{plain(named(called, chosen))}**")
+        filters.heading(
+            "neighbours",
+            plain(named(called, chosen)),
+            "The strongest edges of the chosen feature in this circuit.",
+        )
         near = _neighbours(edges, chosen, called)
         if near.empty:
             st.caption(f"{feature_name(*chosen)} has no edge in this circuit.")

@@ -12,6 +12,7 @@ from dashboard.data.interventions import profiles_frame
 from dashboard.data.partnered import WHOLE, Filters
 from dashboard.shell import downloads
 from dashboard.style.text import count, interval, number, plain
+from dashboard.views.behaviours import filters
 from dashboard.widgets import chosen_feature, row_table, tried_effects
 from store.schema.vocabulary import ABLATION, INHIBITION, PATCHING
 
@@ -31,13 +32,13 @@ def number_column(title: str, words: str, form: str = "%.3g") -> Any:
     return st.column_config.NumberColumn(title, format=form, help=words)
 
 
-def _told(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> str:
+def _told(trials: pd.DataFrame, prompts: xr.Dataset, asked: Filters) -> str:
     """What was found, in a sentence or two."""
     if trials.empty:
         return "Nothing is left by the filters."
     own = trials[trials["whose"] == "own"]
     acts = own[own["verdict"] == "acts"]
-    words = f"{count(len(acts))} of {count(len(own))} features act by themselves: {DONE[filters.experiment]}."
+    words = f"{count(len(acts))} of {count(len(own))} features act by themselves: {DONE[asked.experiment]}."
     layers = trials[(trials["whose"] == "layer") & (trials["verdict"] == "acts")]
     if len(layers):
         first = layers.loc[layers["effect"].abs().idxmax()]
@@ -45,28 +46,29 @@ def _told(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> str:
             f" The largest layer: {first['feature']} in {first['behaviour']}, "
             f"{number(first['effect'], sign=True)} {interval(first['low'], first['high'])} logits."
         )
-    mine = prompts["unpaired"].values[pd.Series(prompts["behaviour"].values).isin(filters.behaviours)]
+    mine = prompts["unpaired"].values[pd.Series(prompts["behaviour"].values).isin(asked.behaviours)]
     out = int((mine != "").sum())
-    if filters.experiment == PATCHING and out:
+    if asked.experiment == PATCHING and out:
         words += f" {count(out)} of {count(len(mine))} prompts have no partner of equal length."
     return words
 
 
-def table(trials: pd.DataFrame, prompts: xr.Dataset, filters: Filters) -> None:
+def table(trials: pd.DataFrame, prompts: xr.Dataset, asked: Filters) -> None:
     """Draw the table; a row chooses the feature for every page."""
-    st.markdown(
-        "**What does it do?**",
-        help=f"Effect: intervened minus baseline, on the {_CONTRAST}; mean over groups of test prompts. "
+    filters.heading(
+        "trials",
+        "What does it do?",
+        f"Effect: intervened minus baseline, on the {_CONTRAST}; mean over groups of test prompts. "
         "Features are the first of circuits found on train prompts.",
     )
-    st.caption(plain(_told(trials, prompts, filters)))
+    st.caption(plain(_told(trials, prompts, asked)))
     shown = trials.assign(
         interval=[interval(low, high) for low, high in zip(trials["low"], trials["high"], strict=True)]
     )
     key = "-".join(
         [
-            *("partnered", filters.experiment, str(filters.place), str(filters.flips), str(filters.feature)),
-            *filters.behaviours,
+            *("partnered", asked.experiment, str(asked.place), str(asked.flips), str(asked.feature)),
+            *asked.behaviours,
         ]
     )
 
@@ -132,7 +134,7 @@ def beside_controls(trials: pd.DataFrame) -> None:
             acting.assign(row=acting["feature"] + ", " + acting["behaviour"]),
             name="behaviour-interventions",
             words="Points: effects with intervals, dark where it acts. Ticks: the mean effect of the same "
-            "done to its controls; a whole layer has none.",
+            f"done to its controls; a whole layer has none. {filters.PANELS['beside'].rule}",
             axis=_AXIS,
         )
 
@@ -144,15 +146,16 @@ def before_after(cells: pd.DataFrame) -> None:
             cells,
             name="behaviour-interventions",
             words="The contrast. Off the dashed line the prompt moved; triangles: the sign turned, the wrong "
-            "answer is preferred now, or is not any more.",
+            f"answer is preferred now, or is not any more. {filters.PANELS['cells'].rule}",
         )
 
 
 def by_prompt(cells: pd.DataFrame) -> None:
     """Draw single features' effects by prompt, like ones together."""
-    st.markdown(
-        "**Which features do alike?**",
-        help="Effects by feature and prompt, clustered by average linkage of 1 - |cosine|: features that do "
+    filters.heading(
+        "profiles",
+        "Which features do alike?",
+        "Effects by feature and prompt, clustered by average linkage of 1 - |cosine|: features that do "
         "the same, or the opposite, on the same prompts stand together.",
     )
     single = cells[cells["setting"] != WHOLE]
@@ -171,9 +174,10 @@ def by_prompt(cells: pd.DataFrame) -> None:
 
 def by_experiment(trials: pd.DataFrame) -> None:
     """Draw effects of all experiments side by side."""
-    st.markdown(
-        "**Do the experiments agree?**",
-        help="Mean effects of the same feature ablated, inhibited and patched; empty: not measured. Patched, "
+    filters.heading(
+        "experiments",
+        "Do the experiments agree?",
+        "Mean effects of the same feature ablated, inhibited and patched; empty: not measured. Patched, "
         "a feature takes its partner's activation, so that what both share does nothing.",
     )
     known = trials[trials["effect"].notna()]

@@ -48,10 +48,10 @@ def _content(name: str) -> None:
             prompt_table.show(name, measured[kept], measured)
     if circuits.open:
         with circuits, guard(_CIRCUIT):
-            circuit.show(name, variant, behaviour)
+            circuit.show(name, variant, behaviour, split)
     if tried.open:
         with tried, guard(_TRIED):
-            partnered.show(name, behaviour, selection.get(query.BEHAVIOUR_PROMPT) or "")
+            partnered.show(name, behaviour, split, selection.get(query.BEHAVIOUR_PROMPT) or "")
 
 
 def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:
@@ -74,8 +74,9 @@ def _filters(name: str, summary: pd.DataFrame) -> tuple[str, str, str]:
         default=ALL,
         required=True,
         **query.BEHAVIOUR_SPLIT.bound(),
-        help="Circuits are found on train prompts and measured on test prompts. No noun, subject, reason or "
-        "pair of operands decides in both; a noun that misleads may decide in the other.",
+        help="Circuits are found on train prompts and measured on test prompts: what is of one of them alone "
+        "says so, and is empty where the other is chosen. No noun, subject, reason or pair of operands "
+        "decides in both; a noun that misleads may decide in the other.",
     )
     return str(variant), str(behaviour), str(split or ALL)
 

@@ -1,5 +1,6 @@
 """By which circuit? Interventions along partners, F(k), and what carries a partner's effect."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -42,15 +43,15 @@ PARTS: Final = {
 }
 
 
-def show(name: str, chosen: str, prompt: str) -> None:
+def show(name: str, chosen: str, split: str, prompt: str) -> None:
     """Draw the tab.
 
     Parameters
     ----------
     name
         Profile.
-    chosen
-        Behaviour, or all.
+    chosen, split
+        Behaviour and prompts, or all.
     prompt
         Hash of the selected one; empty: none.
     """
@@ -61,14 +62,28 @@ def show(name: str, chosen: str, prompt: str) -> None:
         st.info("Nothing was tried of this behaviour; `dvc repro` tries it.", icon=":material/search_off:")
         return
     chosen_ones = _filters(groups["trials"], shown, _supernodes(name), prompt)
+    important = data.importance_frame(groups["importance"], names.of_features(name), chosen_ones, _IMPORTANT)
+    if not filters.has("trials", split, "Interventions and F(k) are"):
+        _importance(important, split)
+        return
+    _measured(name, groups, shown, chosen_ones)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _layers(data.layers_frame(groups["layers"], chosen_ones))
+    with right:
+        _importance(important, split)
+
+
+def _measured(
+    name: str, groups: Mapping[str, xr.Dataset], shown: Sequence[str], chosen: data.Filters
+) -> None:
+    """What is of test prompts."""
     called = names.of_features(name)
-    trials = data.trials_frame(groups["trials"], called, chosen_ones)
-    cells = data.cells_frame(
-        groups["cells"], groups["prompts"], trials, behaviours.prompts(name), chosen_ones
-    )
+    trials = data.trials_frame(groups["trials"], called, chosen)
+    cells = data.cells_frame(groups["cells"], groups["prompts"], trials, behaviours.prompts(name), chosen)
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        effects.table(trials, groups["prompts"], chosen_ones)
+        effects.table(trials, groups["prompts"], chosen)
         effects.before_after(cells)
     with right:
         effects.beside_controls(trials)
@@ -76,13 +91,8 @@ def show(name: str, chosen: str, prompt: str) -> None:
     with left:
         effects.by_prompt(cells)
     with right:
-        effects.by_experiment(data.every_experiment(groups["trials"], called, chosen_ones))
+        effects.by_experiment(data.every_experiment(groups["trials"], called, chosen))
     _curves(groups["curves"], groups["circuits"], shown)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        _layers(data.layers_frame(groups["layers"], chosen_ones))
-    with right:
-        _importance(data.importance_frame(groups["importance"], called, chosen_ones, _IMPORTANT))
 
 
 def _supernodes(name: str) -> dict[tuple[str, int, int], int]:
@@ -119,7 +129,8 @@ def _filters(
         "This prompt only",
         **query.BEHAVIOUR_ONE_PROMPT.bound(),
         disabled=not prompt,
-        help="Prompt by prompt: the one that is chosen under Answers alone. Tests are over all of them.",
+        help="Prompt by prompt: the one that is chosen under Answers or Circuit alone. Tests are over all "
+        "of them.",
     )
     one_feature = columns[2].toggle(
         "This feature only",
@@ -138,10 +149,11 @@ def _filters(
     )
 
 
-def _curves(curves: xr.Dataset, circuits: xr.Dataset, shown: list[str]) -> None:
-    st.markdown(
-        "**How much does the circuit carry?**",
-        help="F(k) of its first k features, held: a share of the difference of the contrast between prompt "
+def _curves(curves: xr.Dataset, circuits: xr.Dataset, shown: Sequence[str]) -> None:
+    filters.heading(
+        "curves",
+        "How much does the circuit carry?",
+        "F(k) of its first k features, held: a share of the difference of the contrast between prompt "
         "and partner, or, removed, of the contrast. Circuits are found on train prompts, F is of test "
         "prompts. Band: random circuits of the same layers and activity. Nulls: circuits of other "
         "behaviours, and one found with answers swapped.",
@@ -192,9 +204,10 @@ def _area(behaviour: str, one: xr.Dataset) -> str:
 
 
 def _layers(frame: pd.DataFrame) -> None:
-    st.markdown(
-        "**What carries the partner's effect?**",
-        help="At the tokens that decide alone, one part of a layer, or of all layers, is as on the partner: "
+    filters.heading(
+        "parts",
+        "What carries the partner's effect?",
+        "At the tokens that decide alone, one part of a layer, or of all layers, is as on the partner: "
         "which share of the change of the contrast does that give? With the residual stream in all layers it "
         "is all: the partner's logits.",
     )
@@ -213,12 +226,15 @@ def _layers(frame: pd.DataFrame) -> None:
     )
 
 
-def _importance(frame: pd.DataFrame) -> None:
-    st.markdown(
-        "**What goes with the contrast?**",
-        help="Correlation over train prompts of a feature's largest activation with the contrast. It tells "
-        "where a model does better, and not why.",
+def _importance(frame: pd.DataFrame, split: str) -> None:
+    filters.heading(
+        "importance",
+        "What goes with the contrast?",
+        "Correlation of a feature's largest activation with the contrast. It tells where a model does "
+        "better, and not why.",
     )
+    if not filters.has("importance", split, "Correlations are"):
+        return
     if frame.empty:
         st.caption("No feature is active in enough groups (behaviour_interventions.min_active).")
         return

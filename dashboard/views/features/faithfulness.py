@@ -6,45 +6,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import streamlit as st
-import xarray as xr
 
-from dashboard.charts.faithfulness import curves
-from dashboard.data import names, readers
-from dashboard.data.project import artifact, fresh
+from dashboard.data import faithfulness, names, readers
 from dashboard.shell import downloads, query
 from dashboard.shell.guard import guard
-from dashboard.style.score_names import describe
-from dashboard.style.text import count, interval, number, plain, share_interval
-from dashboard.style.theme import ADAPTED, BASE, HARMFUL, MORE_COLOURS, NEUTRAL
+from dashboard.style.text import count, number, plain, share_interval
 from dashboard.views.features import adapter_nodes
+from dashboard.widgets import carried
 from store.base.errors import StoreError, UserError
-from store.schema.vocabulary import EXPERIMENTS, FAITHFUL_ORDERS, GIVEN, GIVEN_WITH_ADAPTER, SCORES, TAKEN
+from store.schema.vocabulary import EXPERIMENTS, GIVEN, GIVEN_WITH_ADAPTER, SCORES, TAKEN
 
 _DATASET: Final = "faithfulness"
 _CHOICES: Final[Mapping[str, str]] = {GIVEN: "given", TAKEN: "taken", GIVEN_WITH_ADAPTER: "with adapter"}
-_DONE: Final[Mapping[str, str]] = {
-    GIVEN: "base, with the first k features at the adapted model's activations",
-    TAKEN: "the adapted model, with the first k features at base's activations",
-    GIVEN_WITH_ADAPTER: "base, with the first k features at the adapted model's activations and "
-    "with what the adapter writes through MLPs",
-}
-_BEYOND: Final[Mapping[str, str]] = {"response": "response level", "eap_ig": "EAP-IG"}
-_COLOURS: Final = dict(
-    zip(
-        FAITHFUL_ORDERS,
-        (BASE, MORE_COLOURS[0], MORE_COLOURS[2], ADAPTED, HARMFUL, MORE_COLOURS[1], NEUTRAL),
-        strict=True,
-    )
-)
-
-
-def order_name(order: str) -> str:
-    """An order in words.
-
-    >>> order_name("total_effect"), order_name("eap_ig")
-    ('total effect', 'EAP-IG')
-    """
-    return _BEYOND.get(order) or describe(order).label
 
 
 def best_scores(name: str) -> list[str]:
@@ -67,62 +40,10 @@ def best_scores(name: str) -> list[str]:
     return [score for score in known if max(area[score], np.nan_to_num(high[score], nan=-np.inf)) >= largest]
 
 
-def frames(name: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Curves (a row an order and k), the random orders' band by k, and the table of orders."""
-    table, orders = readers.dataset(name, _DATASET, "curves"), readers.dataset(name, _DATASET, "orders")
-    row, ks = EXPERIMENTS.index(experiment), table["k"].values
-    random = {part: table[f"random_{part}"].values[row] for part in ("mean", "low", "high")}
-    of_matched = table["matched_mean"].values
-    found = []
-    for column, order in enumerate(map(str, table["order"].values)):
-        values = {part: table[part].values[row, column] for part in ("fraction", "low", "high")}
-        matched = of_matched[column] if experiment == GIVEN else np.full(len(ks), np.nan)
-        found.append(
-            pd.DataFrame(
-                {"order": order_name(order), "k": ks, **values, "random": random["mean"], "matched": matched}
-            )
-        )
-    band = pd.DataFrame({"k": ks, "low": random["low"], "high": random["high"]})
-    columns = ("area", "area_low", "area_high", "fewest", "fewest_sure", "p_random")
-    summary = pd.DataFrame({column: orders[column].values[row] for column in columns})
-    is_given = experiment == GIVEN
-    for beside in ("area_matched", "p_matched"):
-        summary[beside] = orders[beside].values if is_given else np.nan
-    summary.insert(0, "order", [order_name(str(order)) for order in orders["order"].values])
-    summary["area_random"] = orders["area_random"].values[row]
-    return (
-        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["order", "fraction"]),
-        band,
-        summary.sort_values("area", ascending=False, kind="stable"),
-    )
-
-
-def verdict(difference: xr.Dataset, summary: pd.DataFrame, experiment: str) -> str:
-    """What was found in one sentence or two; `summary` from `frames`."""
-    one = {name: values.values[0] for name, values in difference.items()}
-    if one["reason"]:
-        return f"No share is known: {one['reason']}."
-    whole = (
-        f"On {count(int(one['n_situations']))} other situations the adapter moves the log-odds of evil "
-        f"against safe tokens by {number(float(one['change']), sign=True)} "
-        f"{interval(float(one['low']), float(one['high']))}"
-    )
-    if summary.empty:
-        return f"{whole}. No feature was active in enough of the situations that order them."
-    best = summary.iloc[0]
-    few = int(best["fewest"])
-    half = (
-        f"its first {count(few)} carry half of it"
-        if few > 0
-        else "not even its longest list of features carries half of it"
-    )
-    return f"{whole}. In {_DONE[experiment]}, the order by {best['order']} has the largest area: {half}."
-
-
 def silent_frame(name: str) -> pd.DataFrame:
     """The first features of all orders given by themselves, the largest effect first."""
     table = readers.dataset(name, _DATASET, "features")
-    orders = [order_name(str(order)) for order in table["order"].values]
+    orders = [faithfulness.order_name(str(order)) for order in table["order"].values]
     rank = table["rank"].values
     columns = ("effect", "fraction", "low", "high", "p", "q", "verdict", "layer", "index")
     frame = pd.DataFrame({column: table[column].values for column in columns})
@@ -149,34 +70,15 @@ def show(name: str, decided: str) -> None:
             "against safe tokens that comes of it: 0 is nothing, 1 all of it.",
         )
         experiment = _experiment()
-        table, summary, figure = fresh(
-            artifact(name, _DATASET), lambda path, key: _drawn(path, key, name, experiment)
-        )
-        st.caption(plain(verdict(readers.dataset(name, _DATASET, "difference"), summary, experiment)))
+        found = carried.carried(name, experiment)
+        difference = readers.dataset(name, _DATASET, "difference")
+        st.caption(plain(faithfulness.verdict(difference, found.summary, experiment)))
         st.caption(plain(decided))
-        if figure is not None:
-            downloads.chart(
-                figure,
-                table,
-                f"faithfulness-{_CHOICES[experiment]}",
-                key="faithfulness-chart",
-                alt=f"Share of the difference by the first k features, in {_DONE[experiment]}.",
-            )
-            _orders(summary)
+        if found.figure is not None:
+            carried.draw(found, experiment)
+            _orders(found.summary)
         adapter_nodes.show(name, experiment)
         _single(name)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _drawn(path: str, key: str, name: str, experiment: str) -> tuple[pd.DataFrame, pd.DataFrame, Any]:
-    """Curves, the table of orders, and the chart; None: no share is known. No chosen feature changes them."""
-    table, band, summary = frames(name, experiment)
-    if not table["fraction"].notna().any():
-        return table, summary, None
-    params = readers.provenance(name, _DATASET)["parameters"][_DATASET]
-    colours = {order_name(order): colour for order, colour in _COLOURS.items()}
-    colours = {order: colours[order] for order in table["order"].unique()}
-    return table, summary, curves(table, band, colours, reached=float(params["reached"]))
 
 
 def _experiment() -> str:

@@ -9,6 +9,7 @@ from dashboard.data import names
 from dashboard.data.interventions import ALL, Filters
 from dashboard.shell import selection
 from dashboard.style.text import count, interval, number, plain
+from dashboard.views.interventions import filters
 from dashboard.widgets import chosen_feature, row_table, tried_effects
 from pipeline.analysis.trials import MEANING
 
@@ -18,14 +19,14 @@ def number_column(title: str, words: str) -> Any:
     return st.column_config.NumberColumn(title, format="%.3g", help=words)
 
 
-def verdict(trials: pd.DataFrame, filters: Filters) -> str:
+def verdict(trials: pd.DataFrame, asked: Filters) -> str:
     """What was found in a sentence or two."""
     if trials.empty:
         return "Nothing is left by the filters."
-    held = "" if filters.frozen == "nothing" else f", with {filters.frozen} frozen"
-    done = f"{MEANING[filters.experiment]}{held}, in {filters.variant}"
-    if filters.domain != ALL:
-        return f"Means over situations of {filters.domain}: {done}. Tests are over all domains."
+    held = "" if asked.frozen == "nothing" else f", with {asked.frozen} frozen"
+    done = f"{MEANING[asked.experiment]}{held}, in {asked.variant}"
+    if asked.domain != ALL:
+        return f"Means over situations of {asked.domain}: {done}. Tests are over all domains."
     acts = trials[trials["verdict"] == "acts"]
     words = f"{count(len(acts))} of {count(len(trials))} act: {done}."
     if len(acts):
@@ -39,20 +40,19 @@ def verdict(trials: pd.DataFrame, filters: Filters) -> str:
     return words
 
 
-def table(name: str, trials: pd.DataFrame, filters: Filters) -> None:
+def table(name: str, trials: pd.DataFrame, asked: Filters) -> None:
     """Draw the table; a row chooses the feature for every page."""
-    st.markdown(
-        "**What does it do?**",
-        help="Effect: intervened minus baseline, on the mean logit of evil tokens minus that of safe ones, "
+    filters.heading(
+        "trials",
+        "What does it do?",
+        "Effect: intervened minus baseline, on the mean logit of evil tokens minus that of safe ones, "
         "mean over situations in which no feature was chosen. Negative: less harm.",
     )
-    st.caption(plain(verdict(trials, filters)))
+    st.caption(plain(verdict(trials, asked)))
     shown = trials.assign(
         interval=[interval(low, high) for low, high in zip(trials["low"], trials["high"], strict=True)]
     )
-    key = "-".join(
-        ["trials", filters.experiment, filters.variant, filters.frozen, str(filters.layer), filters.domain]
-    )
+    key = "-".join(["trials", asked.experiment, asked.variant, asked.frozen, str(asked.layer), asked.domain])
 
     row_table.show(
         shown,
@@ -136,11 +136,11 @@ def drawn(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
         trials.assign(row=(trials["feature"] + " " + trials["setting"]).str.strip()),
         name="interventions",
         words="Points: effects with intervals, dark where the feature acts. Ticks: the mean effect of the "
-        "same done to its controls.",
+        f"same done to its controls. {filters.rule('beside')}",
     )
     tried_effects.before_after(
         cells,
         name="interventions",
         words="Evil minus safe logits. Off the dashed line the prompt moved; triangles: the sign turned, "
-        "what was more probable is not any more.",
+        f"what was more probable is not any more. {filters.rule('prompts')}",
     )

@@ -7,22 +7,22 @@ import xarray as xr
 from dashboard.charts import interventions as charts
 from dashboard.data import interventions as data
 from dashboard.data import names, readers
-from dashboard.pages import FEATURES, INTERVENTIONS
-from dashboard.shell import downloads, selection
+from dashboard.pages import INTERVENTIONS
+from dashboard.shell import downloads
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
 from dashboard.style.text import count, plain
-from dashboard.views.interventions import effects, filters, parts, prediction, recipes
+from dashboard.views.interventions import effects, filters, given, parts, prediction, recipes
 
 _DATASET = "interventions"
 _CLUSTERS = 3
-_NAMED = 8
 
 
 def render() -> None:
     """Draw the page."""
     head(INTERVENTIONS)
     name = profile()
+    chosen = None
     with guard("What features cause: effects of interventions, each beside matched controls."):
         table, cells = (readers.dataset(name, _DATASET, group) for group in ("trials", "cells"))
         if not table.sizes["trial"]:
@@ -32,10 +32,10 @@ def render() -> None:
                 icon=":material/search_off:",
             )
         else:
-            chosen = filters.choose(table, cells)
+            chosen = filters.choose(table, cells, **recipes.places(name))
             everything = data.trials_frame(table, cells, names.of_features(name), chosen.domain)
             _panels(name, cells, everything, chosen)
-    recipes.show(name)
+    recipes.show(name, chosen)
 
 
 def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Filters) -> None:
@@ -48,19 +48,21 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
         effects.drawn(trials, of_cells)
     left, right = st.columns(2, gap="medium")
     with left:
-        _positions(data.positions_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
+        given.curves(name, chosen)
         prediction.show(name, cells, everything, chosen)
     with right:
+        _positions(data.positions_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         _alike(trials, of_cells)
         _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
-        _given(name, chosen)
+        given.silent(name, chosen)
         parts.show(name, chosen)
 
 
 def _positions(frame: pd.DataFrame) -> None:
-    st.markdown(
-        "**Where in the prompt does it matter?**",
-        help="Each feature is ablated at one position alone, counted from the prompt's end; mean over "
+    filters.heading(
+        "positions",
+        "Where in the prompt does it matter?",
+        "Each feature is ablated at one position alone, counted from the prompt's end; mean over "
         "situations of the effect on evil minus safe logits. Nothing is frozen.",
     )
     if frame.empty:
@@ -76,9 +78,10 @@ def _positions(frame: pd.DataFrame) -> None:
 
 
 def _alike(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
-    st.markdown(
-        "**Which features do alike?**",
-        help="Effects by feature and situation, clustered by average linkage of 1 - |cosine|: features that "
+    filters.heading(
+        "profiles",
+        "Which features do alike?",
+        "Effects by feature and situation, clustered by average linkage of 1 - |cosine|: features that "
         "do the same, or the opposite, on the same prompts stand together.",
     )
     settings = trials["setting"].nunique()
@@ -100,9 +103,10 @@ def _alike(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
 
 
 def _silent(frame: pd.DataFrame) -> None:
-    st.markdown(
-        "**Which features are silent?**",
-        help="Chosen for a high score, and yet their ablation does nothing of size: the whole interval lies "
+    filters.heading(
+        "silent",
+        "Which features are silent?",
+        "Chosen for a high score, and yet their ablation does nothing of size: the whole interval lies "
         "within params.yaml: interventions.silent. Nothing is frozen.",
     )
     if frame.empty:
@@ -123,26 +127,6 @@ def _silent(frame: pd.DataFrame) -> None:
             },
         )
         downloads.downloads(frame, "interventions-silent", key="silent-data")
-
-
-def _given(name: str, chosen: data.Filters) -> None:
-    """The silent ones of stage `faithfulness`, and the way to its curves."""
-    with guard("Which features do nothing where base is given their adapted activations."):
-        table = readers.dataset(name, "faithfulness", "features")
-        frame = pd.DataFrame({column: table[column].values for column in ("layer", "index", "verdict")})
-        of_layer = frame["layer"] == chosen.layer if chosen.layer is not None else True
-        silent = names.of_frame(name, frame[(frame["verdict"] == "silent") & of_layer])
-        some = f": {'; '.join(silent[:_NAMED])}" if silent else ""
-        more = " and more" if len(silent) > _NAMED else ""
-        st.caption(
-            plain(
-                f"Of the first features of every order, {count(len(silent))} do nothing of size where base "
-                f"is given their adapted activations{some}{more}. What features carry together, F(k), "
-                "stands on Features."
-            )
-        )
-    if st.button("F(k) on Features", icon=":material/show_chart:", key="to-curves", type="tertiary"):
-        selection.go(FEATURES)
 
 
 render()

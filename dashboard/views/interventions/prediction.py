@@ -1,5 +1,6 @@
 """Predicted against measured effects, by what is frozen: where does an effect die?"""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 import xarray as xr
@@ -9,15 +10,17 @@ from dashboard.data import interventions as data
 from dashboard.data import readers
 from dashboard.shell import downloads, query
 from dashboard.style.score_names import describe
-from dashboard.style.text import interval, number, plain
+from dashboard.style.text import interval, number
+from dashboard.views.interventions import filters
 from store.schema.vocabulary import ABLATION, FROZEN, PREDICTING, TRANSFER
 
 
 def show(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Filters) -> None:
     """Draw the points, and how much of the prediction is left by what is frozen."""
-    st.markdown(
-        "**Where does an effect die?**",
-        help="Effects of ablations as a score of the attribution graph has them (minus the score), against "
+    filters.heading(
+        "predicted",
+        "Where does an effect die?",
+        "Effects of ablations as a score of the attribution graph has them (minus the score), against "
         "those measured with parts of the model frozen. With everything frozen the direct effect is measured "
         "to rounding; what is free may carry it on, or undo it. change predicts transfers.",
     )
@@ -54,20 +57,20 @@ def show(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data.Fi
         key="interventions-predicted",
         alt=f"Effects predicted by {words.label} against measured ones, by what is frozen.",
     )
-    _left(name, score, experiment, chosen)
+    if chosen.layer is None and chosen.domain == data.ALL:
+        table = readers.dataset(name, "interventions", "agreement").to_dataframe().reset_index(drop=True)
+        mine = (table["score"] == score) & (table["experiment"] == experiment)
+        _left(table[mine & (table["variant"] == chosen.variant)], score)
+    else:
+        st.caption("Of these points alone; intervals are over all layers and prompts.")
+        _left(data.agreement_frame(frame).assign(low=np.nan, high=np.nan), score)
 
 
-def _left(name: str, score: str, experiment: str, chosen: data.Filters) -> None:
-    """The table of slopes, over all prompts and layers."""
-    table = readers.dataset(name, "interventions", "agreement").to_dataframe().reset_index(drop=True)
-    mine = table[
-        (table["score"] == score) & (table["experiment"] == experiment) & (table["variant"] == chosen.variant)
-    ]
+def _left(mine: pd.DataFrame, score: str) -> None:
+    """The table of slopes."""
     shown = mine.assign(
         left=[f"{number(one.slope)} {interval(one.low, one.high)}" for one in mine.itertuples()]
     )
-    if chosen.layer is not None or chosen.domain != data.ALL:
-        st.caption(plain("The table is of all layers and prompts."))
     st.dataframe(
         shown,
         hide_index=True,

@@ -1,15 +1,23 @@
 """What saved recipes do, beside recipes of features like theirs."""
 
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from dashboard.data import documents, readers
-from dashboard.data.recipe_controls import controls_frame
+from dashboard.data import recipes as saved
+from dashboard.data.interventions import ALL, Filters
+from dashboard.data.recipe_controls import controls_frame, kept, of_domain
 from dashboard.shell import downloads
 from dashboard.shell.guard import guard
-from dashboard.style.text import interval
+from dashboard.style.text import interval, plain
+from dashboard.views.interventions import filters
 from dashboard.views.interventions.effects import number_column
+from store.base.errors import StoreError
 from store.schema.recipes import RECIPES
 
+_NAMED = 8
 _COLUMNS = {
     "recipe": st.column_config.TextColumn("recipe", help="Its name; what it does stands on Steering."),
     "variant": st.column_config.TextColumn("in", help="The variant in which it was followed."),
@@ -36,11 +44,23 @@ _COLUMNS = {
 }
 
 
-def show(name: str) -> None:
-    """Draw all of them: a recipe has a variant and prompts of its own, which no filter of trials names."""
-    st.markdown(
-        "**What do saved recipes do?**",
-        help="Each beside recipes.controls recipes that do the same to other features, or along random "
+def places(name: str) -> dict[str, list[Any]]:
+    """Variants and layers of recipes that were followed: filters offer them beside those of trials."""
+    try:
+        found = documents.recipe_controls(name)
+    except StoreError:  # `show` says so
+        return {}
+    layers = saved.layers(name)
+    turned = sorted({layer for one in found for layer in layers.get(one.setting, ())})
+    return {"variants": [one.variant for one in found], "layers": turned}
+
+
+def show(name: str, chosen: Filters | None) -> None:
+    """Draw those that the filters leave, and name the others; None: there are no filters."""
+    filters.heading(
+        "recipes",
+        "What do saved recipes do?",
+        "Each beside recipes.controls recipes that do the same to other features, or along random "
         "directions: the same ones on all prompts, of the same layers, matched by how often and how much "
         "they are active where the recipe acts, and by the length of their decoders.",
     )
@@ -49,11 +69,19 @@ def show(name: str) -> None:
         if not recipes:
             st.caption("No recipe of this dictionary was followed; they are saved on Steering.")
             return
-        frame = controls_frame(recipes, readers.dataset(name, RECIPES.kind, "recipes"))
-        if frame.empty:
+        table = readers.dataset(name, RECIPES.kind, "recipes")
+        everything = controls_frame(recipes, table)
+        if everything.empty:
             st.caption("None is known on any situation with evil tokens.")
             return
-        st.caption("On the next token, on all prompts; the filters above do not cut them.")
+        frame = everything
+        if chosen is not None:
+            of_prompts = readers.dataset(name, RECIPES.kind, "map")
+            frame = kept(everything, chosen, saved.layers(name))
+            frame = of_domain(frame, table, of_prompts, documents.prompts(name), chosen.domain)
+        st.caption(plain(_said(everything, frame, chosen)))
+        if frame.empty:
+            return
         st.dataframe(
             frame.assign(
                 interval=[interval(*each, sign=True) for each in frame[["low", "high"]].to_numpy()],
@@ -69,3 +97,16 @@ def show(name: str) -> None:
             column_order=list(_COLUMNS),
         )
         downloads.downloads(frame, "interventions-recipes", key="interventions-recipes-data")
+
+
+def _said(everything: pd.DataFrame, frame: pd.DataFrame, chosen: Filters | None) -> str:
+    """On what, and which recipes are not shown."""
+    domain = ALL if chosen is None else chosen.domain
+    on = "On the next token, on all prompts."
+    if domain != ALL:
+        on = f"On the next token, on prompts of {domain}. Intervals and controls are over all domains."
+    shown = set(zip(frame["recipe"], frame["variant"], strict=True))
+    others = dict.fromkeys(zip(everything["recipe"], everything["variant"], strict=True))
+    out = [f"{recipe} (in {variant})" for recipe, variant in others if (recipe, variant) not in shown]
+    more = " and more" if len(out) > _NAMED else ""
+    return f"{on} Left out by the filters: {', '.join(out[:_NAMED])}{more}." if out else on

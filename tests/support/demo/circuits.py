@@ -50,4 +50,5 @@ def write_circuits(folder: Path) -> None:
         virtual_weights=rng.normal(size=edges),
         fdr=PARAMS.fdr,
     )
-    write_dataset(folder / CIRCUITS.kind, CIRCUITS, groups, provenance=PROVENANCE)
+    origin = PROVENANCE | {"parameters": {"circuits": PARAMS.model_dump()}}
+    write_dataset(folder / CIRCUITS.kind, CIRCUITS, groups, provenance=origin)

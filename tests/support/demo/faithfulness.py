@@ -48,7 +48,7 @@ def faithfulness_groups(ranking: xr.Dataset) -> dict[str, xr.Dataset]:
     }
     difference = {name: ("difference", np.array([value])) for name, value in one.items()}
     part = np.array(["+".join(each) for each in PART_SETS], object)
-    of_part = np.linspace(0.3, 1.0, len(part)) * np.ones((2, 1))
+    of_part = np.linspace(0.3, 1.0, len(part)) * np.array([[1.0], [0.9]])
     return {
         "difference": xr.Dataset(
             difference

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashboard.data import faithfulness as curves
 from dashboard.data import readers
 from dashboard.views.features import adapter_nodes, faithfulness
 from dashboard.views.features.validation import default_score, why_default
@@ -55,21 +56,21 @@ def test_the_table_of_areas_decides_what_comes_first(root: Path, monkeypatch: py
 
 def test_curves_stand_beside_random_and_matched_ones(root: Path) -> None:
     for experiment in (GIVEN, TAKEN, GIVEN_WITH_ADAPTER):
-        table, band, summary = faithfulness.frames("demo", experiment)
+        table, band, summary = curves.frames("demo", experiment)
         assert list(table["k"][:4]) == list(band["k"]) == [1, 3, 10, 30]
         assert len(table) == 4 * len(FAITHFUL_ORDERS)
         assert table["matched"].notna().all() == (experiment == GIVEN)
         assert band["high"].notna().all() == (experiment != GIVEN_WITH_ADAPTER)
         assert summary["order"].iloc[0] == "direct"
         assert (np.diff(summary["area"]) <= 0).all()
-    said = faithfulness.verdict(readers.dataset("demo", "faithfulness", "difference"), summary, GIVEN)
+    said = curves.verdict(readers.dataset("demo", "faithfulness", "difference"), summary, GIVEN)
     assert said.startswith("On 12 other situations the adapter moves the log-odds")
     assert said.endswith("the order by direct has the largest area: its first 3 carry half of it.")
     none = summary.assign(fewest=-1)
     told = readers.dataset("demo", "faithfulness", "difference").load()
-    assert "not even its longest list" in faithfulness.verdict(told, none, GIVEN)
+    assert "not even its longest list" in curves.verdict(told, none, GIVEN)
     told = told.assign(reason=("difference", np.array(["too few"], object)))
-    assert faithfulness.verdict(told, none, GIVEN) == "No share is known: too few."
+    assert curves.verdict(told, none, GIVEN) == "No share is known: too few."
 
 
 def test_without_orders_the_sentence_says_why(root: Path, open_page: OpenPage) -> None:

@@ -64,7 +64,7 @@ def test_a_row_has_the_recipe_its_interval_and_its_controls() -> None:
     assert controls_frame([], table).empty
 
 
-def test_the_page_shows_those_of_every_variant(open_page: OpenPage, root: Path) -> None:
+def test_the_page_shows_those_of_the_variant_and_names_the_others(open_page: OpenPage, root: Path) -> None:
     folder = root / "artifacts" / "demo"
     write_recipe_controls(folder / RECIPE_CONTROLS, [])
     assert "No recipe of this dictionary was followed" in plain_words(open_page("interventions"))
@@ -73,7 +73,8 @@ def test_the_page_shows_those_of_every_variant(open_page: OpenPage, root: Path) 
     page = open_page("interventions", **{"tried-in": "base"})
     assert not page.exception
     assert not page.error
-    assert "On the next token, on all prompts" in plain_words(page)
+    said = "On the next token, on all prompts. Left out by the filters: less (in general@1.0)."
+    assert said in plain_words(page)
     (shown,) = [frame.value for frame in page.dataframe if "n_controls" in frame.value]
-    assert shown["variant"].tolist() == ["base", "general@1.0"]
+    assert shown["variant"].tolist() == ["base"]
     assert shown["range"].tolist()[0] == "[-0.200, +0.400]"
