@@ -10,8 +10,10 @@ _BLOCK: Final = 1 << 22
 # Relative slack when a flipped sum is compared with the observed one: ties are real
 # (a situation of effect 0), and rounding must not break them.
 _TIE: Final = 1e-12
-# Where more than one sum in so many is too close for float32, all of the block are made in float64.
+# Where more than one sum in so many is too close to tell in float32, all of the block are made in float64.
 _FEW: Final = 64
+# Up to it float32 holds every whole number.
+_WHOLE: Final = 2.0**24
 
 
 def sign_flip_p(
@@ -62,11 +64,8 @@ def sign_flip_p(
         count, total = _as_extreme(compact, _all_signs(int(k)))
         result[columns] = count / total
     if not few.all():
-        patterns, drawn = _random_signs(len(values), flips, rng), np.asarray(flips)
-        if hopeless < 1:
-            count, drawn = _as_extreme_until(values[:, ~few], patterns, hopeless * (1 + flips) - 1)
-        else:
-            count, _ = _as_extreme(values[:, ~few], patterns)
+        patterns = _random_signs(len(values), flips, rng)
+        count, drawn = _as_extreme(values[:, ~few], patterns, hopeless * (1 + flips) - 1)
         result[~few] = (1 + count) / (1 + drawn)
     result[~known.any(axis=0)] = np.nan
     return result
@@ -115,58 +114,82 @@ def spearman_interval(
     return float(low), float(high)
 
 
-def _as_extreme(values: np.ndarray, patterns: Iterator[np.ndarray]) -> tuple[np.ndarray, int]:
-    """How many sign patterns give each column a sum at least as large as observed, of how many.
+class _Columns:
+    """Columns whose sums under sign patterns are held against the sums that were observed.
 
-    Sums are made in float32, in half the time; those too close to the observed one for that are
+    Sums are made in float32 of values in whole units, so many in all that float32 adds them exactly, in
+    any order. What rounding to units leaves out is known; sums nearer to the observed one than that are
     made again in float64, so that the counts are float64's.
+
+    Parameters
+    ----------
+    values
+        (row, column) float64, finite.
     """
-    n_rows, n_features = values.shape
-    size = np.abs(values).sum(axis=0)
-    bar = np.abs(values.sum(axis=0)) - _TIE * size
-    scale = np.where(size > 0, size, 1.0)  # sums in units of it: no value is too large or small for float32
-    scaled = (values / scale).astype(np.float32)
-    # Rounding of the values, and of each of the additions; twice that, for the bar is rounded, too.
-    slack = 2 * (n_rows + 3) * float(np.finfo(np.float32).eps)
-    low, high = ((bar / scale + side).astype(np.float32) for side in (-slack, slack))
-    count = np.zeros(n_features, dtype=np.int64)
-    total = 0
-    for signs in patterns:
-        short = signs.astype(np.float32)
+
+    def __init__(self, values: np.ndarray) -> None:
+        n_rows = len(values)
+        size = np.abs(values).sum(axis=0)
+        self._bar = np.abs(values.sum(axis=0)) - _TIE * size
+        # In parts of a column's size no value is too large or small for float32.
+        unit = np.where(size > 0, size, 1.0)
+        most = _WHOLE - n_rows - 2  # a row is rounded by half a unit, and so is a bar
+        scaled = values / unit * most
+        whole = np.rint(scaled)
+        # What the units leave out, and what float64 rounds in sums of so many rows.
+        slack = np.abs(scaled - whole).sum(axis=0) + (n_rows + 2) * 2.0**-27
+        bar = self._bar / unit * most
+        self._low, self._high = (np.ceil(bar + side).astype(np.float32) for side in (-slack, slack))
+        self._units = whole.astype(np.float32)
+        self._values = np.ascontiguousarray(values.T)
+
+    def keep(self, kept: np.ndarray) -> None:
+        """Let go of all columns but these, (column,) bool."""
+        self._bar, self._low, self._high = (of[kept] for of in (self._bar, self._low, self._high))
+        self._units, self._values = self._units[:, kept], self._values[kept]
+
+    def as_extreme(self, signs: np.ndarray) -> np.ndarray:
+        """How many of the patterns, (pattern, row) float32, give a sum at least as large; (column,) int64."""
+        n_columns = len(self._bar)
+        count = np.zeros(n_columns, dtype=np.int64)
         step = max(1, _BLOCK // len(signs))
-        for start in range(0, n_features, step):
+        for start in range(0, n_columns, step):
             block = slice(start, start + step)
-            sums = short @ scaled[:, block]
+            sums = signs @ self._units[:, block]
             np.abs(sums, out=sums)
-            above = sums >= high[block]
+            above = sums >= self._high[block]
             count[block] += np.count_nonzero(above, axis=0)
-            above ^= sums >= low[block]  # those in between
+            above ^= sums >= self._low[block]  # those in between
             near = np.flatnonzero(above)
             if len(near) * _FEW > above.size:
-                exact = np.abs(signs @ values[:, block]) >= bar[block]
+                exact = np.abs(signs.astype(np.float64) @ self._values[block].T) >= self._bar[block]
                 count[block] += np.count_nonzero(exact & above, axis=0)
                 continue
             pattern, column = np.divmod(near, above.shape[1])
             column += start
-            exact_sums = np.abs(np.einsum("pk,kp->p", signs[pattern], values[:, column]))
-            count += np.bincount(column[exact_sums >= bar[column]], minlength=n_features)
-        total += len(signs)
-    return count, total
+            exact_sums = np.abs(np.einsum("pk,pk->p", signs[pattern], self._values[column]))
+            count += np.bincount(column[exact_sums >= self._bar[column]], minlength=n_columns)
+        return count
 
 
-def _as_extreme_until(
-    values: np.ndarray, patterns: Iterator[np.ndarray], most: float
+def _as_extreme(
+    values: np.ndarray, patterns: Iterator[np.ndarray], most: float = np.inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`_as_extreme` for each column until its count is more than `most`; of how many, by column."""
-    count, drawn = np.zeros((2, values.shape[1]), np.int64)
-    going = np.arange(values.shape[1])
+    """How many sign patterns give each column a sum at least as large as observed, of how many.
+
+    A column whose count is more than `most` ends there.
+    """
+    columns, going = _Columns(values), np.arange(values.shape[1])
+    count, drawn = np.zeros((2, len(going)), np.int64)
     for signs in patterns:
-        more, total = _as_extreme(values[:, going], iter([signs]))
-        count[going] += more
-        drawn[going] += total
-        going = going[count[going] <= most]
+        count[going] += columns.as_extreme(signs)
+        drawn[going] += len(signs)
+        if (on := count[going] <= most).all():
+            continue
+        going = going[on]
         if not len(going):
             break
+        columns.keep(on)
     return count, drawn
 
 
@@ -209,16 +232,22 @@ def share_as_large(values: np.ndarray, nulls: np.ndarray) -> np.ndarray:
 
 
 def _all_signs(n: int) -> Iterator[np.ndarray]:
-    """All sign patterns up to a common sign, which changes no absolute sum."""
+    """All sign patterns up to a common sign, which changes no absolute sum; (pattern, n) float32."""
     patterns = np.arange(2 ** max(0, n - 1), dtype=np.uint64)
     step = max(1, _BLOCK // (64 * max(1, n)))
     for start in range(0, len(patterns), step):
         bits = patterns[start : start + step, None] >> np.arange(n, dtype=np.uint64) & np.uint64(1)
-        yield 1.0 - 2.0 * bits.astype(np.float64)
+        yield _signs(bits.astype(np.int8))
 
 
 def _random_signs(n: int, flips: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """(pattern, n) float32."""
     step = 4096
     for start in range(0, flips, step):
-        size = (min(step, flips - start), n)
-        yield 1.0 - 2.0 * rng.integers(0, 2, size=size, dtype=np.int8).astype(np.float64)
+        yield _signs(rng.integers(0, 2, size=(min(step, flips - start), n), dtype=np.int8))
+
+
+def _signs(bits: np.ndarray) -> np.ndarray:
+    """1 for 0 and -1 for 1."""
+    signs: np.ndarray = (1 - 2 * bits).astype(np.float32)
+    return signs
