@@ -1,12 +1,16 @@
 """Tests whose unit is the situation; plain NumPy, float64. Their intervals are in `intervals`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import numpy as np
 
+from pipeline.analysis.ending import count_draws
+
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
+# Bits of random patterns that are held at a time: 64 MB.
+_HELD: Final = 1 << 26
 # Relative slack when a flipped sum is compared with the observed one: ties are real
 # (a situation of effect 0), and rounding must not break them.
 _TIE: Final = 1e-12
@@ -16,9 +20,7 @@ _FEW: Final = 64
 _WHOLE: Final = 2.0**24
 
 
-def sign_flip_p(
-    values: np.ndarray, flips: int, rng: np.random.Generator, *, hopeless: float = np.inf
-) -> np.ndarray:
+def sign_flip_p(values: np.ndarray, flips: int, rng: np.random.Generator) -> np.ndarray:
     """Two-sided p-values of "the mean is 0" by flipping the signs of situations.
 
     Under the null hypothesis the values of independent situations are symmetric about 0,
@@ -37,10 +39,6 @@ def sign_flip_p(
         Random sign patterns, shared by the columns.
     rng
         Seeded generator.
-    hopeless
-        Random patterns end for a feature as soon as its p is above this whatever those left would give.
-        It is then of the patterns so far, and above this, too: who asks which are not above it gets
-        the same answer, and `benjamini_hochberg` finds the same ones at a rate of at most this.
 
     Returns
     -------
@@ -53,8 +51,67 @@ def sign_flip_p(
     known = ~np.isnan(values)
     # A missing value and a zero both leave every sum as it is, whatever their sign.
     values = np.where(known, values, 0.0)
-    n_nonzero = (values != 0).sum(axis=0)
+    result = sign_flip_p_by_block(
+        lambda columns: values[:, columns], np.arange(values.shape[1]), flips, rng, step=values.shape[1]
+    )
+    result[~known.any(axis=0)] = np.nan
+    return result
+
+
+def sign_flip_p_by_block(
+    values: Callable[[np.ndarray], np.ndarray],
+    features: np.ndarray,
+    flips: int,
+    rng: np.random.Generator,
+    *,
+    step: int,
+    rate: float | None = None,
+) -> np.ndarray:
+    """`sign_flip_p` of features whose values are asked for a block at a time.
+
+    Parameters
+    ----------
+    values
+        ``columns -> (situation, column)`` float64, finite.
+    features
+        (feature,) the columns that are tested.
+    flips, rng
+        As for `sign_flip_p`.
+    step
+        Columns of a block.
+    rate
+        Patterns end for features that `benjamini_hochberg` cannot find at this rate any more. The same are
+        found, with the same p and q; p of others is of the patterns so far (`count_draws`).
+
+    Returns
+    -------
+    numpy.ndarray
+        (feature,) float64.
+    """
+    result = np.full(len(features), np.nan)
+    n_rows = 0
+    for start in range(0, len(features), max(1, step)):
+        block = slice(start, start + step)
+        result[block], n_rows = _enumerated_p(of := values(features[block]), flips), len(of)
+
+    def as_extreme(columns: np.ndarray, begin: int, end: int) -> np.ndarray:
+        bits = rng.integers(0, 2, size=(end - begin, n_rows), dtype=np.int8)
+        found = [
+            _as_extreme(values(features[columns[at : at + step]]), _signs_of(bits))[0]
+            for at in range(0, len(columns), step)
+        ]
+        return np.concatenate(found)
+
+    count, drawn = count_draws(as_extreme, result, flips, rate=rate, most=_HELD // max(1, n_rows))
+    random = np.isnan(result)
+    result[random] = (1 + count[random]) / (1 + drawn[random])
+    return result
+
+
+def _enumerated_p(values: np.ndarray, flips: int) -> np.ndarray:
+    """p-values of columns that have no more than so many sign patterns; NaN of the others."""
     result = np.full(values.shape[1], np.nan)
+    n_nonzero = (values != 0).sum(axis=0)
     few = 2.0**n_nonzero <= flips
     for k in np.unique(n_nonzero[few]):
         columns = np.flatnonzero(few & (n_nonzero == k))
@@ -63,11 +120,6 @@ def sign_flip_p(
         compact = np.take_along_axis(values[:, columns], order, axis=0)
         count, total = _as_extreme(compact, _all_signs(int(k)))
         result[columns] = count / total
-    if not few.all():
-        patterns = _random_signs(len(values), flips, rng)
-        count, drawn = _as_extreme(values[:, ~few], patterns, hopeless * (1 + flips) - 1)
-        result[~few] = (1 + count) / (1 + drawn)
-    result[~known.any(axis=0)] = np.nan
     return result
 
 
@@ -143,11 +195,6 @@ class _Columns:
         self._units = whole.astype(np.float32)
         self._values = np.ascontiguousarray(values.T)
 
-    def keep(self, kept: np.ndarray) -> None:
-        """Let go of all columns but these, (column,) bool."""
-        self._bar, self._low, self._high = (of[kept] for of in (self._bar, self._low, self._high))
-        self._units, self._values = self._units[:, kept], self._values[kept]
-
     def as_extreme(self, signs: np.ndarray) -> np.ndarray:
         """How many of the patterns, (pattern, row) float32, give a sum at least as large; (column,) int64."""
         n_columns = len(self._bar)
@@ -172,25 +219,14 @@ class _Columns:
         return count
 
 
-def _as_extreme(
-    values: np.ndarray, patterns: Iterator[np.ndarray], most: float = np.inf
-) -> tuple[np.ndarray, np.ndarray]:
-    """How many sign patterns give each column a sum at least as large as observed, of how many.
-
-    A column whose count is more than `most` ends there.
-    """
-    columns, going = _Columns(values), np.arange(values.shape[1])
-    count, drawn = np.zeros((2, len(going)), np.int64)
+def _as_extreme(values: np.ndarray, patterns: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+    """How many sign patterns give each column a sum at least as large as observed, of how many."""
+    columns = _Columns(values)
+    count, total = np.zeros(values.shape[1], np.int64), 0
     for signs in patterns:
-        count[going] += columns.as_extreme(signs)
-        drawn[going] += len(signs)
-        if (on := count[going] <= most).all():
-            continue
-        going = going[on]
-        if not len(going):
-            break
-        columns.keep(on)
-    return count, drawn
+        count += columns.as_extreme(signs)
+        total += len(signs)
+    return count, total
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -240,14 +276,13 @@ def _all_signs(n: int) -> Iterator[np.ndarray]:
         yield _signs(bits.astype(np.int8))
 
 
-def _random_signs(n: int, flips: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """(pattern, n) float32."""
+def _signs_of(bits: np.ndarray) -> Iterator[np.ndarray]:
+    """Signs of (pattern, n) bits, some patterns at a time."""
     step = 4096
-    for start in range(0, flips, step):
-        yield _signs(rng.integers(0, 2, size=(min(step, flips - start), n), dtype=np.int8))
+    return (_signs(bits[start : start + step]) for start in range(0, len(bits), step))
 
 
 def _signs(bits: np.ndarray) -> np.ndarray:
-    """1 for 0 and -1 for 1."""
+    """1 for 0 and -1 for 1, float32; bits are int8."""
     signs: np.ndarray = (1 - 2 * bits).astype(np.float32)
     return signs
