@@ -7,13 +7,13 @@ then lack one of both labels are left out, as the true labels leave some out. An
 single tokens' effects, so that all labellings of a block are one product.
 """
 
-import copy
 from typing import Final
 
 import numpy as np
 
 from pipeline.analysis.contrasts import TokenEffects
 from pipeline.analysis.dealing import deal
+from pipeline.analysis.ending import count_draws
 
 # Numbers of one block of a product; bounds memory at 16 MB in float32.
 _BLOCK: Final = 1 << 22
@@ -30,7 +30,7 @@ def label_permutation_p(
     draws: int,
     rng: np.random.Generator,
     *,
-    hopeless: float = np.inf,
+    rate: float | None = None,
 ) -> np.ndarray:
     """Two-sided p-values of "evil and safe tokens do not differ", by feature.
 
@@ -49,9 +49,9 @@ def label_permutation_p(
         Random labellings.
     rng
         Seeded generator.
-    hopeless
-        Random labellings end for a feature as soon as its p is above this whatever those left would
-        give; see `pipeline.analysis.statistics.sign_flip_p`.
+    rate
+        Random labellings end for features that Benjamini and Hochberg cannot find at this rate any more;
+        see `pipeline.analysis.ending.count_draws`.
 
     Returns
     -------
@@ -66,46 +66,44 @@ def label_permutation_p(
     design = _Design(prompt=prompt, situation=situation, unit=unit)
     effect = tokens.effect[rows]
     width = max(1, _DENSE // max(1, len(rows)))
-    parts = [features[start : start + width] for start in range(0, len(features), width)]
-    # Each part is dealt the same.
-    found = [
-        _p(effect[:, part].toarray(), design, evil, domain, draws, copy.deepcopy(rng), hopeless)
-        for part in parts
-    ]
-    return np.concatenate([np.empty(0), *found])
-
-
-def _p(
-    effects: np.ndarray,
-    design: "_Design",
-    evil: np.ndarray,
-    domain: np.ndarray,
-    draws: int,
-    rng: np.random.Generator,
-    hopeless: float,
-) -> np.ndarray:
-    """p-values of (row, feature) effects; labels by domain are dealt anew."""
-    observed = np.abs(design.weights(evil[None])[0] @ effects)
-    scale = np.abs(effects).max(axis=0, initial=0)
-    bar = (observed - _SLACK * (observed + scale)).astype(np.float32)
-    short = effects.astype(np.float32)
     pools = [np.flatnonzero(domain == name) for name in dict.fromkeys(domain)]
-    step = max(1, _BLOCK // max(1, *effects.shape))
-    dealt = deal(evil, pools, draws, rng, step=step)
-    most = np.inf if dealt.exact else hopeless * (1 + draws) - 1
-    p, count, drawn = np.ones(len(bar)), np.zeros(len(bar), np.int64), 0
-    going = np.arange(len(bar))
-    for block in dealt.blocks:
-        sums = design.weights(block).astype(np.float32) @ short
+    dealt = deal(evil, pools, draws, rng, step=draws)
+    labellings = np.concatenate(list(dealt.blocks))
+    observed = design.weights(evil[None])[0]
+
+    def as_extreme(columns: np.ndarray, start: int, stop: int) -> np.ndarray:
+        weights = design.short_weights(labellings[start:stop])
+        found = [
+            _as_extreme(effect[:, features[columns[at : at + width]]].toarray(), observed, weights)
+            for at in range(0, len(columns), width)
+        ]
+        return np.concatenate(found)
+
+    count, drawn = count_draws(
+        as_extreme,
+        np.full(len(features), np.nan),
+        dealt.n,
+        rate=None if dealt.exact else rate,
+        most=_DENSE // max(1, len(rows)),
+    )
+    return dealt.p(count) if dealt.exact else (1 + count) / (1 + drawn)
+
+
+def _as_extreme(effects: np.ndarray, observed: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How many labellings' sums of (row, feature) effects are as large as the observed one; (feature,).
+
+    `observed` and `weights` are what each row counts by the true labels, (row,) float64, and by others,
+    (labelling, row) float32.
+    """
+    size = np.abs(observed @ effects)
+    scale = np.abs(effects).max(axis=0, initial=0)
+    bar = (size - _SLACK * (size + scale)).astype(np.float32)
+    short = effects.astype(np.float32)
+    count, step = np.zeros(len(bar), np.int64), max(1, _BLOCK // max(1, *effects.shape))
+    for start in range(0, len(weights), step):
+        sums = weights[start : start + step] @ short
         count += (np.abs(sums, out=sums) >= bar).sum(axis=0)
-        drawn += len(block)
-        if (over := count > most).any():
-            p[going[over]] = (1 + count[over]) / (1 + drawn)
-            going, count, bar, short = going[~over], count[~over], bar[~over], short[:, ~over]
-            if not len(going):
-                break
-    p[going] = dealt.p(count)
-    return p
+    return count
 
 
 class _Design:
@@ -136,3 +134,11 @@ class _Design:
         down = of_prompt / np.maximum(n_safe, 1)
         weights: np.ndarray = np.where(marks > 0, up[:, self._prompt], -down[:, self._prompt])
         return weights
+
+    def short_weights(self, evil: np.ndarray) -> np.ndarray:
+        """`weights`, some labellings at a time, in float32."""
+        found = np.empty((len(evil), len(self._unit)), np.float32)
+        step = max(1, _BLOCK // max(1, len(self._unit)))
+        for start in range(0, len(evil), step):
+            found[start : start + step] = self.weights(evil[start : start + step])
+        return found

@@ -14,14 +14,16 @@ from typing import Final
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
+from xarray.core.indexing import LazilyIndexedArray
 
+from pipeline.analysis.by_situation import BySituation
 from pipeline.analysis.contrasts import Contrast, Kind, contrasts
 from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.intervals import effective_units, studentized_interval
 from pipeline.analysis.label_permutation import label_permutation_p
 from pipeline.analysis.scores import PromptScores, split_key
 from pipeline.analysis.stability import kept_share, sign_consistency
-from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p
+from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p_by_block
 from pipeline.params.features import FeatureParams
 from store.base.hashing import digest
 from store.documents.prompts import Prompt
@@ -117,7 +119,7 @@ def rank(
     ranking, situations
         As in the schema, without coordinates along `feature`. `effect` is the mean over
         situations, 0 in those where a feature is inactive, NaN where it is out of the ranking. Per
-        situation it is NaN where no prompt is scored.
+        situation it is NaN where no prompt is scored; these values are made when they are asked for.
     """
     domains = [ALL, *sorted({prompt.domain for prompt in prompts.values() if prompt.domain})]
     situations = sorted({(prompt.domain or "", prompt.situation) for prompt in prompts.values()})
@@ -128,10 +130,8 @@ def rank(
     n_situations = np.zeros(shape, np.int32)
     n_scored, n_left_out = np.zeros(shape[:2], np.int32), np.zeros(shape[:2], np.int32)
     stability = np.full(shape[:2], np.nan, np.float32)
-    by_situation = np.full((len(found), len(situations), len(keys)), np.nan, np.float32)
     cells: list[tuple[int, int]] = []
     for c, contrast in enumerate(found):
-        _fill(by_situation[c], contrast)
         for d, domain in enumerate(domains):
             n_scored[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.scored)
             n_left_out[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.left_out)
@@ -176,8 +176,9 @@ def rank(
         },
         coords={"contrast": names, "domain": ("domain", _words(domains))},
     )
+    by_situation = LazilyIndexedArray(BySituation(found, len(situations), len(keys)))
     table_by_situation = xr.Dataset(
-        {"effect": (("contrast", "situation", "feature"), by_situation)},
+        {"effect": xr.Variable(("contrast", "situation", "feature"), by_situation)},
         coords={
             "contrast": names,
             "situation": ("situation", _words(situation for _, situation in situations)),
@@ -217,7 +218,7 @@ def _test(
     active = np.flatnonzero(n_situations)
     tested = active[n_situations[active] >= params.min_situations]
     step = max(1, _BLOCK // len(contrast.situation))
-    bar = params.fdr if params.stop_early else np.inf
+    rate = params.fdr if params.stop_early else None
     if how.earlier is not None:
         made_of = how.earlier.digest(contrast, inside, groups, keys, (active, tested), params, seed, step)
         known = how.earlier.find(contrast.name, name, made_of, keys)
@@ -232,21 +233,19 @@ def _test(
         result["low"][block], result["high"][block] = studentized_interval(
             values, params.bootstrap, params.confidence, np.random.default_rng([*seed, 0])
         )
-        of_block = np.isin(block, tested, assume_unique=True)
-        result["p"][block[of_block]] = sign_flip_p(
-            values[:, of_block], params.permutations, np.random.default_rng([*seed, 1]), hopeless=bar
-        )
+    values_of, flips = partial(contrast.values, rows), np.random.default_rng([*seed, 1])
+    result["p"][tested] = sign_flip_p_by_block(
+        values_of, tested, params.permutations, flips, step=step, rate=rate
+    )
     by = "p"
     if (tokens := contrast.tokens) is not None:
         by = "p_labels"
         result[by] = np.full(n_features, np.nan)
         result[by][tested] = label_permutation_p(
-            tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2]), hopeless=bar
+            tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2]), rate=rate
         )
     result["q"] = benjamini_hochberg(result[by])
-    stability = kept_share(
-        partial(contrast.values, rows), len(rows), active, np.random.default_rng([*seed, 3]), step=step
-    )
+    stability = kept_share(values_of, len(rows), active, np.random.default_rng([*seed, 3]), step=step)
     return result, n_situations, stability
 
 
@@ -279,15 +278,6 @@ def _compare_with_nulls(
             table["null_share"][row, domain, mine] = share_as_large(
                 np.abs(table["effect"][row, domain, mine]), np.concatenate([np.empty(0), *sizes])
             )
-
-
-def _fill(by_situation: np.ndarray, contrast: Contrast) -> None:
-    """Write a contrast's values into (all situations, feature), a block of features at a time."""
-    rows = np.arange(len(contrast.situation))
-    step = max(1, _BLOCK // max(1, len(rows)))
-    for start in range(0, by_situation.shape[1], step):
-        block = slice(start, start + step)
-        by_situation[contrast.situation, block] = contrast.values(rows, block)
 
 
 def _words(words: Iterable[str]) -> np.ndarray:

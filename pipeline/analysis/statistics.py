@@ -1,22 +1,26 @@
 """Tests whose unit is the situation; plain NumPy, float64. Their intervals are in `intervals`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import numpy as np
 
+from pipeline.analysis.ending import count_draws
+
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
+# Bits of random patterns that are held at a time: 64 MB.
+_HELD: Final = 1 << 26
 # Relative slack when a flipped sum is compared with the observed one: ties are real
 # (a situation of effect 0), and rounding must not break them.
 _TIE: Final = 1e-12
-# Where more than one sum in so many is too close for float32, all of the block are made in float64.
+# Where more than one sum in so many is too close to tell in float32, all of the block are made in float64.
 _FEW: Final = 64
+# Up to it float32 holds every whole number.
+_WHOLE: Final = 2.0**24
 
 
-def sign_flip_p(
-    values: np.ndarray, flips: int, rng: np.random.Generator, *, hopeless: float = np.inf
-) -> np.ndarray:
+def sign_flip_p(values: np.ndarray, flips: int, rng: np.random.Generator) -> np.ndarray:
     """Two-sided p-values of "the mean is 0" by flipping the signs of situations.
 
     Under the null hypothesis the values of independent situations are symmetric about 0,
@@ -35,10 +39,6 @@ def sign_flip_p(
         Random sign patterns, shared by the columns.
     rng
         Seeded generator.
-    hopeless
-        Random patterns end for a feature as soon as its p is above this whatever those left would give.
-        It is then of the patterns so far, and above this, too: who asks which are not above it gets
-        the same answer, and `benjamini_hochberg` finds the same ones at a rate of at most this.
 
     Returns
     -------
@@ -51,8 +51,67 @@ def sign_flip_p(
     known = ~np.isnan(values)
     # A missing value and a zero both leave every sum as it is, whatever their sign.
     values = np.where(known, values, 0.0)
-    n_nonzero = (values != 0).sum(axis=0)
+    result = sign_flip_p_by_block(
+        lambda columns: values[:, columns], np.arange(values.shape[1]), flips, rng, step=values.shape[1]
+    )
+    result[~known.any(axis=0)] = np.nan
+    return result
+
+
+def sign_flip_p_by_block(
+    values: Callable[[np.ndarray], np.ndarray],
+    features: np.ndarray,
+    flips: int,
+    rng: np.random.Generator,
+    *,
+    step: int,
+    rate: float | None = None,
+) -> np.ndarray:
+    """`sign_flip_p` of features whose values are asked for a block at a time.
+
+    Parameters
+    ----------
+    values
+        ``columns -> (situation, column)`` float64, finite.
+    features
+        (feature,) the columns that are tested.
+    flips, rng
+        As for `sign_flip_p`.
+    step
+        Columns of a block.
+    rate
+        Patterns end for features that `benjamini_hochberg` cannot find at this rate any more. The same are
+        found, with the same p and q; p of others is of the patterns so far (`count_draws`).
+
+    Returns
+    -------
+    numpy.ndarray
+        (feature,) float64.
+    """
+    result = np.full(len(features), np.nan)
+    n_rows = 0
+    for start in range(0, len(features), max(1, step)):
+        block = slice(start, start + step)
+        result[block], n_rows = _enumerated_p(of := values(features[block]), flips), len(of)
+
+    def as_extreme(columns: np.ndarray, begin: int, end: int) -> np.ndarray:
+        bits = rng.integers(0, 2, size=(end - begin, n_rows), dtype=np.int8)
+        found = [
+            _as_extreme(values(features[columns[at : at + step]]), _signs_of(bits))[0]
+            for at in range(0, len(columns), step)
+        ]
+        return np.concatenate(found)
+
+    count, drawn = count_draws(as_extreme, result, flips, rate=rate, most=_HELD // max(1, n_rows))
+    random = np.isnan(result)
+    result[random] = (1 + count[random]) / (1 + drawn[random])
+    return result
+
+
+def _enumerated_p(values: np.ndarray, flips: int) -> np.ndarray:
+    """p-values of columns that have no more than so many sign patterns; NaN of the others."""
     result = np.full(values.shape[1], np.nan)
+    n_nonzero = (values != 0).sum(axis=0)
     few = 2.0**n_nonzero <= flips
     for k in np.unique(n_nonzero[few]):
         columns = np.flatnonzero(few & (n_nonzero == k))
@@ -61,14 +120,6 @@ def sign_flip_p(
         compact = np.take_along_axis(values[:, columns], order, axis=0)
         count, total = _as_extreme(compact, _all_signs(int(k)))
         result[columns] = count / total
-    if not few.all():
-        patterns, drawn = _random_signs(len(values), flips, rng), np.asarray(flips)
-        if hopeless < 1:
-            count, drawn = _as_extreme_until(values[:, ~few], patterns, hopeless * (1 + flips) - 1)
-        else:
-            count, _ = _as_extreme(values[:, ~few], patterns)
-        result[~few] = (1 + count) / (1 + drawn)
-    result[~known.any(axis=0)] = np.nan
     return result
 
 
@@ -115,59 +166,67 @@ def spearman_interval(
     return float(low), float(high)
 
 
-def _as_extreme(values: np.ndarray, patterns: Iterator[np.ndarray]) -> tuple[np.ndarray, int]:
-    """How many sign patterns give each column a sum at least as large as observed, of how many.
+class _Columns:
+    """Columns whose sums under sign patterns are held against the sums that were observed.
 
-    Sums are made in float32, in half the time; those too close to the observed one for that are
+    Sums are made in float32 of values in whole units, so many in all that float32 adds them exactly, in
+    any order. What rounding to units leaves out is known; sums nearer to the observed one than that are
     made again in float64, so that the counts are float64's.
+
+    Parameters
+    ----------
+    values
+        (row, column) float64, finite.
     """
-    n_rows, n_features = values.shape
-    size = np.abs(values).sum(axis=0)
-    bar = np.abs(values.sum(axis=0)) - _TIE * size
-    scale = np.where(size > 0, size, 1.0)  # sums in units of it: no value is too large or small for float32
-    scaled = (values / scale).astype(np.float32)
-    # Rounding of the values, and of each of the additions; twice that, for the bar is rounded, too.
-    slack = 2 * (n_rows + 3) * float(np.finfo(np.float32).eps)
-    low, high = ((bar / scale + side).astype(np.float32) for side in (-slack, slack))
-    count = np.zeros(n_features, dtype=np.int64)
-    total = 0
-    for signs in patterns:
-        short = signs.astype(np.float32)
+
+    def __init__(self, values: np.ndarray) -> None:
+        n_rows = len(values)
+        size = np.abs(values).sum(axis=0)
+        self._bar = np.abs(values.sum(axis=0)) - _TIE * size
+        # In parts of a column's size no value is too large or small for float32.
+        unit = np.where(size > 0, size, 1.0)
+        most = _WHOLE - n_rows - 2  # a row is rounded by half a unit, and so is a bar
+        scaled = values / unit * most
+        whole = np.rint(scaled)
+        # What the units leave out, and what float64 rounds in sums of so many rows.
+        slack = np.abs(scaled - whole).sum(axis=0) + (n_rows + 2) * 2.0**-27
+        bar = self._bar / unit * most
+        self._low, self._high = (np.ceil(bar + side).astype(np.float32) for side in (-slack, slack))
+        self._units = whole.astype(np.float32)
+        self._values = np.ascontiguousarray(values.T)
+
+    def as_extreme(self, signs: np.ndarray) -> np.ndarray:
+        """How many of the patterns, (pattern, row) float32, give a sum at least as large; (column,) int64."""
+        n_columns = len(self._bar)
+        count = np.zeros(n_columns, dtype=np.int64)
         step = max(1, _BLOCK // len(signs))
-        for start in range(0, n_features, step):
+        for start in range(0, n_columns, step):
             block = slice(start, start + step)
-            sums = short @ scaled[:, block]
+            sums = signs @ self._units[:, block]
             np.abs(sums, out=sums)
-            above = sums >= high[block]
+            above = sums >= self._high[block]
             count[block] += np.count_nonzero(above, axis=0)
-            above ^= sums >= low[block]  # those in between
+            above ^= sums >= self._low[block]  # those in between
             near = np.flatnonzero(above)
             if len(near) * _FEW > above.size:
-                exact = np.abs(signs @ values[:, block]) >= bar[block]
+                exact = np.abs(signs.astype(np.float64) @ self._values[block].T) >= self._bar[block]
                 count[block] += np.count_nonzero(exact & above, axis=0)
                 continue
             pattern, column = np.divmod(near, above.shape[1])
             column += start
-            exact_sums = np.abs(np.einsum("pk,kp->p", signs[pattern], values[:, column]))
-            count += np.bincount(column[exact_sums >= bar[column]], minlength=n_features)
+            exact_sums = np.abs(np.einsum("pk,pk->p", signs[pattern], self._values[column]))
+            count += np.bincount(column[exact_sums >= self._bar[column]], minlength=n_columns)
+        return count
+
+
+def _as_extreme(values: np.ndarray, patterns: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+    """How many sign patterns give each column a sum at least as large as observed, of how many."""
+    columns = _Columns(values)
+    count, total = np.zeros(values.shape[1], np.int64), 0
+    for signs in patterns:
+        count += columns.as_extreme(signs)
         total += len(signs)
     return count, total
-
-
-def _as_extreme_until(
-    values: np.ndarray, patterns: Iterator[np.ndarray], most: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """`_as_extreme` for each column until its count is more than `most`; of how many, by column."""
-    count, drawn = np.zeros((2, values.shape[1]), np.int64)
-    going = np.arange(values.shape[1])
-    for signs in patterns:
-        more, total = _as_extreme(values[:, going], iter([signs]))
-        count[going] += more
-        drawn[going] += total
-        going = going[count[going] <= most]
-        if not len(going):
-            break
-    return count, drawn
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -209,16 +268,21 @@ def share_as_large(values: np.ndarray, nulls: np.ndarray) -> np.ndarray:
 
 
 def _all_signs(n: int) -> Iterator[np.ndarray]:
-    """All sign patterns up to a common sign, which changes no absolute sum."""
+    """All sign patterns up to a common sign, which changes no absolute sum; (pattern, n) float32."""
     patterns = np.arange(2 ** max(0, n - 1), dtype=np.uint64)
     step = max(1, _BLOCK // (64 * max(1, n)))
     for start in range(0, len(patterns), step):
         bits = patterns[start : start + step, None] >> np.arange(n, dtype=np.uint64) & np.uint64(1)
-        yield 1.0 - 2.0 * bits.astype(np.float64)
+        yield _signs(bits.astype(np.int8))
 
 
-def _random_signs(n: int, flips: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _signs_of(bits: np.ndarray) -> Iterator[np.ndarray]:
+    """Signs of (pattern, n) bits, some patterns at a time."""
     step = 4096
-    for start in range(0, flips, step):
-        size = (min(step, flips - start), n)
-        yield 1.0 - 2.0 * rng.integers(0, 2, size=size, dtype=np.int8).astype(np.float64)
+    return (_signs(bits[start : start + step]) for start in range(0, len(bits), step))
+
+
+def _signs(bits: np.ndarray) -> np.ndarray:
+    """1 for 0 and -1 for 1, float32; bits are int8."""
+    signs: np.ndarray = (1 - 2 * bits).astype(np.float32)
+    return signs

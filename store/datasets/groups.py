@@ -13,6 +13,7 @@ from store.schema.registry import DATASETS
 from store.schema.specs import DatasetSchema
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
 
@@ -32,7 +33,7 @@ def write_dataset(
     schema
         Kind of the artifact; `groups` must have exactly its groups and arrays.
     groups
-        Datasets by group name.
+        Datasets by group name. A lazy variable's values are asked for a shard at a time.
     provenance
         What they were computed from; plain JSON.
 
@@ -48,10 +49,11 @@ def write_dataset(
         records = {}
         for group, specs in schema.groups.items():
             for name, spec in specs.items():
+                variable = groups[group].variables[name]
                 write_array(
                     folder / group,
                     name,
-                    groups[group][name].values,
+                    variable.values if spec.dtype == "str" else _Parts(variable),
                     dims=spec.dims,
                     attributes={"unit": spec.unit, "meaning": spec.meaning},
                 )
@@ -63,6 +65,19 @@ def write_dataset(
             provenance=provenance,
             groups=records,
         )
+
+
+class _Parts:
+    """A variable's values a part at a time: those of a lazy one are never there as a whole."""
+
+    def __init__(self, variable: "xr.Variable") -> None:
+        self.shape: tuple[int, ...] = variable.shape
+        self.dtype: np.dtype[Any] = variable.dtype
+        self._variable = variable
+
+    def __getitem__(self, part: tuple[slice, ...]) -> "np.ndarray":
+        values: np.ndarray = self._variable[part].values
+        return values
 
 
 def open_dataset(path: Path, group: str) -> "xr.Dataset":

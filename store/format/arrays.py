@@ -5,12 +5,11 @@ Knows Zarr and nothing of prompts, items or schemas.
 
 import asyncio
 import json
-import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Protocol
 
 import numpy as np
 import zarr
@@ -23,11 +22,24 @@ from zarr.storage import LocalStore, StorePath
 
 from store.base.errors import DamagedArtifactError, InvalidItemError
 from store.base.hashing import bytes_digest
-
-CHUNK_ELEMENTS: Final = 1 << 16
-"""Upper bound of a chunk, in elements: what is decompressed at least to read one."""
+from store.format.chunks import chunk_shape, parts, shard_shape
 
 Selection = tuple[slice | int, ...]
+
+
+class Sliceable(Protocol):
+    """Numbers that are made, or read, a part at a time; as an array of them is."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of every part."""
+
+    def __getitem__(self, part: tuple[slice, ...], /) -> np.ndarray:
+        """Values of a part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,29 +50,22 @@ class FileRecord:
     sha256: str
 
 
-def dtype_name(array: np.ndarray) -> str:
+def dtype_name(dtype: np.dtype[Any]) -> str:
     """Dtype as the schema names it: ``str`` for text, else numpy's name."""
-    return "str" if array.dtype.kind in "TUO" else str(array.dtype.name)
-
-
-def chunk_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Halve the longest axis until a chunk has at most ``CHUNK_ELEMENTS`` elements."""
-    chunk = [max(1, length) for length in shape]
-    while math.prod(chunk) > CHUNK_ELEMENTS:
-        longest = chunk.index(max(chunk))
-        chunk[longest] = -(-chunk[longest] // 2)
-    return tuple(chunk)
+    return "str" if dtype.kind in "TUO" else str(dtype.name)
 
 
 def write_array(
     folder: Path,
     name: str,
-    data: np.ndarray,
+    data: np.ndarray | Sliceable,
     *,
     dims: tuple[str, ...],
     attributes: Mapping[str, str],
 ) -> None:
     """Write one array below `folder` and read it back; several chunks become one shard.
+
+    Memory holds a shard at a time, and what `data` holds.
 
     Parameters
     ----------
@@ -84,13 +89,13 @@ def write_array(
     OSError
         The disk is full, or the folder cannot be written.
     """
-    text = dtype_name(data) == "str"
-    if text:
+    text = dtype_name(data.dtype) == "str"
+    if text and isinstance(data, np.ndarray):
         if not all(isinstance(value, str) for value in data.flat):
             raise InvalidItemError(f"array {name} holds something that is not text.")
         data = data.astype(np.dtypes.StringDType())
     chunks = chunk_shape(data.shape)
-    shards = tuple(-(-n // c) * c for n, c in zip(data.shape, chunks, strict=True))
+    shards = shard_shape(data.shape, chunks)
     array = zarr.create_array(
         LocalStore(folder),
         name=name,
@@ -107,13 +112,15 @@ def write_array(
         # Every chunk is on disk, so that a missing one can only mean damage.
         config={"write_empty_chunks": True},
     )
-    if data.size == 0:
+    if 0 in data.shape:
         return
-    array[...] = data
-    back = np.asarray(array[...])
-    same = bool((back == data).all()) if text else back.tobytes() == data.tobytes()
-    if not same:
-        raise DamagedArtifactError(f"array {name} in {folder} reads back differently.")
+    for part in parts(data.shape, shards):
+        values = data[part]
+        array[part] = values
+        back = np.asarray(array[part])
+        same = bool((back == values).all()) if text else back.tobytes() == values.tobytes()
+        if not same:
+            raise DamagedArtifactError(f"array {name} in {folder} reads back differently.")
 
 
 def _compressors(itemsize: int | None) -> tuple[BytesBytesCodec, ...]:

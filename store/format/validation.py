@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def check_dataset(groups: "Mapping[str, xr.Dataset]", schema: DatasetSchema) -> 
             variable = dataset[name]
             if variable.dims != spec.dims:
                 raise InvalidItemError(f"{who}: array {name} has dims {variable.dims}, not {spec.dims}.")
-            _check_dtype(who, name, variable.values, spec)
+            _check_dtype(who, name, variable.dtype, spec)
 
 
 def _check_names(who: str, given: Mapping[str, object], wanted: Mapping[str, object], what: str) -> None:
@@ -76,7 +76,7 @@ def _check_names(who: str, given: Mapping[str, object], wanted: Mapping[str, obj
 def _check_array(who: str, name: str, array: np.ndarray, spec: ArraySpec, lengths: dict[str, int]) -> None:
     if not isinstance(array, np.ndarray):
         raise InvalidItemError(f"{who}: {name} is a {type(array).__name__}, not an array.")
-    _check_dtype(who, name, array, spec)
+    _check_dtype(who, name, array.dtype, spec)
     if array.ndim != len(spec.dims):
         raise InvalidItemError(f"{who}: array {name} has {array.ndim} dims, not {spec.dims}.")
     for dim, length in zip(spec.dims, array.shape, strict=True):
@@ -86,9 +86,9 @@ def _check_array(who: str, name: str, array: np.ndarray, spec: ArraySpec, length
             )
 
 
-def _check_dtype(who: str, name: str, array: np.ndarray, spec: ArraySpec) -> None:
-    if dtype_name(array) != spec.dtype:
-        raise InvalidItemError(f"{who}: array {name} has dtype {array.dtype}, not {spec.dtype}.")
+def _check_dtype(who: str, name: str, dtype: np.dtype[Any], spec: ArraySpec) -> None:
+    if dtype_name(dtype) != spec.dtype:
+        raise InvalidItemError(f"{who}: array {name} has dtype {dtype}, not {spec.dtype}.")
 
 
 def _check_scalar(who: str, name: str, value: Scalar, spec: ArraySpec) -> None:

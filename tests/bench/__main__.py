@@ -23,6 +23,7 @@ from tests.bench.influence_bench import influence_figures
 from tests.bench.intervention_bench import intervention_figures
 from tests.bench.label_bench import label_figures, noise_figures
 from tests.bench.mining_bench import mining_figures
+from tests.bench.ranking_bench import ranking_figures
 from tests.bench.steered_bench import steered_figures
 from tests.bench.store_bench import byte_figures, index_figures, opening_figures, push_figures
 
@@ -56,6 +57,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "label_page_speedup": (">=", 20.0),
     "misalignment_coverage_lowest": (">=", 0.90),
     "doctor_memory_error": ("<=", 0.15),
+    "sign_flip_speedup": (">=", 8.0),
     "mining_precision": (">=", 0.80),
     "mining_recall": (">=", 0.50),
     "mining_null_share": ("<=", 0.05),
@@ -78,6 +80,7 @@ MEASURES: Final = (
     noise_figures,
     label_figures,
     doctor_figures,
+    ranking_figures,
     mining_figures,
 )
 LIBRARIES: Final = ("circuit-tracer", "numpy", "pandas", "torch", "transformers", "xarray", "zarr")

@@ -28,7 +28,7 @@ PROMPTS: Final = [
     for number in range(60)
 ]
 MORE: Final = [make_prompt(500, domain="finance", situation=500), *PROMPTS]
-RESAMPLED: Final = ("studentized_interval", "sign_flip_p", "label_permutation_p", "kept_share")
+RESAMPLED: Final = ("studentized_interval", "sign_flip_p_by_block", "label_permutation_p", "kept_share")
 
 
 def keys_of(nodes: Sequence[tuple[int, int, int]]) -> np.ndarray:

@@ -32,13 +32,13 @@ def token_effects(asked: Sequence[Asked], labels: Labels) -> TokenEffects:
 
 
 def p_of(
-    asked: Sequence[Asked], labels: Labels, draws: int, seed: int = 0, hopeless: float = np.inf
+    asked: Sequence[Asked], labels: Labels, draws: int, seed: int = 0, rate: float | None = None
 ) -> np.ndarray:
     """Over all situations and features."""
     tokens = token_effects(asked, labels)
     inside = np.ones(tokens.situation.max() + 1, bool)
     every = np.arange(tokens.effect.shape[1])
-    return label_permutation_p(tokens, inside, every, draws, np.random.default_rng(seed), hopeless=hopeless)
+    return label_permutation_p(tokens, inside, every, draws, np.random.default_rng(seed), rate=rate)
 
 
 def random_case(seed: int, domains: Sequence[tuple[str, int, int]]) -> tuple[list[Asked], Labels]:
@@ -113,21 +113,21 @@ def test_drawn_labellings_agree_with_all_of_them() -> None:
         assert (drawn > 0).all()
 
 
-@pytest.mark.parametrize("bar", [0.05, 0.3])
-def test_ending_early_decides_as_all_labellings_do(monkeypatch: pytest.MonkeyPatch, bar: float) -> None:
-    monkeypatch.setattr("pipeline.analysis.label_permutation._BLOCK", 2000)
+@pytest.mark.parametrize("rate", [0.05, 0.3])
+def test_ending_early_finds_what_all_labellings_do(rate: float) -> None:
     ended = 0
     for seed in range(4):
         asked, labels = random_case(seed, [("finance", 3, 3), ("medical", 3, 3)])
         if seed % 2:  # labels that say nothing about the effects
             labels = {token: number % 2 == 0 for number, token in enumerate(labels)}
         case = asked, labels
-        whole, early = p_of(*case, 399), p_of(*case, 399, hopeless=bar)
-        np.testing.assert_array_equal(whole <= bar, early <= bar)
-        np.testing.assert_array_equal(whole[whole <= bar], early[whole <= bar])
+        whole, early = p_of(*case, 399), p_of(*case, 399, rate=rate)
+        found = benjamini_hochberg(whole) <= rate
+        np.testing.assert_array_equal(benjamini_hochberg(early) <= rate, found)
+        np.testing.assert_array_equal(whole[found], early[found])
         ended += int((whole != early).sum())
         # All labellings there are end for nobody: p is their share.
-        np.testing.assert_array_equal(p_of(*case, 400), p_of(*case, 400, hopeless=bar))
+        np.testing.assert_array_equal(p_of(*case, 400), p_of(*case, 400, rate=rate))
     assert ended
 
 

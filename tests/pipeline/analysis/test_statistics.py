@@ -81,32 +81,6 @@ def test_a_block_of_features_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(parts, whole)
 
 
-@pytest.mark.parametrize(("seed", "bar"), [(0, 0.05), (1, 0.2), (2, 0.01)])
-def test_ending_early_decides_as_all_patterns_do(seed: int, bar: float) -> None:
-    flips, values = 12_000, rng(seed).normal(size=(24, 60))
-    values[:, :20] += np.linspace(0, 1, 20)
-    values[3:, 5] = 0  # enumerated
-    whole = sign_flip_p(values, flips, rng(4))
-    early = sign_flip_p(values, flips, rng(4), hopeless=bar)
-    ended = early != whole
-    assert ended.sum() > 20
-    assert (early[ended] > bar).all()
-    assert (whole[ended] > bar).all()
-    # Of a part of the patterns: of so many of them as reach the observed sum.
-    assert (np.abs(early - whole)[ended] < 5 * np.sqrt(whole * (1 - whole) / 4096)[ended] + 1e-3).all()
-    np.testing.assert_array_equal(benjamini_hochberg(early) <= bar, found := benjamini_hochberg(whole) <= bar)
-    assert found.any()
-
-
-def test_what_may_still_come_to_the_bar_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 19 patterns one reaches the observed sum, the first: p is 2 / 20, which is not above 0.1."""
-    reaching = [np.ones((1, 20)), *[np.tile([[1.0, -1.0]], 10)] * 18]
-    monkeypatch.setattr("pipeline.analysis.statistics._random_signs", lambda *_: iter(reaching))
-    values = np.ones((20, 1))
-    assert sign_flip_p(values, 19, rng(), hopeless=0.1)[0] == 2 / 20
-    assert sign_flip_p(values, 19, rng(), hopeless=0.099)[0] == 2 / 2
-
-
 @pytest.mark.parametrize("few", [2, 10**9])
 def test_p_is_to_the_bit_what_float64_alone_gives(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """Sums are made in float32 first: ties, like sizes and far scales among them change no count."""

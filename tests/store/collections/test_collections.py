@@ -23,7 +23,7 @@ from store.base.errors import ArtifactMissingError, DamagedArtifactError
 from store.base.hashing import digest, file_digest, folder_digest
 from store.collections.item import UNSTEERED, Identity, Item
 from store.collections.writer import partition_bits, partition_of
-from store.format.arrays import CHUNK_ELEMENTS
+from store.format.chunks import CHUNK_ELEMENTS
 from store.schema.activations import ACTIVATIONS
 from store.schema.candidates import CANDIDATES
 from store.schema.graphs import FULL_GRAPHS, GRAPHS

@@ -14,7 +14,7 @@ from store.__main__ import main
 from store.base.errors import ArtifactMissingError
 from store.collections.writer import partition_of, write_collection
 from store.datasets.groups import write_dataset
-from store.format.arrays import CHUNK_ELEMENTS
+from store.format.chunks import CHUNK_ELEMENTS
 from store.format.integrity import find_artifacts, verify
 from store.schema.activations import ACTIVATIONS
 from store.schema.graphs import GRAPHS
