@@ -35,7 +35,8 @@ def in_two_clumps(values: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values
-        (situation, feature) float64, finite.
+        (situation, feature) float64, in any order; finite.
+        Scale and place do not matter.
 
     Returns
     -------
