@@ -52,6 +52,7 @@ BARS: Final[dict[str, tuple[str, float]]] = {
     "settings_speedup": (">=", 20.0),
     "steered_answers_speedup": (">=", 3.8),
     "interval_coverage_lowest": (">=", 0.93),
+    "interval_coverage_highest": ("<=", 0.97),
     "rate_coverage_lowest": (">=", 0.93),
     "aimed_first_by_noisy_labels": (">=", 0.95),
     "label_page_speedup": (">=", 20.0),

@@ -1,6 +1,5 @@
 """Intervals against slow implementations, and how often they hold the truth."""
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -13,139 +12,12 @@ from pipeline.analysis.intervals import (
     clustered_rate_interval,
     effective_units,
     pooled_rate_icc,
-    studentized_interval,
     wilson_interval,
 )
 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def slow_studentized(column: np.ndarray, draws: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Bootstrap-t, a draw at a time, and Student's where that is wider.
-
-    `draws` says how often each situation is in each.
-    """
-    n = len(column)
-    if np.ptp(column) == 0:
-        return math.nan, math.nan
-    distances = []
-    for draw in draws:
-        drawn = np.repeat(column, draw)
-        moved, error = drawn.mean() - column.mean(), drawn.std(ddof=1) / math.sqrt(n)
-        if np.ptp(drawn) == 0:
-            distances.append(math.copysign(math.inf, moved) if abs(moved) > 1e-12 else 0.0)
-        else:
-            distances.append(moved / error)
-    distances.sort()
-    own = column.std(ddof=1) / math.sqrt(n)
-    # Order statistics; the upper quantile of t makes the lower bound.
-    first, last = (
-        distances[math.ceil(q * len(draws)) - 1] for q in ((1 - confidence) / 2, (1 + confidence) / 2)
-    )
-    student = stats.t.interval(confidence, n - 1, loc=column.mean(), scale=own)
-    low = min(column.mean() - last * own, student[0])
-    high = max(column.mean() - first * own, student[1])
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else (math.nan, math.nan)
-
-
-def cases(n: int) -> np.ndarray:
-    """(situation, 8): skewed, symmetric, discrete, sparse, constant and shifted columns."""
-    draw = rng(n)
-    values = draw.exponential(size=(n, 8))
-    values[:, 1] = draw.normal(size=n)
-    values[:, 2] = draw.integers(0, 2, size=n)
-    values[: n // 2, 3] = 0
-    values[1:, 4] = 0
-    values[:, 5] = 2.5
-    values[:, 6] = 100 + draw.normal(size=n)
-    values[:, 7] *= -1e-9
-    return values
-
-
-@pytest.mark.parametrize("n", [2, 3, 5, 12, 40])
-@pytest.mark.parametrize(("resamples", "confidence"), [(500, 0.95), (333, 0.9)])
-def test_it_is_the_slow_bootstrap_t(n: int, resamples: int, confidence: float) -> None:
-    values = cases(n)
-    draws = rng(3).multinomial(n, np.full(n, 1 / n), size=resamples)
-    expected = np.array([slow_studentized(column, draws, confidence) for column in values.T])
-    low, high = studentized_interval(values, resamples, confidence, rng(3))
-    np.testing.assert_allclose(low, expected[:, 0], rtol=1e-7)
-    np.testing.assert_allclose(high, expected[:, 1], rtol=1e-7)
-
-
-def test_its_draws_are_situations_with_replacement() -> None:
-    """Against draws of rows, and not of how often each is drawn."""
-    values = rng(1).exponential(size=(25, 3))
-    rows = rng(2).integers(0, 25, size=(20_000, 25))
-    draws = np.array([np.bincount(row, minlength=25) for row in rows])
-    low, high = studentized_interval(values, 20_000, 0.9, rng(3))
-    for column, ours in enumerate(zip(low, high, strict=True)):
-        theirs = slow_studentized(values[:, column], draws, 0.9)
-        assert ours == pytest.approx(theirs, abs=0.03 * (theirs[1] - theirs[0]))
-        assert ours[0] < values[:, column].mean() < ours[1]
-        # Skewed to the right: the upper bound is the farther one.
-        assert ours[1] - values[:, column].mean() > values[:, column].mean() - ours[0]
-
-
-@pytest.mark.parametrize("n", [0, 1])
-def test_of_fewer_than_two_situations_nothing_is_known(n: int) -> None:
-    assert np.isnan(studentized_interval(np.ones((n, 3)), 100, 0.95, rng())).all()
-
-
-def test_too_few_situations_of_their_own_have_no_interval() -> None:
-    """Three of thirty are missed by 4% of the draws, four by 1.4%: 2.5% must be finite."""
-    values = np.zeros((30, 3))
-    for column, number in enumerate((1, 3, 4)):
-        values[:number, column] = 1 + np.arange(number)
-    low, high = studentized_interval(values, 5000, 0.95, rng())
-    assert np.isnan([low[:2], high[:2]]).all()
-    assert np.isfinite([low[2], high[2]]).all()
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, -3.7e5])
-def test_of_one_value_nothing_is_known(value: float) -> None:
-    """Also where their mean is rounded to another: no width would claim certainty."""
-    assert np.isnan(studentized_interval(np.full((7, 1), value), 100, 0.95, rng())).all()
-
-
-@pytest.mark.parametrize("scale", [1e-30, 2.5, 1e30])
-def test_it_moves_and_grows_with_the_values(scale: float) -> None:
-    values = rng(1).exponential(size=(15, 6))
-    low, high = studentized_interval(values, 400, 0.95, rng())
-    for shift in (0.0, -4.0):
-        again = studentized_interval(scale * (values + shift), 400, 0.95, rng())
-        np.testing.assert_allclose(again[0], scale * (low + shift), rtol=1e-9)
-        np.testing.assert_allclose(again[1], scale * (high + shift), rtol=1e-9)
-    # Turned around: the other tail's order statistic, which is the next one at most.
-    back = studentized_interval(-values, 399, 0.9, rng())
-    there = studentized_interval(values, 399, 0.9, rng())
-    np.testing.assert_allclose(back[0], -there[1], rtol=1e-9)
-    np.testing.assert_allclose(back[1], -there[0], rtol=1e-9)
-
-
-def test_a_block_of_features_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = rng(2).normal(size=(25, 40))
-    whole = studentized_interval(values, 200, 0.9, rng(4))
-    monkeypatch.setattr("pipeline.analysis.intervals._BLOCK", 1200)
-    parts = studentized_interval(values, 200, 0.9, rng(4))
-    for one, other in zip(whole, parts, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12)
-
-
-def test_it_covers_a_skewed_mean_where_percentiles_do_not() -> None:
-    """Trap 35: a dozen situations, exponential; one true mean of 1, 400 times."""
-    ours = percentiles = 0
-    for seed in range(400):
-        values = rng(seed).exponential(size=(12, 1))
-        (low,), (high,) = studentized_interval(values, 999, 0.95, rng([seed, 1]))
-        ours += low <= 1 <= high
-        means = values[rng([seed, 2]).integers(0, 12, size=(999, 12)), 0].mean(axis=1)
-        first, last = np.quantile(means, (0.025, 0.975))
-        percentiles += first <= 1 <= last
-    assert 0.92 <= ours / 400 <= 0.98
-    assert percentiles / 400 < 0.90
 
 
 def slow_effective(column: np.ndarray, groups: np.ndarray) -> float:
