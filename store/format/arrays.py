@@ -15,14 +15,14 @@ from typing import Any, Final
 import numpy as np
 import zarr
 from zarr.abc.codec import BytesBytesCodec
-from zarr.abc.store import ByteRequest
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
-from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, StorePath
 
-from store.base.errors import DamagedArtifactError, InvalidItemError
+from store.base.errors import DamagedArtifactError, InvalidItemError, StoreError
 from store.base.hashing import bytes_digest
+from store.format.files import files_of
+from store.remote.origins import bring, size_of
 
 CHUNK_ELEMENTS: Final = 1 << 16
 """Upper bound of a chunk, in elements: what is decompressed at least to read one."""
@@ -125,19 +125,6 @@ def _compressors(itemsize: int | None) -> tuple[BytesBytesCodec, ...]:
     return (blosc, Crc32cCodec())
 
 
-class _Files(LocalStore):
-    """Files of a folder, read in the event loop itself.
-
-    Zarr's own store hands each read to a thread. That takes longer than reading the few
-    kilobytes of a chunk: a fifth of the time in which a graph is opened.
-    """
-
-    async def get(
-        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        return self.get_sync(key, prototype=prototype, byte_range=byte_range)
-
-
 class ArrayReader:
     """An array on disk, opened against its manifest.
 
@@ -175,7 +162,7 @@ class ArrayReader:
             raise DamagedArtifactError(f"{group} holds no array {name} by its manifest.")
         content = self._checked_metadata(metadata)
         self._array: zarr.Array[Any] = zarr.Array.from_dict(
-            StorePath(_Files(group, read_only=True), name), json.loads(content)
+            StorePath(files_of(group), name), json.loads(content)
         )
 
     def of(self, owner: str) -> "ArrayReader":
@@ -222,19 +209,22 @@ class ArrayReader:
         everything = (slice(None),) * len(self.shape)
         try:
             return np.asarray(await self._array.async_array.getitem(selection or everything))
+        except StoreError:  # told already: it comes from elsewhere, and cannot be had
+            raise
         except (ValueError, RuntimeError, OSError, IndexError, KeyError) as error:
             raise self._damage("a chunk is altered") from error
 
     def _check_sizes(self) -> None:
         for key, record in self._files.items():
             try:
-                size = (self._group / key).stat().st_size
+                size = size_of(self._group / key)
             except FileNotFoundError:
                 raise self._damage(f"{key} is missing") from None
             if size != record.bytes:
                 raise self._damage(f"{key} has {size} bytes instead of {record.bytes}")
 
     def _checked_metadata(self, key: str) -> bytes:
+        bring(self._group / key)
         try:
             content = (self._group / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
