@@ -106,8 +106,12 @@ def _now() -> int:
 def _profiles(scheme: str, path: str, now: int) -> tuple[str, ...]:
     from store.remote.places import ObjectFiles
 
+    place = ObjectFiles(scheme, path)
     try:
-        return tuple(name for name in ObjectFiles(scheme, path).folders() if not name.startswith("."))
+        found = tuple(name for name in place.folders() if not name.startswith("."))
+        if not found:
+            place.require()  # that it is empty is said of a bucket that is not there, too
+        return found
     except UserError as error:
         raise StoreError(f"{VARIABLE}: {error}") from error
 

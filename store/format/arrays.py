@@ -21,7 +21,7 @@ from zarr.storage import LocalStore, StorePath
 
 from store.base.errors import DamagedArtifactError, InvalidItemError, StoreError
 from store.base.hashing import bytes_digest
-from store.format.files import files_of
+from store.format.files import Parts, files_of
 from store.remote.origins import bring, size_of
 
 CHUNK_ELEMENTS: Final = 1 << 16
@@ -161,9 +161,8 @@ class ArrayReader:
         if metadata not in self._files:
             raise DamagedArtifactError(f"{group} holds no array {name} by its manifest.")
         content = self._checked_metadata(metadata)
-        self._array: zarr.Array[Any] = zarr.Array.from_dict(
-            StorePath(files_of(group), name), json.loads(content)
-        )
+        self._store = files_of(group)
+        self._array: zarr.Array[Any] = zarr.Array.from_dict(StorePath(self._store, name), json.loads(content))
 
     def of(self, owner: str) -> "ArrayReader":
         """The same, for messages about another owner's data."""
@@ -206,9 +205,13 @@ class ArrayReader:
         """`read`, awaited; see `read_together`."""
         if self._sizes:
             self._check_sizes()
-        everything = (slice(None),) * len(self.shape)
+        asked = selection or (slice(None),) * len(self.shape)
         try:
-            return np.asarray(await self._array.async_array.getitem(selection or everything))
+            if isinstance(self._store, Parts) and len(asked) == 1 and isinstance(asked[0], slice):
+                start, stop, _ = asked[0].indices(self.shape[0])
+                length = max(1, self.shape[0])
+                await self._store.ahead(f"{self._name}/c.0", start / length, stop / length)
+            return np.asarray(await self._array.async_array.getitem(asked))
         except StoreError:  # told already: it comes from elsewhere, and cannot be had
             raise
         except (ValueError, RuntimeError, OSError, IndexError, KeyError) as error:

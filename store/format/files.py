@@ -1,5 +1,7 @@
 """The files of a group as Zarr's stores: those of this disk, and those that lie elsewhere."""
 
+import asyncio
+import math
 from pathlib import Path
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
@@ -22,7 +24,7 @@ class _Files(LocalStore):
         return self.get_sync(key, prototype=prototype, byte_range=byte_range)
 
 
-class _Parts(LocalStore):
+class Parts(LocalStore):
     """Files of a folder that lie elsewhere, of which those parts come that are read."""
 
     def __init__(self, group: Path, origin: Origin, name: str) -> None:
@@ -40,6 +42,24 @@ class _Parts(LocalStore):
         content = await self._origin.part(name, *_bounds(byte_range, size))
         return (prototype or default_buffer_prototype()).buffer.from_bytes(content)
 
+    async def ahead(self, key: str, start: float, stop: float) -> None:
+        """Have come at once what will be read of a shard: its index, which is at its end, and the chunks.
+
+        Zarr asks for the one and then for each of the others. Chunks lie in order and have about the same
+        size, so that their place is nearly known before the index is; what was guessed wrong comes after.
+
+        Parameters
+        ----------
+        key
+            The file; where it is not there nothing happens.
+        start, stop
+            Where what is read begins and ends, as shares of the file.
+        """
+        name = f"{self._name}/{key}"
+        if size := self._origin.size(name):
+            asked = self._origin.part(name, int(size * start), math.ceil(size * stop))
+            await asyncio.gather(asked, self._origin.part(name, size - 1, size))
+
 
 def _bounds(asked: ByteRequest | None, size: int) -> tuple[int, int]:
     if asked is None:
@@ -54,4 +74,4 @@ def _bounds(asked: ByteRequest | None, size: int) -> tuple[int, int]:
 def files_of(group: Path) -> LocalStore:
     """The files of a group's folder, as Zarr reads them."""
     found = origin_of(group)
-    return _Files(group, read_only=True) if found is None else _Parts(group, *found)
+    return _Files(group, read_only=True) if found is None else Parts(group, *found)

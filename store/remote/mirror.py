@@ -218,7 +218,7 @@ def _has(path: Path, size: int) -> bool:
     """Whether a file is there whole: a machine that lost its power may have kept its name alone."""
     try:
         return path.stat().st_size == size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
