@@ -1,10 +1,20 @@
 """Files by name, which take effect whole, and those of a folder of this machine."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from stat import S_ISREG
+from typing import NamedTuple, Protocol
 
 from store.base.atomic import write_bytes
+
+
+class Facts(NamedTuple):
+    """Of a file: its size in bytes, and when it was written, in seconds since the epoch."""
+
+    size: int
+    written: float
 
 
 class Files(Protocol):
@@ -21,6 +31,12 @@ class Files(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove it, if it is there."""
+
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Remove those that are there."""
+
+    def facts(self) -> dict[str, Facts]:
+        """All files, sorted by name."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +66,19 @@ class FolderFiles:
     def remove(self, name: str) -> None:
         """Remove it, if it is there: another process may have done so."""
         (self.folder / name).unlink(missing_ok=True)
+
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Remove those that are there; their folders stay, for somebody may be writing into them."""
+        for name in names:
+            self.remove(name)
+
+    def facts(self) -> dict[str, Facts]:
+        """All files, sorted by name; what goes meanwhile is left out."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if S_ISREG(status.st_mode):
+                    name = path.relative_to(self.folder).as_posix()
+                    found[name] = Facts(status.st_size, status.st_mtime)
+        return found

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from store.base.errors import UserError
 from store.base.parsing import one_line
-from store.remote.folders import FolderFiles
+from store.remote.folders import Facts, FolderFiles
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -147,15 +147,21 @@ class ObjectFiles:
     def listed(self, below: str = "") -> dict[str, datetime]:
         """All objects below a name that is used like a folder, sorted, and when each was put by the service's
         clock; a request a thousand."""
+        return {name: _written(facts) for name, facts in self._found(below).items()}
+
+    def facts(self) -> dict[str, Facts]:
+        """All objects, sorted by name; a request a thousand."""
+        found = self._found().items()
+        return {name: Facts(facts["size"], _written(facts).timestamp()) for name, facts in found}
+
+    def _found(self, below: str = "") -> dict[str, Any]:
         start = "/".join(part for part in (self.path, below) if part)
         with self._told():
             try:
                 found: dict[str, Any] = self._client.find(start, detail=True)
             except FileNotFoundError:
                 return {}
-        # As s3fs and as gcsfs name it.
-        times = {path: facts.get("LastModified") or facts["mtime"] for path, facts in found.items()}
-        return {path.removeprefix(f"{self.path}/"): times[path] for path in sorted(times)}
+        return {path.removeprefix(f"{self.path}/"): found[path] for path in sorted(found)}
 
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put files by the names that they get, several at once."""
@@ -214,6 +220,12 @@ class ObjectFiles:
                 f"{self} cannot be used ({said}); see that the bucket is there, that credentials are in the "
                 "environment, and that they allow it."
             ) from error
+
+
+def _written(facts: Mapping[str, Any]) -> datetime:
+    """As s3fs and as gcsfs name it."""
+    found: datetime = facts.get("LastModified") or facts["mtime"]
+    return found
 
 
 def files_at(place: str) -> FolderFiles | ObjectFiles:
