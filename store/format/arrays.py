@@ -209,8 +209,9 @@ class ArrayReader:
         try:
             if isinstance(self._store, Parts) and len(asked) == 1 and isinstance(asked[0], slice):
                 start, stop, _ = asked[0].indices(self.shape[0])
-                length = max(1, self.shape[0])
-                await self._store.ahead(f"{self._name}/c.0", start / length, stop / length)
+                chunk, length = self._array.chunks[0], max(1, self.shape[0])
+                first, last = start // chunk * chunk, min(length, -(-stop // chunk) * chunk)
+                await self._store.ahead(f"{self._name}/c.0", first / length, last / length)
             return np.asarray(await self._array.async_array.getitem(asked))
         except StoreError:  # told already: it comes from elsewhere, and cannot be had
             raise
