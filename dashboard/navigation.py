@@ -174,7 +174,11 @@ def _copy_link() -> None:
 
 
 def _sidebar(problems: list[str], page: str) -> None:
-    profiles = project.profiles()
+    try:
+        profiles = project.profiles()
+    except StoreError as error:
+        st.error(sentence(message(error)), icon=":material/cloud_off:")
+        st.stop()
     chosen = selection.get(query.PROFILE)
     if chosen is not None and chosen not in profiles:
         problems.append(f"There is no profile “{chosen}” under artifacts/.")
@@ -192,6 +196,11 @@ def _sidebar(problems: list[str], page: str) -> None:
             on_change=selection.forget,
             help="A subject: base model, transcoders and adapters (params.yaml: profiles).",
         )
+    try:
+        project.artifact(profile, "")
+    except StoreError as error:
+        st.error(sentence(message(error)), icon=":material/cloud_off:")
+        st.stop()
     _variant_pickers(profile, problems)
     _prompt_picker(profile, problems, page)
     _copy_link()
@@ -234,6 +243,7 @@ def run() -> None:
     )
     selection.take_over()
     name = page.url_path or PAGES[0].name
+    project.begin()
     problems = url.read(name, restores=history.restores())
     with st.sidebar:
         _sidebar(problems, name)

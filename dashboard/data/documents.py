@@ -18,6 +18,7 @@ from store.documents.prompts import Prompt, read_prompts
 from store.documents.reading import read_document, read_recorded
 from store.documents.recipe_controls import RECIPE_CONTROLS, RecipeControls, read_recipe_controls
 from store.documents.token_texts import read_token_texts
+from store.remote.origins import listed
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -98,10 +99,7 @@ def recipe_controls(profile: str) -> tuple[RecipeControls, ...]:
 
 def metrics(profile: str) -> dict[str, Any]:
     """Metrics by stage; empty where none have been made."""
-    folder = artifact(profile, "metrics")
-    if not folder.is_dir():
-        return {}
-    return {path.stem: fresh(path, _metrics) for path in sorted(folder.glob("*.json"))}
+    return {path.stem: fresh(path, _metrics) for path in listed(artifact(profile, "metrics"), ".json")}
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -116,7 +114,4 @@ def _csv(path: str, key: str) -> pd.DataFrame:
 
 def plots(profile: str) -> dict[str, pd.DataFrame]:
     """Training curves and the like by file name (without ``.csv``)."""
-    folder = artifact(profile, "plots")
-    if not folder.is_dir():
-        return {}
-    return {path.stem: fresh(path, _csv) for path in sorted(folder.glob("*.csv"))}
+    return {path.stem: fresh(path, _csv) for path in listed(artifact(profile, "plots"), ".csv")}

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.data.project import artifact, fresh
 from store.documents.failures import Failure, read_failures
 from store.documents.token_texts import token_text
+from store.remote.origins import listed
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -23,9 +24,7 @@ def failures(profile: str) -> dict[str, tuple[Failure, ...]]:
     StoreError
         A file is damaged or of another version.
     """
-    folder = artifact(profile, "failures")
-    stages = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
-    by_stage = {stage: fresh(folder / f"{stage}.json", _read) for stage in stages}
+    by_stage = {path.stem: fresh(path, _read) for path in listed(artifact(profile, "failures"), ".json")}
     return {stage: failed for stage, failed in by_stage.items() if failed}
 
 

@@ -7,7 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from dashboard.data import elsewhere
 from store.base.errors import ArtifactMissingError
+from store.remote.folders import FolderFiles
+from store.remote.origins import origin_of
 
 T = TypeVar("T")
 
@@ -23,16 +26,42 @@ def _resolved(folder: str, here: Path) -> Path:
 
 
 def profiles() -> list[str]:
-    """Profiles that have anything under ``artifacts/``."""
-    folder = root() / "artifacts"
+    """Profiles that have anything under ``artifacts/``, or in the place that ``EMC_ARTIFACTS`` names.
+
+    Raises
+    ------
+    StoreError
+        That place cannot be used.
+    """
+    place = elsewhere.chosen()
+    if place is not None and not isinstance(place, FolderFiles):
+        return elsewhere.profiles(place)
+    folder = root() / "artifacts" if place is None else place.folder
     if not folder.is_dir():
         return []
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def artifact(profile: str, name: str) -> Path:
-    """Path of an artifact of a profile."""
-    return root() / "artifacts" / profile / name
+    """Path of an artifact of a profile; what lies in object storage is there when it is read.
+
+    Raises
+    ------
+    StoreError
+        As for `profiles`; no more once a run of a page has asked.
+    """
+    place = elsewhere.chosen()
+    if place is None:
+        return root() / "artifacts" / profile / name
+    if isinstance(place, FolderFiles):
+        return place.folder.resolve() / profile / name
+    return elsewhere.folder(place, profile, root()) / name
+
+
+def place() -> str | None:
+    """The object storage that artifacts are read from; None: they are on this disk."""
+    chosen = elsewhere.chosen()
+    return None if chosen is None or isinstance(chosen, FolderFiles) else str(chosen)
 
 
 def shown(path: Path) -> str:
@@ -40,8 +69,16 @@ def shown(path: Path) -> str:
     return path.relative_to(root()).as_posix() if path.is_relative_to(root()) else str(path)
 
 
+def begin() -> None:
+    """Begin a run of a page: until the next one it sees one version of every profile, whatever is pushed."""
+    elsewhere.begin()
+
+
 def stamp(path: Path) -> str:
     """Small key of an artifact's state: changes whenever it is made anew; '' if absent."""
+    if (found := origin_of(path)) is not None:
+        origin, name = found
+        return origin.version if origin.names(name) else ""
     try:
         own = path.stat()
         files = [own]

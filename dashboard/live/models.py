@@ -43,11 +43,15 @@ def require(profile: str) -> None:
             "`pip install -r requirements.txt` installs both; every other page works without them."
         )
     manifest = documents.models(profile)
-    missing = [
-        part.source
-        for part in (manifest.base, manifest.transcoders)
-        if part.source.startswith("artifacts/") and not (project.root() / part.source).is_dir()
-    ]
+    sources = [part.source for part in (manifest.base, manifest.transcoders)]
+    made_here = [source for source in sources if source.startswith("artifacts/")]
+    if made_here and (place := project.place()) is not None:
+        raise NotLiveError(
+            f"This runs the model live, and weights are not read from {place}; `python -m store pull "
+            f"{place}/{profile} here/artifacts/{profile}` fetches them, and `EMC_ROOT=here` without "
+            "EMC_ARTIFACTS shows what was fetched."
+        )
+    missing = [source for source in made_here if not (project.root() / source).is_dir()]
     if missing:
         raise NotLiveError(
             f"The weights {' and '.join(missing)} are not on this disk, and this runs the model "

@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from dashboard.data import project
 from dashboard.data.dvc_answer import Status, caching, remedy
 from dashboard.data.dvc_status import Watcher
 from dashboard.data.lineage import CODE
@@ -37,6 +38,12 @@ def show_status(root: Path, *, brief: bool) -> None:
     brief
         One line instead of a table.
     """
+    if (place := project.place()) is not None:
+        st.caption(
+            f"Artifacts are read from `{place}` as they were pushed; whether they are up to date is "
+            "known where they were computed."
+        )
+        return
     watcher = _watcher(str(root))
     state = watcher.ask().state
     # A fragment that reruns itself only while there is something to wait for.

@@ -15,10 +15,10 @@ from pipeline.cache.sweep import (
     absent_outs,
     entries,
     listed,
-    remove,
     require_quiet,
     to_go,
 )
+from pipeline.items.cache import VARIABLE, chosen_cache
 from pipeline.params.project import load_params
 from pipeline.run.stage import CACHE
 from store.base.errors import StoreError, UserError
@@ -39,10 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{absent[0]} of dvc.lock is not here (one of {len(absent)}), so what it refers to is not "
                 f"known: `dvc checkout` or `dvc pull` first, or say --without {profile}."
             )
+        cache = chosen_cache(CACHE)
+        shared = cache.root != CACHE or cache.place is not None
+        if given.apply and shared and not given.shared:
+            raise UserError(
+                f"{cache.files} is where {VARIABLE} says; what other clones' artifacts refer to there is not "
+                "known here: say --shared if it may go all the same."
+            )
         if given.apply:
-            require_quiet(CACHE)
+            require_quiet(cache.root)
         known = listed(Path("artifacts"), check=given.published)
-        found = list(entries(CACHE, known, since=time.time() - days * _DAY))
+        found = list(entries(cache.files, known, since=time.time() - days * _DAY))
         free = sorted({each.kind for each in found} - known.keys())
         if wrong := [kind for kind in given.kind if kind not in free]:
             raise UserError(f"--kind {wrong[0]} is none of those that no artifact lists: {', '.join(free)}.")
@@ -50,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     going = to_go(found, published=given.published, kinds=given.kind)
-    print("\n".join(_lines(found, going)))
+    print("\n".join([f"The cache at {cache.files}:", *_lines(found, going)]))
     size = sum(each.size for each in going) / _MEGA
     if given.apply:
-        remove(going)
+        cache.files.remove_all([each.name for each in going])
         print(f"\nRemoved: {len(going):,} items, {size:,.1f} MB.")
     else:
         print(f"\nWould go: {len(going):,} items, {size:,.1f} MB. Nothing is removed without --apply.")
@@ -81,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     sweep = commands.add_parser("sweep", help="tell, or remove, what no artifact refers to")
     sweep.add_argument("--apply", action="store_true", help="remove it; else it is only told")
+    sweep.add_argument(
+        "--shared", action="store_true", help=f"also where {VARIABLE} says, which other clones may use, too"
+    )
     sweep.add_argument(
         "--published", action="store_true", help="also what whole artifacts hold, from which a stage takes it"
     )

@@ -7,7 +7,6 @@ what goes cannot be refilled. They go if they are named, and never otherwise. Wh
 with the artifacts, and is nobody's entry.
 """
 
-import os
 from collections.abc import Collection as Container
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from store.base.errors import UserError
 from store.collections.reader import open_collection
 from store.format.artifact import open_artifact
 from store.format.integrity import find_artifacts
+from store.remote.folders import Facts, Files
 from store.schema.registry import COLLECTIONS
 
 CLAIMS: Final = "claims"
@@ -45,10 +45,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A file of the cache; `size` in bytes."""
+    """A file of the cache by its name there; `size` in bytes."""
 
     kind: str
-    path: Path
+    name: str
     size: int
     standing: Standing
 
@@ -101,32 +101,28 @@ def absent_outs(root: Path) -> list[str]:
     return [path for path in paths if path.startswith("artifacts/") and not (root / path).exists()]
 
 
-def entries(root: Path, known: Mapping[str, Listed], *, since: float) -> Iterator[Entry]:
-    """Every entry of the cache at `root`, by kind and key.
+def entries(files: Files, known: Mapping[str, Listed], *, since: float) -> Iterator[Entry]:
+    """Every entry of the cache, by kind and key.
 
     Parameters
     ----------
-    root
-        The cache.
+    files
+        The cache's, in a folder or in object storage.
     known
         What collections list.
     since
         Seconds since the epoch; what was written later is young.
     """
-    for folder in sorted(root.iterdir()) if root.exists() else ():
-        if folder.name == CLAIMS or folder.name.startswith(".") or not folder.is_dir():
-            continue
-        for path in sorted(folder.glob(f"*/*{_ENDING}")):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue  # a damaged one, which somebody has just asked for
-            standing = _standing(path.name.removesuffix(_ENDING), known.get(folder.name), status, since)
-            yield Entry(kind=folder.name, path=path, size=status.st_size, standing=standing)
+    for name, facts in files.facts().items():
+        kind, *below = name.split("/")
+        last = below[-1] if below else ""
+        if len(below) == 2 and kind != CLAIMS and not name.startswith(".") and last.endswith(_ENDING):
+            standing = _standing(last.removesuffix(_ENDING), known.get(kind), facts, since)
+            yield Entry(kind=kind, name=name, size=facts.size, standing=standing)
 
 
-def _standing(key: str, known: Listed | None, status: os.stat_result, since: float) -> Standing:
-    if status.st_mtime > since:
+def _standing(key: str, known: Listed | None, facts: Facts, since: float) -> Standing:
+    if facts.written > since:
         return Standing.YOUNG
     if known is None:
         return Standing.UNLISTED
@@ -170,9 +166,3 @@ def require_quiet(root: Path) -> None:
         except Timeout:
             raise UserError(f"Somebody computes into {root} now; sweep it when no stage runs.") from None
         lock.release()
-
-
-def remove(going: Iterable[Entry]) -> None:
-    """Remove entries; folders stay, for somebody may be writing into them."""
-    for entry in going:
-        entry.path.unlink(missing_ok=True)

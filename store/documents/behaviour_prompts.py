@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from store.base.atomic import write_text
 from store.base.errors import DamagedArtifactError
 from store.documents.reading import read_recorded
+from store.remote.origins import listed
 
 BEHAVIOUR_PROMPTS: Final = "behaviour_prompts"
 """Folder of a profile's prompts of behaviours."""
@@ -102,7 +103,7 @@ def read_behaviour_prompts(folder: Path, behaviours: Iterable[str]) -> list[Beha
 
 def behaviours_in(folder: Path) -> list[str]:
     """Names of the behaviours whose prompts a folder holds."""
-    return sorted({path.stem.rpartition("_")[0] for path in folder.glob("*_*.jsonl")})
+    return sorted({path.stem.rpartition("_")[0] for path in listed(folder, ".jsonl") if "_" in path.stem})
 
 
 def _read(path: Path) -> list[BehaviourPrompt]:

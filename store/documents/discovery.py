@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from store.base.errors import DamagedArtifactError
 from store.base.parsing import one_line
 from store.documents.verdicts import Verdict
+from store.remote.origins import bring
 
 DISCOVERY: Final = "discovery"
 """Folder of a profile's discovery; no stage makes it, `python -m pipeline.discover` alone writes to it."""
@@ -229,6 +230,7 @@ def read_records(path: Path) -> list[Record]:
     DamagedArtifactError
         A line is damaged; of the last one only what a killed writer left is none.
     """
+    bring(path)
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     found: list[Record] = []
     for number, line in enumerate(lines[:-1], start=1):

@@ -6,8 +6,9 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from store.base.checksums import require_recorded
+from store.base.checksums import FOLDER, require_recorded
 from store.base.errors import ArtifactMissingError, DamagedArtifactError, UnknownFormatError
+from store.remote.origins import bring
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ def read_recorded(path: Path) -> bytes:
     ArtifactMissingError, DamagedArtifactError
         As `read_document`.
     """
+    bring(path, beside=FOLDER)
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from store.base.atomic import write_text
 from store.documents.reading import read_document
+from store.remote.origins import listed
 
 VERDICTS: Final = "verdicts"
 """Folder of a profile's verdicts; one file a judge."""
@@ -84,5 +85,5 @@ def read_verdicts(folder: Path) -> dict[str, dict[str, Verdict]]:
         path.stem: {
             each.prompt_hash: each for each in read_document(path, form, version=VERDICTS_VERSION).verdicts
         }
-        for path in sorted((folder / VERDICTS).glob("*.json"))
+        for path in listed(folder / VERDICTS, ".json")
     }

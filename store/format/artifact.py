@@ -22,6 +22,7 @@ from store.base.errors import (
 )
 from store.base.hashing import bytes_digest, digest, file_digest
 from store.format.arrays import ArrayReader, FileRecord, Selection, read_together
+from store.remote.origins import bring, bring_named
 from store.schema.specs import FORMAT_VERSION
 
 METADATA: Final = "zarr.json"
@@ -66,6 +67,7 @@ class Artifact:
             The group's ``zarr.json`` is missing or altered.
         """
         key = f"{name}/{METADATA}"
+        bring_named(self.path / name, METADATA)
         try:
             content = (self.path / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -199,6 +201,7 @@ def open_artifact(path: Path) -> Artifact:
         The root's ``zarr.json`` was altered.
     """
     root = path / METADATA
+    bring(root)
     try:
         identity = _identity(root)
         text = root.read_bytes()

@@ -6,6 +6,7 @@ opened, and take credentials and endpoint from the environment (``AWS_ACCESS_KEY
 ``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, or a role of the machine), never from the place.
 """
 
+import asyncio
 import errno
 import re
 import time
@@ -14,12 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from store.base.atomic import write_bytes
 from store.base.errors import UserError
 from store.base.parsing import one_line
+from store.remote.folders import Facts, FolderFiles
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -28,7 +29,8 @@ CLIENTS: Final = {"s3": "s3fs", "gs": "gcsfs"}
 """The package that speaks to object storage of a scheme."""
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     # An object that is read in parts at once may be replaced between them; and its size is asked for first.
-    "s3": {"max_concurrency": 1},
+    # Readers of arrays ask for many small objects at once: more than botocore's ten connections.
+    "s3": {"max_concurrency": 1, "config_kwargs": {"max_pool_connections": 48}},
     "gs": {},
 }
 _OF_THIS_MACHINE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
@@ -37,51 +39,6 @@ _LISTED_FOR: Final = 60.0
 """Seconds for which a listing answers where an answer need not be of this moment."""
 _ADDRESS: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 _BUCKET: Final = re.compile(r"//(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<prefix>(/[^/?#@:*\[\s]+)*)/?")
-
-
-class Files(Protocol):
-    """Files by name (``a/b.json``), below one place."""
-
-    def holds(self, name: str, *, now: bool = True) -> bool:
-        """Whether there is such a file; if not `now`, one that came in the last minute may be missed."""
-
-    def read(self, name: str) -> bytes | None:
-        """Its content; None where there is no such file."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write it whole: whoever reads meanwhile has what was there, or all of the new."""
-
-    def remove(self, name: str) -> None:
-        """Remove it, if it is there."""
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """Files below a folder, which is made when the first is written."""
-
-    folder: Path
-
-    def __str__(self) -> str:
-        return str(self.folder)
-
-    def holds(self, name: str, *, now: bool = True) -> bool:
-        """Whether there is such a file."""
-        return (self.folder / name).exists()
-
-    def read(self, name: str) -> bytes | None:
-        """Its content; None where there is no such file."""
-        try:
-            return (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write it aside and rename it."""
-        write_bytes(self.folder / name, content)
-
-    def remove(self, name: str) -> None:
-        """Remove it, if it is there: another process may have done so."""
-        (self.folder / name).unlink(missing_ok=True)
 
 
 class _Listing(NamedTuple):
@@ -138,6 +95,41 @@ class ObjectFiles:
                 return None
         return content
 
+    def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Contents by name, a request each, many at once; those that are not there are left out."""
+        paths = {f"{self.path}/{name}": name for name in names}
+        if not paths:
+            return {}
+        with self._told():
+            found = self._client.cat(list(paths), on_error="return")
+            for content in found.values():
+                if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                    raise content
+        return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
+
+    async def part(self, name: str, start: int, stop: int) -> bytes:
+        """Bytes `start` to `stop` of an object, by one request, awaited in any event loop.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such object.
+        """
+        with self._told(FileNotFoundError):
+            client = self._client
+            asked = client._cat_file(f"{self.path}/{name}", start=start, end=stop)
+            content: bytes = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, client.loop))
+        return content
+
+    def folders(self) -> list[str]:
+        """Names of what is used like a folder just below, sorted, by one request."""
+        with self._told():
+            try:
+                found = self._client.ls(self.path, detail=True)
+            except FileNotFoundError:
+                return []
+        return sorted(each["name"].rpartition("/")[2] for each in found if each["type"] == "directory")
+
     def write(self, name: str, content: bytes) -> None:
         """Put the object; the service shows it when all of it has come."""
         with self._told():
@@ -155,15 +147,21 @@ class ObjectFiles:
     def listed(self, below: str = "") -> dict[str, datetime]:
         """All objects below a name that is used like a folder, sorted, and when each was put by the service's
         clock; a request a thousand."""
+        return {name: _written(facts) for name, facts in self._found(below).items()}
+
+    def facts(self) -> dict[str, Facts]:
+        """All objects, sorted by name; a request a thousand."""
+        found = self._found().items()
+        return {name: Facts(facts["size"], _written(facts).timestamp()) for name, facts in found}
+
+    def _found(self, below: str = "") -> dict[str, Any]:
         start = "/".join(part for part in (self.path, below) if part)
         with self._told():
             try:
                 found: dict[str, Any] = self._client.find(start, detail=True)
             except FileNotFoundError:
                 return {}
-        # As s3fs and as gcsfs name it.
-        times = {path: facts.get("LastModified") or facts["mtime"] for path, facts in found.items()}
-        return {path.removeprefix(f"{self.path}/"): times[path] for path in sorted(times)}
+        return {path.removeprefix(f"{self.path}/"): found[path] for path in sorted(found)}
 
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put files by the names that they get, several at once."""
@@ -222,6 +220,12 @@ class ObjectFiles:
                 f"{self} cannot be used ({said}); see that the bucket is there, that credentials are in the "
                 "environment, and that they allow it."
             ) from error
+
+
+def _written(facts: Mapping[str, Any]) -> datetime:
+    """As s3fs and as gcsfs name it."""
+    found: datetime = facts.get("LastModified") or facts["mtime"]
+    return found
 
 
 def files_at(place: str) -> FolderFiles | ObjectFiles:

@@ -10,55 +10,42 @@ when a version is begun, and when it is about to be replaced.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from store.base.atomic import ASIDE, link, published_folder, snapshot, write_text
 from store.base.errors import ArtifactMissingError, DamagedArtifactError, StoreError, UserError
-from store.base.hashing import canonical_json, digest, file_digest
+from store.base.hashing import canonical_json, file_digest
 from store.base.parsing import one_line
 from store.format.arrays import FileRecord
 from store.format.artifact import open_artifact
 from store.format.integrity import find_artifacts
 from store.remote.places import ObjectFiles
+from store.remote.versions import (
+    POINTER,
+    Digest,
+    ListedFiles,
+    current,
+    files_of,
+    list_of,
+    plain,
+    pointer_to,
+    version_of,
+)
 
-POINTER: Final = "current.json"
 PULLED: Final = ".pulled"
 """In a folder that was pulled: the version that it is, and its files."""
 GRACE: Final = timedelta(hours=24)
 """A version that was replaced stays so long, for who reads it."""
-_VERSION: Final = 1
 _ATTEMPTS: Final = 5
 """Times that a pull begins again because the version that it read was swept."""
 
-_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-
-class _Format(BaseModel):
-    """What a pointer of any version has: the rest is read when this says that it can be."""
-
-    format_version: Annotated[int, Field(ge=_VERSION)]
-
-
-class _Pointer(_Format):
-    model_config = ConfigDict(extra="forbid")
-
-    version: _Digest
-
-
-class _Files(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    # Nothing outside of the folder.
-    files: dict[Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")], FileRecord]
-
-
-class _Pulled(_Files):
-    version: _Digest
+class _Pulled(ListedFiles):
+    version: Digest
 
 
 def push(folder: Path, place: ObjectFiles, *, grace: timedelta = GRACE) -> str:
@@ -97,20 +84,19 @@ def push(folder: Path, place: ObjectFiles, *, grace: timedelta = GRACE) -> str:
             f"{folder} cannot be pushed ({one_line(str(error))}); a push reads links that it makes "
             "beside the folder, so push a copy that lies where you can write."
         ) from error
-    place.write(f"versions/{version}/files.json", canonical_json({"files": files}).encode())
+    place.write(f"versions/{version}/files.json", list_of(files))
     try:
         before = current(place)
     except DamagedArtifactError:  # it is put anew
         before = None
     if before is not None and before != version:
         place.write(f"versions/{before}/touched", b"")
-    pointer = {"format_version": _VERSION, "version": version}
-    place.write(POINTER, canonical_json(pointer).encode())
+    place.write(POINTER, pointer_to(version))
     _sweep(place, version, grace)
     return version
 
 
-def _upload(folder: Path, place: ObjectFiles) -> tuple[str, dict[str, Any]]:
+def _upload(folder: Path, place: ObjectFiles) -> tuple[str, dict[str, FileRecord]]:
     """Upload what the service lacks of a folder as it is now; gives its version and the list of its files."""
     with snapshot(folder.resolve(), folder.resolve().parent) as taken:
         for artifact in find_artifacts(taken):
@@ -119,37 +105,16 @@ def _upload(folder: Path, place: ObjectFiles) -> tuple[str, dict[str, Any]]:
                     f"{folder / artifact.relative_to(taken)} is damaged; `python -m store verify {folder}` "
                     "says where."
                 )
-        files = {name: asdict(_record(taken / name)) for name in _names(taken)}
+        files = {name: _record(taken / name) for name in _names(taken)}
         if strange := [name for name in files if set(name) & set("*?[")]:
             raise UserError(f"{folder / strange[0]} has a name that stands for others there; rename it.")
-        version = digest(files)
+        version = version_of(files)
         below = f"versions/{version}"
         place.write(f"{below}/touched", b"")
         there = place.listed(below).keys()
         lacking = [name for name in files if f"{below}/files/{name}" not in there]
         place.upload({f"{below}/files/{name}": taken / name for name in lacking})
     return version, files
-
-
-def current(place: ObjectFiles) -> str | None:
-    """The version that the pointer names; None where nothing was pushed.
-
-    Raises
-    ------
-    DamagedArtifactError
-        The pointer is none.
-    UserError
-        It is of a later version of this code.
-    """
-    content = place.read(POINTER)
-    if content is None:
-        return None
-    try:
-        if _Format.model_validate_json(content).format_version != _VERSION:
-            raise UserError(f"{place} was pushed by a later version of this code; update it.")
-        return _Pointer.model_validate_json(content).version
-    except ValidationError as error:
-        raise DamagedArtifactError(f"{place}/{POINTER} is damaged; push again.") from error
 
 
 def pull(place: ObjectFiles, folder: Path) -> str:
@@ -210,7 +175,7 @@ def _held(folder: Path) -> Mapping[str, FileRecord]:
 
 
 def _pull_version(place: ObjectFiles, version: str, folder: Path, held: Mapping[str, FileRecord]) -> None:
-    files = _files_of(place, version)
+    files = files_of(place, version)
     with published_folder(folder) as filling:
         wanted: dict[str, Path] = {}
         for name, record in files.items():
@@ -230,22 +195,7 @@ def _pull_version(place: ObjectFiles, version: str, folder: Path, held: Mapping[
                 )
         if wanted:
             _held(folder)  # a download takes long: what was made meanwhile stays, too
-        listed = {name: asdict(record) for name, record in files.items()}
-        write_text(filling / PULLED, canonical_json({"version": version, "files": listed}))
-
-
-def _files_of(place: ObjectFiles, version: str) -> Mapping[str, FileRecord]:
-    name = f"versions/{version}/files.json"
-    content = place.read(name)
-    if content is None:
-        raise FileNotFoundError(name)
-    try:
-        files = _Files.model_validate_json(content).files
-    except ValidationError as error:
-        raise DamagedArtifactError(f"{place}/{name} is damaged; push it again.") from error
-    if digest({name: asdict(record) for name, record in files.items()}) != version:
-        raise DamagedArtifactError(f"{place}/{name} is damaged; push it again.")
-    return files
+        write_text(filling / PULLED, canonical_json({"version": version, "files": plain(files)}))
 
 
 def _sweep(place: ObjectFiles, version: str, grace: timedelta) -> None:

@@ -18,7 +18,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "labels": {"analysis", "params", "run", "text"},
     "models": {"text"},
     "items": {"models", "params", "run"},
-    "cache": {"params", "run"},
+    "cache": {"items", "params", "run"},
     "finetuning": {"models", "params", "text"},
     "organism": {"finetuning", "models", "params", "run", "text"},
     "attribution": {"analysis", "items", "models", "params", "run"},

@@ -103,9 +103,10 @@ class ObjectStore:
     def empty(self) -> None:
         """Remove all objects, and forget the rest."""
         self.forget()
-        client = self.client()
-        for name in self.names():
-            client.delete_object(Bucket=BUCKET, Key=name)
+        client, names = self.client(), self.names()
+        for start in range(0, len(names), 1000):
+            objects = [{"Key": name} for name in names[start : start + 1000]]
+            client.delete_objects(Bucket=BUCKET, Delete={"Objects": objects})
         self.forget()
 
 

@@ -9,7 +9,8 @@ from s3fs import S3FileSystem
 
 from store.base.errors import UserError
 from store.remote import places
-from store.remote.places import Files, FolderFiles, ObjectFiles, files_at
+from store.remote.folders import Files, FolderFiles
+from store.remote.places import ObjectFiles, files_at
 from tests.support.object_store import BUCKET, ObjectStore
 
 PLACE = f"s3://{BUCKET}/team/emc"

@@ -15,7 +15,8 @@ from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.format.integrity import verify
 from store.remote.places import ObjectFiles
-from store.remote.releases import current, pull, push
+from store.remote.releases import pull, push
+from store.remote.versions import current
 from store.schema.candidates import CANDIDATES
 from tests.support.forked import forked
 from tests.support.marked import AT_ONCE, filled, marks, versions

@@ -11,7 +11,8 @@ import pytest
 from store.__main__ import main
 from store.base.errors import DamagedArtifactError, UserError
 from store.remote.places import ObjectFiles
-from store.remote.releases import GRACE, current, pull, push
+from store.remote.releases import GRACE, pull, push
+from store.remote.versions import current
 from tests.support.marked import AT_ONCE, filled, marks, versions
 from tests.support.object_store import ObjectStore
 

@@ -1,0 +1,250 @@
+"""A version of a folder in object storage, read through a folder of this machine that fills as it is read.
+
+A published version never changes, so what has come once stays right, and nothing of it is asked for again.
+Small files come whole, and are held against their digest; of large ones come blocks, whose chunks have
+checksums of their own. The cache's folder is laid out as the place is, with ``versions/<version>/blocks/
+<name>.<number>`` beside ``versions/<version>/files``.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from store.base.atomic import ASIDE
+from store.base.errors import (
+    ArtifactMissingError,
+    DamagedArtifactError,
+    ReplacedArtifactError,
+    StoreError,
+    UserError,
+)
+from store.base.hashing import bytes_digest
+from store.base.parsing import one_line
+from store.format.arrays import FileRecord
+from store.remote.folders import FolderFiles
+from store.remote.origins import forget, know, origin_of
+from store.remote.places import ObjectFiles
+from store.remote.releases import GRACE
+from store.remote.versions import current, files_of, list_of
+
+BLOCK: Final = 1 << 20
+"""Bytes that come at once of a file that is larger; of two megabytes a second chunks are read for nothing."""
+_ATTEMPTS: Final = 5
+"""Times that opening begins again because the version that it read was swept."""
+
+
+class Mirror:
+    """One version; an `store.remote.origins.Origin` of its `folder`.
+
+    Its files are read by the readers of folders, `open_collection(mirror.folder / "graphs")` say.
+    Several threads and processes may read at once.
+
+    Parameters
+    ----------
+    place
+        Where the version lies.
+    version
+        Its name.
+    files
+        What it holds.
+    cache
+        Folder for what has come; absolute.
+    """
+
+    def __init__(
+        self, place: ObjectFiles, version: str, files: Mapping[str, FileRecord], cache: Path
+    ) -> None:
+        self.place = place
+        self.version = version
+        self.folder = cache / "versions" / version / "files"
+        self._blocks = self.folder.with_name("blocks")
+        self._files = files
+        self._names = sorted(files)
+        # Of Zarr's event loop, the only one that asks for parts.
+        self._coming: dict[tuple[str, int], asyncio.Task[bytes]] = {}
+
+    def names(self, folder: str) -> list[str]:
+        """All files at or below a folder, sorted; '' is the whole."""
+        if not folder:
+            return self._names
+        # "0" is what follows "/".
+        first, last = (bisect_left(self._names, f"{folder}{end}") for end in "/0")
+        return [folder] * (folder in self._files) + self._names[first:last]
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None where there is no such file."""
+        return self._files[name].bytes if name in self._files else None
+
+    def bring(self, names: Iterable[str]) -> None:
+        """Have files whole in the folder; those that lack are asked for at once.
+
+        Raises
+        ------
+        StoreError
+            The service refuses, the disk does, or a file is not what was pushed.
+        ReplacedArtifactError
+            The version was swept.
+        """
+        lacking = {
+            f"versions/{self.version}/files/{name}": name
+            for name in names
+            if name in self._files and not _has(self.folder / name, self._files[name].bytes)
+        }
+        if not lacking:
+            return
+        try:
+            found = self.place.read_all(list(lacking))
+        except UserError as error:
+            raise StoreError(str(error)) from error
+        for at, name in lacking.items():
+            if at not in found:
+                raise self._gone(name)
+            self._check(name, found[at])
+            _keep(self.folder / name, found[at])
+
+    async def part(self, name: str, start: int, stop: int) -> bytes:
+        """Bytes `start` to `stop` of a file that there is, from blocks; errors as of `bring`."""
+        if start >= stop:
+            return b""
+        first, last = start // BLOCK, (stop - 1) // BLOCK
+        blocks = await asyncio.gather(*(self._block(name, number) for number in range(first, last + 1)))
+        return b"".join(blocks)[start - first * BLOCK : stop - first * BLOCK]
+
+    async def _block(self, name: str, number: int) -> bytes:
+        path, start = self._blocks / f"{name}.{number}", number * BLOCK
+        size = min(BLOCK, self._files[name].bytes - start)
+        if _has(path, size):
+            return path.read_bytes()
+        task = self._coming.get((name, number))
+        if task is None:  # else chunks beside each other ask for the same block
+            task = asyncio.create_task(self._fetched(name, start, size, path))
+            self._coming[name, number] = task
+            task.add_done_callback(lambda _: self._coming.pop((name, number)))
+        return await task
+
+    async def _fetched(self, name: str, start: int, size: int, path: Path) -> bytes:
+        try:
+            content = await self.place.part(f"versions/{self.version}/files/{name}", start, start + size)
+        except FileNotFoundError:
+            raise self._gone(name) from None
+        except UserError as error:
+            raise StoreError(str(error)) from error
+        if size == self._files[name].bytes:
+            self._check(name, content)
+        elif len(content) != size:
+            raise self._other(name)
+        _keep(path, content)
+        return content
+
+    def _check(self, name: str, content: bytes) -> None:
+        if bytes_digest(content) != self._files[name].sha256:
+            raise self._other(name)
+
+    def _other(self, name: str) -> DamagedArtifactError:
+        return DamagedArtifactError(
+            f"{self.place}/versions/{self.version}/files/{name} is not what was pushed; remove it there, and "
+            "push again."
+        )
+
+    def _gone(self, name: str) -> StoreError:
+        if current(self.place) == self.version:
+            return DamagedArtifactError(f"{self.place} lacks {name} of its version; push it again.")
+        return ReplacedArtifactError(
+            f"{self.place} was pushed anew, and {name} of the version that is shown is swept; reload the "
+            "page."
+        )
+
+
+def mirrored(place: ObjectFiles, cache: Path) -> Mirror:
+    """The version that the pointer names now, open for reading.
+
+    Parameters
+    ----------
+    place
+        Where a folder of artifacts was pushed.
+    cache
+        Folder for what has come, made if need be; other versions in it that nobody has opened for a day go.
+
+    Raises
+    ------
+    StoreError
+        Nothing was pushed there, its list is damaged, or the service refuses.
+    """
+    try:
+        for _ in range(_ATTEMPTS):
+            version = current(place)
+            if version is None:
+                raise ArtifactMissingError(f"Nothing was pushed to {place}; `python -m store push` does.")
+            try:
+                return _opened(place, version, cache.absolute())
+            except FileNotFoundError as error:
+                if current(place) == version:
+                    raise DamagedArtifactError(
+                        f"{place} lacks the list of its version; push it again."
+                    ) from error
+    except UserError as error:
+        raise StoreError(str(error)) from error
+    raise StoreError(f"{place} is pushed anew more often than it can be read; try again.")
+
+
+def _opened(place: ObjectFiles, version: str, cache: Path) -> Mirror:
+    held = cache / "versions" / version
+    known = origin_of(held / "files")
+    if known is not None and isinstance(known[0], Mirror):
+        mirror = known[0]
+    else:
+        try:
+            files = files_of(FolderFiles(cache), version)
+        except (FileNotFoundError, DamagedArtifactError):
+            files = files_of(place, version)
+            _keep(held / "files.json", list_of(files))
+        mirror = Mirror(place, version, files, cache)
+        know(mirror.folder, mirror)
+    os.utime(held)
+    for other in held.parent.iterdir():
+        if other != held and time.time() - other.stat().st_mtime > GRACE.total_seconds():
+            forget(other / "files")
+            shutil.rmtree(other, ignore_errors=True)
+    return mirror
+
+
+def _has(path: Path, size: int) -> bool:
+    """Whether a file is there whole: a machine that lost its power may have kept its name alone."""
+    try:
+        return path.stat().st_size == size
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write a file unless it is there: one that readers have opened stays the same one.
+
+    The disk is not waited for, since what is lost comes again.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=ASIDE)
+        aside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            if _has(path, len(content)):
+                return
+            try:
+                path.hardlink_to(aside)
+            except FileExistsError:
+                if not _has(path, len(content)):
+                    aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent} cannot keep what was read ({one_line(str(error))}); make room there, or see "
+            "that it can be written."
+        ) from error

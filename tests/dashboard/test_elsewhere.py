@@ -1,0 +1,141 @@
+"""Pages of artifacts in object storage: the same words, one version a run, one sentence where they cannot."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.data import elsewhere, project
+from store.documents.prompts import read_prompts, write_prompts
+from store.remote.places import ObjectFiles, files_at
+from store.remote.releases import push
+from tests.support.app import OpenPage, plain_words, words
+from tests.support.object_store import BUCKET, ObjectStore
+
+SHOWN = ("candidates", "graphs", "lexicon.json", "models.json", "prompts.json", "vocabulary.json")
+"""What Compare needs of a profile; of all that the demo has, three thousand objects would be put."""
+
+
+@pytest.fixture
+def place(
+    root: Path, demo_root: Path, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> str:
+    """Where the demo was pushed, in part; the project has no artifacts of its own."""
+    shutil.rmtree(root / "artifacts")
+    found = f"s3://{BUCKET}/{tmp_path.name}"
+    monkeypatch.setenv(elsewhere.VARIABLE, found)
+    return found
+
+
+def pushed(part: Path, place: str) -> None:
+    files = files_at(f"{place}/demo")
+    assert isinstance(files, ObjectFiles)
+    push(part, files)
+
+
+@pytest.fixture
+def part(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("part") / "demo"
+    for name in SHOWN:
+        path = demo_root / "artifacts" / "demo" / name
+        folder.mkdir(exist_ok=True)
+        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, folder / name)
+    return folder
+
+
+def test_compare_says_there_what_it_says_here(
+    part: Path,
+    place: str,
+    root: Path,
+    open_page: OpenPage,
+    objects: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pushed(part, place)
+    objects.requests.clear()
+    there = open_page("compare")
+    assert not there.exception
+    assert not there.error
+    asked = [path for _, path in objects.requests]
+    assert len(asked) == len(set(asked)), "nothing is asked for twice"
+    objects.requests.clear()
+    there.run()
+    assert not objects.methods("/files/"), "and nothing again"
+    steering = open_page("steering")
+    assert f"`python -m store pull {place}/demo here/artifacts/demo`" in words(steering)
+    assert not steering.exception
+    monkeypatch.setenv(elsewhere.VARIABLE, str(part.parent))
+    here = open_page("compare")
+    assert plain_words(here) == plain_words(there)
+    assert len(here.get("arrow_vega_lite_chart")) == len(there.get("arrow_vega_lite_chart"))
+
+
+def test_a_run_sees_one_version_and_the_next_run_the_new_one(
+    part: Path, place: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard.data import documents
+
+    for name in ("candidates", "graphs"):
+        shutil.rmtree(part / name)
+    moment = [0]
+    monkeypatch.setattr(elsewhere, "_now", lambda: moment[0])
+
+    def script() -> None:
+        import streamlit as st
+
+        from dashboard.data import documents, project
+
+        if not st.session_state.get("stays"):
+            project.begin()
+        st.text(len(documents.prompts("demo")))
+
+    pushed(part, place)
+    count = len(documents.prompts("demo"))
+    app = AppTest.from_function(script, default_timeout=60).run()
+    assert app.text[0].value == str(count)
+    write_prompts(part / "prompts.json", read_prompts(part / "prompts.json")[:-1])
+    pushed(part, place)
+    assert app.run().text[0].value == str(count), "of ten seconds' age"
+    moment[0] += 1
+    app.session_state["stays"] = True
+    assert app.run().text[0].value == str(count), "a part of the page that runs again"
+    app.session_state["stays"] = False
+    assert app.run().text[0].value == str(count - 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("s4://bucket/emc", "EMC_ARTIFACTS: Storage of the kind 's4:' is not supported"),
+        ("s3://nobody-has-it/emc", "cannot be used"),
+        (f"s3://{BUCKET}/one", "which is one profile; name the folder above it"),
+        (f"s3://{BUCKET}/holds", "Nothing was pushed to"),
+    ],
+)
+def test_a_place_that_shows_nothing_is_told_in_a_sentence(
+    address: str,
+    said: str,
+    root: Path,
+    objects: ObjectStore,
+    open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objects.client().put_object(Bucket=BUCKET, Key="one/versions/x", Body=b"")
+    objects.client().put_object(Bucket=BUCKET, Key="holds/something/x", Body=b"")
+    monkeypatch.setenv(elsewhere.VARIABLE, address)
+    app = open_page("compare")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert said in plain_words(app)
+
+
+def test_another_folder_of_artifacts_is_shown(
+    root: Path, demo_root: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(root / "artifacts")
+    monkeypatch.setenv(elsewhere.VARIABLE, f"file://{demo_root}/artifacts")
+    assert project.profiles() == ["demo"]
+    assert project.place() is None
+    assert project.artifact("demo", "graphs") == demo_root / "artifacts" / "demo" / "graphs"
+    assert not open_page("overview").exception
