@@ -71,7 +71,7 @@ def assert_same_numbers(ours: Graph, theirs: Graph) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma2"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma2", "gemma3"])
 def test_graphs_are_circuit_tracers(tokenizer: PreTrainedTokenizerBase, architecture: str, kind: str) -> None:
     model = make_replacement(tokenizer, architecture, **KINDS[kind])
     ids = random_ids(tokenizer, 12)
