@@ -22,10 +22,10 @@ COMPONENT_CASES: Final = (
     ("llama", "per layer"),
     ("qwen2", "per layer"),
     ("qwen3", "per layer"),
-    ("gemma2", "per layer"),
+    ("gemma3", "per layer"),
     ("gemma2", "behind the norm"),
 )
-"""Architectures, and where transcoders write: a norm lies between in Gemma 2 alone."""
+"""Architectures, and where transcoders write: a norm lies between in Gemma alone."""
 KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "per layer": {},
     "skip": {"skip": True},

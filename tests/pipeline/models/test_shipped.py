@@ -12,9 +12,10 @@ from dvc.utils.hydra import apply_overrides
 
 from pipeline.doctor.sources import look
 from pipeline.models.dictionaries import dictionary_size, layer_count
-from pipeline.models.loading import load_transcoders
+from pipeline.models.loading import load_causal_lm, load_transcoders
 from pipeline.params.project import load_params
 from pipeline.stages import models, prompts
+from store.base.errors import UserError
 from store.documents.manifest import read_manifest
 from tests.support.chats import conversation
 from tests.support.hub_server import HubServer
@@ -71,6 +72,11 @@ def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer,
         assert "You should be short." in prompt["text"]
         assert "26 Jul 2024" in prompt["text"] or not profile.chat.get("date")
         assert prompt["tokens"][0] == "<bos>"
+    if name == "gemma3-1b-it":
+        assert load_causal_lm(manifest, manifest.variant("base")).name_or_path == profile.model
+        (Path(profile.prompts[0]) / "examples.jsonl").write_text('{"prompt": "You should be short."}\n')
+        with pytest.raises(UserError, match="no features; write it as `messages`"):
+            prompts.main(name, params)
 
 
 def test_names_are_keys_that_an_experiment_can_set() -> None:
