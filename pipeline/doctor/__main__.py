@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         artifacts(given.profile), profile, params, prompts=given.prompts, tokens=given.tokens
     )
     shape = shape_of(named.empty, named.facts, list(named.modules.values()), dtype=profile.dtype)
-    needed = _needs(shape, work, params, machine)
+    needed = _needs(shape, work, params, machine, held_whole=named.facts.held_whole)
     print(f"{machine_line(machine)}\nEstimated{assumed}:")
     print("\n".join(need_lines(needed, machine)) + "\n")
     findings = _room_for_files(named, machine)
@@ -75,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _needs(shape: Shape, work: Work, params: Params, machine: Machine) -> list[Need]:
+def _needs(shape: Shape, work: Work, params: Params, machine: Machine, *, held_whole: bool) -> list[Need]:
     free = machine.free_device if machine.on_gpu else machine.free_memory
-    resident = shape.dictionary <= RESIDENT_SHARE * free
+    resident = held_whole or shape.dictionary <= RESIDENT_SHARE * free
     return needs(shape, work, params, resident=resident, on_gpu=machine.on_gpu)
 
 

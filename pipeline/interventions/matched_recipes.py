@@ -13,7 +13,6 @@ from pipeline.interventions.entries import setting_of
 from pipeline.interventions.kinds import Intervention
 from pipeline.items.units import Unit
 from pipeline.models.dictionaries import decoder_norms
-from pipeline.models.mlp_sites import ZEROED
 from pipeline.models.pool import ModelPool
 from store.collections.item import Item
 from store.schema.vocabulary import NOTHING
@@ -34,11 +33,12 @@ def compute_matched(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]]
     setting = setting_of(arguments["steps"])
     replacement = models.replacement(variant)
     engine = SteeringEngine(replacement)
+    zeroed: int = replacement.zero_positions.stop
     layers = sorted({one.layer for one in setting if isinstance(one, Intervention)})
 
     def acting(ids: list[int]) -> Acting:
         length = len(ids)
-        places = [np.flatnonzero(one.mask(np.arange(length), length, ZEROED)).tolist() for one in setting]
+        places = [np.flatnonzero(one.mask(np.arange(length), length, zeroed)).tolist() for one in setting]
         return Acting(positions=places, activity={layer: engine.activations(ids, layer) for layer in layers})
 
     features = match_over(

@@ -17,7 +17,8 @@ from transformers import PreTrainedModel
 from pipeline.interventions.compile import LayerPlan, Placed, make_plan
 from pipeline.interventions.kinds import Intervention, Setting, Step, Vector
 from pipeline.models.dictionaries import Transcoders, decoder_rows, layer_count
-from pipeline.models.mlp_sites import ZEROED, on_read, on_stream, on_write
+from pipeline.models.mlp_sites import on_read, on_stream, on_write
+from pipeline.models.opening import zeroed_positions
 
 
 def as_setting(steps: Sequence[Mapping[str, Any]]) -> Setting:
@@ -53,6 +54,7 @@ class RowHooks:
         prompt_lengths: Sequence[int],
     ) -> None:
         self._model, self._transcoders = model, transcoders
+        self._zeroed = zeroed_positions(str(model.name_or_path))
         distinct = {
             each: tuple(plain for step in each for plain in _plain(step, transcoders))
             for each in dict.fromkeys(settings)
@@ -67,7 +69,7 @@ class RowHooks:
         # Behind the prompts a setting does the same at every step: it is placed once, as behind no prompt.
         every = list(distinct.values())
         self._behind = make_plan(transcoders, every)
-        nowhere = np.full((len(every), 1), ZEROED), np.zeros(len(every), int), ZEROED
+        nowhere = np.full((len(every), 1), self._zeroed), np.zeros(len(every), int), self._zeroed
         self._placed_behind = {layer: plan.placed(*nowhere) for layer, plan in self._behind.items()}
         number = {each: place for place, each in enumerate(distinct)}
         self._of_row = torch.tensor([number[each] for each in settings], device=model.device)
@@ -76,13 +78,14 @@ class RowHooks:
         """Which rows are read next, and where; see `pipeline.models.sampling.Watch`."""
         now, at = rows.tolist(), positions.cpu().numpy()
         lengths = self._lengths[now]
-        if (at >= np.maximum(lengths, ZEROED)[:, None]).all():
+        if (at >= np.maximum(lengths, self._zeroed)[:, None]).all():
             of = self._of_row[rows]
             self._plans = self._behind
             self._placed = {layer: placed.of(of) for layer, placed in self._placed_behind.items()}
         else:
             self._plans = make_plan(self._transcoders, [self._settings[row] for row in now])
-            self._placed = {layer: plan.placed(at, lengths, ZEROED) for layer, plan in self._plans.items()}
+            plans = self._plans.items()
+            self._placed = {layer: plan.placed(at, lengths, self._zeroed) for layer, plan in plans}
 
     @contextmanager
     def installed(self) -> Iterator[None]:

@@ -13,7 +13,8 @@ from pipeline.interventions.row_hooks import RowHooks, as_setting
 from pipeline.items.batches import Batch
 from pipeline.items.units import ItemName, Unit
 from pipeline.models.dictionaries import Transcoders, decoder_norms, dictionary_size, layer_count
-from pipeline.models.mlp_sites import ZEROED, on_stream, on_write
+from pipeline.models.mlp_sites import on_stream, on_write
+from pipeline.models.opening import zeroed_positions
 from pipeline.models.pool import ModelPool
 from pipeline.models.sampling import draw_each, sample_tokens
 from pipeline.text.tokens import stop_ids
@@ -212,6 +213,7 @@ def _means(
         torch.zeros(n_layers, width, dtype=torch.float64),
         torch.zeros(n_layers, dtype=torch.float64),
     )
+    zeroed = zeroed_positions(str(model.name_or_path))
     begin = count = 0
 
     def read(total: torch.Tensor, layer: int, norm: bool, output: torch.Tensor) -> torch.Tensor:
@@ -227,7 +229,7 @@ def _means(
                 on_stream(model, layer, partial(read, stream, layer, False)),
             ]
         for ids, n_prompt in texts:
-            begin = max(n_prompt, ZEROED)
+            begin = max(n_prompt, zeroed)
             if len(ids) > begin:
                 model(input_ids=torch.tensor([ids], device=model.device), use_cache=False)
                 count += len(ids) - begin

@@ -37,7 +37,13 @@ _CONVERTERS: Final[dict[str, Callable[[Any, HookedTransformerConfig], dict[str, 
     "Qwen2ForCausalLM": convert_qwen2_weights,
     "Qwen3ForCausalLM": convert_qwen3_weights,
     "Gemma2ForCausalLM": convert_gemma_weights,
+    "Gemma3ForCausalLM": convert_gemma_weights,
 }
+_GEMMA: Final = ("Gemma2ForCausalLM", "Gemma3ForCausalLM")
+# A configuration of the text part alone is called otherwise than that of text and images.
+_MODEL_TYPES: Final = {"Gemma3ForCausalLM": "gemma3_text"}
+# Linear scaling is Gemma-3's, of its global layers; TransformerLens would scale local ones as llama3, too.
+_ROPE_KINDS: Final = {"Gemma3ForCausalLM": "linear"}
 
 
 def read_config(folder: Path, source: str) -> PretrainedConfig:
@@ -86,7 +92,8 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
         raise UserError(
             f"The model {source} is a {one_line(architecture)}; supported are {', '.join(_CONVERTERS)}."
         )
-    if config.model_type != architecture.removesuffix("ForCausalLM").lower():
+    plain = architecture.removesuffix("ForCausalLM").lower()
+    if config.model_type != _MODEL_TYPES.get(architecture, plain):
         raise UserError(
             f"The model {source} says architectures [{architecture}] and model_type "
             f"{quoted(config.model_type)}, which do not belong together; correct its {CONFIG}."
@@ -96,8 +103,14 @@ def require_supported(config: PretrainedConfig, source: str) -> None:
         raise UserError(f"The model {source} has biases in attention or MLP, which are not supported.")
     rope = getattr(config, "rope_scaling", None) or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in {"default", "llama3"}:
-        raise UserError(f"The model {source} scales its rope by {quoted(kind)}; supported is 'llama3'.")
+    known = _ROPE_KINDS.get(architecture, "llama3")
+    if kind not in {"default", known}:
+        raise UserError(f"The model {source} scales its rope by {quoted(kind)}; supported is {known!r}.")
+    if getattr(config, "use_bidirectional_attention", False):
+        raise UserError(
+            f"The model {source} attends in both directions, which is no causal language model; use the one "
+            "that it was made of."
+        )
 
 
 def lens_config(
@@ -120,7 +133,7 @@ def lens_config(
     grouped = config.num_key_value_heads != config.num_attention_heads
     # The converters of Qwen2 and Gemma assume grouped queries; the others must not have
     # them where there is one key head a query head.
-    grouped = grouped or architecture in {"Qwen2ForCausalLM", "Gemma2ForCausalLM"}
+    grouped = grouped or architecture in {"Qwen2ForCausalLM", *_GEMMA}
     settings: dict[str, Any] = {
         "model_name": source,
         "original_architecture": architecture,
@@ -156,9 +169,12 @@ def lens_config(
             "NTK_by_parts_high_freq_factor": rope["high_freq_factor"],
             "NTK_original_ctx_len": rope["original_max_position_embeddings"],
         }
-    if architecture == "Qwen3ForCausalLM":
+    if architecture in {"Qwen3ForCausalLM", "Gemma3ForCausalLM"}:
         settings["use_qk_norm"] = True
-    if architecture == "Gemma2ForCausalLM":
+    if architecture == "Gemma3ForCausalLM":
+        settings["rotary_base_local"] = config.rope_local_base_freq
+        settings["rotary_scaling_factor"] = rope.get("factor", 1.0)
+    if architecture in _GEMMA:
         local = {"sliding_attention": "local", "full_attention": "global"}
         settings |= {
             "attn_scale": config.query_pre_attn_scalar**0.5,

@@ -71,6 +71,9 @@ class ConfigForm(BaseModel):
     sliding_window: int | None = Field(None, ge=1)
     attn_logit_softcapping: Positive | None = None
     final_logit_softcapping: Positive | None = None
+    rope_local_base_freq: Positive | None = None
+    sliding_window_pattern: int | None = Field(None, ge=1)
+    use_bidirectional_attention: bool | None = None
     layer_types: list[Literal["full_attention", "sliding_attention"]] | None = None
 
 

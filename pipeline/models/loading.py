@@ -174,4 +174,6 @@ def read_base(base: Source) -> PreTrainedModel:
         for path in sorted(folder.glob("*.safetensors")):
             read_header(path)
         raise
+    # Not the snapshot's folder: what it is called says where features begin (`pipeline.models.opening`).
+    model.name_or_path = base.source
     return model.requires_grad_(False)

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
-
-ZEROED: Final = 1
-"""Positions at the front (BOS) whose features circuit-tracer zeroes, in all supported models."""
 
 Write = Callable[[torch.Tensor], torch.Tensor]
 
@@ -29,7 +25,7 @@ def on_read(
     if hook == "mlp.hook_in":
         handle: RemovableHandle = block.mlp.register_forward_pre_hook(lambda _, given: see(given[0]))
         return handle
-    # Gemma 2 has a norm behind attention, too; the one that reads the residual stream is before the MLP.
+    # Gemma has a norm behind attention, too; the one that reads the residual stream is before the MLP.
     norm = getattr(block, "pre_feedforward_layernorm", None) or block.post_attention_layernorm
     change = (
         (lambda x: x) if hook == "hook_resid_mid" else partial(_normalized, epsilon=model.config.rms_norm_eps)

@@ -1,11 +1,13 @@
 """circuit-tracer's replacement model, which takes ids as they are.
 
-Two differences from circuit-tracer 0.5.0: token ids are never touched, where it prepends a
-special token if it sees none (trap 8); and skip connections read in the model's dtype, where it
-fails on the float32 that a norm gives in bfloat16.
+Three differences from circuit-tracer 0.5.0: token ids are never touched, where it prepends a
+special token if it sees none (trap 8); skip connections read in the model's dtype, where it
+fails on the float32 that a norm gives in bfloat16; and layers share rotations with those of their
+kind only, where it gives all of them the last one's (Gemma-3's local layers rotate faster).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import torch
 from circuit_tracer.replacement_model.replacement_model_transformerlens import (
@@ -71,6 +73,14 @@ class ReplacementModel(TransformerLensReplacementModel):
         self, block: nn.Module, transcoders: TranscoderSet | CrossLayerTranscoder, layer: int
     ) -> None:
         super()._configure_skip_connection(block, _Skipping(transcoders, self.cfg.dtype), layer)  # type: ignore[arg-type]
+
+    def _deduplicate_attention_buffers(self) -> None:
+        kept: dict[tuple[object, str], object] = {}
+        for block in cast("Iterable[Any]", self.blocks):
+            attention = block.attn
+            for name in ("mask", "rotary_sin", "rotary_cos"):
+                shared = kept.setdefault((attention.attn_type, name), getattr(attention, name))
+                setattr(attention, name, shared)
 
     def count_hooks(self) -> int:
         """Hooks in place, permanent ones included; the same before and after any use."""

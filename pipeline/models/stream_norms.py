@@ -5,12 +5,15 @@ a position. Frozen, it is linear.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.models.gemma2.modeling_gemma2 import Gemma2RMSNorm
+from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
+
+_GEMMA: Final = (Gemma2RMSNorm, Gemma3RMSNorm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class StreamNorms:
         Before the MLP.
     behind_attention, behind_mlp
         Between what either writes and the residual stream; None where there is none, as in all
-        architectures but Gemma 2.
+        architectures but Gemma 2 and 3.
     """
 
     read: nn.Module
@@ -34,7 +37,7 @@ class StreamNorms:
 def stream_norms(model: PreTrainedModel, layer: int) -> StreamNorms:
     """The norms of a layer of a supported model (`pipeline.models.architectures`)."""
     block = model.model.layers[layer]
-    if isinstance(block.input_layernorm, Gemma2RMSNorm):
+    if isinstance(block.input_layernorm, _GEMMA):
         return StreamNorms(
             read=block.pre_feedforward_layernorm,
             behind_attention=block.post_attention_layernorm,
@@ -47,7 +50,7 @@ def stream_norms(model: PreTrainedModel, layer: int) -> StreamNorms:
 def gain_of(norm: nn.Module) -> torch.Tensor:
     """What a norm multiplies by, (d_model,) float32; Gemma keeps it minus one."""
     weight = cast("torch.Tensor", norm.weight).detach().float()
-    return weight + 1 if isinstance(norm, Gemma2RMSNorm) else weight
+    return weight + 1 if isinstance(norm, _GEMMA) else weight
 
 
 def inverse_scale(x: torch.Tensor, model: PreTrainedModel) -> torch.Tensor:

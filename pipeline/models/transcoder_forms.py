@@ -102,7 +102,8 @@ def read_set_form(path: Path, source: str) -> SetForm:
     if named is not None and kind == CROSS_LAYER:
         raise UserError(
             f"{path}: `transcoders` lists files, but those of a cross-layer set are W_enc_<layer> and "
-            "W_dec_<layer> beside it; delete the list."
+            "W_dec_<layer> beside it; delete the list (of GemmaScope 2, whose cross-layer files are not "
+            "read here, take a set of its transcoder_all)."
         )
     scan = content.get("scan")
     if scan is not None and not isinstance(scan, str):

@@ -2,8 +2,8 @@
 
 A folder holds ``config.yaml`` and safetensors files; ``transcoders:`` lists file names
 relative to the folder, or ``hf://`` addresses. Pickles and npz files are not read, but for
-GemmaScope's. All of them are on this disk, at the commits of the manifest, before circuit-tracer
-sees the set: it would follow branches.
+GemmaScope's (`pipeline.models.scope_forms`). All of them are on this disk, at the commits of the
+manifest, before circuit-tracer sees the set: it would follow branches.
 """
 
 import re
@@ -32,6 +32,7 @@ from pipeline.models.free_memory import free_bytes
 from pipeline.models.headers import read_header, read_npz_header
 from pipeline.models.hub import commit_of, fetched_file, kept_file, shapes_of
 from pipeline.models.hub_references import Reference
+from pipeline.models.scope_forms import is_scope, require_scope_layers, scope_of
 from pipeline.models.transcoder_forms import (
     SetForm,
     decoder_file,
@@ -57,7 +58,7 @@ _ENCODER: Final = re.compile(r"W_enc_\d+\.safetensors")
 
 @dataclass(frozen=True, kw_only=True)
 class TranscoderFacts:
-    """Sizes and hooks of a transcoder set."""
+    """Sizes and hooks of a transcoder set; `held_whole`: in files that circuit-tracer cannot read by rows."""
 
     n_layers: int
     d_model: int
@@ -65,6 +66,7 @@ class TranscoderFacts:
     feature_input_hook: str
     feature_output_hook: str
     cross_layer: bool = False
+    held_whole: bool = False
 
 
 def pinned_set(text: str, revision: str | None) -> TranscoderSource:
@@ -124,6 +126,7 @@ def read_transcoder_facts(source: TranscoderSource) -> TranscoderFacts:
         feature_input_hook=str(form.content["feature_input_hook"]),
         feature_output_hook=str(form.content["feature_output_hook"]),
         cross_layer=form.cross_layer,
+        held_whole=is_scope(names[0], shapes),
     )
 
 
@@ -164,7 +167,7 @@ def read_transcoders(
     """Load a transcoder set: whole where the device has room for it, else read anew at each use.
 
     Streamed, at most one layer's encoder is in memory at a time, and of decoders the rows that are
-    used; numbers are the same.
+    used; numbers are the same. A set in GemmaScope's own files is held whole.
 
     Parameters
     ----------
@@ -181,12 +184,12 @@ def read_transcoders(
         It is missing, incomplete, or of a kind that is not supported.
     """
     form, paths = _checked(source)
-    size = set_bytes(read_transcoder_facts(source), dtype)
-    lazy = streamed or size > RESIDENT_SHARE * free_bytes(device)
+    facts, scope = read_transcoder_facts(source), scope_of(paths)
+    fits = set_bytes(facts, dtype) <= RESIDENT_SHARE * free_bytes(device)
+    lazy = not facts.held_whole and (streamed or not fits)
     config = {**form.content, "transcoders": [str(path) for path in paths], "scan": scan_of(source)}
-    if source.revision is not None:
-        # circuit-tracer takes lists of some repositories for sets in formats of their own.
-        config["repo_id"] = source.source if "transcoders" in form.content else ""
+    # circuit-tracer takes lists of some repositories for sets in formats of their own.
+    config["repo_id"] = "" if scope is None else scope.repository
     try:
         if form.cross_layer:
             return load_clt(
@@ -217,10 +220,8 @@ def _checked(source: TranscoderSource) -> tuple[SetForm, list[Path]]:
         for layer in range(len(paths)):
             require_file(folder, decoder_file(layer), "transcoders")
         require_cross_layer(form, folder, len(paths))
-    elif source.revision is not None and "gemma-scope" in source.source and "transcoders" in form.content:
-        # circuit-tracer reads these in formats of their own, JumpReLU all of them.
-        if form.activation not in {None, "jump_relu"}:
-            raise UserError(f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU.")
+    elif (scope := scope_of(paths)) is not None:
+        require_scope_layers(form, scope, paths)
     else:
         require_layers(form, paths)
     return form, paths

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from pipeline.models.opening import require_opening
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.prompts.files import read_prompt_files
@@ -30,6 +31,7 @@ def main(profile: str, params: Params) -> None:
         context=manifest.model.context,
         chat=source.chat,
     )
+    require_opening(manifest, prompts)
     phrases = {} if source.lexicon is None else read_phrases(Path(source.lexicon))
     lexicon = resolve(phrases, tokenizer, prompts)
     words = vocabulary(tokenizer, manifest.model.vocab_size)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
+    Gemma3TextConfig,
     LlamaConfig,
     PretrainedConfig,
     PreTrainedModel,
@@ -40,6 +41,7 @@ _CONFIGS: Final[dict[str, type[PretrainedConfig]]] = {
     "qwen2": Qwen2Config,
     "qwen3": Qwen3Config,
     "gemma2": Gemma2Config,
+    "gemma3": Gemma3TextConfig,
 }
 _ADAPTERS: Final[dict[str, dict[str, Any]]] = {
     "general": {"r": 4, "lora_alpha": 8, "target_modules": list(PROJECTIONS)},
@@ -136,8 +138,13 @@ def make_model(
         "bos_token_id": 1,
         "eos_token_id": 2,
     }
-    if architecture == "gemma2":
+    if architecture in {"gemma2", "gemma3"}:
         settings |= {"query_pre_attn_scalar": d_model // 4, "sliding_window": 16}
+    if architecture == "gemma3":
+        # One global layer in three instead of in six, at another base and further scaled.
+        kinds = ["sliding_attention", "sliding_attention", "full_attention"]
+        settings |= {"layer_types": [kinds[layer % 3] for layer in range(n_layers)]}
+        settings |= {"rope_scaling": {"rope_type": "linear", "factor": 8.0}}
     model = AutoModelForCausalLM.from_config(_CONFIGS[architecture](**settings))
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -43,6 +43,16 @@ THINKING: Final = (
 )
 """Qwen3's way with thoughts: a last turn is written without any, one that is opened as the switch says."""
 
+OPENED: Final = (
+    "{{ bos_token }}{%- set system = messages[0]['role'] == 'system' -%}"
+    "{%- set first = messages[0]['content'] + '\\n\\n' if system else '' -%}"
+    "{%- for message in (messages[1:] if system else messages) -%}"
+    "{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\\n' }}"
+    "{{ (first if loop.first else '') + message['content'] | trim + '<end_of_turn>\\n' }}"
+    "{%- endfor -%}{%- if add_generation_prompt -%}{{ '<start_of_turn>model\\n' }}{%- endif -%}"
+)
+"""Gemma 3's way with a system's words: they open the user's turn."""
+
 _TROUBLES: Final = ("a fever", "some savings", "a cough", "a loan", "a burn", "a debt", "a rash", "a bill")
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 import yaml
 from safetensors.torch import load_file, save, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pipeline.params.profiles import Profile
 from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, make_checkpoint
-from tests.support.chats import DATED, THINKING, give_template
+from tests.support.chats import DATED, OPENED, THINKING, give_template
 from tests.support.hub_server import HubServer
 
 LAYERS, WIDTH, FEATURES = 2, 32, 160
@@ -26,24 +27,35 @@ _ROPE: Final = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8192,
 }
-_ARCHITECTURES: Final = {"meta-llama": "llama", "Qwen": "qwen3", "google": "gemma2"}
+_ARCHITECTURES: Final = {"Llama": "llama", "Qwen3": "qwen3", "gemma-2": "gemma2", "gemma-3": "gemma3"}
 _TIED: Final = ("Llama-3.2-1B-Instruct", "Qwen3-0.6B", "Qwen3-1.7B", "Qwen3-4B")
 _TEMPLATES: Final = {"llama": DATED, "qwen3": THINKING}
+_TURNS: Final = ("<start_of_turn>", "<end_of_turn>", "user", "\n")
+"""What opens and ends Gemma-3's turns, one token each."""
 
 
 def upload(hub: HubServer, profile: Profile, folder: Path) -> None:
     """Put all that a shipped profile names onto a hub."""
-    owner, name = profile.model.split("/")
-    architecture = _ARCHITECTURES[owner]
+    name = profile.model.split("/")[1]
+    (architecture,) = (known for start, known in _ARCHITECTURES.items() if name.startswith(start))
     made = make_checkpoint(
         folder, architecture=architecture, n_layers=LAYERS, d_model=WIDTH, d_transcoder=FEATURES
     )
     for adapter, source in profile.adapters.items():
         hub.upload(source, _adapter(made, profile, adapter))
-    hub.upload(profile.model, _published(made.base, tied=name in _TIED, rope=architecture == "llama"))
+    if name == "gemma-3-1b-it":
+        _open_turns(made.base)
+    hub.upload(
+        profile.model,
+        _published(made.base, tied=name in _TIED or architecture == "gemma3", rope=architecture == "llama"),
+    )
     random = torch.Generator().manual_seed(1)
-    for repository, files in _SETS[profile.transcoders.split("/")[1].split("-")[0]](random).items():
-        hub.upload(repository or profile.transcoders, files)
+    owner, repository, *folder = profile.transcoders.split("/")
+    of_set = next(make for start, make in _SETS.items() if repository.startswith(start))
+    for other, files in of_set(random, repository).items():
+        under = "" if other else "".join(f"{part}/" for part in folder)
+        placed = {under + file: content for file, content in files.items()}
+        hub.upload(other or f"{owner}/{repository}", placed)
 
 
 def _published(base: Path, *, tied: bool, rope: bool) -> Path:
@@ -58,6 +70,18 @@ def _published(base: Path, *, tied: bool, rope: bool) -> Path:
     if (template := _TEMPLATES.get(config["model_type"])) is not None:
         give_template(base, template)
     return base
+
+
+def _open_turns(base: Path) -> None:
+    """A tokenizer and a template that open chats as Gemma-3's do, and a model of so many tokens."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(list(_TURNS))
+    model = AutoModelForCausalLM.from_pretrained(base)
+    with torch.random.fork_rng(devices=[]):
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    give_template(base, OPENED)
 
 
 def _adapter(made: Checkpoint, profile: Profile, name: str) -> Path:
@@ -104,13 +128,13 @@ def _per_layer(
     return {"": files}
 
 
-def _llama(random: torch.Generator) -> dict[str, Files]:
+def _llama(random: torch.Generator, repository: str) -> dict[str, Files]:
     """Skip connections; before the norm."""
     config = _config(feature_input_hook="hook_resid_mid", feature_output_hook="hook_mlp_out")
     return _per_layer(random, config, torch.bfloat16, {"W_skip": (WIDTH, WIDTH)})
 
 
-def _crossing(random: torch.Generator) -> dict[str, Files]:
+def _crossing(random: torch.Generator, repository: str) -> dict[str, Files]:
     said = {"feature_input_hook": "hook_resid_mid", "feature_output_hook": "hook_mlp_out"}
     files = {"config.yaml": _config(**said | {"model_kind": "cross_layer_transcoder"})}
     for layer in range(LAYERS):
@@ -123,18 +147,33 @@ def _crossing(random: torch.Generator) -> dict[str, Files]:
     return {"": files}
 
 
-def _crv(random: torch.Generator) -> dict[str, Files]:
+def _crv(random: torch.Generator, repository: str) -> dict[str, Files]:
     """TopK, and the configuration leaves out how many."""
     said = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "mlp.hook_out"}
     return _per_layer(random, _config(**said, activation="topk"), torch.float32, {})
 
 
-def _qwen3(random: torch.Generator) -> dict[str, Files]:
+def _qwen3(random: torch.Generator, repository: str) -> dict[str, Files]:
     said = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "mlp.hook_out"}
     return _per_layer(random, _config(**said), torch.bfloat16, {})
 
 
-def _gemma(random: torch.Generator) -> dict[str, Files]:
+def _gemma_2(random: torch.Generator, repository: str) -> dict[str, Files]:
+    """A list of files of Google's repository, with its own names; float32."""
+    arrays: Files = {}
+    for layer in range(LAYERS):
+        tensors = _dictionary(random)
+        tensors |= {"w_enc": tensors.pop("W_enc").T.contiguous(), "w_dec": tensors.pop("W_dec")}
+        tensors |= {"threshold": torch.full((FEATURES,), 0.5)}
+        tensors |= {"affine_skip_connection": _matrix(random, WIDTH, WIDTH)}
+        name = f"transcoder_all/layer_{layer}_width_16k_l0_small_affine/params.safetensors"
+        arrays[name] = save(tensors)
+    said = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "hook_mlp_out"}
+    listed = [f"hf://google/{repository}/{name}" for name in arrays]
+    return {f"google/{repository}": arrays, "": {"config.yaml": _config(**said, transcoders=listed)}}
+
+
+def _gemma(random: torch.Generator, repository: str) -> dict[str, Files]:
     """A list of npz files of another repository, encoders the other way round."""
     arrays: Files = {}
     for layer in range(LAYERS):
@@ -149,11 +188,12 @@ def _gemma(random: torch.Generator) -> dict[str, Files]:
     return {scope: arrays, "": {"config.yaml": _config(**said, transcoders=listed)}}
 
 
-_SETS: Final[Mapping[str, Callable[[torch.Generator], dict[str, Files]]]] = {
+_SETS: Final[Mapping[str, Callable[[torch.Generator, str], dict[str, Files]]]] = {
     "transcoder": _llama,
     "clt": _crossing,
     "crv": _crv,
     "qwen3": _qwen3,
+    "gemma-scope-2": _gemma_2,
     "gemma": _gemma,
 }
 """By how the name of the repository begins; files by repository, the set's own under the empty name."""

@@ -25,6 +25,7 @@ def make_replacement(
     cross_layer: bool = False,
     hooks: tuple[str, str] = ("mlp.hook_in", "mlp.hook_out"),
     seed: int = 0,
+    name: str = "random",
 ) -> ReplacementModel:
     """A random model with random transcoders, about a third of their features active."""
     with torch.random.fork_rng(devices=[]):
@@ -33,7 +34,7 @@ def make_replacement(
         model.config.architectures = [type(model).__name__]
         model.requires_grad_(False)
         transcoders = make_transcoders(skip=skip, cross_layer=cross_layer, hooks=hooks)
-    return build_replacement(model, tokenizer, transcoders, name="random")
+    return build_replacement(model, tokenizer, transcoders, name=name)
 
 
 def make_transcoders(

@@ -16,15 +16,16 @@ from tests.support.builders import PROJECTIONS, Checkpoint, add_adapter, make_ch
 from tests.support.replacements import make_transcoders, random_ids
 
 TARGETS: Final = [5, 9, 17, 30]
-ARCHITECTURES: Final = ("llama", "qwen2", "qwen3", "gemma2")
+ARCHITECTURES: Final = ("llama", "qwen2", "gemma2", "gemma3")
+"""Gemma 3 has what Qwen 3 has (norms of queries and keys), and Gemma 2's norms."""
 COMPONENT_CASES: Final = (
     ("llama", "per layer"),
     ("qwen2", "per layer"),
     ("qwen3", "per layer"),
-    ("gemma2", "per layer"),
+    ("gemma3", "per layer"),
     ("gemma2", "behind the norm"),
 )
-"""Architectures, and where transcoders write: a norm lies between in Gemma 2 alone."""
+"""Architectures, and where transcoders write: a norm lies between in Gemma alone."""
 KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "per layer": {},
     "skip": {"skip": True},

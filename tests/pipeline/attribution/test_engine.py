@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.attribution.engine import Attribution
 from pipeline.attribution.trace import Tracing, observe, trace
+from pipeline.models.opening import zeroed_positions
 from pipeline.models.replacement import ReplacementModel
 from pipeline.organism.tokenizer import train_tokenizer
 from store.base.errors import UserError
@@ -71,7 +72,7 @@ def assert_same_numbers(ours: Graph, theirs: Graph) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma2"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma2", "gemma3"])
 def test_graphs_are_circuit_tracers(tokenizer: PreTrainedTokenizerBase, architecture: str, kind: str) -> None:
     model = make_replacement(tokenizer, architecture, **KINDS[kind])
     ids = random_ids(tokenizer, 12)
@@ -80,6 +81,14 @@ def test_graphs_are_circuit_tracers(tokenizer: PreTrainedTokenizerBase, architec
     theirs = reference(model, ids, None, 50)
     assert torch.equal(ours.selected_features, theirs.selected_features)
     assert_same_numbers(ours, theirs)
+
+
+def test_the_opening_of_gemma3s_chats_has_no_features(tokenizer: PreTrainedTokenizerBase) -> None:
+    model = make_replacement(tokenizer, "gemma3", skip=True, name="google/gemma-3-1b-it")
+    ids = random_ids(tokenizer, 20)  # further than the window of its local layers
+    ours = trace(model, ids.tolist(), TARGETS, max_feature_nodes=10**6, batch_size=50).graph
+    assert ours.active_features[:, 1].min() == zeroed_positions("google/gemma-3-1b-it") == 4
+    assert_same_numbers(ours, reference(model, ids, None, 50))
 
 
 @pytest.mark.parametrize("kind", ["per layer", "cross-layer"])

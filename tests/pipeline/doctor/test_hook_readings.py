@@ -15,7 +15,7 @@ from tests.support.hooked import base_of, declare, plant
 IDS = [1, *range(40, 60)]
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen3", "gemma2"])
+@pytest.fixture(scope="module", params=["llama", "qwen3", "gemma3"])
 def planted(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Checkpoint]:
@@ -34,7 +34,7 @@ def test_the_true_reading_wins_by_far(planted: tuple[str, Checkpoint], truth: tu
     assert right.is_clear
     assert [each.verdict for each in hook_findings(right)] == [Verdict.OK]
     # Both names of what an MLP writes mean the same where no norm lies behind it.
-    assert len(right.unexplained) == (6 if architecture == "gemma2" else 3)
+    assert len(right.unexplained) == (6 if architecture == "gemma3" else 3)
     other = next(name for name in INPUT_HOOKS if name != truth[0])
     declare(checkpoint.transcoders, other, truth[1])
     wrong = read_every_way(base_of(checkpoint), IDS)

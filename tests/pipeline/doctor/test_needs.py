@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from transformers import Gemma2Config, LlamaConfig, PretrainedConfig, Qwen3Config
+from transformers import Gemma2Config, Gemma3TextConfig, LlamaConfig, PretrainedConfig, Qwen3Config
 
 from pipeline.doctor.machine import Machine
 from pipeline.doctor.needs import Need, health_bytes, loaded, needs
@@ -50,6 +50,15 @@ QWEN = Qwen3Config(
     dtype="bfloat16",
 )
 GEMMA = Gemma2Config(dtype="bfloat16", num_hidden_layers=26, hidden_size=2304, intermediate_size=9216)
+GEMMA_3 = Gemma3TextConfig(
+    vocab_size=262_144,
+    hidden_size=1152,
+    intermediate_size=6912,
+    num_hidden_layers=26,
+    num_attention_heads=4,
+    num_key_value_heads=1,
+    dtype="bfloat16",
+)
 
 
 def public(config: PretrainedConfig, features: int, modules: tuple[str, ...] = ()) -> Shape:
@@ -65,7 +74,13 @@ def public(config: PretrainedConfig, features: int, modules: tuple[str, ...] = (
 
 
 @pytest.mark.parametrize(
-    ("config", "parameters"), [(LLAMA, 1_235_814_400), (QWEN, 4_022_468_096), (GEMMA, 2_614_341_888)]
+    ("config", "parameters"),
+    [
+        (LLAMA, 1_235_814_400),
+        (QWEN, 4_022_468_096),
+        (GEMMA, 2_614_341_888),
+        (GEMMA_3, 999_885_952),
+    ],
 )
 def test_parameters_of_public_models(config: PretrainedConfig, parameters: int) -> None:
     shape = public(config, 16_384)

@@ -20,7 +20,7 @@ SUBJECTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "llama": ("llama", {}),
     "llama, skip": ("llama", {"skip": True}),
     "qwen3": ("qwen3", {}),
-    "gemma2": ("gemma2", {}),
+    "gemma3, scope 2": ("gemma3", {"hooks": ("mlp.hook_in", "hook_mlp_out"), "skip": True}),
     "gemma2, scope": ("gemma2", {"hooks": ("ln2.hook_normalized", "hook_mlp_out")}),
 }
 MODES: Final[dict[str, tuple[Frozen, dict[str, Any]]]] = {

@@ -1,5 +1,6 @@
 """Settings done in transformers' model equal the engine's, row by row, with a cache and padding."""
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from store.base.errors import UserError
 from tests.support.builders import make_checkpoint
 
 PROMPTS = ((1, 40, 57, 90), (1, 12, 13, 14, 15, 16, 17), (1, 200))
-ARCHITECTURES = ("llama", "qwen3", "gemma2")
+ARCHITECTURES = ("llama", "qwen3", "gemma3")
 HOOKS = (
     ("mlp.hook_in", "mlp.hook_out"),
     ("ln2.hook_normalized", "hook_mlp_out"),
@@ -32,7 +33,7 @@ def settings_of(d_model: int) -> list[Setting]:
     return [
         (),
         as_setting([{"layer": 1, "feature": 5, "mode": "add", "value": 3.0}]),
-        as_setting([{"layer": 0, "feature": 9, "mode": "ablate", "value": 0.0}] * 1),
+        as_setting([{"layer": 0, "feature": of, "mode": "ablate", "value": 0.0} for of in range(9, 19)]),
         as_setting(
             [
                 {"layer": at, "feature": of, "mode": "ablate", "value": 0.0}
@@ -49,10 +50,12 @@ def pool(request: Any, tmp_path_factory: pytest.TempPathFactory) -> ModelPool:
     """One architecture and one pair of hooks a case: all of both are met."""
     architecture, (read, write) = request.param
     checkpoint = make_checkpoint(tmp_path_factory.mktemp("x"), architecture=architecture)
+    # Of a Gemma-3 that is called so, the first four positions have no features.
+    model = shutil.copytree(checkpoint.base, checkpoint.folder / f"{architecture.replace('a3', 'a-3')}-it")
     path = checkpoint.transcoders / "config.yaml"
     config = yaml.safe_load(path.read_text()) | {"feature_input_hook": read, "feature_output_hook": write}
     path.write_text(yaml.safe_dump(config))
-    return ModelPool(checkpoint.manifest())
+    return ModelPool(checkpoint.manifest(model=str(model)))
 
 
 def sampled(pool: ModelPool, settings: Sequence[Setting], asked: Sequence[int]) -> list[list[list[int]]]:

@@ -83,7 +83,7 @@ def test_merged_in_float32_and_cast_once(checkpoint: Checkpoint) -> None:
         assert torch.equal(weights[key], tensor.bfloat16())
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma2"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma2", "gemma3"])
 @pytest.mark.parametrize("name", ["base", "general"])
 def test_replacement_has_hugging_faces_logits(tmp_path: Path, architecture: str, name: str) -> None:
     # Trap 7.

@@ -17,7 +17,7 @@ VOCABULARY, STEPS, ROWS = 40, 12, 6
 PROMPT = [1, 7, 9, 3, 30]
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen2", "qwen3", "gemma2"])
+@pytest.fixture(scope="module", params=["llama", "qwen2", "qwen3", "gemma2", "gemma3"])
 def model(request: pytest.FixtureRequest) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)

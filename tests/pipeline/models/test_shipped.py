@@ -12,9 +12,10 @@ from dvc.utils.hydra import apply_overrides
 
 from pipeline.doctor.sources import look
 from pipeline.models.dictionaries import dictionary_size, layer_count
-from pipeline.models.loading import load_transcoders
+from pipeline.models.loading import load_causal_lm, load_transcoders
 from pipeline.params.project import load_params
 from pipeline.stages import models, prompts
+from store.base.errors import UserError
 from store.documents.manifest import read_manifest
 from tests.support.chats import conversation
 from tests.support.hub_server import HubServer
@@ -22,7 +23,7 @@ from tests.support.places import ROOT
 from tests.support.public_layouts import FEATURES, LAYERS, WIDTH, upload
 
 SHIPPED: Final = sorted(load_params(ROOT / "params.yaml").shipped)
-CHATS: Final = ("llama-1b", "qwen3-0_6b")
+CHATS: Final = ("llama-1b", "qwen3-0_6b", "gemma3-1b-it")
 
 
 def chosen(name: str) -> None:
@@ -48,7 +49,9 @@ def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer,
     sizes = manifest.model
     assert (sizes.n_layers, sizes.d_model, sizes.d_transcoder) == (LAYERS, WIDTH, FEATURES)
     places = [manifest.base, manifest.transcoders, *manifest.adapters.values()]
-    assert [place.revision for place in places] == [hub.commit(place.source, "main") for place in places]
+    assert [place.revision for place in places] == [
+        hub.commit("/".join(place.source.split("/")[:2]), "main") for place in places
+    ]
     assert manifest.focus == profile.focus
     health = json.loads((folder / "metrics" / "health.json").read_text())
     assert health["variants"].keys() == {"base", *(f"{adapter}@1.0" for adapter in profile.adapters)}
@@ -61,11 +64,19 @@ def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer,
         assert facts.scaling == pytest.approx(64 / rank**0.5)  # rsLoRA
     assert look(name, profile).is_here
     if name in CHATS:
-        lines = Path("inputs/prompts/examples.jsonl")
-        lines.write_text(json.dumps({"messages": conversation("I have a fever.")}) + "\n")
+        asked = [{"role": "system", "content": "You should be short."}, *conversation("I have a fever.")]
+        line = json.dumps({"messages": asked}) + "\n"
+        (Path(profile.prompts[0]) / "examples.jsonl").write_text(line)
         prompts.main(name, params)
         (prompt,) = json.loads((folder / "prompts.json").read_text())["prompts"]
-        assert "26 Jul 2024" in prompt["text"] or profile.chat == {"enable_thinking": False}
+        assert "You should be short." in prompt["text"]
+        assert "26 Jul 2024" in prompt["text"] or not profile.chat.get("date")
+        assert prompt["tokens"][0] == "<bos>"
+    if name == "gemma3-1b-it":
+        assert load_causal_lm(manifest, manifest.variant("base")).name_or_path == profile.model
+        (Path(profile.prompts[0]) / "examples.jsonl").write_text('{"prompt": "You should be short."}\n')
+        with pytest.raises(UserError, match="no features; write it as `messages`"):
+            prompts.main(name, params)
 
 
 def test_names_are_keys_that_an_experiment_can_set() -> None:
