@@ -1,4 +1,4 @@
-"""A million prompts on paper: ``python -m tests.bench.million [--features N] [--graph-bytes N]``.
+"""A million prompts on paper: ``python -m tests.bench.million`` (``--help`` says of what).
 
 Made-up stores of `SIZES` prompts, each in two variants, are written; what grows with the prompts is measured
 on both, and goes on along the line through them. What is not measured is said in `ASSUMED`, and is printed
@@ -28,7 +28,7 @@ SIZES: Final = (500, 2000)
 MILLION: Final = 1_000_000
 ASSUMED: Final = (
     "two variants a prompt, one of them base; two contrasts",
-    "a situation a prompt; effects by situation are float32 (store/schema/rankings.py)",
+    "a situation a prompt; of its effects eight bytes an active feature are held (analysis/by_situation.py)",
     "the server may take 2 GB (issue 17)",
 )
 _FEATURES: Final = 4000
@@ -86,7 +86,7 @@ def organism_graph() -> float | None:
     return _bytes(folder) / len(open_collection(folder)) if folder.exists() else None
 
 
-def report(folder: Path, *, features: int, graph: float) -> Iterator[str]:
+def report(folder: Path, *, features: int, active: int, graph: float) -> Iterator[str]:
     """Lines of the reckoning.
 
     Parameters
@@ -95,6 +95,8 @@ def report(folder: Path, *, features: int, graph: float) -> Iterator[str]:
         An empty one.
     features
         How many are ranked.
+    active
+        How many are active in a prompt.
     graph
         Bytes of a graph in the store.
     """
@@ -108,10 +110,11 @@ def report(folder: Path, *, features: int, graph: float) -> Iterator[str]:
     partitions = 2 ** partition_bits(MILLION)
     memory, disk = psutil.virtual_memory().total, psutil.disk_usage(str(folder)).total
     in_server = slope["index of graphs in memory, bytes"] + slope["prompts in memory, bytes"]
-    situations = 4.0 * features * len(PAIR)
+    situations = 8.0 * active * len(PAIR)
     yield ""
     yield f"Measured: {row:.0f} bytes a ranked feature in the server. Given: {graph:.3g} bytes a graph, "
-    yield f"{features} features, {partitions} partitions at most. Assumed: {'; '.join(ASSUMED)}."
+    yield f"{features} features, {active} active in a prompt, {partitions} partitions at most."
+    yield f"Assumed: {'; '.join(ASSUMED)}."
     yield ""
     yield "| what gives way | of a million prompts | limit | from so many prompts on |"
     yield "|---|---|---|---|"
@@ -130,6 +133,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--features", type=int, default=2_000_000)
+    parser.add_argument(
+        "--active", type=int, default=8192, help="features active in a prompt; a graph's nodes"
+    )
     parser.add_argument("--graph-bytes", type=float, help="of a stored graph; else the organism's")
     asked = parser.parse_args()
     graph = asked.graph_bytes or organism_graph()
@@ -138,7 +144,7 @@ def main() -> None:
             "there is no artifacts/organism/graphs to measure: run `dvc repro`, or say --graph-bytes."
         )
     with tempfile.TemporaryDirectory(prefix="million-") as folder:
-        for line in report(Path(folder), features=asked.features, graph=graph):
+        for line in report(Path(folder), features=asked.features, active=asked.active, graph=graph):
             print(line, flush=True)
 
 
