@@ -111,7 +111,8 @@ def read_stages(root: Path, profile: str) -> list[Stage]:
 
 def is_code(path: str) -> bool:
     """Whether a dependency is what stage `code` wrote of a stage's modules, rather than data."""
-    return path.split("/")[2:3] == ["code"]
+    place = path.split("/")
+    return place[0] == "artifacts" and place[2:3] == [CODE]
 
 
 def links(stages: list[Stage]) -> list[tuple[str, str]]:
@@ -168,11 +169,13 @@ def _quoted(text: str) -> str:
 
 def frame(stages: list[Stage], stale: set[str]) -> pd.DataFrame:
     """Stages as a table: stage, state, command, from (data), to, and the file that lists its code."""
+    # Whom a change of code concerns is known once stage `code` has run.
+    ran = "code changed" if any(name.split("@")[0] == CODE for name in stale) else "ran"
     return pd.DataFrame(
         [
             {
                 "stage": stage.name,
-                "state": "not run" if not stage.ran else "stale" if stage.name in stale else "ran",
+                "state": "not run" if not stage.ran else "stale" if stage.name in stale else ran,
                 "from": ", ".join(dep for dep in stage.deps if not is_code(dep)),
                 "to": ", ".join(stage.outs),
                 "code": ", ".join(filter(is_code, stage.deps)),

@@ -46,17 +46,18 @@ class Listener:
         now, clock
             Seconds since 1970, and by a clock that nobody sets.
         """
-        before, self._heard = self._heard, {}
+        before, heard_now = self._heard, {}  # sessions look at once
         stages = []
         for one in read_running(folder):
             who = one.host, one.process
             said, heard = before.get(who, (one, clock - abs(now - one.told)))
             if said != one:
                 heard = clock
-            self._heard[who] = one, heard
+            heard_now[who] = one, heard
             quiet = max(clock - heard, 0.0)
             state: State = "ended" if ended(one) else "silent" if quiet > SILENT else "runs"
             stages.append(Stage(one, state, quiet))
+        self._heard = heard_now
         return sorted(stages, key=lambda stage: stage.state != "runs")
 
 

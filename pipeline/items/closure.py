@@ -24,7 +24,9 @@ LIBRARIES: Final = (
     "transformer-lens",
     "transformers",
 )
-"""Libraries whose version can change a number."""
+"""Libraries whose version can change an item: part of every key."""
+_OF_TABLES: Final = ("krippendorff", "pandas", "scikit-learn", "sparse", "xarray")
+"""Those that tables are made with, beside."""
 _MODULE: Final = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
 
 
@@ -88,10 +90,10 @@ def library_versions() -> dict[str, str]:
 
 
 def pinned_libraries(root: Path = ROOT) -> str:
-    """The lines of ``requirements.txt`` that pin `LIBRARIES`.
+    """The lines of ``requirements.txt`` that pin libraries whose version can change a number.
 
     They are part of what a stage computes with, so that another torch reruns it and another
     Streamlit does not.
     """
     lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return "".join(f"{line}\n" for line in sorted(lines) if line.split("==")[0] in LIBRARIES)
+    return "".join(f"{line}\n" for line in sorted(lines) if line.split("==")[0] in {*LIBRARIES, *_OF_TABLES})

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.items.closure import PACKAGES, ROOT, file_of
+from pipeline.run.code_digest import is_docstring
 
 Definition = ast.stmt
 """A statement at the top of a module that binds names: a function, a class, an assignment."""
@@ -61,7 +62,7 @@ class ParsedModule:
         elif bound := _bound(statement):
             for name in bound:
                 self.definitions.setdefault(name, []).append(statement)
-        elif not _is_docstring(statement):
+        elif not is_docstring(statement):
             self.effects.append(statement)
             for node in ast.walk(statement):
                 if isinstance(node, ast.Import | ast.ImportFrom):
@@ -219,10 +220,6 @@ def _bound(statement: ast.stmt) -> list[str]:
     return [node.id for node in targets if isinstance(node, ast.Name)]
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
 def _is_type_checking(statement: ast.If) -> bool:
     return ast.unparse(statement.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -272,7 +269,7 @@ def _dumped(part: Any) -> str:
     for name in part._fields:
         value = getattr(part, name, None)
         if name == "body" and isinstance(value, list):
-            value = [statement for statement in value if not _is_docstring(statement)] or [ast.Pass()]
+            value = [statement for statement in value if not is_docstring(statement)] or [ast.Pass()]
         elif (name == "returns" and isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)) or (
             name == "annotation" and isinstance(part, ast.arg)
         ):

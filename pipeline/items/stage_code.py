@@ -1,13 +1,9 @@
 """What a stage computes with, as DVC sees it: the modules that it imports, by their syntax trees."""
 
-import ast
-import hashlib
-from functools import cache
 from pathlib import Path
 
 from pipeline.items.closure import ROOT, import_closure, pinned_libraries
-
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+from pipeline.run.code_digest import code_digest
 
 
 def stage_code(stage: str, root: Path = ROOT) -> str:
@@ -28,13 +24,4 @@ def stage_code(stage: str, root: Path = ROOT) -> str:
         pydantic reads them.
     """
     modules = import_closure(f"pipeline.stages.{stage}", root)
-    return "".join(f"{name} {_digest(root / name)}\n" for name in modules) + pinned_libraries(root)
-
-
-@cache
-def _digest(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return "".join(f"{name} {code_digest(root / name)}\n" for name in modules) + pinned_libraries(root)

@@ -132,10 +132,11 @@ def counted(total: int, label: str, unit: str = "unit") -> Iterator[Progress]:
     """
     with tqdm(total=total, desc=label, unit=unit, disable=not total) as bar:
         progress = Progress(label=label, total=total, bar=bar)
+        before = _stage.counts if _stage is not None else None
         if _stage is not None and total:
             _stage.counts = progress
         try:
             yield progress
         finally:
-            if _stage is not None:
-                _stage.counts = None
+            if _stage is not None and _stage.counts is progress:
+                _stage.counts = before

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from pipeline.params.reading import read_params
 from pipeline.params.training import TrainingParams
+from pipeline.run.code_digest import require_listed_code
 from pipeline.run.memory import keep_freed_memory
 from pipeline.run.outs import outs_of
 from pipeline.run.progress import announced
@@ -39,6 +40,8 @@ def _as_stage(program: ModuleSpec | None, profile: str) -> Iterator[None]:
     if not outs:
         yield
         return
+    if stage != "code":  # which lists it anew
+        require_listed_code(Path(), artifacts(profile) / "code" / f"{stage}.txt")
     with announced(stage, profile):
         remove_checksums(artifacts(profile), stage)
         yield

@@ -16,6 +16,8 @@ from store.base.atomic import ASIDE
 FOLDER: Final = Path(".cache/running")
 """Below the project's root; git-ignored, safe to delete."""
 
+_GRACE: Final = 2.0
+"""Seconds by which two clocks of one machine may differ."""
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Amount = Annotated[int, Field(ge=0)]
 _Word = Annotated[str, Field(max_length=1000)]
@@ -91,8 +93,16 @@ def read_running(root: Path) -> list[Running]:
 
 
 def ended(one: Running) -> bool:
-    """Whether a process is known to be gone, which can be known on its own machine only."""
-    return one.host == platform.node() and not psutil.pid_exists(one.process)
+    """Whether a process is known to be gone, which can be known on its own machine only.
+
+    One of its number that was begun after its last word is another.
+    """
+    if one.host != platform.node():
+        return False
+    try:
+        return psutil.Process(one.process).create_time() > one.told + _GRACE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _path(root: Path, one: Running) -> Path:

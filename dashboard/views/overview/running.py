@@ -27,11 +27,12 @@ def show_running() -> None:
     found = stages()
     if not found:
         return
-    runs = any(stage.state == "runs" for stage in found)
-    if runs:
+    # What is silent may only have another clock: the next look tells.
+    lives = any(stage.state != "ended" for stage in found)
+    if lives:
         st.session_state[_SEEN] = time.monotonic()
     # A fragment that reruns itself only while there is something to see.
-    st.fragment(_show, run_every=_EVERY if runs else None)(runs)
+    st.fragment(_show, run_every=_EVERY if lives else None)(lives)
 
 
 def _show(awaited: bool) -> None:

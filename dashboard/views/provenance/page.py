@@ -49,7 +49,9 @@ def _stages(name: str) -> None:
             column_config={
                 "stage": st.column_config.TextColumn("stage", help="As DVC names it.", pinned=True),
                 "state": st.column_config.TextColumn(
-                    "state", help="ran, stale (something it was made from changed), or not run."
+                    "state",
+                    help="ran, stale (data or parameters that it was made from changed), code changed "
+                    "(somewhere: stage code tells whom that concerns as it runs), or not run.",
                 ),
                 "from": st.column_config.TextColumn("from", help="Data it was computed from."),
                 "to": st.column_config.TextColumn("to", help="What it makes."),
