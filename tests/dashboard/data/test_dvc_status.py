@@ -140,6 +140,9 @@ def test_lineage(tmp_path: Path) -> None:
     assert "code" not in drawn, "it stands before all of them"
     frame = lineage.frame(stages, {"graphs@organism"})
     assert frame["state"].to_list() == ["ran", "stale", "ran", "not run", "not run"]
+    looked_at = lineage.frame(stages, {"code@organism"})["state"].to_list()
+    assert looked_at == ["code changed", "code changed", "stale", "not run", "not run"]
+    assert not lineage.is_code("models/mine/code"), "somebody's weights"
     assert frame["code"].to_list() == ["", "artifacts/organism/code/graphs.txt", "", "", ""]
 
 

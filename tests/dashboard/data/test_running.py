@@ -5,10 +5,12 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from dashboard.data import running as module
 from dashboard.data.running import SILENT, Listener, Pace, pace
-from store.base.running import FOLDER, Running, write_running
+from store.base.running import FOLDER, Running, read_running, write_running
 from tests.support.processes import ended_process
 
 NOW = 1_800_000_000.0
@@ -48,6 +50,32 @@ def test_another_machine_lives_as_long_as_it_says_something_new(tmp_path: Path, 
     assert look(2, 30) == ("runs", 28)
     assert look(2, 2 + SILENT + 1) == ("silent", SILENT + 1)
     assert look(90, 90) == ("runs", 0), "it is heard again"
+
+
+def test_a_number_that_another_process_has_now_is_of_one_that_ended(tmp_path: Path) -> None:
+    write_running(tmp_path, running(told=psutil.Process().create_time() - 60))
+    (stage,) = Listener().look(tmp_path, NOW, 0.0)
+    assert stage.state == "ended"
+
+
+def test_sessions_that_look_at_once_hear_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = Listener()
+
+    def look(told: float) -> str:
+        write_running(tmp_path, running(host="far away", told=NOW - 3600 + told))
+        (stage,) = listener.look(tmp_path, NOW + told, told)
+        return stage.state
+
+    assert [look(told) for told in (0, 2)] == ["silent", "runs"]
+    inner: list[str] = []
+
+    def read(folder: Path) -> list[Running]:
+        monkeypatch.setattr(module, "read_running", read_running)
+        inner.append(look(4))
+        return read_running(folder)
+
+    monkeypatch.setattr(module, "read_running", read)
+    assert (look(4), inner) == ("runs", ["runs"])
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"profile": "demo"}', '{"told": NaN}', "\x00"])

@@ -1,5 +1,6 @@
 """What a stage imports, and what ``dvc.yaml`` says that it depends on."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,33 @@ def test_a_stage_depends_on_its_own_code_and_on_data(stage: str) -> None:
 
 def test_all_code_and_the_pinned_libraries_are_what_stage_code_depends_on() -> None:
     assert STAGES["code"]["do"]["deps"] == [*closure.PACKAGES, "requirements.txt"]
-    assert len(closure.pinned_libraries().splitlines()) == len(closure.LIBRARIES)
+    pinned = {line.split("==")[0] for line in closure.pinned_libraries().splitlines()}
+    assert pinned > set(closure.LIBRARIES), "those of items, and those that tables are made with"
+
+
+def test_libraries_that_tables_are_made_with_are_pinned() -> None:
+    names = {"sklearn": "scikit-learn"}
+    imported = {
+        alias.split(".")[0]
+        for path in (ROOT / "pipeline/analysis").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for alias in ([each.name for each in node.names] if isinstance(node, ast.Import) else [])
+        + ([node.module] if isinstance(node, ast.ImportFrom) and node.module else [])
+    }
+    foreign = imported - set(sys.stdlib_module_names) - {*closure.PACKAGES}
+    pinned = {line.split("==")[0] for line in closure.pinned_libraries().splitlines()}
+    assert {names.get(name, name) for name in foreign} <= pinned | {"threadpoolctl", "tqdm"}, "of no number"
+
+
+def test_nothing_is_imported_from_the_stores_front_door() -> None:
+    # What `store` offers to notebooks it loads by a name that no closure sees.
+    for package in closure.PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                front = isinstance(node, ast.ImportFrom) and node.module == "store" and node.level == 0
+                plain = isinstance(node, ast.Import) and any(each.name == "store" for each in node.names)
+                assert not front, path
+                assert not plain, path
 
 
 @pytest.mark.parametrize("stage", ["organism", "transcoders", "adapters"])

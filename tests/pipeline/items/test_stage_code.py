@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.items.closure import LIBRARIES, import_closure
+from pipeline.items.closure import import_closure, pinned_libraries
 from pipeline.items.stage_code import stage_code
 from pipeline.params.project import load_params
 from pipeline.stages import code
@@ -57,6 +57,7 @@ def test_modules_and_libraries_are_lines(tmp_path: Path) -> None:
         },
         {"stage": STAGE.replace('    """Two of it."""\n', "").replace("(profile)", "( profile )")},
         {"beside": "x = 2\n"},
+        {"used": USED + '"""Said of it."""\n'},
     ],
 )
 def test_words_and_what_is_not_imported_change_nothing(tmp_path: Path, edit: dict[str, str]) -> None:
@@ -84,6 +85,6 @@ def test_the_stage_writes_a_file_a_stage(tmp_path: Path, monkeypatch: pytest.Mon
         path.stem for path in (ROOT / "pipeline/stages").glob("[!_]*.py")
     )
     lines = (tmp_path / "artifacts/organism/code/graphs.txt").read_text(encoding="utf-8").splitlines()
-    assert [line.split()[0] for line in lines[: -len(LIBRARIES)]] == list(
+    assert [line.split()[0] for line in lines[: -len(pinned_libraries().splitlines())]] == list(
         import_closure("pipeline.stages.graphs")
     )

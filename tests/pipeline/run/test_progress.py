@@ -46,6 +46,14 @@ def test_what_is_counted_is_told_until_it_is_over(tmp_path: Path) -> None:
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
+@pytest.mark.usefixtures("often")
+def test_what_counts_inside_of_another_takes_nothing_from_it(tmp_path: Path) -> None:
+    with announced("graphs", "organism", tmp_path), counted(3, "outer"):
+        with counted(1, "inner"):
+            heard(tmp_path, lambda one: one.units == "inner")
+        heard(tmp_path, lambda one: (one.units, one.total) == ("outer", 3))
+
+
 def test_who_counts_without_a_stage_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with counted(2, "candidates") as counts:
