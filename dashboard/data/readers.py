@@ -1,6 +1,6 @@
 """Cached readers of a profile's collections and datasets, keyed by small stamps of their files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import streamlit as st
 import xarray as xr
 
 from dashboard.data.documents import lexicon, models
-from dashboard.data.in_memory import FeatureRows, with_small_arrays
+from dashboard.data.in_memory import FeatureRows, columns_of, with_small_arrays
 from dashboard.data.project import artifact, fresh, made
 from dashboard.data.tables import level_words, ranking_frame
 from dashboard.style.theme import variant_colours
@@ -220,16 +220,19 @@ def largest_activation(profile: str, layer: int, index: int) -> float:
         return 1.0
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _situation_effects(path: str, key: str, score: str, contrast: str) -> np.ndarray:
-    table = _dataset(path, key, situations_group(score))
-    return np.asarray(table["effect"].sel(contrast=contrast).values)
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _situation_effects(path: str, key: str, score: str, contrast: str, rows: tuple[int, ...]) -> np.ndarray:
+    effect = _dataset(path, key, situations_group(score))["effect"].sel(contrast=contrast)
+    effect = effect.transpose("situation", "feature")
+    return columns_of(effect, np.array(rows, dtype=np.int64))
 
 
-def situation_effects(profile: str, contrast: str, score: str = "direct") -> np.ndarray:
-    """Effects by situation of every feature; (situation, feature), the score's unit, NaN: not scored."""
+def situation_effects(profile: str, contrast: str, rows: Iterable[int], score: str = "direct") -> np.ndarray:
+    """Effects by situation of some features; (situation, row), the score's unit, NaN: not scored."""
+    chosen = tuple(map(int, rows))
     return fresh(
-        artifact(profile, "features"), lambda path, key: _situation_effects(path, key, score, contrast)
+        artifact(profile, "features"),
+        lambda path, key: _situation_effects(path, key, score, contrast, chosen),
     )
 
 

@@ -119,7 +119,8 @@ def report(folder: Path, *, features: int, active: int, graph: float) -> Iterato
     yield "| what gives way | of a million prompts | limit | from so many prompts on |"
     yield "|---|---|---|---|"
     limits = [
-        ("effects by situation, one score, in a stage's memory", situations, memory),
+        ("effects by situation, one score, in the memory of stage `features`", situations, memory),
+        ("the same, read whole by stage `validation`", 4.0 * features * len(PAIR), memory),
         ("graphs on one disk", len(PAIR) * graph, disk),
         ("prompts and index in the server's memory", in_server, _SERVER - row * features),
         ("a partition, written anew for one more prompt", len(PAIR) * graph / partitions, memory),

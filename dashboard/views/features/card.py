@@ -236,7 +236,7 @@ def _situations(name: str, feature: tuple[int, int], contrast: str, domain: str,
         {
             "situation": [str(value) for value in table["situation"].values],
             "domain": [str(value) for value in table["situation_domain"].values],
-            "effect": readers.situation_effects(name, contrast, score)[:, row].astype(float),
+            "effect": readers.situation_effects(name, contrast, [row], score)[:, 0].astype(float),
         }
     ).dropna(subset=["effect"])
     if domain != "all":

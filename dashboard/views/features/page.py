@@ -131,12 +131,12 @@ def _table(name: str, score: str, contrast: str, domain: str) -> None:
     places = reading.places(everything)
     shown = everything.iloc[places[:MAX_ROWS]].reset_index(drop=True)
     shown = _called(confounding.beside(shown, acting, score))
-    effects = readers.situation_effects(name, contrast, score)
+    effects = readers.situation_effects(name, contrast, shown["row"], score)
     names_of = names.of_features(name)
     shown = shown.assign(
         called=[named(names_of, one) for one in zip(shown["layer"], shown["index"], strict=True)],
         interval=[interval(a, b) for a, b in zip(shown["low"], shown["high"], strict=True)],
-        situations=sparklines(effects[:, shown["row"].to_numpy()]),
+        situations=sparklines(effects),
     )
     ranking = readers.dataset(name, "features", ranking_group(score))
     ranking = ranking.sel(contrast=contrast, domain=domain)

@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.data.in_memory import FeatureRows, with_small_arrays
+from dashboard.data.in_memory import FeatureRows, columns_of, with_small_arrays
 from dashboard.data.tables import ranked_feature, ranking_frame
 from store.datasets.groups import open_dataset
 
@@ -27,6 +27,15 @@ def _ranking(features: list[tuple[int, int]], effects: list[float]) -> xr.Datase
         | {"layer": ("feature", layer.astype(np.int16)), "index": ("feature", index.astype(np.int32))},
         {"contrast": ["c"], "domain": ["all"]},
     )
+
+
+def test_some_columns_are_read_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.data.in_memory._BLOCK", 4)
+    values = np.random.default_rng(0).normal(size=(3, 11)).astype(np.float32)
+    table = xr.DataArray(values, dims=("situation", "feature"))
+    rows = np.array([10, 0, 3, 4, 3])
+    np.testing.assert_array_equal(columns_of(table, rows), values[:, rows])
+    assert columns_of(table, rows[:0]).shape == (3, 0)
 
 
 @given(_FEATURES, st.data())
