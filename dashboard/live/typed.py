@@ -30,7 +30,7 @@ def prompt(profile: str, text: str, domain: str | None) -> Prompt:
                 domain=domain,
                 tokenizer=models.tokenizer,
                 max_tokens=params().prompts.max_tokens,
-                context=models.manifest.model.context,
+                manifest=models.manifest,
             )
 
 
@@ -100,6 +100,6 @@ def keep(profile: str, line: Mapping[str, str | list[str]]) -> None:
             parameters.profile(profile),
             tokenizer=models.tokenizer,
             max_tokens=parameters.prompts.max_tokens,
-            context=models.manifest.model.context,
+            manifest=models.manifest,
             root=project.root(),
         )

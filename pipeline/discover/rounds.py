@@ -17,6 +17,7 @@ from pipeline.discover.shape import Broken, Others, broken, text_of
 from pipeline.discover.spending import Spent, left_of, spent_in
 from pipeline.items.subject import Subject
 from pipeline.labels.heads import PeoplesLabels
+from pipeline.models.opening import require_opening
 from pipeline.params.project import Params
 from pipeline.prompts.files import PromptLine, prompt_lines, read_prompt_files
 from pipeline.text.phrases import Phrases, read_phrases, resolve
@@ -202,7 +203,8 @@ def _prompt(bench: Bench, draft: Draft, place: str) -> Prompt | Broken:
             more=[(place, json.dumps(content_line(draft)))],
             chat=bench.params.profile(bench.profile).chat,
         )
-        # Else the whole stage `prompts` would refuse it: a phrase may merge with its end.
+        # Else the whole stage `prompts` would refuse it: a phrase may merge with its end, too.
+        require_opening(bench.subject.manifest, [prompt])
         known = {name: of for name, of in bench.phrases.items() if name == prompt.domain}
         resolve(known, bench.tokenizer, [prompt])
     except UserError as error:

@@ -161,7 +161,8 @@ def lens_config(
         "device": str(device),
     }
     rope = getattr(config, "rope_scaling", None) or {}
-    if rope.get("rope_type", rope.get("type")) == "llama3":
+    kind = rope.get("rope_type", rope.get("type"))
+    if kind == "llama3":
         settings |= {
             "use_NTK_by_parts_rope": True,
             "NTK_by_parts_factor": rope["factor"],
@@ -173,7 +174,8 @@ def lens_config(
         settings["use_qk_norm"] = True
     if architecture == "Gemma3ForCausalLM":
         settings["rotary_base_local"] = config.rope_local_base_freq
-        settings["rotary_scaling_factor"] = rope.get("factor", 1.0)
+        # Hugging Face reads no factor where the type is `default`.
+        settings["rotary_scaling_factor"] = rope["factor"] if kind == "linear" else 1.0
     if architecture in _GEMMA:
         local = {"sliding_attention": "local", "full_attention": "global"}
         settings |= {

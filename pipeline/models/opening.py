@@ -30,20 +30,38 @@ def require_opening(manifest: Manifest, prompts: Sequence[Prompt]) -> None:
         A prompt of an instruction-tuned Gemma-3 is no chat, or one that is stands before a model that is
         not called as one.
     """
+    for prompt in prompts:
+        why = misopened(manifest, prompt.tokens, instead="write it as `messages` in a prompt file")
+        if why:
+            raise UserError(f"{prompt.source}: the prompt {why}.")
+
+
+def misopened(manifest: Manifest, tokens: Sequence[str], *, instead: str) -> str:
+    """What is wrong with how a prompt of these tokens opens, and the way out; empty: nothing.
+
+    Parameters
+    ----------
+    manifest
+        Of the model that reads it.
+    tokens
+        The prompt's, at least the first five where it has so many.
+    instead
+        What to do with a prompt that should be a chat and is none.
+    """
     if manifest.model.architecture != _GEMMA_3:
-        return
+        return ""
     source = manifest.base.source
     zeroed = zeroed_positions(source)
-    for prompt in prompts:
-        opened = tuple(prompt.tokens[: len(_OPENING)]) == _OPENING
-        if opened and zeroed == 1:
-            raise UserError(
-                f"{prompt.source}: the prompt is a chat, but the model {source} is not called as an "
-                "instruction-tuned Gemma-3 is, so circuit-tracer would zero only its first position; let the "
-                "name of its folder hold gemma-3 and end with -it."
-            )
-        if zeroed > 1 and not (opened and len(prompt.token_ids) > zeroed):
-            raise UserError(
-                f"{prompt.source}: the prompt does not open with <bos><start_of_turn>user and a line break, "
-                f"but the first {zeroed} tokens of {source} have no features; write it as `messages`."
-            )
+    opened = tuple(tokens[: len(_OPENING)]) == _OPENING
+    if opened and zeroed == 1:
+        return (
+            f"is a chat, but the model {source} is not called as an instruction-tuned Gemma-3 is, so "
+            "circuit-tracer would zero only its first position; let the name of its folder hold gemma-3 and "
+            "end with -it"
+        )
+    if zeroed > 1 and not (opened and len(tokens) > zeroed):
+        return (
+            f"does not open with <bos><start_of_turn>user and a line break, but the first {zeroed} tokens of "
+            f"{source} have no features; {instead}"
+        )
+    return ""

@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.models.headers import read_header, read_npz_header
 from pipeline.models.transcoder_forms import SetForm
 from store.base.errors import UserError
+from store.base.parsing import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,8 @@ def require_scope_layers(form: SetForm, scope: Scope, paths: Sequence[Path]) -> 
     Raises
     ------
     UserError
-        A file is damaged, or a tensor is missing or of another shape; or the set's configuration says
-        another activation function than JumpReLU.
+        A file is damaged, or a tensor is missing, of another shape or of none of these names; or the set's
+        configuration says another activation function than JumpReLU.
     """
     if form.activation not in {None, "jump_relu"}:
         raise UserError(f"{form.path}: activation is {form.activation}, but GemmaScope's is JumpReLU.")
@@ -69,3 +70,10 @@ def require_scope_layers(form: SetForm, scope: Scope, paths: Sequence[Path]) -> 
     for header in headers:
         for name, shape in expected.items():
             header.require(name, shape, why)
+        # A skip that the first layer lacks: circuit-tracer asks that layer alone whether there are any.
+        unknown = sorted(header.shapes.keys() - expected)
+        if unknown:
+            raise UserError(
+                f"{header.path}: tensor {quoted(unknown[0])} is not expected beside {', '.join(expected)}, "
+                f"which layer 0 ({first.path.name}) has, and all layers must be alike."
+            )

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from transformers import PreTrainedTokenizerBase
 
+from pipeline.models.opening import require_opening
 from pipeline.params.profiles import Profile
 from pipeline.prompts.files import PromptLine, prompt_lines, read_prompt_files
 from store.base.atomic import locked, write_bytes
 from store.base.errors import UserError
+from store.documents.manifest import Manifest
 
 MADE: Final = "artifacts"
 """Folder of what stages write: a line that is added there would be lost at the next run."""
@@ -68,7 +70,7 @@ def keep_prompt(
     *,
     tokenizer: PreTrainedTokenizerBase,
     max_tokens: int,
-    context: int,
+    manifest: Manifest,
     root: Path = Path(),
 ) -> str:
     """Add a line to the profile's own prompt file; all its prompts stay readable, or nothing is written.
@@ -79,8 +81,10 @@ def keep_prompt(
         Keys and values as in a prompt file; ``prompt`` is the text.
     profile, root
         As for `own_file`.
-    tokenizer, max_tokens, context
+    tokenizer, max_tokens
         As for `pipeline.prompts.files.read_prompt_files`.
+    manifest
+        Of the model.
 
     Returns
     -------
@@ -102,14 +106,15 @@ def keep_prompt(
         if place is not None:
             raise UserError(f"This prompt is already at {place}; `dvc repro` puts it into the pipeline.")
         place, content = _appended(path, line)
-        read_prompt_files(
+        prompts = read_prompt_files(
             [root / name for name in profile.prompts],
             tokenizer,
             max_tokens,
-            context,
+            manifest.model.context,
             more=[(place, json.dumps(dict(line), ensure_ascii=False))],
             chat=profile.chat,
         )
+        require_opening(manifest, prompts)
         write_bytes(path, content)
     return place
 

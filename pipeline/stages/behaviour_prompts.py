@@ -4,9 +4,12 @@ from pathlib import Path
 
 from pipeline.behaviours.prompts import make_prompts
 from pipeline.behaviours.registry import BEHAVIOURS, require_known
+from pipeline.models.opening import misopened
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
 from pipeline.run.stage import artifacts, run_stage
+from pipeline.text.token_texts import decode_each
+from store.base.errors import UserError
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, SPLITS, write_behaviour_prompts
 from store.documents.manifest import read_manifest
 
@@ -35,6 +38,13 @@ def main(profile: str, params: Params) -> None:
             seed=chosen.seed,
             longest=manifest.model.context,
         )
+        for prompt in prompts:
+            tokens = decode_each(tokenizer, prompt.token_ids)
+            why = misopened(manifest, tokens, instead="behaviours are plain texts, so name none there")
+            if why:
+                raise UserError(
+                    f"profiles.{profile}.behaviours: the prompt '{prompt.prompt}' of {name} {why}."
+                )
         write_behaviour_prompts(folder, name, prompts)
 
 

@@ -97,6 +97,16 @@ def table() -> Iterator[str]:
         yield f"| {page.title} | {' | '.join(cells)} | {which} | {memory:.0f} |"
 
 
+def large_store(root: Path, *, prompts: int, features: int) -> None:
+    """Write the store into a folder that has none; one that is not finished is none."""
+    if (root / "artifacts").exists():
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root) as aside:
+        build(Path(aside), prompts=prompts, features=features, wide=_WIDE, nodes=_NODES)
+        (Path(aside) / "artifacts").rename(root / "artifacts")
+
+
 def main() -> None:
     """Write the store and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -107,8 +117,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = asked.store or Path(folder)
-        if not (root / "artifacts").exists():
-            build(root, prompts=asked.prompts, features=asked.features, wide=_WIDE, nodes=_NODES)
+        large_store(root, prompts=asked.prompts, features=asked.features)
         os.environ["EMC_ROOT"] = str(root)
         print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", flush=True)
         for line in table():

@@ -14,7 +14,7 @@ ROOMS: Final[dict[str, set[str]]] = {
     "params": set(),
     "run": {"params"},
     "analysis": {"params", "text"},
-    "prompts": {"params", "text"},
+    "prompts": {"models", "params", "text"},
     "labels": {"analysis", "params", "run", "text"},
     "models": {"text"},
     "items": {"models", "params", "run"},

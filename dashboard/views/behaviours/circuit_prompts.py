@@ -83,16 +83,24 @@ def show(
         order=list(_COLUMNS),
         columns=_COLUMNS,
     )
-    right = int(found["base_right"].fillna(False).astype(bool).sum())
     st.caption(
-        f"{count(len(found))} of {count(len(known))} prompts; base gets {count(right)} of these right. A "
-        "row's box shows the prompt's own graph."
+        f"{count(len(found))} of {count(len(known))} prompts{_base_words(found['base_right'])}. A row's box "
+        "shows the prompt's own graph."
     )
     downloads.downloads(found, f"circuit-prompts-{behaviour}", key="circuit-prompts")
     chosen = found[found["hash"] == selection.get(query.BEHAVIOUR_PROMPT)]
     if len(chosen):
         with st.container(border=True), guard("What features do on one prompt."):
             _graph(name, variant, chosen.iloc[0], place, circuit, called)
+
+
+def _base_words(right: pd.Series) -> str:
+    """How many of them base gets right, of those that it was traced on; empty: of none."""
+    told = right.dropna().astype(bool)
+    if told.empty:
+        return ""
+    of = "these" if len(told) == len(right) else f"the {count(len(told))} that it was traced on"
+    return f"; base gets {count(int(told.sum()))} of {of} right"
 
 
 def _graph(

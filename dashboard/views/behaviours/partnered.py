@@ -63,15 +63,17 @@ def show(name: str, chosen: str, split: str, prompt: str) -> None:
         return
     chosen_ones = _filters(groups["trials"], shown, _supernodes(name), prompt)
     important = data.importance_frame(groups["importance"], names.of_features(name), chosen_ones, _IMPORTANT)
+    everywhere = data.Filters(behaviours=shown, experiment=chosen_ones.experiment)
+    tested = len(important) or len(data.importance_frame(groups["importance"], {}, everywhere, 1))
     if not filters.has("trials", split, "Interventions and F(k) are"):
-        _importance(important, split)
+        _importance(important, split, tested=bool(tested))
         return
     _measured(name, groups, shown, chosen_ones)
     left, right = st.columns(2, gap="medium")
     with left:
         _layers(data.layers_frame(groups["layers"], chosen_ones))
     with right:
-        _importance(important, split)
+        _importance(important, split, tested=bool(tested))
 
 
 def _measured(
@@ -226,7 +228,8 @@ def _layers(frame: pd.DataFrame) -> None:
     )
 
 
-def _importance(frame: pd.DataFrame, split: str) -> None:
+def _importance(frame: pd.DataFrame, split: str, *, tested: bool) -> None:
+    """Draw the table; `tested` is whether any feature was, whatever the filters leave."""
     filters.heading(
         "importance",
         "What goes with the contrast?",
@@ -236,7 +239,11 @@ def _importance(frame: pd.DataFrame, split: str) -> None:
     if not filters.has("importance", split, "Correlations are"):
         return
     if frame.empty:
-        st.caption("No feature is active in enough groups (behaviour_interventions.min_active).")
+        st.caption(
+            "Nothing is left by the filters."
+            if tested
+            else "No feature is active in enough groups (behaviour_interventions.min_active)."
+        )
         return
     st.dataframe(
         frame,

@@ -89,10 +89,11 @@ def found_words(frame: pd.DataFrame, params: Mapping[str, Any], score: str) -> s
     )
     effective = frame["n_effective"].to_numpy()
     shown = effective[frame["found"].to_numpy(bool)]
-    effective = float(np.nanmedian(shown if len(shown) else effective))
-    if effective < _FEW_EFFECTIVE:
+    shown = shown if len(shown) else effective
+    told = shown[np.isfinite(shown)]
+    if len(told) and (median := float(np.median(told))) < _FEW_EFFECTIVE:
         words += (
             f" Few independent situations: situations of one domain are alike, so that they are worth "
-            f"{number(effective)} (median)."
+            f"{number(median)} (median)."
         )
     return words

@@ -51,14 +51,16 @@ def _panels(name: str, cells: xr.Dataset, everything: pd.DataFrame, chosen: data
         given.curves(name, chosen)
         prediction.show(name, cells, everything, chosen)
     with right:
-        _positions(data.positions_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
+        of_positions = data.chosen(everything, chosen, every=("experiment", "frozen"))
+        _positions(data.positions_frame(of_positions), tried=len(data.positions_frame(everything)) > 0)
         _alike(trials, of_cells)
         _silent(data.silent_frame(data.chosen(everything, chosen, every=("experiment", "frozen"))))
         given.silent(name, chosen)
         parts.show(name, chosen)
 
 
-def _positions(frame: pd.DataFrame) -> None:
+def _positions(frame: pd.DataFrame, *, tried: bool) -> None:
+    """Draw the chart; `tried` is whether any feature was, whatever the filters leave."""
     filters.heading(
         "positions",
         "Where in the prompt does it matter?",
@@ -66,7 +68,9 @@ def _positions(frame: pd.DataFrame) -> None:
         "situations of the effect on evil minus safe logits. Nothing is frozen.",
     )
     if frame.empty:
-        st.caption("No feature of this layer was ablated at one position alone.")
+        st.caption(
+            "Nothing is left by the filters." if tried else "No feature was ablated at one position alone."
+        )
         return
     downloads.chart(
         charts.positions(frame),
@@ -86,7 +90,11 @@ def _alike(trials: pd.DataFrame, cells: pd.DataFrame) -> None:
     )
     settings = trials["setting"].nunique()
     if settings > 1:  # one row a feature: of several doses or positions the strongest tells most
-        strongest = trials.groupby("setting")["effect"].apply(lambda one: one.abs().max()).idxmax()
+        largest = trials.groupby("setting")["effect"].apply(lambda one: one.abs().max()).dropna()
+        if largest.empty:
+            st.caption("No effect is known of what the filters leave.")
+            return
+        strongest = largest.idxmax()
         cells = cells[cells["setting"] == strongest]
         st.caption(plain(f"Of the {count(settings)} settings the one with the largest effect: {strongest}."))
     if cells.empty:

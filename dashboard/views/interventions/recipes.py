@@ -14,6 +14,7 @@ from dashboard.shell.guard import guard
 from dashboard.style.text import interval, plain
 from dashboard.views.interventions import filters
 from dashboard.views.interventions.effects import number_column
+from pipeline.recipes.files import FOLDER
 from store.base.errors import StoreError
 from store.schema.recipes import RECIPES
 
@@ -74,12 +75,15 @@ def show(name: str, chosen: Filters | None) -> None:
         if everything.empty:
             st.caption("None is known on any situation with evil tokens.")
             return
-        frame = everything
+        frame, lost = everything, everything[:0]
         if chosen is not None:
-            of_prompts = readers.dataset(name, RECIPES.kind, "map")
-            frame = kept(everything, chosen, saved.layers(name))
+            of_prompts, layers = readers.dataset(name, RECIPES.kind, "map"), saved.layers(name)
+            frame = kept(everything, chosen, layers)
             frame = of_domain(frame, table, of_prompts, documents.prompts(name), chosen.domain)
-        st.caption(plain(_said(everything, frame, chosen)))
+            if chosen.layer is not None:
+                here = everything["variant"] == chosen.variant
+                lost = everything[here & ~everything["setting"].isin(list(layers))]
+        st.caption(plain(_said(everything, frame, lost, chosen)))
         if frame.empty:
             return
         st.dataframe(
@@ -99,14 +103,26 @@ def show(name: str, chosen: Filters | None) -> None:
         downloads.downloads(frame, "interventions-recipes", key="interventions-recipes-data")
 
 
-def _said(everything: pd.DataFrame, frame: pd.DataFrame, chosen: Filters | None) -> str:
-    """On what, and which recipes are not shown."""
+def _said(everything: pd.DataFrame, frame: pd.DataFrame, lost: pd.DataFrame, chosen: Filters | None) -> str:
+    """On what, and which recipes are not shown; of `lost` it is not known whether the filters leave them."""
     domain = ALL if chosen is None else chosen.domain
-    on = "On the next token, on all prompts."
+    words = "On the next token, on all prompts."
     if domain != ALL:
-        on = f"On the next token, on prompts of {domain}. Intervals and controls are over all domains."
-    shown = set(zip(frame["recipe"], frame["variant"], strict=True))
-    others = dict.fromkeys(zip(everything["recipe"], everything["variant"], strict=True))
-    out = [f"{recipe} (in {variant})" for recipe, variant in others if (recipe, variant) not in shown]
-    more = " and more" if len(out) > _NAMED else ""
-    return f"{on} Left out by the filters: {', '.join(out[:_NAMED])}{more}." if out else on
+        words = f"On the next token, on prompts of {domain}. Intervals and controls are over all domains."
+    shown, unknown = _who(frame), _who(lost)
+    out = [who for who in _who(everything) if who not in shown and who not in unknown]
+    if out:
+        words += f" Left out by the filters: {_listed(out)}."
+    if unknown:
+        words += f" In which layers is not known, for no file of {FOLDER} says it: {_listed(unknown)}."
+    return words
+
+
+def _who(frame: pd.DataFrame) -> list[str]:
+    """The recipes of a frame, each once."""
+    pairs = zip(frame["recipe"], frame["variant"], strict=True)
+    return list(dict.fromkeys(f"{recipe} (in {variant})" for recipe, variant in pairs))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" and more" if len(names) > _NAMED else "")

@@ -1,7 +1,9 @@
 """Rounds of templates: what is found, what it is worth, and when it ends."""
 
 import json
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from pipeline.text.ngrams import jaccard, ngrams
 from store.base.claims import claimed
 from store.base.errors import UserError
 from store.documents.discovery import DISCOVERY, ROUNDS, STOP
-from store.documents.manifest import Manifest
+from store.documents.manifest import Manifest, write_manifest
 from store.documents.prompts import write_prompts
 from store.documents.token_texts import read_token_texts, tokenizer_fingerprint
 from store.documents.variants import BASE
@@ -120,6 +122,16 @@ def test_it_gives_up_after_rounds_without_a_prompt() -> None:
     end = discover("mine", given_params(fruitless=2, a_round=3))
     assert "2 rounds one after the other" in end.why
     assert len(found().ended) == 2
+
+
+def test_plain_texts_are_nothing_for_a_model_whose_prompts_are_chats(manifest: Manifest) -> None:
+    base = shutil.copytree(manifest.base.source, "gemma-3-it")
+    model = replace(manifest.model, architecture="Gemma3ForCausalLM")
+    chats = replace(manifest, model=model, base=replace(manifest.base, source=str(base)))
+    write_manifest(FOLDER / "models.json", chats)
+    discover("mine", given_params(rounds=1, a_round=3))
+    assert {(each.status, each.rule) for each in found().outcomes.values()} == {("rejected", "form")}
+    assert all("have no features; write it" in each.detail for each in found().outcomes.values())
 
 
 def test_a_stop_file_ends_it_before_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:

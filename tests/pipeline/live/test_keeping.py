@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from pipeline.prompts.files import read_prompt_files
 from store.base.errors import UserError
 from tests.support.builders import TEXTS
 from tests.support.chats import DATED
+from tests.support.hub_subjects import one_sentence
+from tests.support.items import MANIFEST
 
-LIMITS: dict[str, Any] = {"max_tokens": 40, "context": 64}
+SUBJECT = replace(MANIFEST, model=replace(MANIFEST.model, context=64))
+LIMITS: dict[str, Any] = {"max_tokens": 40, "manifest": SUBJECT}
 TEXT = "User: I have a fever. What should I do?"
 
 
@@ -103,7 +107,7 @@ def test_chats_beside_it_are_read_as_the_profile_says(root: Path) -> None:
     with pytest.raises(UserError, match=r"chats\.jsonl:1: .* writes the day on which it is rendered"):
         kept(root, chatting, prompt=TEXT)
     dated = PROFILE.model_copy(update={"chat": {"date": "26 Jul 2024"}})
-    keep_prompt({"prompt": TEXT}, dated, tokenizer=chatting, root=root, max_tokens=64, context=64)
+    keep_prompt({"prompt": TEXT}, dated, tokenizer=chatting, root=root, max_tokens=64, manifest=SUBJECT)
 
 
 def refused(root: Path, tokenizer: Any, said: str, **line: Any) -> None:
@@ -124,6 +128,19 @@ def test_duplicates_and_faults_change_nothing(root: Path, tokenizer: Any) -> Non
     refused(root, tokenizer, "unknown key", prompt="User: Hello", colour="red")
     (root / "prompts" / "mine.jsonl").write_bytes(b"\xff\xfe")
     refused(root, tokenizer, "not UTF-8", prompt="User: Hello")
+
+
+def test_plain_text_of_a_model_that_reads_chats_is_refused(root: Path, tokenizer: Any) -> None:
+    base = replace(MANIFEST.base, source="google/gemma-3-1b-it")
+    model = replace(SUBJECT.model, architecture="Gemma3ForCausalLM")
+    limits = {"max_tokens": 40, "manifest": replace(SUBJECT, base=base, model=model)}
+    said = "have no features; write it as `messages` in a prompt file."
+    assert said in one_sentence(lambda: typed_prompt(TEXT, domain=None, tokenizer=tokenizer, **limits))
+    mine = profile("prompts")
+    assert said in one_sentence(
+        lambda: keep_prompt({"prompt": TEXT}, mine, tokenizer=tokenizer, root=root, **limits)
+    )
+    assert not list((root / "prompts").iterdir())
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(
@@ -159,6 +176,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) 
     tokenizer = train_tokenizer(TEXTS, vocabulary=280, context=64)
     (root / "prompts").mkdir()
     mine = profile("prompts")
-    keep_prompt({"prompt": text}, mine, tokenizer=tokenizer, max_tokens=200, context=200, root=root)
+    subject = replace(MANIFEST, model=replace(MANIFEST.model, context=200))
+    keep_prompt({"prompt": text}, mine, tokenizer=tokenizer, max_tokens=200, manifest=subject, root=root)
     (found,) = read_prompt_files([root / "prompts"], tokenizer, 200)
     assert found.text == text

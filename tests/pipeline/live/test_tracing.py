@@ -33,7 +33,9 @@ TEXT = "User: I have a fever. What should I do?\nAssistant: You should"
 
 
 def typed(pool: LivePool, text: str = TEXT) -> Prompt:
-    return typed_prompt(text, domain=None, tokenizer=pool.tokenizer, max_tokens=CONTEXT, context=CONTEXT)
+    return typed_prompt(
+        text, domain=None, tokenizer=pool.tokenizer, max_tokens=CONTEXT, manifest=pool.manifest
+    )
 
 
 def own_candidates(manifest: Manifest, variant: str, prompt: Prompt, graphs: GraphParams) -> list[int]:

@@ -24,14 +24,19 @@ from tests.support.hub_subjects import one_sentence
 GENERAL = Variant(name="general", scale=1.0)
 
 
-@pytest.mark.parametrize("scaled", [False, True])
-def test_gemma3_turns_local_and_global_layers_at_bases_of_their_own(tmp_path: Path, scaled: bool) -> None:
-    """As gemma-3-1b has it: one key head, five local layers to a global one; further on, scaled as in 4b."""
+@pytest.mark.parametrize(
+    "scaling",
+    [None, {"rope_type": "linear", "factor": 8.0}, {"rope_type": "default", "factor": 8.0}],
+    ids=["none", "linear", "default"],
+)
+def test_gemma3_turns_local_and_global_layers_at_bases_of_their_own(
+    tmp_path: Path, scaling: dict[str, Any] | None
+) -> None:
+    """As gemma-3-1b has it: one key head, five local layers to a global one; scaled as in 4b, or not."""
     checkpoint = make_checkpoint(tmp_path / "x", architecture="gemma3", n_layers=7, n_key_value_heads=1)
     path = checkpoint.base / "config.json"
     config = json.loads(path.read_text()) | {"layer_types": None, "sliding_window_pattern": 6}
-    if not scaled:
-        config["rope_scaling"] = None
+    config["rope_scaling"] = scaling
     path.write_text(json.dumps(config))
     manifest = checkpoint.manifest()
     ids = torch.randint(3, 300, (1, CONTEXT), generator=torch.Generator().manual_seed(0))  # four windows
@@ -62,8 +67,10 @@ SCOPE = "mwhanna/gemma-scope-2-1b-it/transcoder_all/width_16k_l0_small_affine"
 ARRAYS = "google/gemma-scope-2-1b-it"
 
 
-def upload_scope(hub: HubServer, checkpoint: Checkpoint, **changes: torch.Tensor | None) -> None:
-    """The checkpoint's transcoders, with skips, in GemmaScope 2's files; `changes` to the last layer's."""
+def upload_scope(
+    hub: HubServer, checkpoint: Checkpoint, changed: int = 2, **changes: torch.Tensor | None
+) -> None:
+    """The checkpoint's transcoders, with skips, in GemmaScope 2's files; `changes` to one layer's."""
     files = {}
     for layer in range(3):
         stored = load_file(checkpoint.transcoders / f"layer_{layer}.safetensors")
@@ -73,7 +80,7 @@ def upload_scope(hub: HubServer, checkpoint: Checkpoint, **changes: torch.Tensor
             "threshold": stored["activation_function.threshold"],
             "affine_skip_connection": skip_of(layer),
         }
-        tensors |= changes if layer == 2 else {}
+        tensors |= changes if layer == changed else {}
         name = f"transcoder_all/layer_{layer}_width_16k_l0_small_affine/params.safetensors"
         files[name] = save({name: each for name, each in tensors.items() if each is not None})
     hub.upload(ARRAYS, files)
@@ -118,6 +125,14 @@ def test_gemma_scope_2_of_another_form_is_refused(
 ) -> None:
     upload_scope(hub, checkpoint, **{name: tensor})
     assert re.search(message, one_sentence(lambda: checkpoint.manifest(transcoders=SCOPE)))
+
+
+def test_skips_that_the_first_layer_lacks_are_refused(hub: HubServer, checkpoint: Checkpoint) -> None:
+    """circuit-tracer asks the first layer alone whether there are any, and would leave them out."""
+    upload_scope(hub, checkpoint, changed=0, affine_skip_connection=None)
+    said = one_sentence(lambda: checkpoint.manifest(transcoders=SCOPE))
+    assert "tensor 'affine_skip_connection' is not expected beside b_enc, b_dec, threshold" in said
+    assert "layer_1_width_16k" in said
 
 
 CHAT = ("<bos>", "<start_of_turn>", "user", "\n", "Hi")

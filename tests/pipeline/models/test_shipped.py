@@ -14,11 +14,13 @@ from pipeline.doctor.sources import look
 from pipeline.models.dictionaries import dictionary_size, layer_count
 from pipeline.models.loading import load_causal_lm, load_transcoders
 from pipeline.params.project import load_params
-from pipeline.stages import models, prompts
+from pipeline.stages import behaviour_prompts, models, prompts
 from store.base.errors import UserError
 from store.documents.manifest import read_manifest
+from tests.support.behaviours import write_words
 from tests.support.chats import conversation
 from tests.support.hub_server import HubServer
+from tests.support.hub_subjects import one_sentence
 from tests.support.places import ROOT
 from tests.support.public_layouts import FEATURES, LAYERS, WIDTH, upload
 
@@ -77,6 +79,14 @@ def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer,
         (Path(profile.prompts[0]) / "examples.jsonl").write_text('{"prompt": "You should be short."}\n')
         with pytest.raises(UserError, match="no features; write it as `messages`"):
             prompts.main(name, params)
+        words = {"recall": str(write_words(tmp_path / "words", "recall"))}
+        counts = params.behaviours.model_copy(update={"train": 6, "test": 2, "test_groups": 1})
+        asked_of = profile.model_copy(update={"behaviours": words})
+        plain = params.model_copy(update={"behaviours": counts, "profiles": {name: asked_of}})
+        said = one_sentence(lambda: behaviour_prompts.main(name, plain))
+        assert said.startswith(f"profiles.{name}.behaviours: the prompt ")
+        assert "have no features; behaviours are plain texts, so name none there." in said
+        assert not list((folder / "behaviour_prompts").iterdir())
 
 
 def test_names_are_keys_that_an_experiment_can_set() -> None:

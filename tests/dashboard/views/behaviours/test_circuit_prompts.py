@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dashboard.data import circuits, readers
+from dashboard.views.behaviours.circuit_prompts import _base_words
 from store.datasets.groups import open_dataset
 from tests.support.app import OpenPage, plain_words
 from tests.support.circuits import PARAMS
@@ -53,6 +54,18 @@ def test_base_is_right_where_its_own_contrast_is_above_0(root: Path, monkeypatch
     monkeypatch.setattr(circuits, "_of", turned)
     found = circuits.prompts("demo", TRACED[1], "recall")
     assert found["base_right"].tolist() == [True, False, False] * (N_PROMPTS // 3)
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        ([True, False, True], "; base gets 2 of these right"),
+        ([True, None, False], "; base gets 1 of the 2 that it was traced on right"),
+        ([None, None], ""),
+    ],
+)
+def test_what_base_was_not_traced_on_is_not_counted_as_wrong(right: list[bool | None], said: str) -> None:
+    assert _base_words(pd.Series(right, dtype=object)) == said
 
 
 def test_a_prompts_own_graph_is_summed_over_positions(root: Path) -> None:

@@ -92,6 +92,13 @@ def test_supernode_prompt_and_feature_leave_their_own(open_page: OpenPage, root:
     assert set(every_experiment(groups["trials"], {}, filters)["experiment"]) == set(PARTNERED)
 
 
+def test_filters_that_leave_no_correlation_are_named_as_the_cause(open_page: OpenPage) -> None:
+    app = open_page("behaviours", **VIEW, feature="L0/9999", **{"this-feature-only": "true"})
+    assert not app.exception
+    assert "No feature is active in enough groups" not in plain_words(app)
+    assert "Nothing is left by the filters." in plain_words(app)
+
+
 def test_flips_only_leaves_prompts_that_flip(open_page: OpenPage) -> None:
     app = open_page("behaviours", **VIEW, **{"flips-only": "true"})
     assert not app.exception

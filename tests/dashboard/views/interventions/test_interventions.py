@@ -126,6 +126,27 @@ def test_the_page_obeys_its_link(open_page: OpenPage, root: Path) -> None:
     assert "In base, with these parts of every layer as they are in the adapted model" in plain_words(page)
 
 
+def test_panels_without_rows_say_the_true_cause(open_page: OpenPage, root: Path) -> None:
+    """Base was tried at no single position, the focus was; of its doses no effect is known."""
+    groups = {group: readers.dataset("demo", "interventions", group).load() for group in INTERVENTIONS.groups}
+    trials = groups["trials"]
+    experiment, n = trials["experiment"].values, trials.sizes["trial"]
+    dosed = experiment == "dose_response"
+    groups["trials"] = trials.assign(
+        variant=trials["variant"].where(experiment != IMPORTANCE, FOCUS),
+        effect=trials["effect"].where(~dosed),
+        value=trials["value"].where(~dosed, np.arange(n) + 2.0),
+    )
+    folder = root / "artifacts" / "demo" / "interventions"
+    folder.unlink()
+    write_dataset(folder, INTERVENTIONS, groups, provenance={})
+    page = open_page("interventions", experiment="dose response", **{"tried-in": "base"})
+    assert not page.exception
+    captions = [str(caption.value) for caption in page.caption]
+    assert "Nothing is left by the filters." in captions
+    assert "No effect is known of what the filters leave." in captions
+
+
 def test_parts_are_those_of_the_direction(root: Path) -> None:
     table = readers.dataset("demo", "faithfulness", "parts").load()
     shares = np.arange(2.0 * len(PART_SETS)).reshape(2, -1)

@@ -78,3 +78,10 @@ def test_the_page_shows_those_of_the_variant_and_names_the_others(open_page: Ope
     (shown,) = [frame.value for frame in page.dataframe if "n_controls" in frame.value]
     assert shown["variant"].tolist() == ["base"]
     assert shown["range"].tolist()[0] == "[-0.200, +0.400]"
+    # No file says any more what they do, so that it is not known which layers theirs are.
+    page = open_page("interventions", **{"tried-in": "base", "tried-layer": "L0"})
+    assert not page.exception
+    assert (
+        "Left out by the filters: less (in general@1.0). In which layers is not known, for no file of "
+        "inputs/recipes says it: more (in base)."
+    ) in plain_words(page)
