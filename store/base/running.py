@@ -100,9 +100,10 @@ def ended(one: Running) -> bool:
     if one.host != platform.node():
         return False
     try:
-        return psutil.Process(one.process).create_time() > one.told + _GRACE
+        begun: float = psutil.Process(one.process).create_time()
     except psutil.NoSuchProcess:
         return True
+    return begun > one.told + _GRACE
 
 
 def _path(root: Path, one: Running) -> Path:
