@@ -42,6 +42,16 @@ def same_environment() -> Iterator[None]:
     assert not changed, f"variables that a test left behind: {changed}"
 
 
+@pytest.fixture
+def no_origins_left() -> Iterator[None]:
+    """What a test mirrors is no folder that a later one looks for elsewhere."""
+    yield
+    from store.remote.origins import _ORIGINS, forget
+
+    for folder in list(_ORIGINS):
+        forget(folder)
+
+
 def pytest_runtest_setup() -> None:
     # A stage that ran in this process has set its own number.
     if torch := sys.modules.get("torch"):

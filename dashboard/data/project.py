@@ -108,6 +108,10 @@ def fresh(path: Path, reader: Callable[[str, str], T]) -> T:
         The artifact is not there (yet, or while its stage runs).
     """
     key = stamp(path)
+    if not key and (found := origin_of(path)) is not None:
+        raise ArtifactMissingError(
+            f"{found[1]} was not pushed to {place()}; `python -m store push` where it is made brings it."
+        )
     if not key:
         raise ArtifactMissingError(f"{shown(path)} does not exist yet; `dvc repro` makes it.")
     return reader(str(path), key)

@@ -43,19 +43,35 @@ def require(profile: str) -> None:
             "`pip install -r requirements.txt` installs both; every other page works without them."
         )
     manifest = documents.models(profile)
-    sources = [part.source for part in (manifest.base, manifest.transcoders)]
-    made_here = [source for source in sources if source.startswith("artifacts/")]
-    if made_here and (place := project.place()) is not None:
+    adapters = [part.source for part in manifest.deltas.values()]
+    own, put_on = _made_here(manifest.base.source, manifest.transcoders.source), _made_here(*adapters)
+    if own or put_on:
+        _require_same_folder(profile)
+    missing = [source for source in own if not (project.root() / source).is_dir()]
+    if missing:
+        raise NotLiveError(
+            f"The weights {' and '.join(missing)} are not on this disk, and this runs the model "
+            "live. `dvc pull` fetches them, `dvc repro` makes them."
+        )
+
+
+def _made_here(*sources: str) -> list[str]:
+    return [source for source in sources if source.startswith("artifacts/")]
+
+
+def _require_same_folder(profile: str) -> None:
+    """Weights are read from the root's artifacts, which may be other ones than those that are shown."""
+    if (place := project.place()) is not None:
         raise NotLiveError(
             f"This runs the model live, and weights are not read from {place}; `python -m store pull "
             f"{place}/{profile} here/artifacts/{profile}` fetches them, and `EMC_ROOT=here` without "
             "EMC_ARTIFACTS shows what was fetched."
         )
-    missing = [source for source in made_here if not (project.root() / source).is_dir()]
-    if missing:
+    shown = project.artifact(profile, "models.json").parent.parent.resolve()
+    if shown != (project.root() / "artifacts").resolve():
         raise NotLiveError(
-            f"The weights {' and '.join(missing)} are not on this disk, and this runs the model "
-            "live. `dvc pull` fetches them, `dvc repro` makes them."
+            f"This runs the model live, and weights are not read from {shown}, which EMC_ARTIFACTS names; "
+            f"`EMC_ROOT={shown.parent}` without EMC_ARTIFACTS shows the project that they are of."
         )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from dashboard.data.project import root
+from dashboard.data.project import place, root
 from dashboard.style.text import plain, sentence
 from store.base.errors import ArtifactMissingError, NotInStoreError, StoreError
 
@@ -17,10 +17,23 @@ def message(error: Exception) -> str:
 
 
 def empty(what: str, command: str, *, why: str = "") -> None:
-    """Two lines: what would be here, and the command that makes it."""
+    """Two lines: what would be here, and the command that makes it, or the one that brings it to a bucket."""
     with st.container(border=True):
         st.markdown(f"**Nothing here yet.** {what}{' ' + plain(why) if why else ''}")
-        st.markdown(f"`{command}` makes it; `dvc pull` fetches it where a teammate has pushed it.")
+        if (bucket := _bucket()) is None:
+            st.markdown(f"`{command}` makes it; `dvc pull` fetches it where a teammate has pushed it.")
+        else:
+            st.markdown(
+                f"It was not pushed to {plain(bucket)}: `{command}` makes it where the pipeline runs, and "
+                "`python -m store push` there brings it."
+            )
+
+
+def _bucket() -> str | None:
+    try:
+        return place()
+    except StoreError:  # no place at all; that is told above
+        return None
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from pipeline.items.cache import VARIABLE, chosen_cache
 from pipeline.params.project import load_params
 from pipeline.run.stage import CACHE
 from store.base.errors import StoreError, UserError
+from store.remote.folders import Files
 
 _DAY: Final = 86_400.0
 _LONGEST: Final = 36_500.0
@@ -48,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         if given.apply:
             require_quiet(cache.root)
-        known = listed(Path("artifacts"), check=given.published)
-        found = list(entries(cache.files, known, since=time.time() - days * _DAY))
+        known, since = listed(Path("artifacts"), check=given.published), time.time() - days * _DAY
+        found = list(entries(cache.files, known, since=since))
         free = sorted({each.kind for each in found} - known.keys())
         if wrong := [kind for kind in given.kind if kind not in free]:
             raise UserError(f"--kind {wrong[0]} is none of those that no artifact lists: {', '.join(free)}.")
@@ -59,12 +60,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     going = to_go(found, published=given.published, kinds=given.kind)
     print("\n".join([f"The cache at {cache.files}:", *_lines(found, going)]))
     size = sum(each.size for each in going) / _MEGA
-    if given.apply:
-        cache.files.remove_all([each.name for each in going])
-        print(f"\nRemoved: {len(going):,} items, {size:,.1f} MB.")
-    else:
+    if not given.apply:
         print(f"\nWould go: {len(going):,} items, {size:,.1f} MB. Nothing is removed without --apply.")
+        return 0
+    try:
+        _remove(cache.files, going, since)
+    except (UserError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"\nRemoved: {len(going):,} items, {size:,.1f} MB.")
     return 0
+
+
+def _remove(files: Files, going: Sequence[Entry], since: float) -> None:
+    """Remove entries, and look whether they went: a service may refuse each and answer that all is well."""
+    names = [each.name for each in going]
+    files.remove_all(names)
+    there = files.facts() if names else {}
+    # What was written meanwhile is another's.
+    if left := [name for name in names if name in there and there[name].written <= since]:
+        raise UserError(
+            f"{files} still holds {len(left):,} of {len(names):,} items that were to go, {left[0]} say; "
+            "see that the credentials allow to remove, too."
+        )
 
 
 def _lines(found: Sequence[Entry], going: Sequence[Entry]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from store.base.checksums import FOLDER, require_recorded
 from store.base.errors import ArtifactMissingError, DamagedArtifactError, UnknownFormatError
-from store.remote.origins import bring
+from store.remote.origins import bring, origin_of, remedy
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def read_document(
     try:
         plain: Any = from_json(content)
     except ValueError as error:
-        raise DamagedArtifactError(f"{path} is not valid JSON ({error}); {_REMEDY}") from error
+        raise DamagedArtifactError(f"{path} is not valid JSON ({error}); {_remedy(path)}") from error
     if version is not None:
         found = plain.get("format_version") if isinstance(plain, dict) else None
         if type(found) is int and not (version if oldest is None else oldest) <= found <= version:
@@ -59,7 +59,7 @@ def read_document(
         where = ".".join(map(str, first["loc"]))
         raise DamagedArtifactError(
             f"{path} has another form than the pipeline writes ({f'{where}: ' if where else ''}"
-            f"{first['msg']}); {_REMEDY}"
+            f"{first['msg']}); {_remedy(path)}"
         ) from error
 
 
@@ -77,10 +77,19 @@ def read_recorded(path: Path) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise ArtifactMissingError(f"{path} does not exist yet; `dvc repro` makes it.") from None
     except IsADirectoryError:
-        raise DamagedArtifactError(f"{path} is a folder, not a file; {_REMEDY}") from None
-    require_recorded(path, content)
+        raise DamagedArtifactError(f"{path} is a folder, not a file; {_remedy(path)}") from None
+    try:
+        require_recorded(path, content)
+    except DamagedArtifactError as error:
+        if origin_of(path) is None:
+            raise
+        raise DamagedArtifactError(f"{path} is not what its stage wrote; {_remedy(path)}") from error
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DamagedArtifactError(f"{path} is not UTF-8 text; {_REMEDY}") from error
+        raise DamagedArtifactError(f"{path} is not UTF-8 text; {_remedy(path)}") from error
     return content
+
+
+def _remedy(path: Path) -> str:
+    return remedy(path, _REMEDY, beside=FOLDER)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import zarr
@@ -22,7 +22,9 @@ from store.base.errors import DamagedArtifactError, InvalidItemError, StoreError
 from store.base.hashing import bytes_digest
 from store.format.chunks import chunk_shape, parts, shard_shape
 from store.format.files import Parts, files_of
-from store.remote.origins import bring, size_of
+from store.remote.origins import bring, remedy, size_of
+
+REMEDY: Final = "restore it with `dvc checkout --force` or make it anew with `dvc repro`."
 
 Selection = tuple[slice | int, ...]
 
@@ -214,20 +216,32 @@ class ArrayReader:
             self._check_sizes()
         asked = selection or (slice(None),) * len(self.shape)
         try:
-            if isinstance(self._store, Parts) and self._is_one_file() and isinstance(asked[0], slice):
-                start, stop, _ = asked[0].indices(self.shape[0])
-                chunk, length = self._array.chunks[0], max(1, self.shape[0])
-                first, last = start // chunk * chunk, min(length, -(-stop // chunk) * chunk)
-                await self._store.ahead(f"{self._name}/c.0", first / length, last / length)
+            if isinstance(self._store, Parts) and len(self.shape) == 1 and isinstance(asked[0], slice):
+                await self._ahead(self._store, *asked[0].indices(self.shape[0])[:2])
             return np.asarray(await self._array.async_array.getitem(asked))
         except StoreError:  # told already: it comes from elsewhere, and cannot be had
             raise
         except (ValueError, RuntimeError, OSError, IndexError, KeyError) as error:
             raise self._damage("a chunk is altered") from error
 
-    def _is_one_file(self) -> bool:
-        """Whether it is a row of numbers that lie in one shard."""
-        return len(self.shape) == 1 and (self._array.shards or self._array.chunks)[0] >= self.shape[0]
+    async def _ahead(self, store: Parts, start: int, stop: int) -> None:
+        """Have a part of a row of numbers come at once from all the shards in which it lies."""
+        if start >= stop:
+            return
+        (length,), (chunk,) = self.shape, self._array.chunks
+        (shard,) = self._array.shards or self._array.chunks
+        first, last = start // chunk * chunk, -(-stop // chunk) * chunk
+
+        def share(begin: int) -> tuple[float, float]:
+            held = min(shard, length - begin)
+            return max(0, first - begin) / held, min(held, last - begin) / held
+
+        await asyncio.gather(
+            *(
+                store.ahead(f"{self._name}/c.{begin // shard}", *share(begin))
+                for begin in range(start // shard * shard, stop, shard)
+            )
+        )
 
     def _check_sizes(self) -> None:
         for key, record in self._files.items():
@@ -251,8 +265,8 @@ class ArrayReader:
     def _damage(self, what: str) -> DamagedArtifactError:
         owner = f" ({self._owner})" if self._owner else ""
         return DamagedArtifactError(
-            f"array {self._name} of {self._group}{owner} is damaged: "
-            f"{what}; restore it with `dvc checkout --force` or make it anew with `dvc repro`."
+            f"array {self._name} of {self._group}{owner} is damaged: {what}; "
+            f"{remedy(self._group / self._name, REMEDY)}"
         )
 
 

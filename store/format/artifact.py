@@ -21,8 +21,8 @@ from store.base.errors import (
     UnknownFormatError,
 )
 from store.base.hashing import bytes_digest, digest, file_digest
-from store.format.arrays import ArrayReader, FileRecord, Selection, read_together
-from store.remote.origins import bring, bring_named
+from store.format.arrays import REMEDY, ArrayReader, FileRecord, Selection, read_together
+from store.remote.origins import bring, bring_named, origin_of, remedy
 from store.schema.specs import FORMAT_VERSION
 
 METADATA: Final = "zarr.json"
@@ -56,7 +56,7 @@ class Artifact:
     attributes: Mapping[str, Any]
     provenance: Mapping[str, Any]
     groups: Mapping[str, FileRecord]
-    identity: tuple[int, int, int]
+    identity: tuple[int | str, ...]
 
     def group_files(self, name: str) -> dict[str, FileRecord]:
         """Read a group's manifest: size and digest of every file below it.
@@ -72,10 +72,12 @@ class Artifact:
             content = (self.path / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             self.ensure_current()
-            raise DamagedArtifactError(f"{self.path / key} is missing.{REMEDY}") from None
+            raise DamagedArtifactError(
+                f"{self.path / key} is missing; {remedy(self.path / key, REMEDY)}"
+            ) from None
         if bytes_digest(content) != self.groups[name].sha256:
             self.ensure_current()
-            raise DamagedArtifactError(f"{self.path / key} is altered.{REMEDY}")
+            raise DamagedArtifactError(f"{self.path / key} is altered; {remedy(self.path / key, REMEDY)}")
         return _records(json.loads(content)["attributes"]["files"])
 
     def is_whole(self) -> bool:
@@ -144,9 +146,6 @@ class Artifact:
             )
 
 
-REMEDY: Final = " Restore it with `dvc checkout --force` or make it anew with `dvc repro`."
-
-
 def seal_group(folder: Path) -> FileRecord:
     """Write the ``zarr.json`` of a group whose arrays are complete; returns its record."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +206,7 @@ def open_artifact(path: Path) -> Artifact:
         text = root.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         if path.is_dir() and any(path.iterdir()):
-            raise DamagedArtifactError(f"{root} is missing.{REMEDY}") from None
+            raise DamagedArtifactError(f"{root} is missing; {remedy(root, REMEDY)}") from None
         raise ArtifactMissingError(
             f"{path} does not exist yet; `dvc repro` makes it, `dvc pull` fetches it."
         ) from None
@@ -215,7 +214,7 @@ def open_artifact(path: Path) -> Artifact:
         attributes = json.loads(text)["attributes"]
         version = attributes["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedArtifactError(f"{root} is altered.{REMEDY}") from error
+        raise DamagedArtifactError(f"{root} is altered; {remedy(root, REMEDY)}") from error
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise UnknownFormatError(
             f"{path} has format version {version}, this code reads 1 to {FORMAT_VERSION}; run "
@@ -224,7 +223,7 @@ def open_artifact(path: Path) -> Artifact:
     as_written = _encode(attributes)
     checksum = attributes.pop("checksum", None)
     if checksum != digest(attributes) or text != as_written:
-        raise DamagedArtifactError(f"{root} is altered.{REMEDY}")
+        raise DamagedArtifactError(f"{root} is altered; {remedy(root, REMEDY)}")
     known = {"format_version", "kind", "provenance", "groups"}
     return Artifact(
         path=path,
@@ -260,7 +259,9 @@ def _records(files: Mapping[str, Any]) -> dict[str, FileRecord]:
     return {name: FileRecord(**record) for name, record in files.items()}
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
+def _identity(path: Path) -> tuple[int | str, ...]:
+    if (found := origin_of(path)) is not None:
+        return (found[0].version,)  # its file here may go and come again
     status = path.stat()
     return status.st_dev, status.st_ino, status.st_mtime_ns
 

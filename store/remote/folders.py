@@ -1,5 +1,6 @@
 """Files by name, which take effect whole, and those of a folder of this machine."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,12 +74,14 @@ class FolderFiles:
             self.remove(name)
 
     def facts(self) -> dict[str, Facts]:
-        """All files, sorted by name; what goes meanwhile is left out."""
+        """All files, sorted by name; what goes meanwhile is left out, and what lies in hidden folders."""
         found = {}
-        for path in sorted(self.folder.rglob("*")):
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                if S_ISREG(status.st_mode):
-                    name = path.relative_to(self.folder).as_posix()
-                    found[name] = Facts(status.st_size, status.st_mtime)
-        return found
+        for folder, below, names in os.walk(self.folder):
+            below[:] = [name for name in below if not name.startswith(".")]
+            for path in (Path(folder, name) for name in names):
+                with suppress(FileNotFoundError):
+                    status = path.stat()
+                    if S_ISREG(status.st_mode):
+                        name = path.relative_to(self.folder).as_posix()
+                        found[name] = Facts(status.st_size, status.st_mtime)
+        return dict(sorted(found.items()))

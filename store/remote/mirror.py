@@ -13,6 +13,7 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -117,10 +118,10 @@ class Mirror:
         return b"".join(blocks)[start - first * BLOCK : stop - first * BLOCK]
 
     async def _block(self, name: str, number: int) -> bytes:
-        path, start = self._blocks / f"{name}.{number}", number * BLOCK
+        path, start = self._block_path(name, number), number * BLOCK
         size = min(BLOCK, self._files[name].bytes - start)
-        if _has(path, size):
-            return path.read_bytes()
+        if (content := _held(path, size)) is not None:
+            return content
         task = self._coming.get((name, number))
         if task is None:  # else chunks beside each other ask for the same block
             task = asyncio.create_task(self._fetched(name, start, size, path))
@@ -142,18 +143,38 @@ class Mirror:
         _keep(path, content)
         return content
 
+    def doubt(self, names: Iterable[str]) -> None:
+        """Drop what has come of files, whole or in blocks; that the disk refuses is told when it is read."""
+        for name in names:
+            blocks = range(-(-self._files[name].bytes // BLOCK))
+            for path in (self.folder / name, *(self._block_path(name, number) for number in blocks)):
+                with suppress(OSError):
+                    path.unlink()
+
+    def remedy(self, name: str) -> str:
+        """To read it again, since it may have been damaged on the way; else to push it again."""
+        return f"reload the page; if it is damaged still, remove {self._address(name)}, and push again."
+
+    def _address(self, name: str) -> str:
+        return f"{self.place}/versions/{self.version}/files/{name}"
+
+    def _block_path(self, name: str, number: int) -> Path:
+        return self._blocks / f"{name}.{number}"
+
     def _check(self, name: str, content: bytes) -> None:
         if bytes_digest(content) != self._files[name].sha256:
             raise self._other(name)
 
     def _other(self, name: str) -> DamagedArtifactError:
-        return DamagedArtifactError(
-            f"{self.place}/versions/{self.version}/files/{name} is not what was pushed; remove it there, and "
-            "push again."
-        )
+        where = self._address(name)
+        return DamagedArtifactError(f"{where} is not what was pushed; remove it there, and push again.")
 
     def _gone(self, name: str) -> StoreError:
-        if current(self.place) == self.version:
+        try:
+            version = current(self.place)
+        except UserError as error:
+            return StoreError(str(error))
+        if version == self.version:
             return DamagedArtifactError(f"{self.place} lacks {name} of its version; push it again.")
         return ReplacedArtifactError(
             f"{self.place} was pushed anew, and {name} of the version that is shown is swept; reload the "
@@ -182,14 +203,21 @@ def mirrored(place: ObjectFiles, cache: Path) -> Mirror:
             if version is None:
                 raise ArtifactMissingError(f"Nothing was pushed to {place}; `python -m store push` does.")
             try:
-                return _opened(place, version, cache.absolute())
+                mirror = _opened(place, version, cache.absolute())
             except FileNotFoundError as error:
-                if current(place) == version:
-                    raise DamagedArtifactError(
-                        f"{place} lacks the list of its version; push it again."
-                    ) from error
+                if current(place) != version:
+                    continue
+                raise DamagedArtifactError(
+                    f"{place} lacks the list of its version; push it again."
+                ) from error
+            _tidy(mirror.folder.parent)
+            return mirror
+    except StoreError:  # some are OSErrors, too
+        raise
     except UserError as error:
         raise StoreError(str(error)) from error
+    except OSError as error:
+        raise _unkept(cache, error) from error
     raise StoreError(f"{place} is pushed anew more often than it can be read; try again.")
 
 
@@ -197,21 +225,37 @@ def _opened(place: ObjectFiles, version: str, cache: Path) -> Mirror:
     held = cache / "versions" / version
     known = origin_of(held / "files")
     if known is not None and isinstance(known[0], Mirror):
-        mirror = known[0]
-    else:
-        try:
-            files = files_of(FolderFiles(cache), version)
-        except (FileNotFoundError, DamagedArtifactError):
-            files = files_of(place, version)
-            _keep(held / "files.json", list_of(files))
-        mirror = Mirror(place, version, files, cache)
-        know(mirror.folder, mirror)
-    os.utime(held)
-    for other in held.parent.iterdir():
-        if other != held and time.time() - other.stat().st_mtime > GRACE.total_seconds():
-            forget(other / "files")
-            shutil.rmtree(other, ignore_errors=True)
+        return known[0]
+    try:
+        files = files_of(FolderFiles(cache), version)
+    except (FileNotFoundError, DamagedArtifactError):
+        files = files_of(place, version)
+        _keep(held / "files.json", list_of(files))
+    mirror = Mirror(place, version, files, cache)
+    know(mirror.folder, mirror)
     return mirror
+
+
+def _tidy(held: Path) -> None:
+    """Say that a version was opened now, though its folder was emptied, and let long unopened ones go."""
+    held.mkdir(parents=True, exist_ok=True)
+    # Other programs tidy the same folder.
+    with suppress(FileNotFoundError):
+        os.utime(held)
+    for other in held.parent.iterdir():
+        with suppress(FileNotFoundError):
+            if other != held and time.time() - other.stat().st_mtime > GRACE.total_seconds():
+                forget(other / "files")
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _held(path: Path, size: int) -> bytes | None:
+    """What a file holds that is there whole."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return content if len(content) == size else None
 
 
 def _has(path: Path, size: int) -> bool:
@@ -234,17 +278,23 @@ def _keep(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
+            # mkstemp makes files private; other users of the disk read them, too.
+            aside.chmod(0o644)
             if _has(path, len(content)):
                 return
             try:
                 path.hardlink_to(aside)
-            except FileExistsError:
+            except OSError:  # it is there, if not whole, or this disk has no hard links
                 if not _has(path, len(content)):
                     aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"{path.parent} cannot keep what was read ({one_line(str(error))}); make room there, or see "
-            "that it can be written."
-        ) from error
+        raise _unkept(path.parent, error) from error
+
+
+def _unkept(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{folder} cannot keep what was read ({one_line(str(error))}); make room there, or see that it can "
+        "be written."
+    )

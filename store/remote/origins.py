@@ -30,6 +30,12 @@ class Origin(Protocol):
     async def part(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` to `stop` of a file that there is."""
 
+    def doubt(self, names: Iterable[str]) -> None:
+        """Drop what has come of files: a reader finds it damaged, and it may be right when it comes again."""
+
+    def remedy(self, name: str) -> str:
+        """The end of a sentence that tells of damage: what mends a file or folder of it."""
+
 
 _ORIGINS: Final[dict[Path, Origin]] = {}
 
@@ -99,6 +105,27 @@ def listed(folder: Path, ending: str) -> list[Path]:
         names = origin.names(top)
         origin.bring(name for name in names if name.rpartition("/")[0] == top and name.endswith(ending))
     return sorted(folder.glob(f"*{ending}"))
+
+
+def remedy(path: Path, here: str, *, beside: str | None = None) -> str:
+    """What mends a file or folder that is found damaged, for the end of a sentence that tells it.
+
+    What has come of it from elsewhere is dropped, so that the next who reads it has it anew.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    here
+        The remedy of what is just on this disk.
+    beside
+        A folder at the top of the origin that is dropped, too.
+    """
+    if (found := origin_of(path)) is None:
+        return here
+    origin, name = found
+    origin.doubt([*origin.names(name), *(origin.names(beside) if beside else ())])
+    return origin.remedy(name)
 
 
 def size_of(path: Path) -> int:

@@ -1,12 +1,14 @@
 """Pages of artifacts in object storage: the same words, one version a run, one sentence where they cannot."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import elsewhere, project
+from store.base.errors import ArtifactMissingError
 from store.documents.prompts import read_prompts, write_prompts
 from store.remote.places import ObjectFiles, files_at
 from store.remote.releases import push
@@ -15,6 +17,9 @@ from tests.support.object_store import BUCKET, ObjectStore
 
 SHOWN = ("candidates", "graphs", "lexicon.json", "models.json", "prompts.json", "vocabulary.json")
 """What Compare needs of a profile; of all that the demo has, three thousand objects would be put."""
+
+
+pytestmark = pytest.mark.usefixtures("no_origins_left")
 
 
 @pytest.fixture
@@ -139,3 +144,59 @@ def test_another_folder_of_artifacts_is_shown(
     assert project.place() is None
     assert project.artifact("demo", "graphs") == demo_root / "artifacts" / "demo" / "graphs"
     assert not open_page("overview").exception
+
+
+def test_models_run_only_with_the_folder_that_their_artifacts_are_of(
+    root: Path, demo_root: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same names there are other weights in this project."""
+    there = f"weights are not read from {demo_root}/artifacts, which EMC_ARTIFACTS names"
+    assert there not in plain_words(open_page("steering"))
+    monkeypatch.setenv(elsewhere.VARIABLE, f"file://{root}/artifacts")
+    assert "which EMC_ARTIFACTS names" not in plain_words(open_page("steering"))
+    monkeypatch.setenv(elsewhere.VARIABLE, f"file://{demo_root}/artifacts")
+    steering = open_page("steering")
+    assert not steering.exception
+    assert there in plain_words(steering)
+    assert f"`EMC_ROOT={demo_root}` without EMC_ARTIFACTS" in plain_words(steering)
+
+
+def test_an_adapter_alone_that_was_made_elsewhere_is_not_loaded(
+    root: Path, demo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard.data import documents
+    from dashboard.live import models
+
+    found = documents.models("demo")
+    hub = replace(found.base, source="owner/base", revision="0" * 40)
+    codes = replace(found.transcoders, source="owner/transcoders", revision="0" * 40)
+    adapters = {name: replace(each, source="owner/adapter") for name, each in found.adapters.items()}
+    name, adapter = next(iter(adapters.items()))
+    own = replace(adapter, source="artifacts/demo/finetunes/x")
+    monkeypatch.setenv(elsewhere.VARIABLE, f"file://{demo_root}/artifacts")
+    plain = replace(found, base=hub, transcoders=codes, adapters=adapters, checkpoints={})
+    for held, fits in (
+        (plain, True),
+        (replace(plain, adapters={**adapters, name: own}), False),
+        (replace(plain, checkpoints={f"{name}:1": own}), False),
+    ):
+        monkeypatch.setattr(documents, "models", lambda profile, held=held: held)
+        if fits:
+            models.require("demo")
+        else:
+            with pytest.raises(models.NotLiveError, match="which EMC_ARTIFACTS names"):
+                models.require("demo")
+
+
+def test_what_was_not_pushed_is_to_be_pushed(part: Path, place: str, root: Path, open_page: OpenPage) -> None:
+    shutil.rmtree(part / "graphs")
+    pushed(part, place)
+    said = plain_words(open_page("compare"))
+    assert f"It was not pushed to {place}: `dvc repro" in said
+    assert "`python -m store push` there brings it" in said
+    assert "dvc pull" not in said
+    path = project.artifact("demo", "graphs")
+    with pytest.raises(
+        ArtifactMissingError, match=rf"^graphs was not pushed to {place}; `python -m store push`"
+    ):
+        project.fresh(path, lambda path, key: None)

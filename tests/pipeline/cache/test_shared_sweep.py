@@ -11,6 +11,7 @@ from pipeline.cache.__main__ import main
 from pipeline.items.cache import VARIABLE, ItemCache, chosen_cache
 from pipeline.run.stage import CACHE
 from store.collections.writer import write_collection
+from store.remote.places import ObjectFiles
 from store.schema.candidates import CANDIDATES
 from tests.support.object_store import BUCKET, ObjectStore
 from tests.support.places import ROOT
@@ -71,6 +72,28 @@ def test_what_is_young_and_what_is_no_item_stays(cache: ItemCache) -> None:
     cache.files.write("notes.txt", b"mine")
     assert main(["sweep", "--apply", "--shared"]) == 0
     assert held(cache) == {item.key for item in ITEMS} | {"notes.txt"}
+
+
+@pytest.mark.parametrize("cache", ["bucket"], indirect=True)
+def test_what_a_service_does_not_remove_is_told(
+    cache: ItemCache,
+    objects: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    objects.before = lambda method, path: 403 if method == "POST" else None
+    assert main(["sweep", "--apply", "--shared"]) == 1
+    told = capsys.readouterr()
+    assert "cannot be used" in told.err
+    assert "Removed" not in told.out
+    objects.before = lambda method, path: None
+    # As s3fs does where the service names errors for each of them.
+    monkeypatch.setattr(ObjectFiles, "remove_all", lambda files, names: None)
+    assert main(["sweep", "--apply", "--shared"]) == 1
+    told = capsys.readouterr()
+    assert f"{cache.files} still holds 2 of 2 items that were to go, {KIND}/" in told.err
+    assert "Removed" not in told.out
+    assert held(cache) == {item.key for item in ITEMS}
 
 
 def test_a_place_that_cannot_be_used_is_told(

@@ -42,6 +42,15 @@ def test_what_is_written_is_there_until_it_is_removed(files: Files) -> None:
     assert not files.holds("a/b/c.json", now=False)
 
 
+def test_hidden_folders_of_a_folder_hold_no_files_of_it(tmp_path: Path) -> None:
+    for name in (".x.aside/a/b", "k/2", "k/1", "a", "k/.lock"):
+        FolderFiles(tmp_path).write(name, b"12")
+    facts = FolderFiles(tmp_path).facts()
+    assert list(facts) == ["a", "k/.lock", "k/1", "k/2"]
+    assert {each.size for each in facts.values()} == {2}
+    assert FolderFiles(tmp_path / "none").facts() == {}
+
+
 def test_objects_are_listed_below_a_name_and_not_beside_it(objects: ObjectStore) -> None:
     files, beside = files_at(PLACE), files_at(f"{PLACE}-other")
     assert isinstance(files, ObjectFiles)
