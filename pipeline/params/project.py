@@ -100,9 +100,6 @@ class Params(TrainingParams):
                     f"finetunes.{name}.profile is '{finetune.profile}', but the profiles are "
                     f"{', '.join(sorted(self.profiles))}"
                 )
-        # What an organism is trained with is listed by the stage `code` of its profile.
-        for name in self.organisms.keys() - self.profiles.keys():
-            raise ValueError(f"organisms.{name} has no profile of its name: add one, or remove it")
         return self
 
     def profile(self, name: str) -> Profile:

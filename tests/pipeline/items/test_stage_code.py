@@ -8,6 +8,7 @@ from pipeline.items.closure import import_closure, pinned_libraries
 from pipeline.items.stage_code import stage_code
 from pipeline.params.project import load_params
 from pipeline.stages import code
+from store.base.errors import UserError
 from tests.support.places import ROOT
 
 STAGE = '''"""Says."""
@@ -75,6 +76,16 @@ def test_words_and_what_is_not_imported_change_nothing(tmp_path: Path, edit: dic
 )
 def test_what_runs_changes_it(tmp_path: Path, edit: dict[str, str]) -> None:
     assert project(tmp_path / "one", **edit) != project(tmp_path / "other")
+
+
+def test_an_organism_without_a_profile_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = load_params(ROOT / "params.yaml")
+    params = params.model_copy(update={"profiles": {"mine": params.profiles["organism"]}})
+    with pytest.raises(UserError, match=r"^params\.yaml: organisms\.organism has no profile of its name"):
+        code.main("mine", params)
 
 
 def test_the_stage_writes_a_file_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
