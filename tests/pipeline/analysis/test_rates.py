@@ -1,5 +1,8 @@
 """Rates of what continuations are: missing is not zero, and the unit is the situation."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from store.collections.item import Item
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
 from store.schema.rates import RATES
+from tests.support.places import ROOT
 
 CONFIDENCE = 0.95
 
@@ -130,3 +134,28 @@ def test_it_is_what_the_schema_says(groups: dict[str, Any], tmp_path: Path) -> N
 def test_nothing_at_all_is_an_empty_table(tmp_path: Path) -> None:
     groups = rates([], [], CONFIDENCE)
     write_dataset(tmp_path / "rates", RATES, groups, provenance={})
+
+
+ORDER = """
+import numpy as np
+from pipeline.analysis.rates import samples_icc
+draw = np.random.default_rng(0)
+n = draw.integers(1, 40, (3, 60))
+domain = np.array([f"domain {i % 7}" for i in range(60)], object)
+print(repr(samples_icc(draw.binomial(n, 0.3), n, domain, draw.random(60) < 0.4)))
+"""
+
+
+def test_the_order_of_sums_does_not_hang_on_how_texts_are_hashed() -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", ORDER],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "0123"
+    ]
+    assert len(set(said)) == 1, said
