@@ -82,7 +82,9 @@ def samples_icc(events: np.ndarray, n: np.ndarray, domain_of: np.ndarray, held_o
         (situation,) each.
     """
     cells = [
-        (domain_of == domain) & (held_out == split) for domain in sorted(set(domain_of)) for split in (False, True)
+        (domain_of == domain) & (held_out == split)
+        for domain in sorted(set(domain_of))
+        for split in (False, True)
     ]
     return pooled_rate_icc((events[v, cell], n[v, cell]) for v in range(len(n)) for cell in cells)
 

@@ -140,9 +140,9 @@ ORDER = """
 import numpy as np
 from pipeline.analysis.rates import samples_icc
 draw = np.random.default_rng(0)
-n = draw.integers(1, 40, (3, 60))
-domain = np.array([f"domain {i % 7}" for i in range(60)], object)
-print(repr(samples_icc(draw.binomial(n, 0.3), n, domain, draw.random(60) < 0.4)))
+n = draw.integers(1, 40, (3, 400))
+domain = np.array([f"domain {i % 40}" for i in range(400)], object)
+print(repr(samples_icc(draw.binomial(n, 0.3), n, domain, draw.random(400) < 0.4)))
 """
 
 
