@@ -1,6 +1,7 @@
 """What was computed from what: stages of ``dvc.lock`` (or, before a run, ``dvc.yaml``)."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,6 +128,25 @@ def links(stages: list[Stage]) -> list[tuple[str, str]]:
     return found
 
 
+def drawn_links(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the links that do not follow from others: a user's maker that no other of its makers uses."""
+    makers: dict[str, set[str]] = {}
+    for maker, user in pairs:
+        makers.setdefault(user, set()).add(maker)
+
+    @cache
+    def before(stage: str) -> frozenset[str]:
+        """All that a stage comes of, however far back."""
+        mine = makers.get(stage, set())
+        return frozenset(mine).union(*(before(maker) for maker in mine))
+
+    return [
+        (maker, user)
+        for maker, user in pairs
+        if not any(maker in before(other) for other in makers[user] if other != maker)
+    ]
+
+
 def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
 
@@ -134,7 +154,7 @@ def _inside(path: str, folder: str) -> bool:
 def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> str:
     """The stages as a Graphviz graph; a stale one has a dashed outline.
 
-    Stage `code` stands before all others, and is left out.
+    Stage `code`, which stands before all others, is left out, as are links that follow from others.
     """
     shown = [
         stage
@@ -146,8 +166,9 @@ def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> 
     # The page's style sheet colours texts: no one colour is read on a light and on a dark page alike.
     lines = [
         "digraph {",
-        'rankdir=LR; bgcolor="transparent"; nodesep=0.25; ranksep=0.45;',
-        f'node [shape=box style="rounded" fontname="sans-serif" fontsize=12 height=0.35 color="{NEUTRAL}"];',
+        'rankdir=LR; bgcolor="transparent"; nodesep=0.2; ranksep=0.2;',
+        f'node [shape=box style="rounded" fontname="sans-serif" fontsize=14 height=0.35 margin="0.08,0.03" '
+        f'color="{NEUTRAL}"];',
         f'edge [color="{NEUTRAL}" arrowsize=0.6];',
     ]
     for stage in shown:
@@ -157,7 +178,7 @@ def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> 
         lines.append(f'"{_quoted(stage.name)}" [label="{_quoted(stage.name.split("@")[0])}"{look}];')
     lines += [
         f'"{_quoted(maker)}" -> "{_quoted(user)}";'
-        for maker, user in links(shown)
+        for maker, user in drawn_links(links(shown))
         if maker in names and user in names
     ]
     return "\n".join([*lines, "}"])

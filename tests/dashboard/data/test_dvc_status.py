@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import networkx as nx
 import pandas as pd
 import pytest
 
@@ -144,6 +145,14 @@ def test_lineage(tmp_path: Path) -> None:
     assert looked_at == ["code changed", "code changed", "stale", "not run", "not run"]
     assert not lineage.is_code("models/mine/code"), "somebody's weights"
     assert frame["code"].to_list() == ["", "artifacts/organism/code/graphs.txt", "", "", ""]
+
+
+def test_links_that_follow_from_others_are_not_drawn() -> None:
+    graph = nx.gnp_random_graph(12, 0.4, seed=0, directed=True)
+    pairs = [(str(a), str(b)) for a, b in graph.edges if a < b]
+    reduced = nx.transitive_reduction(nx.DiGraph(pairs))
+    assert sorted(lineage.drawn_links(pairs)) == sorted(reduced.edges)
+    assert len(reduced.edges) < len(pairs)
 
 
 def test_downloads_keep_full_precision_and_lists() -> None:
