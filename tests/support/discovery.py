@@ -58,9 +58,17 @@ def give_project(manifest: Manifest) -> None:
 
 
 def given_params(
-    judges: tuple[str, ...] = ("rubric",), *, url: str = "", profile: Any = None, **discover: Any
+    judges: tuple[str, ...] = ("rubric",),
+    *,
+    url: str = "",
+    timeout: float = 60.0,
+    profile: Any = None,
+    **discover: Any,
 ) -> Params:
-    """Parameters of it, written to ``params.yaml``; with a service named `WRITER` at `url`."""
+    """Parameters of it, written to ``params.yaml``; with a service named `WRITER` at `url`.
+
+    The service is asked a second time after `timeout` seconds, which no answer takes on a busy machine.
+    """
     plain = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     given: dict[str, Any] = {
         "judges": list(judges),
@@ -73,7 +81,7 @@ def given_params(
     plain["prompts"]["max_tokens"] = 60
     plain["discover"] |= {"kinds": ["text"], "max_tokens": 50, "warmup": 0, "fruitless": 50} | discover
     if url:
-        plain["judges"][WRITER] = openai_params(url, timeout=1.0, attempts=2).model_dump()
+        plain["judges"][WRITER] = openai_params(url, timeout=timeout, attempts=2).model_dump()
     write_text(Path("params.yaml"), yaml.safe_dump(plain))
     return load_params()
 

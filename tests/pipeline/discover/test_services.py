@@ -59,7 +59,9 @@ def test_bad_answers_of_every_kind_come_to_something_each(server: JudgeServer) -
 
     server.fault = fault
     server.drafts = lambda number: of_round.get(number, written(number))
-    params = given_params((WRITER,), url=server.url, generator=WRITER, count=100, rounds=14, a_round=5)
+    params = given_params(
+        (WRITER,), url=server.url, timeout=1.0, generator=WRITER, count=100, rounds=14, a_round=5
+    )
     end = discover("mine", params)
     assert "14 rounds are done" in end.why
     got = found()
@@ -187,7 +189,7 @@ def test_money_is_a_budget_too(server: JudgeServer) -> None:
 def test_silence_is_waited_for_no_longer_than_the_timeout(server: JudgeServer) -> None:
     server.drafts = written
     server.fault = lambda about, before: "slow" if about == "round 1" else ""
-    params = given_params((WRITER,), url=server.url, generator=WRITER, rounds=1)
+    params = given_params((WRITER,), url=server.url, timeout=1.0, generator=WRITER, rounds=1)
     discover("mine", params)
     assert params.judges[WRITER].timeout < SLOW  # type: ignore[union-attr]
     assert found().ended[1].status == "unreachable"
