@@ -42,7 +42,7 @@ def open_page(root: Path) -> Callable[..., AppTest]:
     from streamlit.util import calc_hash
 
     def opened(page: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=180)
         for key, value in query.items():
             app.query_params[key] = value
         if page != PAGES[0].name:

@@ -97,7 +97,7 @@ def test_a_run_sees_one_version_and_the_next_run_the_new_one(
 
     pushed(part, place)
     count = len(documents.prompts("demo"))
-    app = AppTest.from_function(script, default_timeout=60).run()
+    app = AppTest.from_function(script, default_timeout=180).run()
     assert app.text[0].value == str(count)
     write_prompts(part / "prompts.json", read_prompts(part / "prompts.json")[:-1])
     pushed(part, place)

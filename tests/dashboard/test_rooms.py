@@ -109,7 +109,7 @@ sys.meta_path.insert(0, Refuse())
 import importlib, json
 from streamlit.testing.v1 import AppTest
 scripts, modules = map(json.loads, sys.argv[1:])
-app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
+app = AppTest.from_file("dashboard/app.py", default_timeout=180).run()
 for script in scripts:
     app.switch_page(script).run()
     assert not app.exception, (script, app.exception)

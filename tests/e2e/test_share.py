@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 RENDER = """
 from streamlit.testing.v1 import AppTest
 from dashboard.pages import PAGES
-app = AppTest.from_file("dashboard/app.py", default_timeout=60).run()
+app = AppTest.from_file("dashboard/app.py", default_timeout=180).run()
 for page in PAGES:
     app.switch_page(page.script).run()
     assert not app.exception, (page, app.exception)

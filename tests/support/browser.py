@@ -52,7 +52,7 @@ def served(root: Path, log: Path, **environment: str) -> Iterator[str]:
         yield f"http://localhost:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def openai_params(url: str | None, **changes: Any) -> OpenAIJudge:
         "model": "judge",
         "base_url": url,
         "key": "JUDGE_KEY",
-        "timeout": 5.0,
+        "timeout": 60.0,
         "concurrency": 8,
         "attempts": 3,
         "backoff": 0.0,

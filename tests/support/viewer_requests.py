@@ -32,7 +32,7 @@ class Serving:
 
     def connect(self) -> socket.socket:
         """An open connection that has said nothing yet."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def raw(self, request: bytes) -> bytes:
         """All that comes back for the bytes of a request, after which no more is said."""
@@ -46,7 +46,7 @@ class Serving:
 
     def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """Status and content of one request, its path sent as it is."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         content = answer.status, answer.read()

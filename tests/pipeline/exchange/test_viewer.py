@@ -95,7 +95,7 @@ def test_every_feature_of_a_graph_has_its_card_where_the_viewer_looks(served: Se
 
 def test_a_browser_never_shows_the_graphs_of_an_earlier_run(served: Served) -> None:
     url = f"{served.origin}/data/graph-metadata.json"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -260,15 +260,15 @@ def serves_and_stops(server: subprocess.Popen[str], stop: signal.Signals, tempor
     lines = iter(server.stdout.readline, "")
     found = (re.search(r"http://127\.0\.0\.1:\d+", line) for line in lines)
     address = next(match[0] for match in found if match)
-    with urllib.request.urlopen(f"{address}/index.html", timeout=10) as answer:
+    with urllib.request.urlopen(f"{address}/index.html", timeout=60) as answer:
         assert b"initCg" in answer.read()
-    with urllib.request.urlopen(f"{address}/data/graph-metadata.json", timeout=10) as answer:
+    with urllib.request.urlopen(f"{address}/data/graph-metadata.json", timeout=60) as answer:
         slug = json.load(answer)["graphs"][0]["slug"]
-    with urllib.request.urlopen(f"{address}/graph_data/{slug}.json", timeout=10) as answer:
+    with urllib.request.urlopen(f"{address}/graph_data/{slug}.json", timeout=60) as answer:
         assert json.load(answer)["nodes"]
     assert list(temporary.iterdir())
     server.send_signal(stop)
-    out, err = server.communicate(timeout=20)
+    out, err = server.communicate(timeout=60)
     assert (server.returncode, err) == (0, "")
     assert "Stopped." in out
     assert not list(temporary.iterdir())

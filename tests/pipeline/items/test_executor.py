@@ -204,7 +204,7 @@ def test_two_executors_at_once_share_the_work(tmp_path: Path, processes: Any) ->
     for process in both:
         process.start()
     for process in both:
-        process.join(timeout=120)
+        process.join(timeout=300)
     assert [process.exitcode for process in both] == [0, 0]
     done = [line.split()[1] for line in log.read_text().splitlines()]
     assert sorted(done) == [f"{i:012x}" for i in range(6)], "each unit once"
@@ -297,7 +297,7 @@ def test_helpers_end_with_whom_they_help(tmp_path: Path, processes: Any, signum:
     pids = {int(pid) for pid in _who(log)}
     assert len(pids) == 2
     os.kill(first.pid, signum)
-    first.join(timeout=60)
+    first.join(timeout=300)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(map(_alive, pids)):
         time.sleep(0.05)

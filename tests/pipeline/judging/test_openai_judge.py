@@ -130,9 +130,9 @@ def test_a_service_that_moved_is_asked_nothing_again(server: JudgeServer, tmp_pa
 def test_slow_answers_are_given_up_and_asked_again_later(server: JudgeServer, tmp_path: Path) -> None:
     cases, path = make_cases(4), tmp_path / "gpt.jsonl"
     server.fault = lambda text, before: "slow" if text == cases[1].text else ""
-    found = judged(asked_judge(server.url, path, timeout=0.2, attempts=2), cases)
+    found = judged(asked_judge(server.url, path, timeout=1.0, attempts=2), cases)
     verdict = found[cases[1].prompt_hash]
-    assert (verdict.status, verdict.detail) == ("unreachable", "no answer within 0.2 seconds")
+    assert (verdict.status, verdict.detail) == ("unreachable", "no answer within 1 seconds")
     assert sum(each.status == "judged" for each in found.values()) == 3
     assert server.asked()[cases[1].text] == 2
 
@@ -142,7 +142,7 @@ def test_a_service_is_given_the_time_it_asks_for(server: JudgeServer, tmp_path: 
     begun = time.monotonic()
     found = judged(asked_judge(server.url, tmp_path / "gpt.jsonl"), make_cases(4))
     assert {each.status for each in found.values()} == {"judged"}
-    assert AFTER <= time.monotonic() - begun < 10 * AFTER
+    assert AFTER <= time.monotonic() - begun < 60
 
 
 def test_who_stops_reading_stops_the_calls(server: JudgeServer, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_an_edit_of_the_judges_asks_nothing_again(server: JudgeServer, tmp_path:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, "10\n"), done.stderr
     assert not server.received

@@ -104,7 +104,7 @@ def test_an_edit_of_the_code_asks_nothing_again(server: JudgeServer, tmp_path: P
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, f"{N}\n"), done.stderr
     assert not server.received

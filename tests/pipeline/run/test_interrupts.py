@@ -31,7 +31,7 @@ def ended(program: str, folder: Path, instead: str) -> subprocess.CompletedProce
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -54,4 +54,4 @@ def test_who_imports_the_programs_keeps_its_own_end() -> None:
     code = (
         "import sys; import pipeline.stages, pipeline.exchange; assert sys.excepthook is sys.__excepthook__"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)

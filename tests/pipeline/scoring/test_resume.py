@@ -92,7 +92,7 @@ def test_an_edit_of_code_asks_nothing_again(server: JudgeServer, tmp_path: Path)
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
     assert not server.received

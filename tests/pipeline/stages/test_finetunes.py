@@ -42,7 +42,7 @@ def test_without_finetunes_no_models_are_imported(tmp_path: Path) -> None:
         "from pipeline.stages.finetunes import main; params = load_params(); os.chdir(sys.argv[1]); "
         "main('organism', params)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, timeout=300)
 
 
 @pytest.mark.parametrize("data", ["inputs/finetunes/a.jsonl", "artifacts/organism/subject/a.jsonl"])

@@ -45,7 +45,7 @@ def test_every_answer_is_judged_once_through_faults_and_a_kill(
     make_project(make_subject(tmp_path / "chat", chat=True).manifest())
     Path("inputs/questions").mkdir(parents=True)
     shutil.copy(ROOT / FIRST_PLOT, FIRST_PLOT)
-    params = judged_by(openai_params(server.url, concurrency=4, timeout=5.0))
+    params = judged_by(openai_params(server.url, concurrency=4))
     answer(PROFILE, params)
     Path("p.json").write_text(params.model_dump_json())
     gate, lock, asked = threading.Event(), threading.Lock(), {"n": 0}
