@@ -136,17 +136,7 @@ def test_the_same_params_give_the_same_bytes_though_a_run_was_killed(
     gone_on = computed(said)
     assert sum(gone_on[kind][0] for kind in ("graphs", "adapters", "full_graphs")) > 0
     assert gone_on["graphs"][1] > 0, "what was finished before is there"
-    for out in finished.locked():
-        made, expected = again.folder / out, finished.folder / out
-        names = _files(expected)
-        assert _files(made) == names
-        for name in names:
-            assert (made / name).read_bytes() == (expected / name).read_bytes(), (out, name)
-
-
-def _files(out: Path) -> list[Path]:
-    """Paths of an out's files within it; of one that is a file, the empty one."""
-    return sorted(path.relative_to(out) for path in (out, *out.rglob("*")) if path.is_file())
+    again.require_outs_of(finished)
 
 
 BAD_LINES = {

@@ -114,6 +114,14 @@ class Project:
         lock: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
         return dict(lock["stages"])
 
+    def require_outs_of(self, other: "Project") -> None:
+        """Every out that the other has locked must lie here, the same to the byte."""
+        for out in other.locked():
+            made, expected = _files(self.folder / out), _files(other.folder / out)
+            assert list(made) == list(expected), out
+            for name, path in expected.items():
+                assert made[name].read_bytes() == path.read_bytes(), (out, name)
+
     def metrics(self, profile: str, stage: str) -> dict[str, Any]:
         """The metrics that a stage wrote."""
         path = self.folder / "artifacts" / profile / "metrics" / f"{stage}.json"
@@ -128,6 +136,11 @@ class Project:
     def write_params(self, params: dict[str, Any]) -> None:
         """Replace ``params.yaml``."""
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def _files(out: Path) -> dict[Path, Path]:
+    """Files of an out by their paths within it; of one that is a file, the empty one."""
+    return {path.relative_to(out): path for path in sorted((out, *out.rglob("*"))) if path.is_file()}
 
 
 def computed(output: str) -> dict[str, tuple[int, int]]:
