@@ -29,6 +29,10 @@ def one_entry_a_page() -> None:
     own: an empty one, and often the next page's, which may come before its path does. They would
     take what was seen out of the history, so an address is taken over only where it is this page's:
     it names the page (`url.AT`), or the profile, as all do that widgets write by themselves.
+
+    Who goes back twice has left a page before its run has said where it is. That run, which is overtaken,
+    would turn the browser to its own page again, and from there to the one that was asked for, under its
+    parameters. Only what a person does turns to another page, so that after Back nothing else may.
     """
     names = {"at": AT, "profile": PROFILE.name, "first": PAGES[0].name}
     st.html(
@@ -45,10 +49,15 @@ def one_entry_a_page() -> None:
             const mine = at === null ? there.searchParams.has(names.profile) : at === here;
             return {{ there, at, mine }};
           }};
+          let asked = true;  // by a person, since the last Back
+          addEventListener("popstate", () => asked = false);
+          for (const act of ["pointerdown", "keydown", "click"])
+            addEventListener(act, () => asked = true, true);
           history.pushState = (state, title, url) => {{
             const {{ there, mine }} = parsed(url);
-            if (there.pathname !== location.pathname) push(state, title, there);
-            else if (mine) replace(state, title, there);
+            if (there.pathname === location.pathname) {{
+              if (mine) replace(state, title, there);
+            }} else if (asked) push(state, title, there);
           }};
           history.replaceState = (state, title, url) => {{
             const {{ there, at, mine }} = parsed(url);

@@ -79,6 +79,9 @@ def read(page: str, *, restores: bool) -> list[str]:
                 st.session_state[key] = good[key]
             elif restores and key not in _KEPT:
                 st.session_state.pop(key, None)
+    if restores:
+        # The browser strips it, and may have heard of another page since, whose run Back has overtaken.
+        st.query_params[AT] = page
     if st.session_state.get(AT) != page:
         st.session_state[_ARRIVES] = True
     st.session_state[AT] = page

@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -112,15 +113,20 @@ def main() -> int:
     """Measure, print a table and write ``metrics/bench.json``."""
     figures: dict[str, Any] = {}
     raw: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for measure in MEASURES:
-            print(f"{measure.__name__.replace('_', ' ')} ...", flush=True)
+            name = measure.__name__.replace("_", " ")
+            print(f"{name} ...", flush=True)
+            begun = time.perf_counter()
             found = twice_if_missed(measure, Path(folder))
+            seconds[name] = round(time.perf_counter() - begun, 1)
+            print(f"  {seconds[name]} seconds", flush=True)
             raw |= found.pop("raw")
             figures |= found
     document = {
         **figures,
-        "raw": raw,
+        "raw": raw | {"seconds": seconds},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "machine": {"system": platform.platform(), "processors": os.cpu_count()},
     }

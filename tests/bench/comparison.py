@@ -15,10 +15,9 @@ from pipeline.attribution.engine import ROUND, Attribution
 from pipeline.attribution.trace import Tracing, observe, trace
 from tests.bench.cases import Subject
 
-PAIRS: Final = 2
-"""Runs of circuit-tracer, which take a hundred times as long as the engine's and vary little."""
 _OURS: Final = 3
-"""Runs of the engine beside each of them: a busy moment is a large part of one."""
+"""Runs of the engine beside each of circuit-tracer's, which take a hundred times as long: a busy moment is a
+large part of one."""
 _ROUNDING: Final = 1e-5
 """Influences that differ by less, relatively, are tied: both sides sum in float32."""
 
@@ -54,8 +53,8 @@ class Comparison:
     threads: int
 
 
-def compare(subject: Subject, pairs: int = PAIRS) -> Comparison:
-    """Attribute by turns, after a first batch that warms up both.
+def compare(subject: Subject, pairs: int) -> Comparison:
+    """Attribute by turns, circuit-tracer `pairs` times, after a first batch that warms up both.
 
     Raises
     ------

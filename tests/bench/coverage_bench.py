@@ -80,7 +80,8 @@ def misalignment_coverage(rate: float, extra: float, icc: float, seed: int) -> t
     hits = np.zeros(3)
     for _ in range(_RATES):
         rank = rng.random(8)
-        true = [beta.ppf(rank, each * spread, (1 - each) * spread) for each in rates]
+        of_rate = {each: beta.ppf(rank, each * spread, (1 - each) * spread) for each in set(rates)}
+        true = [of_rate[each] for each in rates]
         events = [rng.binomial(n, each) for each in true]
         pooled = pooled_rate_icc((of, n) for of in events)
         low, high = clustered_rate_interval(events[-1], n, 0.95, icc=pooled)

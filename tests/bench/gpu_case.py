@@ -18,10 +18,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from pipeline.models.replacement import ReplacementModel, build_replacement
 from pipeline.organism.tokenizer import train_tokenizer
 from tests.bench.cases import Subject
-from tests.bench.comparison import PAIRS, compare
+from tests.bench.comparison import compare
 from tests.support.builders import TEXTS
 
 _TARGETS: Final = 10
+_PAIRS: Final = 2
+"""Runs of circuit-tracer, which vary little."""
 _HEADROOM: Final = 1.6
 """Free memory that the case needs, as a multiple of its weights: gradients of a batch, mostly."""
 
@@ -65,7 +67,7 @@ def gpu_figures(folder: Path) -> dict[str, Any]:
     free, _ = torch.cuda.mem_get_info()
     if free < _HEADROOM * sizes.weight_bytes:
         return _without(f"the GPU has {free / 1e9:.0f} GB free, too few")
-    found = compare(random_subject(folder, sizes, torch.device("cuda")), PAIRS)
+    found = compare(random_subject(folder, sizes, torch.device("cuda")), _PAIRS)
     return {
         "attribution_speedup_gpu": found.speedup,
         "raw": {"attribution_gpu": asdict(found) | {"device": torch.cuda.get_device_name()}},

@@ -126,13 +126,17 @@ def _killed_while_it_traces(project: Project) -> None:
 def test_the_same_params_give_the_same_bytes_though_a_run_was_killed(
     finished: Project, tmp_path: Path
 ) -> None:
+    """Stages run as DVC runs them, but by themselves: its lock file takes as long as they do."""
     again = tiny_project(tmp_path / "again")
-    again.repro("labels@organism")  # which graphs depend on
-    _killed_while_it_traces(again)
-    gone_on = computed(again.repro())
+    said = ""
+    for name, command in finished.commands().items():
+        if name == "graphs@organism":
+            _killed_while_it_traces(again)
+        said += again.run(*command).stdout
+    gone_on = computed(said)
     assert sum(gone_on[kind][0] for kind in ("graphs", "adapters", "full_graphs")) > 0
     assert gone_on["graphs"][1] > 0, "what was finished before is there"
-    assert again.locked() == finished.locked()
+    again.require_outs_of(finished)
 
 
 BAD_LINES = {

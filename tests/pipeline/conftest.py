@@ -57,6 +57,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
         yield served
 
 
+@pytest.fixture(params=["chat", "responses"])
+def api(request: pytest.FixtureRequest) -> str:
+    """Which of its two interfaces a service is asked by."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def dask() -> Iterator[Executor]:
     """Two of Dask's workers, which are started once and load no model before they are given one."""

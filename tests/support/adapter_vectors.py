@@ -9,11 +9,12 @@ from pipeline.attribution.adapter_nodes import AdapterNodes, split_errors
 from pipeline.attribution.source_nodes import Sources
 from pipeline.attribution.trace import observe
 from pipeline.attribution.weights import projections
+from pipeline.models.loading import load_replacement
 from pipeline.models.pool import ModelPool
 from store.schema.vocabulary import ADAPTER_PARTS
 from tests.support.local_model import LocalModel, recorded
 from tests.support.peft_reference import PeftReference
-from tests.support.subjects import Case
+from tests.support.subjects import TARGETS, Case
 
 DOWN, HIDDEN, ATTENTION = range(len(ADAPTER_PARTS))
 Name = tuple[int, int, int, int]
@@ -108,3 +109,20 @@ def removal_effects(local: LocalModel, vectors: Vectors, targets: Sequence[int])
         attention=[name[0] == ATTENTION for name in vectors],
     )
     return effects[:, list(targets)].T
+
+
+def direct_effects(case: Case, variant: str, vectors: Vectors, parts: Sequence[int]) -> torch.Tensor:
+    """Of removing each node, in the attention mode, all features frozen; (target, node) float64."""
+    manifest = case.pool.manifest
+    base = load_replacement(manifest, manifest.variant("base"), transcoders=case.pool.transcoders)
+    nothing = torch.zeros(0, 3, dtype=torch.long)
+    local = LocalModel(case.pool.replacement(variant), case.ids, live=nothing, through=base)
+    return removal_effects(local, {key: vectors[key] for key in sorted(vectors) if key[0] in parts}, TARGETS)
+
+
+def assert_same_vectors(found: Vectors, expected: Vectors) -> None:
+    """No node more or less; float32's rounding of two MLPs whose difference is small."""
+    assert found.keys() == expected.keys()
+    if found:
+        ours, theirs = (torch.stack([each[key] for key in sorted(found)]) for each in (found, expected))
+        assert (ours - theirs).abs().max() <= 2e-6 * theirs.abs().max()

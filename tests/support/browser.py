@@ -18,6 +18,8 @@ from tests.support.places import ROOT
 PAGES: Final = tuple(page.name for page in pages.PAGES)
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WINDOW: Final = {"width": 1440, "height": 900}
+_LIMIT: Final = 300
+"""Seconds in which a server starts or ends: on a machine that does ten other things, half a minute."""
 
 
 def find_chromium() -> str | None:
@@ -41,18 +43,23 @@ def served(root: Path, log: Path, **environment: str) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.25)
-        else:
-            raise RuntimeError(f"the server did not start:\n{log.read_text()[-2000:]}")
+        deadline = time.monotonic() + _LIMIT
+        while not _answers(port):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.25)
         yield f"http://localhost:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=120)
+        server.wait(timeout=_LIMIT)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=10):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,34 @@ class Project:
 
     def locked(self) -> dict[str, str]:
         """Path of every out and its checksum, from ``dvc.lock``."""
-        lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
-        return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
+        return {out["path"]: out["md5"] for stage in self._lock().values() for out in stage.get("outs", [])}
+
+    def commands(self) -> dict[str, list[str]]:
+        """Command of every stage that ran, by its name; each after those whose outs it depends on."""
+        stages = self._lock()
+        by = {Path(out["path"]): name for name, stage in stages.items() for out in stage.get("outs", [])}
+        after = {
+            name: [
+                by[out]
+                for dep in stage.get("deps", [])
+                for out in by
+                if out.is_relative_to(dep["path"]) or Path(dep["path"]).is_relative_to(out)
+            ]
+            for name, stage in stages.items()
+        }
+        return {name: stages[name]["cmd"].split() for name in TopologicalSorter(after).static_order()}
+
+    def _lock(self) -> dict[str, Any]:
+        lock: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
+        return dict(lock["stages"])
+
+    def require_outs_of(self, other: "Project") -> None:
+        """Every out that the other has locked must lie here, the same to the byte."""
+        for out in other.locked():
+            made, expected = _files(self.folder / out), _files(other.folder / out)
+            assert list(made) == list(expected), out
+            for name, path in expected.items():
+                assert made[name].read_bytes() == path.read_bytes(), (out, name)
 
     def metrics(self, profile: str, stage: str) -> dict[str, Any]:
         """The metrics that a stage wrote."""
@@ -109,6 +136,11 @@ class Project:
     def write_params(self, params: dict[str, Any]) -> None:
         """Replace ``params.yaml``."""
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def _files(out: Path) -> dict[Path, Path]:
+    """Files of an out by their paths within it; of one that is a file, the empty one."""
+    return {path.relative_to(out): path for path in sorted((out, *out.rglob("*"))) if path.is_file()}
 
 
 def computed(output: str) -> dict[str, tuple[int, int]]:

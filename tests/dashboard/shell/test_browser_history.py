@@ -1,9 +1,11 @@
 """Back and Forward in a real headless Chromium restore what was seen, on every page."""
 
+import time
 from typing import Any
 
 import pytest
 
+from dashboard.pages import PAGES
 from tests.support import demo
 from tests.support.browser import settle
 
@@ -19,9 +21,19 @@ def turn(page: Any, to: str) -> None:
 
 
 def selected(page: Any) -> None:
-    """Wait until the page's address names what is selected, and everything is drawn."""
+    """Wait until the page is drawn whole, and its address names what is selected.
+
+    Back changes the address at once, and the page before stands until the server has heard of it.
+    """
+    name = page.url.split("?")[0].rsplit("/", 1)[1]
+    title = next((each.title for each in PAGES if each.name == name), PAGES[0].title)
+    page.wait_for_function(
+        """title => document.querySelector('h2')?.innerText.startsWith(title)
+        && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'""",
+        arg=title,
+    )
     # Features chooses one of its own accord where none is.
-    last = "feature" if page.url.split("?")[0].endswith("/features") else "profile"
+    last = "feature" if name == "features" else "profile"
     page.wait_for_function("last => new URL(location).searchParams.has(last)", arg=last)
     settle(page)
 
@@ -119,3 +131,49 @@ def test_back_from_a_card_s_button_restores_the_graph(page: Any, address: str) -
     page.wait_for_selector(".node.feature.pinned")
     selected(page)
     assert page.url == left
+
+
+def test_back_twice_at_once_restores_the_page_that_was_asked_for(page: Any, address: str) -> None:
+    """What the server says of a page that was left again comes late: held here until both are asked for."""
+    held: list[str | bytes] | None = None
+    browser: Any = None
+
+    def pass_on(message: str | bytes) -> None:
+        browser.send(message) if held is None else held.append(message)
+
+    def connect(route: Any) -> None:
+        nonlocal browser
+        browser = route
+        route.connect_to_server().on_message(pass_on)
+
+    page.route_web_socket("**/_stcore/stream", connect)
+    page.goto(f"{address}/features?card=Tokens&score=activation&prompt={PROMPT}")
+    selected(page)
+    left = [page.url]
+    assert "card=Tokens" in page.url
+    assert "score=activation" in page.url
+    turn(page, "Steering")
+    left.append(page.url)
+    # The default, which the server takes out of the address when it is restored.
+    page.evaluate("history.replaceState(history.state, '', `${location.href}&doses=false`)")
+    turn(page, "Provenance")
+    held = []
+
+    def back(to: str) -> None:
+        page.evaluate("history.back()")
+        deadline = time.monotonic() + 60
+        # Its heading: the address of the page came before it.
+        while not any(f"## {to} ".encode() in message for message in held if isinstance(message, bytes)):
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(20)
+
+    back("Steering")
+    back("Features")
+    late, held = held, None
+    for message in late:
+        browser.send(message)
+    selected(page)
+    assert page.url == left[0]
+    page.go_forward()
+    selected(page)
+    assert page.url == left[1]

@@ -18,6 +18,8 @@ from tests.support.adapter_vectors import (
     DOWN,
     HIDDEN,
     Vectors,
+    assert_same_vectors,
+    direct_effects,
     expected_vectors,
     names_of,
     removal_effects,
@@ -49,14 +51,6 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def case(checkpoint: Checkpoint) -> Case:
     return Case.of(checkpoint)
-
-
-def assert_same_vectors(found: Vectors, expected: Vectors) -> None:
-    """No node more or less; float32's rounding of two MLPs whose difference is small."""
-    assert found.keys() == expected.keys()
-    if found:
-        ours, theirs = (torch.stack([each[key] for key in sorted(found)]) for each in (found, expected))
-        assert (ours - theirs).abs().max() <= 2e-6 * theirs.abs().max()
 
 
 def summed(vectors: Vectors, n_pos: int, parts: Sequence[int]) -> torch.Tensor:
@@ -192,15 +186,6 @@ def test_the_change_of_every_logit_is_decomposed(case: Case, variant: str) -> No
         np.testing.assert_allclose(
             change[:, CAUSES.index(f"adapter_{name}")], -effects.sum(1), rtol=0, atol=2e-5
         )
-
-
-def direct_effects(case: Case, variant: str, vectors: Vectors, parts: Sequence[int]) -> torch.Tensor:
-    """Of removing each node, in the attention mode, all features frozen; (target, node) float64."""
-    manifest = case.pool.manifest
-    base = load_replacement(manifest, manifest.variant("base"), transcoders=case.pool.transcoders)
-    nothing = torch.zeros(0, 3, dtype=torch.long)
-    local = LocalModel(case.pool.replacement(variant), case.ids, live=nothing, through=base)
-    return removal_effects(local, {key: vectors[key] for key in sorted(vectors) if key[0] in parts}, TARGETS)
 
 
 @pytest.mark.parametrize("mode", ["ordinary", "attention"])
