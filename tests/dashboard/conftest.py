@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -35,8 +36,19 @@ def _fresh_caches() -> None:
         st.cache_resource.clear()
 
 
+@pytest.fixture(scope="session")
+def _components_found_once() -> Iterator[None]:
+    """A server looks once for components in all installed packages (0.3 s); so do all apps of tests."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        look = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", look)
+        yield
+
+
 @pytest.fixture
-def open_page(root: Path) -> Callable[..., AppTest]:
+def open_page(root: Path, _components_found_once: None) -> Callable[..., AppTest]:
     """Open a page of the app, with parameters in its URL."""
     from streamlit.testing.v1 import AppTest
     from streamlit.util import calc_hash
@@ -92,13 +104,27 @@ def typed_address(live_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield where
 
 
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    from tests.support.browser import open_page as open_browser_page
+@pytest.fixture(scope="session")
+def window(chromium: Any) -> Iterator[Any]:
+    """A window of Chromium, which loads Streamlit's scripts once for all tests."""
+    from tests.support.browser import WINDOW
 
-    opened = open_browser_page(chromium)
+    context = chromium.new_context(viewport=WINDOW)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(window: Any) -> Iterator[Any]:
+    """A new tab; of what earlier ones stored only the cache of files is left."""
+    from tests.support.browser import patient
+
+    opened = patient(window.new_page())
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
     yield opened
-    opened.context.close()
+    if opened.url.startswith("http"):
+        opened.evaluate("localStorage.clear()")
+    opened.close()
+    window.clear_cookies()
     assert not faults

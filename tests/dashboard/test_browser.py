@@ -1,54 +1,14 @@
-"""The pages in a real headless Chromium: load, hover, click, move a slider, take a picture."""
+"""The pages in a real headless Chromium: hover, click, move a slider."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dashboard.style.theme import LABEL_GLYPHS
 from tests.support import demo
-from tests.support.browser import (
-    PAGES,
-    drag_slider,
-    open_page,
-    picture,
-    screenshots,
-    settle,
-    stream_waits,
-)
+from tests.support.browser import drag_slider, settle, stream_waits
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_page_loads_without_an_error_and_is_pictured(
-    chromium: Any, address: str, name: str, scheme: str, tmp_path: Path
-) -> None:
-    page = open_page(chromium, color_scheme=scheme)
-    query = "?steer=L1/7" if name == "steering" else ""
-    page.goto(f"{address}/{'' if name == 'overview' else name}{query}")
-    settle(page)
-    assert page.locator("[data-testid=stException]").count() == 0
-    shot = (screenshots() or tmp_path) / f"{name}-{scheme}.png"
-    picture(page, shot)
-    assert shot.stat().st_size > 20_000
-    # Nothing may be wider than the window.
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth"
-        " - document.querySelector('[data-testid=stMain]').clientWidth"
-    )
-    assert overflow <= 1
-    # Nor may a narrow one cut numbers and choices.
-    page.set_viewport_size({"width": 900, "height": 900})
-    page.wait_for_timeout(400)
-    cut = page.evaluate(
-        "() => [...document.querySelectorAll('[data-testid=stMetricValue], [data-testid=stMetricValue] *,"
-        " [data-testid=stButtonGroup], [data-testid=stButtonGroup] *')]"
-        ".filter(e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
-    )
-    assert cut == []
-    page.context.close()
 
 
 def test_hover_lights_up_neighbours_and_click_pins(page: Any, address: str) -> None:

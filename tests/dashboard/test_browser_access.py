@@ -1,14 +1,15 @@
-"""The pages by keyboard, to the eye and while they load, in a real headless Chromium."""
+"""The pages by keyboard, to the eye, in width and while they load, in a real headless Chromium."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import demo
-from tests.support.browser import PAGES, WINDOW, settle
-from tests.support.seen import SHIFTS, faint_texts, layout_shift, unnamed
+from tests.support.browser import PAGES, WINDOW, patient, picture, screenshots, settle
+from tests.support.seen import SHIFTS, cut_off, faint_texts, layout_shift, overflow, unnamed
 
 pytestmark = pytest.mark.browser
 
@@ -27,29 +28,55 @@ FOCUSED = """() => {
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """What a person meets on a page: how far things moved (and the worst shifts), texts, controls."""
+    """What a person meets on a page: how far things moved (and the worst shifts), texts, controls.
+
+    Then its errors, its picture, pixels by which it is wider than the window, and what a narrow
+    window cuts off.
+    """
 
     moved: float
     shifts: list[Any]
     faint: list[str]
     unnamed: list[str]
+    errors: int
+    picture: Path
+    overflow: int
+    cut: list[str]
 
 
 @pytest.fixture(scope="module")
-def visited(chromium: Any, address: str) -> Iterator[Callable[[str], tuple[Visit, Visit]]]:
+def visited(
+    chromium: Any, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Visit, Visit]]:
     """A page as a browser shows it that knows nothing yet, in light, and a second time, in dark."""
     known: dict[str, tuple[Visit, Visit]] = {}
+    pictures = screenshots() or tmp_path_factory.mktemp("pictures")
 
     def visit(context: Any, name: str, scheme: str) -> Visit:
-        page = context.new_page()
-        page.set_default_timeout(60_000)
+        page = patient(context.new_page())
         page.emulate_media(color_scheme=scheme)
         page.goto(f"{address}/{'' if name == 'overview' else name}?steer=L1/7")
         settle(page)
         moved, shifts = layout_shift(page)
-        found = Visit(moved=moved, shifts=shifts, faint=faint_texts(page), unnamed=unnamed(page))
+        faint, without_name = faint_texts(page), unnamed(page)
+        errors = page.locator("[data-testid=stException]").count()
+        shot = pictures / f"{name}-{scheme}.png"
+        picture(page, shot)
+        wider = overflow(page)
+        page.set_viewport_size({"width": 900, "height": 900})
+        page.wait_for_timeout(400)
+        cut = cut_off(page)
         page.close()
-        return found
+        return Visit(
+            moved=moved,
+            shifts=shifts,
+            faint=faint,
+            unnamed=without_name,
+            errors=errors,
+            picture=shot,
+            overflow=wider,
+            cut=cut,
+        )
 
     def both(name: str) -> tuple[Visit, Visit]:
         # Where the machine is busy, pieces of Streamlit's own frame come apart in time: of three
@@ -82,6 +109,17 @@ def test_every_text_is_readable(visited: Callable[[str], tuple[Visit, Visit]], n
 @pytest.mark.parametrize("name", PAGES)
 def test_every_control_has_a_name(visited: Callable[[str], tuple[Visit, Visit]], name: str) -> None:
     assert visited(name)[1].unnamed == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_has_no_error_is_pictured_and_fits(
+    visited: Callable[[str], tuple[Visit, Visit]], name: str
+) -> None:
+    for visit in visited(name):
+        assert visit.errors == 0
+        assert visit.picture.stat().st_size > 20_000
+        assert visit.overflow <= 1
+        assert visit.cut == []
 
 
 @pytest.mark.parametrize("name", ["", "compare"])

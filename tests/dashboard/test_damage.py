@@ -1,8 +1,10 @@
 """Every page on nothing, on parts, and on damage: a sentence with the way out, never a traceback."""
 
+import io
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +73,55 @@ NEEDED = {
 """Pages, as they open, that have nothing to show in the place of an artifact that is missing."""
 
 
+@pytest.fixture(scope="module")
+def _known() -> dict[str, set[str]]:
+    return {}
+
+
+@pytest.fixture
+def looking(
+    _known: dict[str, set[str]], open_page: OpenPage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, set[str]]:
+    """Pages by artifact that they look at where all are whole: no other page can tell its damage."""
+    import streamlit as st
+
+    folder, seen = root / "artifacts" / "demo", set[str]()
+
+    def watched(look: Callable[..., Any]) -> Callable[..., Any]:
+        def looked(path: Any, *args: Any, **options: Any) -> Any:
+            if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(folder):
+                seen.update(Path(path).relative_to(folder).parts[:1])
+            return look(path, *args, **options)
+
+        return looked
+
+    if not _known:
+        with monkeypatch.context() as patched:
+            # A page asks for an artifact's state before it reads it, but for what lies beside one.
+            patched.setattr(os, "stat", watched(os.stat))
+            patched.setattr(io, "open", watched(io.open))
+            for page in turned(open_page("overview")):
+                for artifact in seen:
+                    _known.setdefault(artifact, set()).add(page)
+                seen.clear()
+                st.cache_data.clear()  # else the next page finds there what this one has read
+                st.cache_resource.clear()
+    return _known
+
+
+def test_every_artifact_is_looked_at(looking: Mapping[str, set[str]]) -> None:
+    assert set(ARTIFACTS) - set(looking) == {"plots"}, "which DVC alone shows"
+    for artifact, pages_of_it in NEEDED.items():
+        assert set(pages_of_it) <= looking[artifact]
+
+
 @pytest.mark.parametrize("artifact", ARTIFACTS)
 def test_missing_artifact_is_no_traceback_and_names_the_command(
-    open_page: OpenPage, root: Path, artifact: str
+    looking: Mapping[str, set[str]], open_page: OpenPage, root: Path, artifact: str
 ) -> None:
     (root / "artifacts" / "demo" / artifact).unlink()
-    app = open_page("overview")
-    for page in turned(app):
+    for page in sorted(looking.get(artifact, {"provenance"})):
+        app = open_page(page)
         assert not app.exception, page
         assert QUESTIONS[page] in words(app), page
         if page in NEEDED.get(artifact, []):
@@ -131,12 +175,16 @@ def test_damaged_graph_names_array_and_prompt_and_the_rest_stays(open_page: Open
 @pytest.mark.parametrize("content", [b'"\xff"', b"null"])
 @pytest.mark.parametrize("names", [("prompts.json",), ("models.json",), ("lexicon.json", "vocabulary.json")])
 def test_damaged_json_is_a_sentence(
-    open_page: OpenPage, root: Path, names: tuple[str, ...], content: bytes
+    looking: Mapping[str, set[str]],
+    open_page: OpenPage,
+    root: Path,
+    names: tuple[str, ...],
+    content: bytes,
 ) -> None:
     for name in names:
         own(root, name).write_bytes(content)
-    app = open_page("overview")
-    for page in turned(app):
+    for page in sorted(set().union(*(looking[name] for name in names))):
+        app = open_page(page)
         assert not app.exception, (page, [error.value for error in app.exception])
         assert QUESTIONS[page] in words(app), page
 
@@ -159,14 +207,16 @@ MISSHAPEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("case", MISSHAPEN)
-def test_json_of_another_shape_is_a_sentence(open_page: OpenPage, root: Path, case: str) -> None:
+def test_json_of_another_shape_is_a_sentence(
+    looking: Mapping[str, set[str]], open_page: OpenPage, root: Path, case: str
+) -> None:
     name, spoil = MISSHAPEN[case]
     artifact, *inside = name.split("/")
     path = own(root, artifact).joinpath(*inside)
     value = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     path.write_text(json.dumps(spoil(value)), encoding="utf-8")
-    app = open_page("overview")
-    for page in turned(app):
+    for page in sorted(looking[artifact]):
+        app = open_page(page)
         assert not app.exception, (page, [error.value for error in app.exception])
         assert QUESTIONS[page] in words(app), page
 

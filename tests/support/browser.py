@@ -77,7 +77,11 @@ def launched(program: str) -> Iterator[Any]:
 
 def open_page(browser: Any, **settings: Any) -> Any:
     """A page in a context of its own."""
-    page = browser.new_context(viewport=WINDOW, **settings).new_page()
+    return patient(browser.new_context(viewport=WINDOW, **settings).new_page())
+
+
+def patient(page: Any) -> Any:
+    """The page, which from now on waits as long as a busy machine takes."""
     page.set_default_timeout(60_000)
     return page
 

@@ -1,4 +1,4 @@
-"""What a person notices of a page in the browser: texts too faint to read, content that moves."""
+"""What a person notices of a page in the browser: texts too faint to read or cut off, content that moves."""
 
 from typing import Any, Final
 
@@ -119,4 +119,23 @@ def unnamed(page: Any) -> list[str]:
     An icon alone is read as the icon's name.
     """
     found: list[str] = page.evaluate(_UNNAMED)
+    return found
+
+
+def overflow(page: Any) -> int:
+    """Pixels by which the page is wider than its window."""
+    wider: int = page.evaluate(
+        "() => document.querySelector('[data-testid=stMain]').scrollWidth"
+        " - document.querySelector('[data-testid=stMain]').clientWidth"
+    )
+    return wider
+
+
+def cut_off(page: Any) -> list[str]:
+    """Numbers and choices that are wider than the place that they have."""
+    found: list[str] = page.evaluate(
+        "() => [...document.querySelectorAll('[data-testid=stMetricValue], [data-testid=stMetricValue] *,"
+        " [data-testid=stButtonGroup], [data-testid=stButtonGroup] *, [role=radiogroup]')]"
+        ".filter(e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
+    )
     return found

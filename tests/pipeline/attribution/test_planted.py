@@ -31,7 +31,7 @@ from tests.support.planted import (
 LAYERS = (0, 1, 2)
 VARIANTS = ("base", "planted@1.0", "random@1.0")
 PARAMS = load_params().features.model_copy(
-    update={"permutations": 2000, "labellings": 20000, "bootstrap": 100, "min_situations": 8, "fdr": 0.05}
+    update={"permutations": 2000, "labellings": 8000, "bootstrap": 100, "min_situations": 8, "fdr": 0.05}
 )
 # `direct` is known for all features; of the paths' scores one is enough here.
 SCORES = ("direct", "total_effect")

@@ -1,5 +1,6 @@
 """Compare in a real headless Chromium: the difference, the adapter's tabs, typed prompts."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support import demo
-from tests.support.browser import open_page, picture, screenshots, settle
+from tests.support.browser import picture, screenshots, settle
+from tests.support.seen import cut_off, overflow
 
 pytestmark = pytest.mark.browser
 
@@ -115,8 +117,6 @@ def test_typed_prompt_is_traced_kept_in_the_link_and_taken_to_steering(page: Any
     page.wait_for_selector("text=kept in prompts/kept.jsonl:1")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [900, 1400])
 @pytest.mark.parametrize(
     ("name", "query"),
     [
@@ -125,28 +125,19 @@ def test_typed_prompt_is_traced_kept_in_the_link_and_taken_to_steering(page: Any
         ("dose", "view=Dose-response"),
     ],
 )
-def test_compare_fits_its_window(
-    chromium: Any, address: str, name: str, query: str, width: int, scheme: str, tmp_path: Path
-) -> None:
-    page = open_page(chromium, color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 900})
+def test_compare_fits_its_window(page: Any, address: str, name: str, query: str, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 900, "height": 900})
     page.goto(f"{address}/compare?{query}&prompt={demo.make_prompts()[0].hash}")
     settle(page)
     assert page.locator("[data-testid=stException]").count() == 0
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth"
-        " - document.querySelector('[data-testid=stMain]').clientWidth"
-    )
-    assert overflow <= 1
-    # A metric or a button group that is cut off cannot be read.
-    cut = page.evaluate(
-        "() => [...document.querySelectorAll('[data-testid=stMetricValue] > div, [role=radiogroup]')]"
-        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
-    )
-    assert not cut
-    shot = (screenshots() or tmp_path) / f"compare-{name}-{width}-{scheme}.png"
-    picture(page, shot, width=width)
-    page.context.close()
+    for width, scheme in itertools.product((900, 1400), ("light", "dark")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        settle(page)
+        assert overflow(page) <= 1, (width, scheme)
+        # A metric or a button group that is cut off cannot be read.
+        assert cut_off(page) == [], (width, scheme)
+        picture(page, (screenshots() or tmp_path) / f"compare-{name}-{width}-{scheme}.png", width=width)
 
 
 def test_a_card_opens_from_a_graph_that_is_pruned(page: Any, address: str) -> None:
