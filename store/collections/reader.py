@@ -40,7 +40,7 @@ __all__ = ["Collection", "open_collection", "write_collection"]
 
 
 def open_collection(path: Path) -> "Collection":
-    """Open a collection for reading; reads its root only.
+    """Open a collection for reading; reads its root only, with which a small index comes from elsewhere.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_collection(path: Path) -> "Collection":
     DamagedArtifactError
         Its root is damaged.
     """
-    artifact = open_artifact(path)
+    artifact = open_artifact(path, ahead=INDEX)
     if artifact.kind not in COLLECTIONS:
         raise UnknownFormatError(
             f"{path} holds `{artifact.kind}`, which is no collection; "

@@ -99,7 +99,7 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
 
     from store.datasets.lazy_array import LazyArray
 
-    artifact = open_artifact(path)
+    artifact = open_artifact(path, ahead=group)
     if artifact.kind not in DATASETS:
         raise UnknownFormatError(
             f"{path} holds `{artifact.kind}`, which is no dataset; use `open_collection`."

@@ -187,8 +187,15 @@ def seal_root(
     _write_group(folder, content)
 
 
-def open_artifact(path: Path) -> Artifact:
+def open_artifact(path: Path, *, ahead: str | None = None) -> Artifact:
     """Read the root of an artifact.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    ahead
+        A group that is read next: where files come from elsewhere, what is small in it comes with the root.
 
     Raises
     ------
@@ -200,7 +207,7 @@ def open_artifact(path: Path) -> Artifact:
         The root's ``zarr.json`` was altered.
     """
     root = path / METADATA
-    bring(root)
+    bring(root, ahead=ahead)
     try:
         identity = _identity(root)
         text = root.read_bytes()

@@ -4,7 +4,7 @@ Where no such folder is known, as on every project's own disk, all of this is on
 """
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 
@@ -24,8 +24,11 @@ class Origin(Protocol):
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is no such file."""
 
-    def bring(self, names: Iterable[str]) -> None:
-        """Have files whole in the folder, all that lack at once; there being none is no error."""
+    def bring(self, names: Iterable[str], ahead: Iterable[str] = ()) -> None:
+        """Have files whole in the folder, all that lack at once; there being none is no error.
+
+        The smallest of `ahead` come along, and what is wrong with one of them is told when it is read.
+        """
 
     async def part(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` to `stop` of a file that there is."""
@@ -61,7 +64,7 @@ def origin_of(path: Path) -> tuple[Origin, str] | None:
     return None
 
 
-def bring(path: Path, *, beside: str | None = None) -> None:
+def bring(path: Path, *, beside: str | None = None, ahead: str | None = None) -> None:
     """Have a file in its place, if it comes from elsewhere and there is such a file.
 
     Parameters
@@ -69,7 +72,9 @@ def bring(path: Path, *, beside: str | None = None) -> None:
     path
         The file.
     beside
-        A folder at the top of the origin, whose files come along.
+        A folder at the top of the origin, whose files come along; so do small files at the top itself.
+    ahead
+        A folder next to the file that is read after it: what is small in it comes along.
 
     Raises
     ------
@@ -78,7 +83,10 @@ def bring(path: Path, *, beside: str | None = None) -> None:
     """
     if (found := origin_of(path)) is not None:
         origin, name = found
-        origin.bring([name, *(origin.names(beside) if beside else ())])
+        along = [top for top in origin.names("") if "/" not in top] if beside else []
+        if ahead:
+            along += origin.names(PurePosixPath(name).with_name(ahead).as_posix())
+        origin.bring([name, *(origin.names(beside) if beside else ())], along)
 
 
 def bring_named(folder: Path, name: str) -> None:
