@@ -3,7 +3,7 @@
 Where no such folder is known, as on every project's own disk, all of this is one look at an empty table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
@@ -98,6 +98,20 @@ def bring_named(folder: Path, name: str) -> None:
             *(path.rpartition("/")[0] for path in origin.names(top) if path.count("/") == top.count("/") + 2),
         }
         origin.bring(f"{end}/{name}" for end in ends)
+
+
+def bring_arrays(folder: Path, groups: Iterable[str], names: Sequence[str]) -> None:
+    """Have what is small of some files and folders of each of a folder's groups in its place.
+
+    Raises
+    ------
+    StoreError
+        The service refuses; what is wrong with one file is told when it is read.
+    """
+    if (found := origin_of(folder)) is not None:
+        origin, top = found
+        below = [PurePosixPath(top, group, name).as_posix() for group in groups for name in names]
+        origin.bring((), [each for name in below for each in origin.names(name)])
 
 
 def listed(folder: Path, ending: str) -> list[Path]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from store.base.errors import DamagedArtifactError
 from store.base.hashing import bytes_digest
+from store.collections.reader import open_collection, write_collection
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.token_texts import read_token_texts, write_token_texts
 from store.format.arrays import FileRecord
@@ -15,9 +16,10 @@ from store.remote import mirror
 from store.remote.mirror import Mirror, mirrored
 from store.remote.places import ObjectFiles
 from store.remote.releases import push
+from store.schema.candidates import CANDIDATES
 from store.schema.rates import RATES
 from tests.support.object_store import ObjectStore
-from tests.support.random_items import make_groups
+from tests.support.random_items import make_groups, make_items
 from tests.support.trips import Trips
 
 pytestmark = pytest.mark.usefixtures("no_origins_left")
@@ -41,6 +43,28 @@ def test_a_group_is_one_trip_however_many_arrays_it_has(tmp_path: Path, place: O
         for name in ("vocabulary", "others"):
             assert read_token_texts(folder / f"{name}.json") == ["a", "b"]
         assert trips.blocking == n + 1, "documents come with the first of them"
+
+
+def test_small_arrays_of_all_items_come_in_one_trip(
+    tmp_path: Path, place: ObjectFiles, objects: ObjectStore
+) -> None:
+    items = make_items(CANDIDATES, 4)
+    write_collection(tmp_path / "profile" / "candidates", CANDIDATES, items, provenance={})
+    push(tmp_path / "profile", place)
+    here, there = (
+        open_collection(folder / "candidates")
+        for folder in (tmp_path / "profile", mirrored(place, tmp_path / "cache").folder)
+    )
+    with Trips() as trips:
+        assert len({*here.artifact.groups}) > 2, "several partitions"
+        for one, other in zip(here.each(["candidate_token"]), there.each(["candidate_token"]), strict=True):
+            assert one[0] == other[0]
+            assert one[1][0].tolist() == other[1][0].tolist()
+        assert "GET" not in objects.methods("candidate_probability"), "of those that are asked for alone"
+        assert (trips.blocking, dict(trips.phases)) == (1, {})
+        who = items[0].prompt_hash, items[0].variant
+        assert there.item(*who).arrays.keys() == here.item(*who).arrays.keys()
+        assert trips.blocking == 2, "metadata of the partition's other arrays"
 
 
 def test_large_arrays_come_when_they_are_read(
