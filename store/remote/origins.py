@@ -100,6 +100,22 @@ def bring_named(folder: Path, name: str) -> None:
         origin.bring(f"{end}/{name}" for end in ends)
 
 
+def bring_like(path: Path) -> None:
+    """Have the small files in their places that are called as a file is, in folders beside its own.
+
+    Raises
+    ------
+    StoreError
+        The service refuses; what is wrong with one file is told when it is read.
+    """
+    if (found := origin_of(path)) is not None:
+        origin, name = found
+        own, _, last = name.rpartition("/")
+        beside = origin.names(own.rpartition("/")[0])
+        depth = name.count("/")
+        origin.bring((), [each for each in beside if each.count("/") == depth and each.endswith(f"/{last}")])
+
+
 def bring_arrays(folder: Path, groups: Iterable[str], names: Sequence[str]) -> None:
     """Have what is small of some files and folders of each of a folder's groups in its place.
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from store.base.errors import DamagedArtifactError
 from store.base.hashing import bytes_digest
 from store.collections.reader import open_collection, write_collection
-from store.datasets.groups import open_dataset, write_dataset
+from store.datasets.groups import open_dataset, read_provenance, write_dataset
 from store.documents.token_texts import read_token_texts, write_token_texts
 from store.format.arrays import FileRecord
 from store.remote import mirror
@@ -30,6 +30,7 @@ RATE, *_ = RATES.groups
 def test_a_group_is_one_trip_however_many_arrays_it_has(tmp_path: Path, place: ObjectFiles) -> None:
     profile = tmp_path / "profile"
     write_dataset(profile / "rates", RATES, make_groups(RATES), provenance={})
+    write_collection(profile / "candidates", CANDIDATES, make_items(CANDIDATES, 1), provenance={"made": "so"})
     for name in ("vocabulary", "others"):
         write_token_texts(profile / f"{name}.json", ["a", "b"])
     push(profile, place)
@@ -43,6 +44,9 @@ def test_a_group_is_one_trip_however_many_arrays_it_has(tmp_path: Path, place: O
         for name in ("vocabulary", "others"):
             assert read_token_texts(folder / f"{name}.json") == ["a", "b"]
         assert trips.blocking == n + 1, "documents come with the first of them"
+        assert read_provenance(folder / "rates") == {}
+        assert read_provenance(folder / "candidates") == {"made": "so"}
+        assert trips.blocking == n + 2, "and roots of artifacts with each other"
 
 
 def test_small_arrays_of_all_items_come_in_one_trip(
