@@ -103,10 +103,7 @@ def bring_named(folder: Path, name: str) -> None:
 def bring_like(path: Path) -> None:
     """Have the small files in their places that are called as a file is, in folders beside its own.
 
-    Raises
-    ------
-    StoreError
-        The service refuses; what is wrong with one file is told when it is read.
+    Errors as of `bring_arrays`.
     """
     if (found := origin_of(path)) is not None:
         origin, name = found
