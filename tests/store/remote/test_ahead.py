@@ -36,7 +36,10 @@ def test_a_group_is_one_trip_however_many_arrays_it_has(tmp_path: Path, place: O
     push(profile, place)
     folder = mirrored(place, tmp_path / "cache").folder
     with Trips() as trips:
-        for n, group in enumerate(RATES.groups, start=1):
+        assert read_provenance(folder / "rates") == {}
+        assert read_provenance(folder / "candidates") == {"made": "so"}
+        assert trips.blocking == 1, "roots of artifacts come with each other"
+        for n, group in enumerate(RATES.groups, start=2):
             there = open_dataset(folder / "rates", group).load()
             assert there.equals(open_dataset(profile / "rates", group).load())
             assert trips.blocking == n
@@ -44,9 +47,6 @@ def test_a_group_is_one_trip_however_many_arrays_it_has(tmp_path: Path, place: O
         for name in ("vocabulary", "others"):
             assert read_token_texts(folder / f"{name}.json") == ["a", "b"]
         assert trips.blocking == n + 1, "documents come with the first of them"
-        assert read_provenance(folder / "rates") == {}
-        assert read_provenance(folder / "candidates") == {"made": "so"}
-        assert trips.blocking == n + 2, "and roots of artifacts with each other"
 
 
 def test_small_arrays_of_all_items_come_in_one_trip(
@@ -94,10 +94,10 @@ def test_what_is_wrong_with_one_array_is_told_when_it_is_read(tmp_path: Path, pl
     write_dataset(tmp_path / "profile" / "rates", RATES, make_groups(RATES), provenance={})
     version = push(tmp_path / "profile", place)
     held = mirrored(place, tmp_path / "cache")
-    for name, damage in (("low", b"?"), ("high", None)):
+    for name in ("low", "high"):
         (chunk,) = [each for each in held.names(f"rates/{RATE}/{name}") if "/c." in each]
         at = f"versions/{version}/files/{chunk}"
-        place.remove(at) if damage is None else place.write(at, damage)
+        place.write(at, bytes(held.size(chunk) or 0)) if name == "low" else place.remove(at)
     table = open_dataset(held.folder / "rates", RATE)
     assert table["rate"].values.shape == table["low"].shape
     with pytest.raises(DamagedArtifactError, match="is not what was pushed"):
