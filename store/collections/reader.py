@@ -40,7 +40,7 @@ __all__ = ["Collection", "open_collection", "write_collection"]
 
 
 def open_collection(path: Path) -> "Collection":
-    """Open a collection for reading; reads its root only.
+    """Open a collection for reading; reads its root only, with which a small index comes from elsewhere.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_collection(path: Path) -> "Collection":
     DamagedArtifactError
         Its root is damaged.
     """
-    artifact = open_artifact(path)
+    artifact = open_artifact(path, ahead=INDEX)
     if artifact.kind not in COLLECTIONS:
         raise UnknownFormatError(
             f"{path} holds `{artifact.kind}`, which is no collection; "
@@ -127,9 +127,8 @@ class Collection:
         """
         if prompt_hash is None:
             return sorted({who.variant for who in self._rows})
-        identities = self._identities
-        first = bisect_left(identities, Identity(prompt_hash, ""))
-        found = list(takewhile(lambda who: who.prompt_hash == prompt_hash, identities[first:]))
+        first = bisect_left(self._identities, Identity(prompt_hash, ""))
+        found = list(takewhile(lambda who: who.prompt_hash == prompt_hash, self._identities[first:]))
         if not found:
             raise NotInStoreError(self._absent(Identity(prompt_hash, "")))
         return list(dict.fromkeys(who.variant for who in found))
@@ -223,8 +222,9 @@ class Collection:
         self._load(*Identity._fields, "partition", RAGGED, *BOUNDS)
         specs = [self._schema.arrays[name] for name in self._known(names)]
         for partition, rows in groupby(range(len(self)), lambda row: str(self._columns["partition"][row])):
-            owner = f"partition {partition}"
-            whole = self._artifact.read([(self._reader(partition, name, owner), None) for name in names])
+            self._artifact.bring_next(partition, names)
+            readers = [self._reader(partition, name, f"partition {partition}") for name in names]
+            whole = self._artifact.read([(reader, None) for reader in readers])
             for row in rows:
                 yield self._identities[row], cut(specs, whole, self._bounds(row))
 
@@ -270,10 +270,9 @@ class Collection:
         partition = str(self._columns["partition"][row])
         bounds, who = self._bounds(row), self._identities[row]
         owner = f"prompt {who.prompt_hash}, {who.variant}"
-        requests = []
-        for name in names:
-            start, stop = bounds[ragged_dim(self._schema.arrays[name])]
-            requests.append((self._reader(partition, name, owner), (slice(start, stop),)))
+        self._artifact.bring_metadata(partition)
+        spans = [(slice(*bounds[ragged_dim(self._schema.arrays[name])]),) for name in names]
+        requests = [(self._reader(partition, n, owner), span) for n, span in zip(names, spans, strict=True)]
         flat = self._artifact.read(requests)
         return shaped([self._schema.arrays[name] for name in names], flat, bounds)
 

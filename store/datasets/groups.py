@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from store.base.atomic import published_folder
 from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
 from store.format.arrays import write_array
-from store.format.artifact import open_artifact, seal_group, seal_root
+from store.format.artifact import METADATA, open_artifact, seal_group, seal_root
 from store.format.validation import check_dataset
+from store.remote.origins import bring_like
 from store.schema.registry import DATASETS
 from store.schema.specs import DatasetSchema
 
@@ -99,7 +100,7 @@ def open_dataset(path: Path, group: str) -> "xr.Dataset":
 
     from store.datasets.lazy_array import LazyArray
 
-    artifact = open_artifact(path)
+    artifact = open_artifact(path, ahead=group)
     if artifact.kind not in DATASETS:
         raise UnknownFormatError(
             f"{path} holds `{artifact.kind}`, which is no dataset; use `open_collection`."
@@ -133,6 +134,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     ArtifactMissingError, UnknownFormatError, DamagedArtifactError
         As for the functions that open it.
     """
+    bring_like(path / METADATA)  # who asks it of one artifact asks it of the others
     return dict(open_artifact(path).provenance)
 
 

@@ -6,7 +6,7 @@ manifest lives in the attributes because Zarr warns about files that it does not
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +22,12 @@ from store.base.errors import (
 )
 from store.base.hashing import bytes_digest, digest, file_digest
 from store.format.arrays import REMEDY, ArrayReader, FileRecord, Selection, read_together
-from store.remote.origins import bring, bring_named, origin_of, remedy
+from store.remote.origins import bring, bring_arrays, bring_named, origin_of, remedy
 from store.schema.specs import FORMAT_VERSION
 
 METADATA: Final = "zarr.json"
+_TOGETHER: Final = 32
+"""Groups of which small arrays come at once: some hundred requests, of two kilobytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ class Artifact:
             The group's ``zarr.json`` is missing or altered.
         """
         key = f"{name}/{METADATA}"
-        bring_named(self.path / name, METADATA)
+        bring(self.path / key)
         try:
             content = (self.path / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -79,6 +81,27 @@ class Artifact:
             self.ensure_current()
             raise DamagedArtifactError(f"{self.path / key} is altered; {remedy(self.path / key, REMEDY)}")
         return _records(json.loads(content)["attributes"]["files"])
+
+    def bring_metadata(self, group: str) -> None:
+        """Have the metadata of a group and of all of its arrays come at once, if they come from elsewhere.
+
+        Raises
+        ------
+        StoreError
+            They cannot be had.
+        """
+        bring_named(self.path / group, METADATA)
+
+    def bring_next(self, group: str, names: Iterable[str]) -> None:
+        """Have arrays of a group, and of those beside it, come at once, if they come from elsewhere.
+
+        Who reads one group after the other waits once for `_TOGETHER` of them; errors as of
+        `bring_metadata`.
+        """
+        if origin_of(self.path) is not None:
+            groups = sorted(self.groups)
+            first = groups.index(group) // _TOGETHER * _TOGETHER
+            bring_arrays(self.path, groups[first : first + _TOGETHER], [METADATA, *names])
 
     def is_whole(self) -> bool:
         """Whether every file is there with the size and the digest that the manifest says."""
@@ -187,8 +210,15 @@ def seal_root(
     _write_group(folder, content)
 
 
-def open_artifact(path: Path) -> Artifact:
+def open_artifact(path: Path, *, ahead: str | None = None) -> Artifact:
     """Read the root of an artifact.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    ahead
+        A group that is read next: where files come from elsewhere, what is small in it comes with the root.
 
     Raises
     ------
@@ -200,7 +230,7 @@ def open_artifact(path: Path) -> Artifact:
         The root's ``zarr.json`` was altered.
     """
     root = path / METADATA
-    bring(root)
+    bring(root, ahead=ahead)
     try:
         identity = _identity(root)
         text = root.read_bytes()

@@ -1,23 +1,21 @@
 """A version of a folder in object storage, read through a folder of this machine that fills as it is read.
 
 A published version never changes, so what has come once stays right, and nothing of it is asked for again.
-Small files come whole, and are held against their digest; of large ones come blocks, whose chunks have
-checksums of their own. The cache's folder is laid out as the place is, with ``versions/<version>/blocks/
+Files of one block come whole, and are held against their digest; of larger ones come blocks, whose chunks
+have checksums of their own. The cache's folder is laid out as the place is, with ``versions/<version>/blocks/
 <name>.<number>`` beside ``versions/<version>/files``.
 """
 
 import asyncio
 import os
 import shutil
-import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from store.base.atomic import ASIDE
 from store.base.errors import (
     ArtifactMissingError,
     DamagedArtifactError,
@@ -26,16 +24,19 @@ from store.base.errors import (
     UserError,
 )
 from store.base.hashing import bytes_digest
-from store.base.parsing import one_line
 from store.format.arrays import FileRecord
 from store.remote.folders import FolderFiles
+from store.remote.kept import content_of, has, keep, unkept
 from store.remote.origins import forget, know, origin_of
 from store.remote.places import ObjectFiles
 from store.remote.releases import GRACE
 from store.remote.versions import current, files_of, list_of
 
 BLOCK: Final = 1 << 20
-"""Bytes that come at once of a file that is larger; of two megabytes a second chunks are read for nothing."""
+"""Bytes that come at once of a file that is larger; of two megabytes a second chunks are read for nothing.
+
+As many come ahead of small files: they take about as long as a trip does.
+"""
 _ATTEMPTS: Final = 5
 """Times that opening begins again because the version that it read was swept."""
 
@@ -82,8 +83,11 @@ class Mirror:
         """Bytes of a file; None where there is no such file."""
         return self._files[name].bytes if name in self._files else None
 
-    def bring(self, names: Iterable[str]) -> None:
+    def bring(self, names: Iterable[str], ahead: Iterable[str] = ()) -> None:
         """Have files whole in the folder; those that lack are asked for at once.
+
+        The smallest of `ahead`, a block in all, come along; what is wrong with one of them is told when it is
+        read.
 
         Raises
         ------
@@ -92,11 +96,9 @@ class Mirror:
         ReplacedArtifactError
             The version was swept.
         """
-        lacking = {
-            f"versions/{self.version}/files/{name}": name
-            for name in names
-            if name in self._files and not _has(self.folder / name, self._files[name].bytes)
-        }
+        wanted = set(self._lacking(names))
+        along = self._smallest(name for name in ahead if name not in wanted)
+        lacking = {self._at(name): name for name in (*sorted(wanted), *self._lacking(along))}
         if not lacking:
             return
         try:
@@ -104,10 +106,25 @@ class Mirror:
         except UserError as error:
             raise StoreError(str(error)) from error
         for at, name in lacking.items():
-            if at not in found:
-                raise self._gone(name)
-            self._check(name, found[at])
-            _keep(self.folder / name, found[at])
+            if at in found and self._is(name, found[at]):
+                keep(self.folder / name, found[at])
+            elif name in wanted:
+                raise self._other(name) if at in found else self._gone(name)
+
+    def _lacking(self, names: Iterable[str]) -> Iterator[str]:
+        return (
+            name
+            for name in names
+            if name in self._files and not has(self.folder / name, self._files[name].bytes)
+        )
+
+    def _smallest(self, names: Iterable[str]) -> Iterator[str]:
+        left = BLOCK
+        for name in sorted(names, key=lambda name: self._files[name].bytes):
+            left -= self._files[name].bytes
+            if left < 0:
+                return
+            yield name
 
     async def part(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` to `stop` of a file that there is, from blocks; errors as of `bring`."""
@@ -120,7 +137,7 @@ class Mirror:
     async def _block(self, name: str, number: int) -> bytes:
         path, start = self._block_path(name, number), number * BLOCK
         size = min(BLOCK, self._files[name].bytes - start)
-        if (content := _held(path, size)) is not None:
+        if (content := content_of(path, size)) is not None:
             return content
         task = self._coming.get((name, number))
         if task is None:  # else chunks beside each other ask for the same block
@@ -131,16 +148,14 @@ class Mirror:
 
     async def _fetched(self, name: str, start: int, size: int, path: Path) -> bytes:
         try:
-            content = await self.place.part(f"versions/{self.version}/files/{name}", start, start + size)
+            content = await self.place.part(self._at(name), start, start + size)
         except FileNotFoundError:
             raise self._gone(name) from None
         except UserError as error:
             raise StoreError(str(error)) from error
-        if size == self._files[name].bytes:
-            self._check(name, content)
-        elif len(content) != size:
+        if not (self._is(name, content) if size == self._files[name].bytes else len(content) == size):
             raise self._other(name)
-        _keep(path, content)
+        keep(path, content)
         return content
 
     def doubt(self, names: Iterable[str]) -> None:
@@ -155,15 +170,18 @@ class Mirror:
         """To read it again, since it may have been damaged on the way; else to push it again."""
         return f"reload the page; if it is damaged still, remove {self._address(name)}, and push again."
 
+    def _at(self, name: str) -> str:
+        return f"versions/{self.version}/files/{name}"
+
     def _address(self, name: str) -> str:
-        return f"{self.place}/versions/{self.version}/files/{name}"
+        return f"{self.place}/{self._at(name)}"
 
     def _block_path(self, name: str, number: int) -> Path:
-        return self._blocks / f"{name}.{number}"
+        whole = self._files[name].bytes <= BLOCK
+        return self.folder / name if whole else self._blocks / f"{name}.{number}"
 
-    def _check(self, name: str, content: bytes) -> None:
-        if bytes_digest(content) != self._files[name].sha256:
-            raise self._other(name)
+    def _is(self, name: str, content: bytes) -> bool:
+        return bytes_digest(content) == self._files[name].sha256
 
     def _other(self, name: str) -> DamagedArtifactError:
         where = self._address(name)
@@ -217,7 +235,7 @@ def mirrored(place: ObjectFiles, cache: Path) -> Mirror:
     except UserError as error:
         raise StoreError(str(error)) from error
     except OSError as error:
-        raise _unkept(cache, error) from error
+        raise unkept(cache, error) from error
     raise StoreError(f"{place} is pushed anew more often than it can be read; try again.")
 
 
@@ -230,7 +248,7 @@ def _opened(place: ObjectFiles, version: str, cache: Path) -> Mirror:
         files = files_of(FolderFiles(cache), version)
     except (FileNotFoundError, DamagedArtifactError):
         files = files_of(place, version)
-        _keep(held / "files.json", list_of(files))
+        keep(held / "files.json", list_of(files))
     mirror = Mirror(place, version, files, cache)
     know(mirror.folder, mirror)
     return mirror
@@ -247,54 +265,3 @@ def _tidy(held: Path) -> None:
             if other != held and time.time() - other.stat().st_mtime > GRACE.total_seconds():
                 forget(other / "files")
                 shutil.rmtree(other, ignore_errors=True)
-
-
-def _held(path: Path, size: int) -> bytes | None:
-    """What a file holds that is there whole."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return content if len(content) == size else None
-
-
-def _has(path: Path, size: int) -> bool:
-    """Whether a file is there whole: a machine that lost its power may have kept its name alone."""
-    try:
-        return path.stat().st_size == size
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write a file unless it is there: one that readers have opened stays the same one.
-
-    The disk is not waited for, since what is lost comes again.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=ASIDE)
-        aside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            # mkstemp makes files private; other users of the disk read them, too.
-            aside.chmod(0o644)
-            if _has(path, len(content)):
-                return
-            try:
-                path.hardlink_to(aside)
-            except OSError:  # it is there, if not whole, or this disk has no hard links
-                if not _has(path, len(content)):
-                    aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unkept(path.parent, error) from error
-
-
-def _unkept(folder: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"{folder} cannot keep what was read ({one_line(str(error))}); make room there, or see that it can "
-        "be written."
-    )

@@ -3,8 +3,8 @@
 Where no such folder is known, as on every project's own disk, all of this is one look at an empty table.
 """
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 
@@ -24,8 +24,11 @@ class Origin(Protocol):
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is no such file."""
 
-    def bring(self, names: Iterable[str]) -> None:
-        """Have files whole in the folder, all that lack at once; there being none is no error."""
+    def bring(self, names: Iterable[str], ahead: Iterable[str] = ()) -> None:
+        """Have files whole in the folder, all that lack at once; there being none is no error.
+
+        The smallest of `ahead` come along, and what is wrong with one of them is told when it is read.
+        """
 
     async def part(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` to `stop` of a file that there is."""
@@ -61,7 +64,7 @@ def origin_of(path: Path) -> tuple[Origin, str] | None:
     return None
 
 
-def bring(path: Path, *, beside: str | None = None) -> None:
+def bring(path: Path, *, beside: str | None = None, ahead: str | None = None) -> None:
     """Have a file in its place, if it comes from elsewhere and there is such a file.
 
     Parameters
@@ -69,7 +72,9 @@ def bring(path: Path, *, beside: str | None = None) -> None:
     path
         The file.
     beside
-        A folder at the top of the origin, whose files come along.
+        A folder at the top of the origin, whose files come along; so do small files at the top itself.
+    ahead
+        A folder next to the file that is read after it: what is small in it comes along.
 
     Raises
     ------
@@ -78,7 +83,10 @@ def bring(path: Path, *, beside: str | None = None) -> None:
     """
     if (found := origin_of(path)) is not None:
         origin, name = found
-        origin.bring([name, *(origin.names(beside) if beside else ())])
+        along = [top for top in origin.names("") if "/" not in top] if beside else []
+        if ahead:
+            along += origin.names(PurePosixPath(name).with_name(ahead).as_posix())
+        origin.bring([name, *(origin.names(beside) if beside else ())], along)
 
 
 def bring_named(folder: Path, name: str) -> None:
@@ -90,6 +98,33 @@ def bring_named(folder: Path, name: str) -> None:
             *(path.rpartition("/")[0] for path in origin.names(top) if path.count("/") == top.count("/") + 2),
         }
         origin.bring(f"{end}/{name}" for end in ends)
+
+
+def bring_like(path: Path) -> None:
+    """Have the small files in their places that are called as a file is, in folders beside its own.
+
+    Errors as of `bring_arrays`.
+    """
+    if (found := origin_of(path)) is not None:
+        origin, name = found
+        own, _, last = name.rpartition("/")
+        beside = origin.names(own.rpartition("/")[0])
+        depth = name.count("/")
+        origin.bring((), [each for each in beside if each.count("/") == depth and each.endswith(f"/{last}")])
+
+
+def bring_arrays(folder: Path, groups: Iterable[str], names: Sequence[str]) -> None:
+    """Have what is small of some files and folders of each of a folder's groups in its place.
+
+    Raises
+    ------
+    StoreError
+        The service refuses; what is wrong with one file is told when it is read.
+    """
+    if (found := origin_of(folder)) is not None:
+        origin, top = found
+        below = [PurePosixPath(top, group, name).as_posix() for group in groups for name in names]
+        origin.bring((), [each for name in below for each in origin.names(name)])
 
 
 def listed(folder: Path, ending: str) -> list[Path]:

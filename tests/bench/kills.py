@@ -8,8 +8,6 @@ must be there, the same to the byte as by one process.
 import os
 import random
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,35 +18,19 @@ from pipeline.items.cache import ItemCache
 from pipeline.items.cluster import on_cluster
 from pipeline.items.executor import in_this_process
 from pipeline.params.runtime import RuntimeParams
+from tests.support.scheduler_programs import SchedulerPrograms
 from tests.support.shared_work import files_of, no_models, shared_unit, who_computed
 
 SECONDS = 0.5
 
 
-class _Cluster:
-    """Two workers and their scheduler, each a program, as on other machines."""
-
-    def __init__(self, port: int) -> None:
-        self.address = f"tcp://127.0.0.1:{port}"
-        self._programs: list[subprocess.Popen[bytes]] = []
-        self._start = [
-            ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
-            *[["worker", self.address, "--nthreads", "1", "--no-dashboard"]] * 2,
-        ]
-
-    def start(self) -> None:
-        for arguments in self._start:
-            command = [sys.executable, "-m", "dask", *arguments]
-            self._programs.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-
-    def end(self) -> None:
-        for program in self._programs:
-            program.kill()
-            program.wait()
-        self._programs.clear()
+def _start(cluster: SchedulerPrograms) -> None:
+    cluster.start_scheduler()
+    for _ in range(2):
+        cluster.start_worker(comes_again=True)
 
 
-def _disturb(cluster: _Cluster, log: Path, kills: int, restarts: int, over: threading.Event) -> None:
+def _disturb(cluster: SchedulerPrograms, log: Path, kills: int, restarts: int, over: threading.Event) -> None:
     """Kill whoever computes, at random times, and everything `restarts` times in between."""
     drawn, done = random.Random(0), 0
     while done < kills and not over.wait(drawn.uniform(0.2, 3.0)):
@@ -64,21 +46,19 @@ def _disturb(cluster: _Cluster, log: Path, kills: int, restarts: int, over: thre
         if restarts and done % max(1, kills // (restarts + 1)) == 0:
             restarts -= 1
             cluster.end()
-            cluster.start()
+            _start(cluster)
             print("\nscheduler started again", flush=True)
 
 
 def main(kills: int = 20, restarts: int = 2) -> None:
     """Kill, and compare."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        cluster = _Cluster(free.getsockname()[1])
     folder = Path(tempfile.mkdtemp())
+    cluster = SchedulerPrograms(folder)
     shared, alone, log = ItemCache(folder / "shared"), ItemCache(folder / "alone"), folder / "log"
     numbers = range(20 * (kills + 1))
     runtime = RuntimeParams(seed=0, threads=1, executor="dask", scheduler=cluster.address)
     over = threading.Event()
-    cluster.start()
+    _start(cluster)
     disturbing = threading.Thread(target=_disturb, args=(cluster, log, kills, restarts, over))
     disturbing.start()
     begun = time.monotonic()

@@ -14,6 +14,7 @@ from store.remote.places import ObjectFiles, files_at
 from store.remote.releases import push
 from tests.support.app import OpenPage, plain_words, words
 from tests.support.object_store import BUCKET, ObjectStore
+from tests.support.trips import Trips
 
 SHOWN = ("candidates", "graphs", "lexicon.json", "models.json", "prompts.json", "vocabulary.json")
 """What Compare needs of a profile; of all that the demo has, three thousand objects would be put."""
@@ -59,7 +60,9 @@ def test_compare_says_there_what_it_says_here(
 ) -> None:
     pushed(part, place)
     objects.requests.clear()
-    there = open_page("compare")
+    with Trips() as trips:
+        there = open_page("compare")
+    assert trips.blocking <= 6, "what is small of a group comes with its root, documents with the first"
     assert not there.exception
     assert not there.error
     asked = [path for _, path in objects.requests]

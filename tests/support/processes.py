@@ -20,11 +20,21 @@ def ended_process() -> int:
     return process.pid
 
 
+def until(is_so: Callable[[], bool], said: Callable[[], object] = str) -> None:
+    """Wait until something is so; `said` tells, of what never was, what is there instead."""
+    deadline = time.monotonic() + _LIMIT
+    while not is_so():
+        assert time.monotonic() < deadline, f"never so: {said()}"
+        time.sleep(0.005)
+
+
 def heard(root: Path, is_it: Callable[[Running], bool]) -> Running:
     """What the one process of a project says of itself, as soon as it is so."""
-    deadline = time.monotonic() + _LIMIT
-    while time.monotonic() < deadline:
-        if (found := read_running(root)) and is_it(found[0]):
-            return found[0]
-        time.sleep(0.005)
-    raise AssertionError(f"never said: {read_running(root)}")
+    found: list[Running] = []
+
+    def said() -> bool:
+        found[:] = read_running(root)
+        return bool(found) and is_it(found[0])
+
+    until(said, lambda: found)
+    return found[0]

@@ -112,13 +112,13 @@ def test_a_graph_is_opened_in_few_trips(
             graphs = open_collection(mirrored(place, tmp_path / str(block)).folder / "graphs")
             assert same(graphs.item("0" * 12, "base"), whole[0])
             (partition,) = graphs.artifact.groups.keys() - {"index"}
-            assert trips.blocking == 5, "pointer, list, root, the index's metadata, the partition's"
-            assert trips.of("index", partition) <= 8, "and two of the partition, if a guess is wrong"
+            assert trips.blocking == 4, "pointer, list, root with the index, the partition's metadata"
+            assert trips.of("index", partition) <= 6, "and two of the partition, if a guess is wrong"
             assert max(trips.asked.values()) == 1, "no block twice, though several chunks lie in it"
             first = len(objects.requests)
             trips.phases.clear()
             assert same(graphs.item("0" * 12, "general@1.0"), whole[1])
-            assert trips.blocking == 5
+            assert trips.blocking == 4
             assert max(trips.phases.values(), default=0) <= 2, "the next one is there, but for a wrong guess"
         assert len(objects.requests) - first < first / 4, "it lies beside the other"
 
