@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis import pruning
-from pipeline.analysis.sparse_graph import SparseGraph
+from pipeline.analysis.sparse_graph import from_edges
 from pipeline.attribution import graph_items as graph_items_module
 from pipeline.attribution.graph_items import graph_items, sparse_graph
 from pipeline.attribution.trace import Trace
@@ -80,7 +80,9 @@ def test_influence_pruning_and_scores_are_circuit_tracers(case: Trace, node: flo
     # At a threshold of 1 what is cut depends on rounding in the last bit of a sum of 1.
     if node < 1:
         np.testing.assert_array_equal(found.nodes, expected.node_mask.numpy())
-        np.testing.assert_array_equal(found.edges, expected.edge_mask.numpy()[graph.target, graph.source])
+        np.testing.assert_array_equal(
+            found.edges, expected.edge_mask.numpy()[graph.target(np.arange(len(graph.source))), graph.source]
+        )
         assert found.edges.sum() == expected.edge_mask.sum()
 
 
@@ -148,7 +150,7 @@ def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, b
     # Scores again, from the arrays that are stored.
     n_nodes = len(everything["node_kind"])
     weight = np.where(everything["node_kind"] == LOGIT, everything["node_value"], 0.0)
-    stored = SparseGraph(
+    stored = from_edges(
         target=everything["edge_target"],
         source=everything["edge_source"],
         weight=everything["edge_weight"],
