@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from circuit_tracer.graph import Graph, compute_graph_scores, compute_node_influence, prune_graph
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis import pruning
@@ -170,6 +170,7 @@ def test_a_limit_keeps_the_default_edges_and_the_largest_scores(traced: Trace, b
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30), st.integers(1, 32))
+@example([(number % 6, False) for number in range(17)], 5)  # more than there are among every eighth
 def test_of_edges_that_tie_the_first_are_kept(edges: list[tuple[int, bool]], limit: int) -> None:
     """As a sort by default edges, score and place has them."""
     scores, default = np.array([score for score, _ in edges], float), np.array([shown for _, shown in edges])
