@@ -39,7 +39,7 @@ def node_influence(graph: SparseGraph) -> np.ndarray:
     numpy.ndarray
         (n_nodes,) float64, dimensionless; 0 for logit nodes.
     """
-    return propagate(graph, graph.share)
+    return propagate(graph)
 
 
 def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,13 +59,11 @@ def edge_scores(graph: SparseGraph, nodes: np.ndarray) -> tuple[np.ndarray, np.n
     Returns
     -------
     edges, scores
-        Which of the graph's edges, ascending, and (n_inside,) float64, dimensionless.
+        Which of the graph's edges, ascending, int32, and (n_inside,) float64, dimensionless.
     """
     kept, inside = graph.among(nodes)
-    output = propagate(kept, kept.share) + graph.logit_weight
-    scores = output[kept.target]
-    scores *= kept.share
-    return inside, scores
+    output = propagate(kept) + graph.logit_weight
+    return inside, kept.share(slice(0, kept.n_nodes), np.empty(len(inside)), output)
 
 
 def find_threshold(scores: np.ndarray, threshold: float) -> float:
@@ -128,17 +126,19 @@ def prune(graph: SparseGraph, *, nodes: np.ndarray, edge_threshold: float) -> Pr
     _check_share("edge_threshold", edge_threshold)
     inside, scores = edge_scores(graph, nodes)
     left = inside[(scores >= find_threshold(scores[scores > 0], edge_threshold)) & (scores > 0)]
+    target, source = graph.target(left), graph.source[left]
     keep = nodes.copy()
     inner = graph.kind < TOKEN
     features = graph.kind == FEATURE
     while True:
         leads, led_to = np.zeros((2, graph.n_nodes), bool)
-        leads[graph.source[left]] = led_to[graph.target[left]] = True
+        leads[source] = led_to[target] = True
         lost = keep & ((inner & ~leads) | (features & ~led_to))
         if not lost.any():
             break
         keep &= ~lost
-        left = left[keep[graph.source[left]] & keep[graph.target[left]]]
+        stay = keep[source] & keep[target]
+        left, target, source = left[stay], target[stay], source[stay]
     edges = np.zeros(len(graph.weight), bool)
     edges[left] = True
     return Pruned(nodes=keep, edges=edges)
@@ -151,7 +151,9 @@ def prune_graph(graph: SparseGraph, *, node_threshold: float = 0.8, edge_thresho
     return prune(graph, nodes=nodes, edge_threshold=edge_threshold)
 
 
-def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[float, float]:
+def graph_scores(
+    graph: SparseGraph, pinned: np.ndarray | None = None, *, influence: np.ndarray | None = None
+) -> tuple[float, float]:
     """Replacement and completeness score of a graph, or of chosen features in it.
 
     circuit-tracer's ``compute_graph_scores``. With `pinned`, features that are not pinned
@@ -164,6 +166,8 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
         The graph.
     pinned
         (n_nodes,) bool; None: every feature.
+    influence
+        `node_influence` of the graph, where that is there and every feature counts.
 
     Returns
     -------
@@ -171,16 +175,19 @@ def graph_scores(graph: SparseGraph, pinned: np.ndarray | None = None) -> tuple[
         Token influence / (token + error influence), and the influence-weighted share of
         inputs that are no errors; both 0 to 1, NaN where there is no influence at all.
     """
-    share = graph.share
     unexplained = graph.kind == ERROR
     if pinned is not None:
         unexplained |= (graph.kind == FEATURE) & ~pinned
-        share = np.where(unexplained[graph.target], 0.0, share)
-    influence = propagate(graph, share)
+    if influence is None:
+        influence = propagate(graph, unexplained)
     token = influence[graph.kind == TOKEN].sum()
     error = influence[unexplained].sum()
     output = influence + graph.logit_weight
-    missing = graph.rows(slice(0, graph.n_nodes), share) @ unexplained
+    missing = np.zeros(graph.n_nodes)
+    for of, edges in graph.blocks(slice(0, graph.n_nodes)):
+        share = graph.share(of, np.empty(edges.stop - edges.start))
+        missing[of] = graph.rows(of, share) @ unexplained
+    missing[unexplained] = 0.0
     replacement = token / (token + error) if token + error > 0 else np.nan
     total = output.sum()
     completeness = ((1 - missing) * output).sum() / total if total > 0 else np.nan

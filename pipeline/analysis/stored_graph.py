@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.analysis.pruning import Pruned, graph_scores, prune
-from pipeline.analysis.sparse_graph import SparseGraph
+from pipeline.analysis.sparse_graph import SparseGraph, from_edges
 from store.schema.vocabulary import LOGIT, TOKEN
 from store.views.graph import GraphView
 
@@ -32,7 +32,7 @@ def sparse_graph(view: GraphView) -> SparseGraph:
     arrays = view.item.arrays
     kind = arrays["node_kind"]
     value = arrays["node_value"].astype(np.float64)
-    return SparseGraph(
+    return from_edges(
         target=arrays["edge_target"],
         source=arrays["edge_source"],
         weight=arrays["edge_weight"],

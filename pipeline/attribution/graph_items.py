@@ -7,6 +7,7 @@ are ``A[-n_logits:, :n_features]`` (trap 1).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from circuit_tracer.graph import Graph
@@ -26,6 +27,9 @@ from pipeline.attribution.exact_scores import NodeOrder, exact_scores
 from pipeline.attribution.trace import Trace
 from store.collections.item import Item
 from store.schema.vocabulary import ERROR, FEATURE, LOGIT, TOKEN
+
+_SOME: Final = 8
+"""One edge in so many is looked at first, to tell which of the others cannot be kept."""
 
 
 def sparse_graph(graph: Graph) -> SparseGraph:
@@ -126,7 +130,7 @@ def graph_items(
     inside, scores = edge_scores(graph, kept)
     chosen = _kept_edges(scores, default.edges[inside], keep_edges)
     edges = inside[chosen]
-    replacement, completeness = graph_scores(graph)
+    replacement, completeness = graph_scores(graph, influence=influence)
     new_index = np.cumsum(kept) - 1
     exact = exact_scores(
         trace.graph.adjacency_matrix,
@@ -149,7 +153,7 @@ def graph_items(
         "row_constant": to_numpy(trace.constant, np.float32),
         **adapter_arrays(trace, graph, influence, kept, share=edge_threshold, limit=keep_edges),
         **{name: values[kept] for name, values in nodes.items()},
-        "edge_target": new_index[graph.target[edges]].astype(np.int32),
+        "edge_target": new_index[graph.target(edges)].astype(np.int32),
         "edge_source": new_index[graph.source[edges]].astype(np.int32),
         "edge_weight": graph.weight[edges],
         "edge_default": default.edges[edges],
@@ -243,13 +247,18 @@ def _kept_edges(scores: np.ndarray, default: np.ndarray, limit: int) -> np.ndarr
     """Which edges to keep, ascending; default ones are never cut."""
     if len(scores) <= limit:
         return np.arange(len(scores))
-    strength = np.where(default, np.inf, scores)
-    n_kept = max(limit, int(default.sum()))
-    # No sort: of millions of edges few are kept, and of those that tie at the border the first.
-    border = np.partition(strength, -n_kept)[-n_kept]
-    chosen = strength > border
-    chosen[np.flatnonzero(strength == border)[: n_kept - int(chosen.sum())]] = True
-    return np.flatnonzero(chosen)
+    shown = np.flatnonzero(default)
+    more = limit - len(shown)
+    if more <= 0:
+        return shown
+    # No sort: of millions of edges few are kept, and none below the last that some of them alone would keep.
+    some = scores[::_SOME][~default[::_SOME]]
+    least = np.partition(some, -more)[-more] if len(some) >= more else -np.inf
+    others = np.flatnonzero((scores >= least) & ~default)
+    strength = scores[others]
+    border = np.partition(strength, -more)[-more]
+    above, ties = others[strength > border], others[strength == border]
+    return np.sort(np.concatenate([shown, above, ties[: more - len(above)]]))
 
 
 def _share(part: float, whole: float) -> float:

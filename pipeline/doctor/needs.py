@@ -170,9 +170,12 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
     variants = 1 + shape.n_adapters
     pass_ = 2.0 * shape.n_parameters  # operations of a token
     adapted = shape.itemsize * (shape.n_parameters + shape.changed)
-    batch = params.answers.batch
+    switched = shape.itemsize * shape.changed if shape.n_adapters else 0  # as in `traced`
+    # All answers of a question to one variant are sampled together; there are no more of them.
+    batch = min(params.answers.batch, params.answers.samples or params.answers.batch)
     cache = 2 * shape.n_layers * shape.n_key_heads * shape.d_head * shape.itemsize
-    texts = batch * (work.longest + work.answer_tokens) * cache + 3 * _FLOAT * batch * shape.vocabulary
+    texts = _texts(shape, work, cache, batch)
+    settings = _texts(shape, work, cache, params.answers.batch)
     answers = work.questions * (params.answers.samples or 0) * variants * work.answer_tokens
     doses = 1 + max(len(params.dose.scales), params.dose.checkpoints)
     found = [
@@ -188,7 +191,7 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
         _tracing("dose", shape, work, params, doses, work.dose_prompts, (peak, held), on_gpu=on_gpu),
         Need(
             stages="activations, features",
-            device=held + _BLOCK,
+            device=max(peak, held + max(switched, _BLOCK)),
             memory=12 * shape.n_layers * shape.d_transcoder * params.features.contexts,
             disk=12 * int(work.tokens * work.active * shape.n_layers) * variants,
             operations=work.tokens * variants * (pass_ + shape.dictionary / shape.itemsize),
@@ -204,7 +207,7 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
         ),
         Need(
             stages="validation, faithfulness, interventions, recipes, steered",
-            device=held + texts,
+            device=held + settings,
             memory=0,
             disk=0,
             operations=work.tokens * variants * pass_ * params.steered.top,
@@ -219,6 +222,11 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
 
 
 _TRACED: Final = ("graphs", "dose")
+
+
+def _texts(shape: Shape, work: Work, cache: int, rows: int) -> int:
+    """Bytes of so many texts that are sampled at once: keys and values, and logits of one step."""
+    return rows * (work.longest + work.answer_tokens) * cache + 3 * _FLOAT * rows * shape.vocabulary
 
 
 def _tracing(

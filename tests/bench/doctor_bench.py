@@ -19,7 +19,7 @@ from pipeline.models.base_forms import CONFIG, empty_model
 from pipeline.models.transcoders import read_transcoder_facts
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.params.project import load_params
-from tests.bench.doctor_peak import TARGETS
+from tests.bench.doctor_peak import ANSWER_TOKENS, TARGETS
 from tests.support.builders import PROJECTIONS, TEXTS, Checkpoint, add_adapter, make_transcoders
 
 _LAYERS: Final = 12
@@ -30,8 +30,16 @@ _CASES: Final = (
     ("bfloat16", "health", 16),
     ("float32", "graphs", 64),
     ("float32", "graphs", 160),
+    ("float32", "activations", 64),
+    ("float32", "answers", 16),
 )
 """Dtype, what is measured, and tokens of the prompt."""
+_STAGES: Final = {
+    "health": "models",
+    "graphs": "graphs",
+    "activations": "activations, features",
+    "answers": "answers, baseline",
+}
 
 
 def wide_checkpoint(folder: Path, dtype: str) -> Checkpoint:
@@ -110,10 +118,10 @@ def _estimated(shape: Shape, what: str, tokens: int, active: float) -> float:
         active=active,
         targets=TARGETS,
         questions=0,
-        answer_tokens=1,
+        answer_tokens=ANSWER_TOKENS,
         dose_prompts=0,
     )
     found = {
         need.stages: need.memory for need in needs(shape, work, load_params(), resident=True, on_gpu=False)
     }
-    return found["models" if what == "health" else what]
+    return found[_STAGES[what]]

@@ -1,5 +1,7 @@
 """Influence, pruning and scores against circuit-tracer's own, and against a dense inverse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from pipeline.analysis.pruning import (
     node_influence,
     prune_graph,
 )
-from pipeline.analysis.sparse_graph import SparseGraph
+from pipeline.analysis.sparse_graph import SparseGraph, from_edges
 from pipeline.analysis.stored_graph import prune_stored
 from store.schema.vocabulary import ERROR, FEATURE
 from store.views.graph import GraphView
@@ -32,8 +34,12 @@ def _in_float64():
 
 def _dense(graph: SparseGraph, values: np.ndarray) -> np.ndarray:
     matrix = np.zeros((graph.n_nodes, graph.n_nodes), dtype=values.dtype)
-    matrix[graph.target, graph.source] = values
+    matrix[_target(graph), graph.source] = values
     return matrix
+
+
+def _target(graph: SparseGraph) -> np.ndarray:
+    return np.repeat(np.arange(graph.n_nodes), np.diff(graph.begins))
 
 
 @settings(max_examples=60, deadline=None)
@@ -159,37 +165,53 @@ def test_sums_are_to_the_bit_those_in_the_order_of_the_edges(
     """Kept graphs are compared by their bytes: whatever adds up faster must round alike."""
     monkeypatch.setattr("pipeline.analysis.sparse_graph._BLOCK", 100)
     graph = make_case(seed, n_features=120, n_layers=4).sparse
-    total = np.bincount(graph.target, np.abs(graph.weight.astype(np.float64)), graph.n_nodes)
-    share = np.abs(graph.weight.astype(np.float64)) / np.maximum(total, 1e-10)[graph.target]
+    target = _target(graph)
+    np.testing.assert_array_equal(graph.target(np.arange(len(target))), target)
+    total = np.bincount(target, np.abs(graph.weight.astype(np.float64)), graph.n_nodes)
+    share = np.abs(graph.weight.astype(np.float64)) / np.maximum(total, 1e-10)[target]
     np.testing.assert_array_equal(graph.size, total)
-    np.testing.assert_array_equal(graph.share, share)
+    of = slice(int(target[len(target) // 3]), graph.n_nodes)
+    buffer = np.full(len(share) + 5, np.nan)  # longer than what is asked for
+    np.testing.assert_array_equal(graph.share(of, buffer), share[target >= of.start])
     reached = graph.logit_weight.copy()
     for level in range(4, -1, -1):
-        edges = graph.level[graph.target] == level
-        passed = reached[graph.target[edges]] * share[edges]
+        edges = graph.level[target] == level
+        passed = reached[target[edges]] * share[edges]
         reached += np.bincount(graph.source[edges], passed, graph.n_nodes)
-    np.testing.assert_array_equal(node_influence(graph), reached - graph.logit_weight)
+    influence = reached - graph.logit_weight
+    np.testing.assert_array_equal(node_influence(graph), influence)
+    assert graph_scores(graph) == graph_scores(graph, influence=influence)
     nodes = np.random.default_rng(seed).random(graph.n_nodes) < 0.6
     part, inside = graph.among(nodes)
-    np.testing.assert_array_equal(inside, np.flatnonzero(nodes[graph.target] & nodes[graph.source]))
+    np.testing.assert_array_equal(inside, np.flatnonzero(nodes[target] & nodes[graph.source]))
+    np.testing.assert_array_equal(_target(part), target[inside])
+    np.testing.assert_array_equal(part.source, graph.source[inside])
     np.testing.assert_array_equal(part.weight, graph.weight[inside])
+    alone = np.bincount(target[inside], np.abs(part.weight.astype(np.float64)), graph.n_nodes)
+    output = (node_influence(part) + graph.logit_weight)[target[inside]]
+    scores = np.abs(part.weight.astype(np.float64)) / np.maximum(alone, 1e-10)[target[inside]] * output
     np.testing.assert_array_equal(edge_scores(graph, nodes)[0], inside)
+    np.testing.assert_array_equal(edge_scores(graph, nodes)[1], scores)
 
 
 def test_what_would_give_a_wrong_number_is_refused() -> None:
     case = make_case(0)
-    weight = case.sparse.weight.copy()
+    graph = case.sparse
+    nodes = {"kind": graph.kind, "level": graph.level, "logit_weight": graph.logit_weight}
+    edges = {"target": _target(graph), "source": graph.source, "weight": graph.weight}
+    weight = graph.weight.copy()
     weight[7] = np.nan
-    broken = SparseGraph(**{**vars(case.sparse), "weight": weight})
     with pytest.raises(ValueError, match=r"edge from node \d+ to node \d+ is nan, not finite"):
-        node_influence(broken)
-    turned = SparseGraph(**{**vars(case.sparse), "target": case.sparse.source, "source": case.sparse.target})
+        from_edges(**nodes, **edges | {"weight": weight})
+    broken = replace(case, adjacency=np.where(case.adjacency == graph.weight[7], np.inf, case.adjacency))
+    with pytest.raises(ValueError, match=rf"edge from node {graph.source[7]} .* is inf, not finite"):
+        _ = broken.sparse
+    order = np.argsort(graph.source, kind="stable")
+    turned = {"target": graph.source[order], "source": _target(graph)[order]}
     with pytest.raises(ValueError, match="does not lead upward"):
-        node_influence(turned)
-    swapped = np.arange(len(case.sparse.weight))[::-1]
-    edges = {name: getattr(case.sparse, name)[swapped] for name in ("target", "source", "weight")}
+        from_edges(**nodes, **edges | turned)
     with pytest.raises(ValueError, match="in the order of their targets"):
-        node_influence(SparseGraph(**{**vars(case.sparse), **edges}))
+        from_edges(**nodes, **{name: values[::-1] for name, values in edges.items()})
     for bad in ({"node_threshold": 1.1}, {"edge_threshold": -0.1}, {"node_threshold": float("nan")}):
         with pytest.raises(ValueError, match="must be between 0 and 1"):
             prune_graph(case.sparse, **bad)

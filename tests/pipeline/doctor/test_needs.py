@@ -127,6 +127,33 @@ def test_nothing_grows_faster_than_its_cause() -> None:
     assert all(longer[stage] <= 2.2 * shorter[stage] for stage in once)
 
 
+def test_answers_take_as_many_texts_as_a_question_has() -> None:
+    shape = public(LLAMA, 16_384, ("model.layers.3.mlp.down_proj",))
+
+    def answers(samples: int | None, batch: int) -> int:
+        params = PARAMS.model_copy(
+            update={"answers": PARAMS.answers.model_copy(update={"samples": samples, "batch": batch})}
+        )
+        found = needs(shape, WORK, params, resident=True, on_gpu=True)
+        return {need.stages: need.device for need in found}["answers, baseline"]
+
+    assert answers(50, 256) == answers(256, 50) == answers(None, 50)
+    assert answers(None, 256) - answers(56, 256) == 200 * (164 * 2 * 16 * 8 * 64 * 2 + 3 * 4 * 128_256)
+
+
+def test_loading_and_switching_count_where_features_are_read() -> None:
+    changed = tuple(f"model.layers.{n}.mlp.{m}_proj" for n in range(16) for m in ("gate", "up", "down"))
+    shape = public(LLAMA, 16_384, changed)
+
+    def read(shape: Shape) -> int:
+        found = needs(shape, WORK, PARAMS, resident=True, on_gpu=True)
+        return {need.stages: need.device for need in found}["activations, features"]
+
+    assert read(shape) == loaded(shape, resident=True)[0]  # of bfloat16 more is there while it is loaded
+    exact = replace(shape, itemsize=4, stored=4)
+    assert read(exact) == loaded(exact, resident=True)[1] + 4 * shape.changed
+
+
 def test_a_stage_without_room_is_found() -> None:
     machine = Machine(
         device="GPU", on_gpu=True, free_device=10, free_memory=10, free_disk=10, cores=1, speed=1.0
