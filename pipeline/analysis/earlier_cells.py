@@ -61,16 +61,19 @@ class EarlierCells:
         self.made_of[name] = digest
         if self._known.get(name) != digest or (ranking := self._loaded()) is None:
             return None
-        cell = ranking.sel(contrast=contrast, domain=domain)
-        earlier = feature_key(cell["layer"].values, cell["index"].values)
-        rows = np.flatnonzero(np.isin(keys, earlier))
+        cell = tuple(
+            ranking[axis].values.tolist().index(at)
+            for axis, at in (("contrast", contrast), ("domain", domain))
+        )
+        earlier = feature_key(ranking["layer"].values, ranking["index"].values)
+        rows = np.flatnonzero(np.isin(keys, earlier, assume_unique=True))
         places = np.searchsorted(earlier, keys[rows])
         found = {}
         for column in _COLUMNS:
-            if column in cell:
+            if column in ranking:
                 found[column] = np.full(len(keys), np.nan)
-                found[column][rows] = cell[column].values[places]
-        return found, float(cell["stability"])
+                found[column][rows] = ranking[column].values[cell][places]
+        return found, float(ranking["stability"].values[cell])
 
     def _loaded(self) -> xr.Dataset | None:
         """The earlier ranking in memory: a chunk holds every cell, and is decoded for all of them at once."""

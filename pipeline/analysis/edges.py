@@ -5,7 +5,7 @@ over positions. There are far more pairs than can be tested, so the strongest ar
 that does not see which variant is which.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,12 +40,14 @@ class GraphEdges:
     traced
         Variants by prompt hash.
     read
-        ``(prompt_hash, variant) -> Item`` of the GRAPHS collection, with the arrays `READ`;
-        called twice for those that are too many to be kept.
+        ``(prompt_hash, variant) -> Item`` of GRAPHS, with the arrays `READ`; twice for those not kept.
+    stored
+        The same items as they lie, where reading them in that order takes less; as many are read as are kept.
     """
 
     traced: Mapping[str, Sequence[str]]
     read: Callable[[str, str], Item]
+    stored: Iterable[Item] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,21 +112,26 @@ class _Weights:
         self._keys = keys
         self._room = _KEPT
         self._kept: dict[tuple[str, str], _Weighted] = {}
+        for item in edges.stored:
+            if item.prompt_hash in edges.traced:
+                self._weighted(item)
+                if (item.prompt_hash, item.variant) not in self._kept:
+                    break
 
     def first(self, prompt_hash: str, variant: str) -> _Weighted:
-        found = self._read(prompt_hash, variant)
-        if len(found[0]) <= self._room:
-            self._room -= len(found[0])
-            self._kept[prompt_hash, variant] = found
-        return found
+        found = self._kept.get((prompt_hash, variant))
+        return self._weighted(self._edges.read(prompt_hash, variant)) if found is None else found
 
     def last(self, prompt_hash: str, variant: str) -> _Weighted:
         found = self._kept.pop((prompt_hash, variant), None)
-        return self._read(prompt_hash, variant) if found is None else found
+        return self._weighted(self._edges.read(prompt_hash, variant)) if found is None else found
 
-    def _read(self, prompt_hash: str, variant: str) -> _Weighted:
-        item = self._edges.read(prompt_hash, variant)
-        return *pair_weights(item, self._keys), float(item.scalars["kept_edge_score"])
+    def _weighted(self, item: Item) -> _Weighted:
+        found = *pair_weights(item, self._keys), float(item.scalars["kept_edge_score"])
+        if len(found[0]) <= self._room:
+            self._room -= len(found[0])
+            self._kept[item.prompt_hash, item.variant] = found
+        return found
 
 
 def rank_edges(

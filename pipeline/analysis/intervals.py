@@ -9,11 +9,10 @@ import numpy as np
 from scipy.special import betaincinv, stdtrit
 
 from pipeline.analysis.clumps import limit_by_clumps
+from pipeline.analysis.studentized import SAME, studentized_draws
 
 # Values of one block of a product (rows x features); bounds memory at 32 MB.
 _BLOCK: Final = 1 << 22
-# Below it, in units of the largest deviation, a resampled mean or error is rounding.
-_SAME: Final = 1e-12
 
 
 def studentized_interval(
@@ -54,18 +53,11 @@ def studentized_interval(
         mean = values[:, block].mean(axis=0)
         centred = values[:, block] - mean
         size = np.abs(centred).max(axis=0)
-        size[size < _SAME * np.abs(mean)] = 0.0  # equal values, whose mean was rounded
+        size[size < SAME * np.abs(mean)] = 0.0  # equal values, whose mean was rounded
         scaled = centred / np.where(size > 0, size, 1.0)
-        shift = drawn @ scaled / n  # of each draw's mean
-        error = np.sqrt(np.maximum(drawn @ scaled**2 / n - shift**2, 0.0) / (n - 1))
-        # A draw of equal values has no error: infinitely far, unless it did not move.
-        shift[np.abs(shift) < _SAME] = 0.0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shift /= np.where(error < math.sqrt(_SAME), 0.0, error)  # the variance was rounded
-        shift[np.isnan(shift)] = 0.0
-        ordered = np.partition(np.ascontiguousarray(shift.T), places, axis=1)
+        ordered = studentized_draws(drawn @ scaled, drawn @ scaled**2, n, places)
         own = size * np.sqrt((scaled**2).sum(axis=0) / (n * (n - 1)))
-        down, up = wider * ordered[:, places[1]], -wider * ordered[:, places[0]]
+        down, up = wider * ordered[1], -wider * ordered[0]
         known = np.flatnonzero((size > 0) & np.isfinite(down) & np.isfinite(up))
         down, up = limit_by_clumps(
             scaled[:, known], np.maximum(down[known], least), np.maximum(up[known], least), least, confidence
@@ -276,7 +268,7 @@ def resampled_interval(
     rate = min(1.0, max(0.0, (1 + value) / 2))
     few = (_normal_quantile(confidence) / float(stdtrit(n - 1, (1 + confidence) / 2))) ** 2
     # Draws that all agree differ by rounding alone.
-    samples = rate * (1 - rate) / variance * few if variance > _SAME else float(n)
+    samples = rate * (1 - rate) / variance * few if variance > SAME else float(n)
     low, high = wilson_interval(rate * samples, samples, confidence)
     return 2 * low - 1, 2 * high - 1
 

@@ -153,12 +153,9 @@ class CodeBase:
 
     def _named(self, module: ParsedModule, statement: ast.stmt) -> Iterator[QualifiedName]:
         """What a definition names: of its own module, or imported at the top or inside of it."""
-        bindings = dict(module.imports)
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                bindings |= _bindings(node)
-        for path in _paths(statement):
-            first, *rest = path
+        paths, inner = _paths(statement)
+        bindings = module.imports | {name: of for each in inner for name, of in _bindings(each).items()}
+        for first, *rest in paths:
             if first in bindings:
                 yield from self._through(bindings[first], rest)
             elif first in module.definitions:
@@ -224,9 +221,11 @@ def _is_type_checking(statement: ast.If) -> bool:
     return ast.unparse(statement.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
-def _paths(statement: ast.stmt) -> Iterator[list[str]]:
-    """Dotted names that a statement loads, those in quoted annotations included."""
+def _paths(statement: ast.stmt) -> tuple[set[tuple[str, ...]], list[ast.Import | ast.ImportFrom]]:
+    """Dotted names that a statement loads, those in quoted annotations included, and imports inside of it."""
     pending: list[ast.AST] = [statement]
+    paths: set[tuple[str, ...]] = set()
+    imports: list[ast.Import | ast.ImportFrom] = []
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Attribute | ast.Name):
@@ -236,23 +235,35 @@ def _paths(statement: ast.stmt) -> Iterator[list[str]]:
                 path.append(inner.attr)
                 inner = inner.value
             if isinstance(inner, ast.Name):
-                yield [inner.id, *reversed(path)]
+                paths.add((inner.id, *reversed(path)))
             else:
                 pending.append(inner)
             continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
         for quoted in _annotations(node):
             if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str):
                 # Another text (a pattern of pydantic's) is no annotation.
                 with suppress(SyntaxError):
                     pending.append(ast.parse(quoted.value, mode="eval").body)
-        pending += ast.iter_child_nodes(node)
+        for name in node._fields:
+            part = getattr(node, name, None)
+            if isinstance(part, list):
+                pending += [each for each in part if isinstance(each, ast.AST)]
+            elif isinstance(part, ast.AST):
+                pending.append(part)
+    return paths, imports
 
 
-def _annotations(node: ast.AST) -> list[ast.expr]:
+def _annotations(node: ast.AST) -> Iterator[ast.AST]:
     """Annotations that stand at a node, and the parts of them that may be quoted."""
-    given = [getattr(node, name, None) for name in ("annotation", "returns")]
-    whole = [annotation for annotation in given if isinstance(annotation, ast.expr)]
-    return [part for annotation in whole for part in ast.walk(annotation) if isinstance(part, ast.expr)]
+    if isinstance(node, ast.arg | ast.AnnAssign):
+        annotation = node.annotation
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        annotation = node.returns
+    else:
+        return iter(())
+    return iter(()) if annotation is None else ast.walk(annotation)
 
 
 def _text(statement: ast.stmt) -> str:

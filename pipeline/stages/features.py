@@ -134,16 +134,15 @@ def scored_graphs(found: Collection) -> Iterator[Item]:
         The graphs were made by an older version, without these scores; it says what makes
         them anew.
     """
-    for prompt in found.prompts():
-        for variant in found.variants(prompt):
-            yield found.item(prompt, variant, READ)
+    return found.items(READ)
 
 
 def edges_of(found: Collection) -> GraphEdges:
-    """Where edges of graphs are read, an item at a time."""
+    """Where edges of graphs are read."""
     return GraphEdges(
         traced={prompt: found.variants(prompt) for prompt in found.prompts()},
         read=lambda prompt, variant: found.item(prompt, variant, EDGES_READ),
+        stored=found.items(EDGES_READ),
     )
 
 
@@ -151,10 +150,7 @@ def changes_of(folder: Path) -> Iterator[Item]:
     """Scalars of every item of the profile's ADAPTERS collection; none where it has no such."""
     if not folder.exists():
         return
-    found = open_collection(folder)
-    for prompt in found.prompts():
-        for variant in found.variants(prompt):
-            yield found.item(prompt, variant, ())
+    yield from open_collection(folder).items(())
 
 
 def earlier_cells(folder: Path, runtime: RuntimeParams) -> dict[str, EarlierCells]:

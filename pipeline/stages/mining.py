@@ -1,6 +1,7 @@
 """Stage `mining`: beginnings of answers whose next token decides whether they become harmful."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,8 +14,10 @@ from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit, make_unit
 from pipeline.models.tokenizer import load_tokenizer
+from pipeline.params.judges import LocalJudge
 from pipeline.params.mining import MiningParams
 from pipeline.params.project import Params
+from pipeline.run.lean_imports import without_torch
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from pipeline.scoring.registry import first_judge
@@ -201,7 +204,9 @@ def main(profile: str, params: Params) -> None:
     ]
     found: list[Tried] = []
     if judge and tried:
-        tokenizer = load_tokenizer(subject.manifest)
+        # Torch takes seconds; only a judge on this machine needs it from here on.
+        with nullcontext() if isinstance(params.judges[judge], LocalJudge) else without_torch():
+            tokenizer = load_tokenizer(subject.manifest)
         rolled = [
             Rolled(question=question, paraphrase=prefix.paraphrase, begun=prefix.tokens, item=item)
             for prefix, item, question in tried

@@ -1,6 +1,7 @@
 """Stage `pivotality`: how harmful continuations are that begin with each candidate token."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,8 +19,10 @@ from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
 from pipeline.labels.published import read_labels
 from pipeline.models.tokenizer import load_tokenizer
+from pipeline.params.judges import LocalJudge
 from pipeline.params.profiles import Profile
 from pipeline.params.project import Params
+from pipeline.run.lean_imports import without_torch
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from pipeline.scoring.registry import first_judge
@@ -127,7 +130,10 @@ def main(profile: str, params: Params) -> None:
     written = open_collection(subject.folder / ROLLOUTS.kind)
     pair = (BASE, subject.focus)
     known = [each for each in prompts if all((each.hash, variant) in written for variant in pair)]
-    tokenizer = load_tokenizer(subject.manifest) if known else None
+    # Torch takes seconds; only a judge on this machine needs it from here on.
+    on_this_machine = asked is not None and isinstance(params.judges[asked[0]], LocalJudge)
+    with nullcontext() if on_this_machine else without_torch():
+        tokenizer = load_tokenizer(subject.manifest) if known else None
     said: dict[tuple[str, str], Forced] = {}
     rolled: list[Rolled] = []
     for prompt, variant in product(known, pair):

@@ -8,15 +8,15 @@ scalars, and where it starts and stops along each dimension. ``FORMAT.md`` has i
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import groupby, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from store.base.errors import NotInStoreError, UnknownFormatError
+from store.base.errors import DamagedArtifactError, NotInStoreError, UnknownFormatError
 from store.collections.absent import absent, no_array
-from store.collections.cutting import cut, scalar, shaped
+from store.collections.cutting import cut, scalar, side_by_side
 from store.collections.item import UNSTEERED, Identity, Item
 from store.collections.on_demand import ArraysOnDemand
 from store.collections.writer import (
@@ -61,7 +61,7 @@ def open_collection(path: Path) -> "Collection":
 
 
 class Collection:
-    """A collection open for reading; items are read one by one, each with checks.
+    """A collection open for reading; items are read with checks, one by one or so many at once.
 
     It stays tied to what was at its path when it was opened: once that is published anew,
     reading raises `ReplacedArtifactError` instead of mixing the two.
@@ -103,9 +103,7 @@ class Collection:
         names = (*Identity._fields, "key", *self._schema.scalars)
         self._load(*names)
         columns = {name: self._columns[name] for name in names}
-        return pd.DataFrame(
-            {name: c.astype(object) if c.dtype.kind == "T" else c for name, c in columns.items()}
-        )
+        return pd.DataFrame({n: c.astype(object) if c.dtype.kind == "T" else c for n, c in columns.items()})
 
     def __len__(self) -> int:
         return int(self._artifact.attributes["n_items"])
@@ -166,7 +164,7 @@ class Collection:
         """
         row = self._row(Identity(prompt_hash, variant, setting))
         names = self._known(self._schema.arrays if arrays is None else arrays)
-        return self._item(row, dict(zip(names, self._read(row, names), strict=True)))
+        return self._item(row, dict(zip(names, self._read([row], names)[0], strict=True)))
 
     def item_on_demand(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> Item:
         """One item whose arrays are read when first used, with others of their family.
@@ -180,7 +178,7 @@ class Collection:
             The collection does not hold the item.
         """
         row = self._row(Identity(prompt_hash, variant, setting))
-        return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read, row)))
+        return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read_one, row)))
 
     def key(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> str | None:
         """Content key of an item; None if the collection does not hold it."""
@@ -209,24 +207,25 @@ class Collection:
         spans = {who: self._bounds(row) for who, row in zip(members, rows, strict=True)}
         return KeptPartition(folder=folder, record=self._artifact.groups[name], spans=spans)
 
-    def items(self) -> Iterator[Item]:
-        """Every item, sorted by prompt hash, variant and setting, one in memory at a time."""
-        for prompt, variant, setting in self._identities:
-            yield self.item(prompt, variant, setting=setting)
+    def items(self, arrays: Iterable[str] | None = None) -> Iterator[Item]:
+        """Every item, sorted by prompt hash, variant and setting, with all arrays or these; see `each`."""
+        names = self._known(self._schema.arrays if arrays is None else arrays)
+        self._load("key", *self._schema.scalars)
+        for row, (_, values) in enumerate(self.each(names)):
+            yield self._item(row, dict(zip(names, values, strict=True)))
 
     def each(self, names: Sequence[str]) -> Iterator[tuple[Identity, list[np.ndarray]]]:
-        """Some arrays of every item, sorted; a partition's are read at once, so let them be small.
-
-        Raises as `item`.
-        """
+        """Some arrays of every item, sorted; of neighbours 8 MB are read at once. Raises as `item`."""
+        names = self._known(names)
         self._load(*Identity._fields, "partition", RAGGED, *BOUNDS)
-        specs = [self._schema.arrays[name] for name in self._known(names)]
-        for partition, rows in groupby(range(len(self)), lambda row: str(self._columns["partition"][row])):
-            self._artifact.bring_next(partition, names)
-            readers = [self._reader(partition, name, f"partition {partition}") for name in names]
-            whole = self._artifact.read([(reader, None) for reader in readers])
-            for row in rows:
-                yield self._identities[row], cut(specs, whole, self._bounds(row))
+        of = [self._columns[RAGGED].tolist().index(ragged_dim(self._schema.arrays[name])) for name in names]
+        for rows in side_by_side(self._columns["partition"], *(self._columns[end][:, of] for end in BOUNDS)):
+            self._artifact.bring_next(str(self._columns["partition"][rows[0]]), names)
+            try:
+                found = iter(self._read(rows, names))
+            except DamagedArtifactError:  # one by one: those that are whole, and whose the damage is
+                found = (self._read([row], names)[0] for row in rows)
+            yield from zip((self._identities[row] for row in rows), found, strict=True)
 
     @cached_property
     def _identities(self) -> list[Identity]:
@@ -266,15 +265,15 @@ class Collection:
         if early:
             self._columns["setting"] = np.full(len(self), UNSTEERED, dtype=object)
 
-    def _read(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
-        partition = str(self._columns["partition"][row])
-        bounds, who = self._bounds(row), self._identities[row]
-        owner = f"prompt {who.prompt_hash}, {who.variant}"
+    def _read(self, rows: Sequence[int], names: Sequence[str]) -> list[list[np.ndarray]]:
+        """Arrays of items that lie side by side in one partition."""
+        partition = str(self._columns["partition"][rows[0]])
+        owner = "prompt {}, {}".format(*self._identities[rows[0]])
         self._artifact.bring_metadata(partition)
-        spans = [(slice(*bounds[ragged_dim(self._schema.arrays[name])]),) for name in names]
-        requests = [(self._reader(partition, n, owner), span) for n, span in zip(names, spans, strict=True)]
-        flat = self._artifact.read(requests)
-        return shaped([self._schema.arrays[name] for name in names], flat, bounds)
+        specs, bounds = [self._schema.arrays[name] for name in names], [self._bounds(row) for row in rows]
+        parts = [slice(bounds[0][dim][0], bounds[-1][dim][1]) for dim in map(ragged_dim, specs)]
+        readers = [self._reader(partition, name, owner) for name in names]
+        return cut(specs, self._artifact.read([*zip(readers, zip(parts), strict=True)]), bounds)
 
     def _bounds(self, row: int) -> dict[str, tuple[int, int]]:
         start, stop = (self._columns[end][row].tolist() for end in BOUNDS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from store.base.atomic import published_folder
 from store.base.errors import OLDER, NotInStoreError, UnknownFormatError
-from store.format.arrays import write_array
+from store.format.arrays import TABLES_LEVEL, write_array
 from store.format.artifact import METADATA, open_artifact, seal_group, seal_root
 from store.format.validation import check_dataset
 from store.remote.origins import bring_like
@@ -57,6 +57,7 @@ def write_dataset(
                     variable.values if spec.dtype == "str" else _Parts(variable),
                     dims=spec.dims,
                     attributes={"unit": spec.unit, "meaning": spec.meaning},
+                    level=TABLES_LEVEL,
                 )
             records[group] = seal_group(folder / group)
         seal_root(

@@ -49,6 +49,8 @@ def joined(tokens: Sequence[str]) -> str:
     >>> joined(["Z", "⟨C3⟩", "⟨BC⟩", "rich"])
     'Zürich'
     """
+    if "⟨" not in (text := "".join(tokens)):  # nearly always, and in a fraction of the time
+        return text
     return "".join(_together(tokens[first:end]) for first, end in spans(tokens))
 
 

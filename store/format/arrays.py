@@ -26,6 +26,11 @@ from store.remote.origins import bring, remedy, size_of
 
 REMEDY: Final = "restore it with `dvc checkout --force` or make it anew with `dvc repro`."
 
+ITEMS_LEVEL: Final = 6
+"""Of arrays of items, written once: level 7 takes twice as long and saves 0.2%, 5 takes 3% more room."""
+TABLES_LEVEL: Final = 5
+"""Of tables, written whole whenever one number changes: a third of the time of 6, for 2% more room."""
+
 Selection = tuple[slice | int, ...]
 
 
@@ -64,6 +69,7 @@ def write_array(
     *,
     dims: tuple[str, ...],
     attributes: Mapping[str, str],
+    level: int = ITEMS_LEVEL,
 ) -> None:
     """Write one array below `folder` and read it back; several chunks become one shard.
 
@@ -81,6 +87,8 @@ def write_array(
         Name of each axis.
     attributes
         What a reader should know: unit and meaning.
+    level
+        How hard numbers are compressed; any reads alike.
 
     Raises
     ------
@@ -105,7 +113,7 @@ def write_array(
         dtype=data.dtype,
         chunks=chunks,
         shards=None if all(s <= c for s, c in zip(shards, chunks, strict=True)) else shards,
-        compressors=_compressors(None if text else data.dtype.itemsize),
+        compressors=_compressors(None if text else data.dtype.itemsize, level),
         fill_value="" if text else 0,
         dimension_names=dims,
         # c.0.0 and not c/0/0: folders cost more than files.
@@ -125,12 +133,11 @@ def write_array(
             raise DamagedArtifactError(f"array {name} in {folder} reads back differently.")
 
 
-def _compressors(itemsize: int | None) -> tuple[BytesBytesCodec, ...]:
+def _compressors(itemsize: int | None, level: int) -> tuple[BytesBytesCodec, ...]:
     # The checksum comes last, over the compressed bytes: zstd alone misses flipped bits.
     if itemsize is None:
         return (ZstdCodec(level=9), Crc32cCodec())
-    # Level 7 takes twice as long as 6 and saves 0.2%; level 5 takes 3% more room.
-    blosc = BloscCodec(cname="zstd", clevel=6, shuffle="shuffle", typesize=itemsize)
+    blosc = BloscCodec(cname="zstd", clevel=level, shuffle="shuffle", typesize=itemsize)
     return (blosc, Crc32cCodec())
 
 

@@ -220,3 +220,20 @@ def test_of_a_variant_traced_apart_from_base_nothing_is_known() -> None:
     assert table["kept_edge_score"].values[0] == 1.0
     assert np.isnan(table["kept_edge_score"].values[1])
     assert np.isnan(table["base_weight"].values[1]).all()
+
+
+@pytest.mark.parametrize("room", [0, 40, 1 << 20])
+def test_graphs_that_are_read_as_they_lie_give_the_same(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for none, for some and for all of them."""
+    rng = np.random.default_rng(5)
+    prompts = [make_prompt(i, situation=i % 4) for i in range(8)]
+    items = [make_edges(p, v, random_edges(rng), order=rng) for p in prompts for v in (BASE, ADAPTED)]
+    monkeypatch.setattr(module, "_KEPT", room)
+    plain = edges_from(items)
+    params = PARAMS
+    by_hash = {p.hash: p for p in prompts}
+    tables = [
+        rank_edges(each, by_hash, KEYS, params, 0)
+        for each in (plain, replace(plain, stored=sorted(items, key=lambda item: item.identity)))
+    ]
+    xr.testing.assert_identical(*tables)

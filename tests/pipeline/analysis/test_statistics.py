@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p
+from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p, spearman
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -177,3 +177,29 @@ def test_share_of_nulls_is_counted_with_ties_as_large(values: list[int], nulls: 
 
 def test_a_share_of_no_nulls_is_unknown() -> None:
     assert np.isnan(share_as_large(np.array([0.0, 1.0]), np.empty(0))).all()
+
+
+few_values = st.one_of(st.just(np.nan), st.integers(0, 4).map(lambda value: value / 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(few_values, max_size=12))
+def test_q_is_scipys_to_the_bit(drawn: list[float]) -> None:
+    p = np.array([0.3 * value for value in drawn])  # with ties, 0 and NaN
+    expected = p.copy()
+    expected[~np.isnan(p)] = stats.false_discovery_control(p[~np.isnan(p)])
+    np.testing.assert_array_equal(benjamini_hochberg(p), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 9).flatmap(lambda n: st.lists(st.tuples(*[few_values] * (2 * n)), max_size=4)))
+def test_rank_correlations_are_scipys(drawn: list[tuple[float, ...]]) -> None:
+    values = np.array(drawn, dtype=np.float64).reshape(len(drawn), 2, -1) if drawn else np.empty((0, 2, 3))
+    found = spearman(values[:, 0], values[:, 1])
+    with np.errstate(invalid="ignore"):
+        expected = [stats.rankdata(row, axis=1, nan_policy="propagate") for row in values]
+    for value, (left, right) in zip(found, expected, strict=True):
+        if np.isnan([left, right]).any() or np.ptp(left) == 0 or np.ptp(right) == 0:
+            assert np.isnan(value)
+        else:
+            np.testing.assert_allclose(value, np.corrcoef(left, right)[0, 1], atol=1e-12)

@@ -35,9 +35,9 @@ def test_partitions_that_stay_are_copied_and_not_read(tmp_path, monkeypatch) -> 
     more = make_item(CANDIDATES, "0123456789ab", "base", seed=98)
     read, plainly = [], Collection._read
 
-    def counted(self, row, names):
-        read.append(self._identities[row][0])
-        return plainly(self, row, names)
+    def counted(self, rows, names):
+        read.extend(self._identities[row][0] for row in rows)
+        return plainly(self, rows, names)
 
     monkeypatch.setattr(Collection, "_read", counted)
     previous = open_collection(tmp_path / "old")
