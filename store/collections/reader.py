@@ -1,8 +1,8 @@
 """Ragged collections: one item a prompt, variant and setting, partitioned by prompt hash.
 
-Items whose prompt hashes begin alike share a partition, a Zarr group in which each array
-holds the items' arrays end to end. The ``index`` group has a row an item: its identity, its
-scalars, and where it starts and stops along each dimension. ``FORMAT.md`` has it in full.
+Items whose prompt hashes begin alike share a partition, a Zarr group in which each array holds the items'
+arrays end to end. The ``index`` group has a row an item: its identity, its scalars, and where it starts and
+stops along each dimension. ``FORMAT.md`` has it in full.
 """
 
 from bisect import bisect_left
@@ -164,7 +164,7 @@ class Collection:
         """
         row = self._row(Identity(prompt_hash, variant, setting))
         names = self._known(self._schema.arrays if arrays is None else arrays)
-        return self._item(row, dict(zip(names, self._read([row], names)[0], strict=True)))
+        return self._item(row, dict(zip(names, self._read_one(row, names), strict=True)))
 
     def item_on_demand(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> Item:
         """One item whose arrays are read when first used, with others of their family.
@@ -265,11 +265,14 @@ class Collection:
         if early:
             self._columns["setting"] = np.full(len(self), UNSTEERED, dtype=object)
 
+    def _read_one(self, row: int, names: Sequence[str]) -> list[np.ndarray]:
+        self._artifact.bring_metadata(str(self._columns["partition"][row]))
+        return self._read([row], names)[0]
+
     def _read(self, rows: Sequence[int], names: Sequence[str]) -> list[list[np.ndarray]]:
         """Arrays of items that lie side by side in one partition."""
         partition = str(self._columns["partition"][rows[0]])
         owner = "prompt {}, {}".format(*self._identities[rows[0]])
-        self._artifact.bring_metadata(partition)
         specs, bounds = [self._schema.arrays[name] for name in names], [self._bounds(row) for row in rows]
         parts = [slice(bounds[0][dim][0], bounds[-1][dim][1]) for dim in map(ragged_dim, specs)]
         readers = [self._reader(partition, name, owner) for name in names]
