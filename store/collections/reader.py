@@ -255,8 +255,7 @@ class Collection:
 
     def _load(self, *names: str) -> None:
         """Read columns of the index that have not been read yet."""
-        wanted = [name for name in names if name not in self._columns]
-        if not wanted:
+        if not (wanted := [name for name in names if name not in self._columns]):
             return
         early = "setting" in wanted and self._artifact.version < SETTINGS_SINCE
         read = [name for name in wanted if not (early and name == "setting")]
