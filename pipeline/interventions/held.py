@@ -5,7 +5,7 @@ all layers, each at every position, so that one product a layer does for all row
 has its value whatever earlier patches do to it; attention, norms and later MLPs answer for real.
 
 What is the same in all rows is computed once: a pass has one row until the first layer where rows differ, and
-the last MLP reads the last position alone.
+the last MLP reads the last position alone. Rows in which the same is held are one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -148,7 +148,11 @@ def held_logits(
     free[list(range(len(token_ids)) if where is None else where)] = False
     columns = _columns(model, source, orders, free)
     # Rows that hold few features stand together: a batch encodes those that one of its rows holds.
-    rows = [(order, k) for k in range(len(ks)) for order in range(len(orders))]
+    cells = [(order, k) for k in range(len(ks)) for order in range(len(orders))]
+    sets = [frozenset(orders[order][: ks[k]]) for order, k in cells]
+    first = dict(zip(reversed(sets), reversed(cells), strict=True))  # of cells that hold the same
+    rows = [cell for cell, held in zip(cells, sets, strict=True) if first[held] == cell]
+    place = {cell: row for row, cell in enumerate(rows)}
     end = (f"blocks.{model.cfg.n_layers - 1}.{_BETWEEN}", _last_position)
     ids = torch.tensor([list(token_ids)], device=model.cfg.device)
     found = np.empty((len(rows), len(tokens)), np.float32)
@@ -161,7 +165,8 @@ def held_logits(
         with hooked(model, [end, *hooks]):
             logits = last_logits(model, ids)  # (row, token), or of one row where nothing is done in any
         found[start : start + step] = logits[:, list(tokens)].float().cpu().numpy()
-    return np.ascontiguousarray(found.reshape(len(ks), len(orders), len(tokens)).swapaxes(0, 1))
+    found = found[[place[first[held]] for held in sets]].reshape(len(ks), len(orders), len(tokens))
+    return np.ascontiguousarray(found.swapaxes(0, 1))
 
 
 class _Columns:
