@@ -16,9 +16,18 @@ import pytest
 from pipeline.items.cache import ItemCache
 from pipeline.items.code import QualifiedName
 from pipeline.items.collect import collect, compute, finished
-from pipeline.items.executor import claim, compute_unit, in_this_process, lacks, with_helpers
+from pipeline.items.executor import (
+    claim,
+    compute_unit,
+    in_this_process,
+    lacks,
+    loaded_once,
+    with_helpers,
+)
+from pipeline.items.model_source import ModelSource
 from pipeline.items.units import Unit
 from pipeline.models.pool import ModelPool
+from pipeline.params.runtime import RuntimeParams
 from store.base.errors import PromptError, UserError
 from store.collections.item import UNSTEERED, Item
 from store.collections.reader import open_collection
@@ -245,6 +254,15 @@ def test_helpers_take_a_part_and_give_the_same_bytes(tmp_path: Path) -> None:
     files = {path.relative_to(alone.root): path.read_bytes() for path in alone.root.rglob("*.safetensors")}
     assert len(files) == 80
     assert all((shared.root / path).read_bytes() == content for path, content in files.items())
+
+
+def test_a_process_keeps_the_models_of_its_last_call() -> None:
+    first, same = (ModelSource(manifest=MANIFEST, runtime=RuntimeParams(seed=0, threads=1)) for _ in range(2))
+    other = ModelSource(manifest=MANIFEST, runtime=RuntimeParams(seed=1, threads=1))
+    assert loaded_once(first) is first
+    assert loaded_once(same) is first
+    assert loaded_once(other) is other
+    assert loaded_once(same) is same, "of one call, and no more: models are large"
 
 
 def test_no_helper_is_called_for_what_is_soon_done(tmp_path: Path) -> None:
