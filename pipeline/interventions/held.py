@@ -4,8 +4,8 @@ Where `kinds` says one intervention at a time, here a row of a batch holds hundr
 all layers, each at every position, so that one product a layer does for all rows. A held feature
 has its value whatever earlier patches do to it; attention, norms and later MLPs answer for real.
 
-What is the same in all rows is computed once: a pass has one row until the first layer where rows differ, and
-the last MLP reads the last position alone. Rows in which the same is held are one.
+Rows that hold the same are one, a pass has one row up to the first layer where rows differ, and the last MLP
+reads the last position alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -153,7 +153,7 @@ def held_logits(
     first = dict(zip(reversed(sets), reversed(cells), strict=True))  # of cells that hold the same
     rows = [cell for cell, held in zip(cells, sets, strict=True) if first[held] == cell]
     place = {cell: row for row, cell in enumerate(rows)}
-    end = (f"blocks.{model.cfg.n_layers - 1}.{_BETWEEN}", _last_position)
+    end = (f"blocks.{model.cfg.n_layers - 1}.{_BETWEEN}", lambda x: x[:, -1:])
     ids = torch.tensor([list(token_ids)], device=model.cfg.device)
     found = np.empty((len(rows), len(tokens)), np.float32)
     step = max(1, _TOKENS // len(token_ids))
@@ -286,10 +286,6 @@ def _giving(x: torch.Tensor) -> Hook:
         return x[None]
 
     return give
-
-
-def _last_position(x: torch.Tensor) -> torch.Tensor:
-    return x[:, -1:]
 
 
 def adding(vector: torch.Tensor) -> Hook:
