@@ -165,8 +165,8 @@ def held_logits(
         with hooked(model, [end, *hooks]):
             logits = last_logits(model, ids)  # (row, token), or of one row where nothing is done in any
         found[start : start + step] = logits[:, list(tokens)].float().cpu().numpy()
-    found = found[[place[first[held]] for held in sets]].reshape(len(ks), len(orders), len(tokens))
-    return np.ascontiguousarray(found.swapaxes(0, 1))
+    of_cells = found[[place[first[held]] for held in sets]].reshape(len(ks), len(orders), len(tokens))
+    return np.ascontiguousarray(of_cells.swapaxes(0, 1))
 
 
 class _Columns:
