@@ -3,6 +3,9 @@
 Where `kinds` says one intervention at a time, here a row of a batch holds hundreds of features of
 all layers, each at every position, so that one product a layer does for all rows. A held feature
 has its value whatever earlier patches do to it; attention, norms and later MLPs answer for real.
+
+Rows that hold the same are one, a pass has one row up to the first layer where rows differ, and the last MLP
+reads the last position alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -144,7 +147,14 @@ def held_logits(
     free = torch.ones(len(token_ids), dtype=torch.bool, device=model.cfg.device)
     free[list(range(len(token_ids)) if where is None else where)] = False
     columns = _columns(model, source, orders, free)
-    rows = [(order, k) for order in range(len(orders)) for k in range(len(ks))]
+    # Rows that hold few features stand together: a batch encodes those that one of its rows holds.
+    cells = [(order, k) for k in range(len(ks)) for order in range(len(orders))]
+    sets = [frozenset(orders[order][: ks[k]]) for order, k in cells]
+    first = dict(zip(reversed(sets), reversed(cells), strict=True))  # of cells that hold the same
+    rows = [cell for cell, held in zip(cells, sets, strict=True) if first[held] == cell]
+    place = {cell: row for row, cell in enumerate(rows)}
+    end = (f"blocks.{model.cfg.n_layers - 1}.{_BETWEEN}", lambda x: x[:, -1:])
+    ids = torch.tensor([list(token_ids)], device=model.cfg.device)
     found = np.empty((len(rows), len(tokens)), np.float32)
     step = max(1, _TOKENS // len(token_ids))
     for start in range(0, len(rows), step):
@@ -152,11 +162,11 @@ def held_logits(
         hooks = [hook for column in columns for hook in column.hooks(model, batch, ks)]
         if beside is not None:
             hooks += beside(batch, ks)
-        ids = torch.tensor([list(token_ids)] * len(batch), device=model.cfg.device)
-        with hooked(model, hooks):
-            logits = last_logits(model, ids)
+        with hooked(model, [end, *hooks]):
+            logits = last_logits(model, ids)  # (row, token), or of one row where nothing is done in any
         found[start : start + step] = logits[:, list(tokens)].float().cpu().numpy()
-    return found.reshape(len(orders), len(ks), len(tokens))
+    of_cells = found[[place[first[held]] for held in sets]].reshape(len(ks), len(orders), len(tokens))
+    return np.ascontiguousarray(of_cells.swapaxes(0, 1))
 
 
 class _Columns:
@@ -169,11 +179,10 @@ class _Columns:
         # free (position,): where features answer for themselves, as at those zeroed by policy (BOS).
         self.layer, self._free = layer, free.clone()
         self._free[model.zero_positions] = True
-        named = (place >= 0).any(dim=0).nonzero().flatten()
-        self._place = place[:, named]
-        self._encode = encoder_of(model.transcoders, layer, named)
-        self._decoder, *self._later = decoder_rows(model.transcoders, layer, named)
-        self._values = source.activations[layer][:, named]
+        self._named = (place >= 0).any(dim=0).nonzero().flatten()
+        self._place = place[:, self._named]
+        self._decoders = decoder_rows(model.transcoders, layer, self._named)
+        self._values = source.activations[layer][:, self._named]
 
     def hooks(
         self, model: ReplacementModel, rows: Sequence[tuple[int, int]], ks: Sequence[int]
@@ -185,21 +194,25 @@ class _Columns:
         at = mask.any(dim=0).nonzero().flatten()
         if not len(at):
             return
+        mask, values = mask[:, at], self._values[:, at]
+        decoder, *later = (rows[at] for rows in self._decoders)
+        encoded = encoder_of(model.transcoders, self.layer, self._named[at])
         kept: list[torch.Tensor] = []
         changes: list[torch.Tensor] = []
 
         def write(output: torch.Tensor) -> torch.Tensor:
-            now = self._encode(kept.pop())
-            change = (self._values - now) * mask[:, None]
-            change[:, self._free] = 0
+            now = encoded(kept.pop())  # (row, position, column), of one row before any differ
+            length = now.shape[1]
+            change = (values[-length:] - now) * mask[:, None]
+            change[:, self._free[-length:]] = 0
             changes[:] = [change]
-            held: torch.Tensor = output + (change @ self._decoder).to(output.dtype)
+            held: torch.Tensor = output + (change @ decoder).to(output.dtype)
             return held
 
         yield f"blocks.{self.layer}.{model.feature_input_hook}", _keeping_rows(kept)
         yield f"blocks.{self.layer}.{model.feature_output_hook}", write
-        for later, decoder in enumerate(self._later, self.layer + 1):
-            yield f"blocks.{later}.{model.feature_output_hook}", _writing_on(changes, decoder)
+        for at_layer, beyond in enumerate(later, self.layer + 1):
+            yield f"blocks.{at_layer}.{model.feature_output_hook}", _writing_on(changes, beyond)
 
 
 def _columns(
@@ -247,7 +260,8 @@ def last_logits(model: ReplacementModel, ids: torch.Tensor) -> torch.Tensor:
 
 def _writing_on(changes: list[torch.Tensor], decoder: torch.Tensor) -> Hook:
     def write(output: torch.Tensor) -> torch.Tensor:
-        held: torch.Tensor = output + (changes[0] @ decoder).to(output.dtype)
+        change = changes[0][:, -output.shape[1] :]
+        held: torch.Tensor = output + (change @ decoder).to(output.dtype)
         return held
 
     return write
@@ -275,7 +289,9 @@ def _giving(x: torch.Tensor) -> Hook:
 
 
 def adding(vector: torch.Tensor) -> Hook:
+    """Adds (..., position, d_model), of the last positions where only these are read."""
+
     def add(output: torch.Tensor) -> torch.Tensor:
-        return output + vector.to(output.dtype)
+        return output + vector[..., -output.shape[1] :, :].to(output.dtype)
 
     return add

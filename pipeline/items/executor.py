@@ -29,7 +29,10 @@ Executor = Callable[[Sequence[Unit], Models, ItemCache, str], list[Failure]]
 """Computes what the cache lacks of some units; the text names the work in the progress bar."""
 
 WORTH_HELP: Final = 12.0
-"""Seconds of work ahead from which on helpers, who take half of it to start, are called."""
+"""Seconds of work ahead from which on helpers, who take half of it to start, are called.
+
+Where they were called before they are there still, most likely, with their models.
+"""
 
 
 def lacks(cache: ItemCache, unit: Unit, *, now: bool = False) -> list[tuple[str, ItemName]]:
@@ -123,6 +126,17 @@ def _helpers(count: int, units: Sequence[Unit], models: Models, cache: ItemCache
         raise
 
 
+_kept: list[Models] = []
+"""The models that this process was given last, which most likely are those of the next time."""
+
+
+def loaded_once(models: Models) -> Models:
+    """The same models, loaded if those of the last call were."""
+    if models not in _kept:
+        _kept[:] = [models]
+    return _kept[0]
+
+
 def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path, place: str | None = None) -> None:
     """Compute those of the units that nobody else has begun, while the process `whom` lives.
 
@@ -130,7 +144,7 @@ def help_with(whom: int, units: Sequence[Unit], models: Models, root: Path, plac
     """
     take_gpu(first=1)  # whom it helps has the first
     keep_freed_memory()
-    cache = ItemCache(root, place)
+    models, cache = loaded_once(models), ItemCache(root, place)
     for unit in units:
         if os.getppid() != whom:
             os._exit(1)  # killed: nobody waits for an answer, or for this process to end

@@ -8,7 +8,7 @@ from typing import Final, get_args
 from pydantic import ValidationError
 
 from pipeline.items.devices import CPU, device_class
-from pipeline.items.executor import Executor, with_helpers
+from pipeline.items.executor import WORTH_HELP, Executor, with_helpers
 from pipeline.items.model_source import ModelSource
 from pipeline.params.runtime import ExecutorName, RuntimeParams, Workers
 from store.base.errors import UserError
@@ -61,8 +61,11 @@ def _workers(said: str) -> Workers:
     )
 
 
-def executor_of(source: ModelSource) -> Executor:
-    """Who computes units with these models; Dask is imported only where it is asked for."""
+def executor_of(source: ModelSource, rounds: int = 1) -> Executor:
+    """Who computes units with these models; Dask is imported only where it is asked for.
+
+    Of one that will be called in so many rounds, with as much to do in each, the helpers start but once.
+    """
     runtime = source.runtime
     if runtime.executor == "dask":
         from pipeline.items.cluster import on_cluster
@@ -70,4 +73,4 @@ def executor_of(source: ModelSource) -> Executor:
         return on_cluster(runtime)
     if runtime.executor == "processes":
         return with_helpers(runtime.workers.maximum, worth=0)
-    return with_helpers(source.processes)
+    return with_helpers(source.processes, worth=WORTH_HELP / rounds)

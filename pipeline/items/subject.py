@@ -58,7 +58,11 @@ class Subject:
     @property
     def executor(self) -> Executor:
         """Who computes units of this subject."""
-        return executor_of(self.source)
+        return self.executor_in(1)
+
+    def executor_in(self, rounds: int) -> Executor:
+        """The same, for so many rounds of about as much work."""
+        return executor_of(self.source, rounds)
 
     @property
     def variants(self) -> list[str]:

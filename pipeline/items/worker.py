@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from pipeline.items.cache import ItemCache
 from pipeline.items.closure import PACKAGES, ROOT, library_versions
 from pipeline.items.devices import device_class, take_gpu
-from pipeline.items.executor import claim, compute_unit, lacks
+from pipeline.items.executor import claim, compute_unit, lacks, loaded_once
 from pipeline.items.model_source import Models
 from pipeline.items.units import Unit
 from pipeline.run.memory import keep_freed_memory
@@ -102,16 +102,6 @@ def refusal(job: Job, threads: int = 1) -> str | None:
     return None
 
 
-_kept: list[Models] = []
-"""The models of the last job, which most likely are those of the next."""
-
-
-def _loaded_once(models: Models) -> Models:
-    if models not in _kept:
-        _kept[:] = [models]
-    return _kept[0]
-
-
 def work(job: Job) -> Outcome:
     """Compute what the cache lacks of a job; what another process has begun is waited for at the end.
 
@@ -126,7 +116,7 @@ def work(job: Job) -> Outcome:
     if (why := refusal(job, get_worker().state.nthreads)) is not None:
         raise UserError(why)
     keep_freed_memory()
-    models, cache, outcome = _loaded_once(job.models), ItemCache(job.root, job.place), Outcome()
+    models, cache, outcome = loaded_once(job.models), ItemCache(job.root, job.place), Outcome()
     for unit in _claimed(job.units, cache):
         try:
             outcome.failures.extend(compute_unit(unit, models, cache))

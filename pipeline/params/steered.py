@@ -27,6 +27,8 @@ class SteeredParams(Section):
     high: Strength
     steps: int = Field(ge=1, le=20)
     step_answers: Size
+    looks: list[Annotated[float, Field(gt=0, lt=1)]]
+    doubt: float = Field(gt=0, lt=0.5)
     doses: list[Share] = Field(min_length=1)
     samples: Size
     control_samples: Size
@@ -44,6 +46,13 @@ class SteeredParams(Section):
                 f"there is no order {', '.join(unknown)}; there are {', '.join(FAITHFUL_ORDERS)}"
             )
         return orders
+
+    @field_validator("looks")
+    @classmethod
+    def _grow(cls, looks: list[float]) -> list[float]:
+        if any(a >= b for a, b in pairwise(looks)):
+            raise ValueError("looks must grow from one to the next")
+        return looks
 
     @field_validator("doses")
     @classmethod

@@ -141,7 +141,8 @@ class Measuring:
             in_batches(distinct, size, lambda unit: not lacks(cache, unit)),
             models=source,
             cache=cache,
-            executor=self._subject.executor,
+            # Each step of the bisection asks for as much, and what is measured afterwards for more.
+            executor=self._subject.executor_in(self._params.steered.steps),
         )
         items = [self._subject.item(unit, kind, name) for unit in units for kind, name in unit.wanted()]
         return [None if item is None else item.arrays for item in items]

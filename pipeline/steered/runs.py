@@ -7,12 +7,13 @@ from typing import Final
 import numpy as np
 
 from pipeline.analysis.steered_entries import Entry, best_sets
-from pipeline.analysis.steered_strengths import Bracket
+from pipeline.analysis.steered_strengths import Bracket, Look, looks_of
 from pipeline.analysis.steered_tables import CANDIDATES, Run, coherent_share, share
 from pipeline.evaluation.asking import Asking
 from pipeline.params.project import Params
+from pipeline.params.steered import SteeredParams
 from pipeline.steered.choosing import Choice, entries_of
-from pipeline.steered.measuring import Abilities, Measuring
+from pipeline.steered.measuring import Abilities, Job, Measuring
 from store.schema.steered import ABLATED, ADDED, BASELINE, FEATURE, MEAN_DIFFERENCE, SIDES
 
 BEST: Final = "answers"
@@ -25,19 +26,47 @@ def with_strengths(
     """Runs of added entries with the largest coherent strength of each, by bisection on some questions."""
     chosen = params.steered
     brackets = [Bracket(low=chosen.low, high=chosen.high) for _ in entries]
+    looks = looks_at(asking, chosen)
     for step in range(chosen.steps):
         jobs = [(entry, bracket.next) for entry, bracket in zip(entries, brackets, strict=True)]
-        counts = measuring.answers(jobs, asking)
+        counts = until_told(jobs, measuring, asking, looks)
         shares = [np.nan if each is None else coherent_share(each) for each in counts]
         brackets = [
             bracket.after(one, chosen.coherent) for bracket, one in zip(brackets, shares, strict=True)
         ]
         enough = sum(one >= chosen.coherent for one in shares)
-        print(f"steered: step {step + 1} of {chosen.steps}: {enough} of {len(jobs)} strengths are coherent")
+        n = sum(int(each[0].sum()) for each in counts if each is not None)
+        print(
+            f"steered: step {step + 1} of {chosen.steps}: {enough} of {len(jobs)} strengths are coherent, "
+            f"as {n} of {len(jobs) * looks[-1].answers} answers tell"
+        )
     return [
         Run(entry=entry, bracket=bracket, reason=never(bracket, chosen.coherent))
         for entry, bracket in zip(entries, brackets, strict=True)
     ]
+
+
+def looks_at(asking: Asking, params: SteeredParams) -> list[Look]:
+    """When a step with these answers may end."""
+    return looks_of(len(asking.question), params.coherent, params.looks, params.doubt)
+
+
+def until_told(
+    jobs: Sequence[Job], measuring: Measuring, asking: Asking, looks: Sequence[Look]
+) -> list[np.ndarray | None]:
+    """Counts of as many of the answers of each job as tell whether enough of all of them are coherent."""
+    totals: list[np.ndarray | None] = [None] * len(jobs)
+    left = list(range(len(jobs)))
+    for part, look in zip(asking.parts([each.answers for each in looks]), looks, strict=True):
+        untold = []
+        for place, more in zip(left, measuring.answers([jobs[place] for place in left], part), strict=True):
+            before = totals[place]
+            # Of what could not be computed nothing is told: it is asked no further.
+            totals[place] = total = more if more is None or before is None else before + more
+            if total is not None and not look.tells(*total[:2].sum(axis=-1).tolist()):
+                untold.append(place)
+        left = untold
+    return totals
 
 
 def never(bracket: Bracket, least: float) -> str:
@@ -77,7 +106,9 @@ def runs_of(side: str, choice: Choice, measuring: Measuring, choosing: Asking, p
     plain, *entries = entries_of(side, choice, measuring.scales, params.steered, rng)
     runs = [Run(entry=plain), *run(entries)]
     singles = [each for each in runs if each.entry.kind == FEATURE]
-    effects = chosen_effects(singles, measuring, choosing)
+    # By the answers that every entry has, however soon its steps end.
+    first, *_ = choosing.parts([look.answers for look in looks_at(choosing, params.steered)])
+    effects = chosen_effects(singles, measuring, first)
     known = {each.entry.members for each in runs}
     best = best_sets([each.entry for each in singles], effects, params.steered.sets, BEST)
     return runs + run([entry for entry in best if entry.members not in known])

@@ -76,10 +76,32 @@ def test_nothing_held_changes_nothing(
     model = pool.replacement("base")
     found = held_logits(model, ids, passes[1], [EVERY], [0, 1], TOKENS)
     plain = held_logits(model, ids, passes[0], [[], EVERY], [0, len(EVERY)], TOKENS)
-    np.testing.assert_array_equal(found[0, 0], plain[0, 0])
+    # Batches of other shapes: sums are made in other orders.
+    np.testing.assert_allclose(found[0, 0], plain[0, 0], atol=2e-6)
     # Its own activations are no change, either.
     np.testing.assert_allclose(plain[1, 1], plain[0, 0], atol=2e-5)
     np.testing.assert_allclose(plain[0, 0], passes[0].logits[TOKENS], atol=2e-5)
+    # A batch in which no row does anything has one.
+    alone = held_logits(model, ids, passes[1], [EVERY, []], [0], TOKENS)
+    np.testing.assert_array_equal(alone[0], alone[1])
+    np.testing.assert_allclose(alone[0, 0], plain[0, 0], atol=2e-6)
+
+
+def test_rows_that_hold_the_same_are_one_and_each_gets_its_own(
+    pool: ModelPool, ids: tuple[int, ...], passes: tuple[Seen, Seen]
+) -> None:
+    model, source = pool.replacement("base"), passes[1]
+    orders = [EVERY[:4], EVERY[3::-1], EVERY[4:6]]
+    ks = [0, 3, 4, 9]
+    found = held_logits(model, ids, source, orders, ks, TOKENS)
+    np.testing.assert_array_equal(found[0, 2:], found[1, 2:])  # in another order
+    np.testing.assert_array_equal(found[:, 2], found[:, 3])  # there are no more
+    np.testing.assert_array_equal(found[0, 0], found[2, 0])
+    for row, order in enumerate(orders):
+        for column, k in enumerate(ks):
+            alone = held_logits(model, ids, source, [order], [k], TOKENS)[0, 0]
+            np.testing.assert_allclose(found[row, column], alone, atol=2e-6)
+    assert np.ptp(found[:, 1], axis=0).max() > 1e-3
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen3", "gemma2"])

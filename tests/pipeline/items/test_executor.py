@@ -8,11 +8,14 @@ import pytest
 
 from pipeline.items.cache import ItemCache
 from pipeline.items.collect import collect, compute, finished
-from pipeline.items.executor import in_this_process, lacks
+from pipeline.items.executor import in_this_process, lacks, loaded_once
+from pipeline.items.model_source import ModelSource
+from pipeline.params.runtime import RuntimeParams
 from store.base.errors import UserError
 from store.collections.item import UNSTEERED
 from store.collections.reader import open_collection
 from store.schema.candidates import CANDIDATES
+from tests.support.items import MANIFEST
 from tests.support.shared_work import KIND, no_models
 from tests.support.told_units import stored, unit
 
@@ -109,3 +112,12 @@ def test_what_the_cache_has_lost_is_no_prompt_that_fails(tmp_path: Path) -> None
     assert whole[1] == []
     assert failing[0] is None
     assert failing[1][0].reason == "At layer 1, position 2, a logit is NaN."
+
+
+def test_a_process_keeps_the_models_of_its_last_call() -> None:
+    first, same = (ModelSource(manifest=MANIFEST, runtime=RuntimeParams(seed=0, threads=1)) for _ in range(2))
+    other = ModelSource(manifest=MANIFEST, runtime=RuntimeParams(seed=1, threads=1))
+    assert loaded_once(first) is first
+    assert loaded_once(same) is first
+    assert loaded_once(other) is other
+    assert loaded_once(same) is same, "of one call, and no more: models are large"

@@ -26,7 +26,7 @@ from tests.support.places import ROOT
 FOLDER = Path("artifacts/demo")
 FEW = {
     **{"top": 2, "sets": [2], "random_features": 3, "random_sets": 2, "random_directions": 2, "steps": 2},
-    **{"step_answers": 4, "samples": 2, "control_samples": 1, "facts": 3, "batch": 40},
+    **{"step_answers": 4, "looks": [0.5], "samples": 2, "control_samples": 1, "facts": 3, "batch": 40},
 }
 
 
