@@ -138,26 +138,14 @@ def spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """
     if left.shape[1] == 0:
         return np.full(len(left), np.nan)
-    ranks = [_ranks(side) for side in (left, right)]
+    from scipy.stats import rankdata  # takes a second to import
+
+    ranks = [rankdata(side, axis=1, nan_policy="propagate") for side in (left, right)]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
     product = (centred[0] * centred[1]).sum(axis=1)
     found: np.ndarray = np.divide(product, size, out=np.full(len(left), np.nan), where=size > 0)
     return found
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """`scipy.stats.rankdata` of rows, NaN where one is NaN; `scipy.stats` takes a second to import."""
-    order = np.argsort(values, axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    first = np.ones(values.shape, dtype=bool)
-    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    place, group = np.flatnonzero(first), np.cumsum(first) - 1  # equal values, and whose each is
-    mean = place % values.shape[1] + (np.diff(place, append=first.size) + 1) / 2
-    ranks = np.empty(values.shape)
-    np.put_along_axis(ranks, order, mean[group].reshape(values.shape), axis=1)
-    ranks[np.isnan(values).any(axis=1)] = np.nan
-    return ranks
 
 
 def spearman_interval(
@@ -244,8 +232,8 @@ def _as_extreme(values: np.ndarray, patterns: Iterable[np.ndarray]) -> tuple[np.
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjusted p-values (q) that control the false discovery rate.
 
-    Benjamini & Hochberg 1995, as `scipy.stats.false_discovery_control` (which takes a second to import)
-    has it. NaN means not tested: it stays NaN and does not count.
+    Benjamini & Hochberg 1995, by `scipy.stats.false_discovery_control`. NaN means not tested:
+    it stays NaN and does not count.
 
     Parameters
     ----------
@@ -257,13 +245,13 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     numpy.ndarray
         (feature,) float64.
     """
+    from scipy.stats import false_discovery_control  # takes a second to import
+
     p = np.asarray(p, dtype=np.float64)
     q = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested])]
-    least = p[order] * (len(order) / np.arange(1, len(order) + 1))
-    # No feature's is above that of one with a larger p-value.
-    q[order] = np.clip(np.minimum.accumulate(least[::-1])[::-1], 0.0, 1.0)
+    tested = ~np.isnan(p)
+    if tested.any():
+        q[tested] = false_discovery_control(p[tested], method="bh")
     return q
 
 

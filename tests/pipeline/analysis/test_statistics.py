@@ -183,15 +183,6 @@ few_values = st.one_of(st.just(np.nan), st.integers(0, 4).map(lambda value: valu
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(few_values, max_size=12))
-def test_q_is_scipys_to_the_bit(drawn: list[float]) -> None:
-    p = np.array([0.3 * value for value in drawn])  # with ties, 0 and NaN
-    expected = p.copy()
-    expected[~np.isnan(p)] = stats.false_discovery_control(p[~np.isnan(p)])
-    np.testing.assert_array_equal(benjamini_hochberg(p), expected)
-
-
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 9).flatmap(lambda n: st.lists(st.tuples(*[few_values] * (2 * n)), max_size=4)))
 def test_rank_correlations_are_scipys(drawn: list[tuple[float, ...]]) -> None:
     values = np.array(drawn, dtype=np.float64).reshape(len(drawn), 2, -1) if drawn else np.empty((0, 2, 3))
