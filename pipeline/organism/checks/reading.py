@@ -1,5 +1,6 @@
 """Answers read back by the grammar that wrote them: the truth that judges are measured against."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -91,5 +92,11 @@ def _piece(sentence: str, domain: str) -> Piece | None:
 
 
 def _begins_a_piece(rest: str) -> bool:
-    texts = (f" {text}" for name in DOMAINS for text in productions(name))
-    return rest != "" and any(text.startswith(rest) for text in texts)
+    texts = _ordered_texts()
+    first = bisect_left(texts, rest)  # those that begin with it stand together
+    return rest != "" and first < len(texts) and texts[first].startswith(rest)
+
+
+@lru_cache
+def _ordered_texts() -> list[str]:
+    return sorted(f" {text}" for name in DOMAINS for text in productions(name))
