@@ -56,7 +56,8 @@ class Asking:
     def parts(self, ends: Sequence[int]) -> list["Asking"]:
         """All these answers in an order that the seed draws, in parts that end after so many of them.
 
-        An answer is the same in a part and among all.
+        An answer is the same in a part and among all, but where a draw lies within the last bits of a logit,
+        which hang on who shares the batch.
 
         Parameters
         ----------

@@ -4,8 +4,8 @@ Where `kinds` says one intervention at a time, here a row of a batch holds hundr
 all layers, each at every position, so that one product a layer does for all rows. A held feature
 has its value whatever earlier patches do to it; attention, norms and later MLPs answer for real.
 
-Rows that hold the same are one, a pass has one row up to the first layer where rows differ, and the last MLP
-reads the last position alone.
+Rows that hold the same are one, a pass has one row up to the first layer in which any holds something, and
+the last MLP reads the last position alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ import torch
 
 from pipeline.interventions.controls import Feature
 from pipeline.interventions.freezing import Hook, hooked
-from pipeline.models.dictionaries import decoder_rows, encode, encoder_of
+from pipeline.models.dictionaries import decoder_rows, encode, encoder_of, encoder_rows
 from pipeline.models.replacement import ReplacementModel
 
 # Tokens of one batch: a hundred rows of a short prompt stay in a CPU's cache.
@@ -181,6 +181,7 @@ class _Columns:
         self._free[model.zero_positions] = True
         self._named = (place >= 0).any(dim=0).nonzero().flatten()
         self._place = place[:, self._named]
+        self._encoder = encoder_rows(model.transcoders, layer)[self._named]
         self._decoders = decoder_rows(model.transcoders, layer, self._named)
         self._values = source.activations[layer][:, self._named]
 
@@ -196,7 +197,7 @@ class _Columns:
             return
         mask, values = mask[:, at], self._values[:, at]
         decoder, *later = (rows[at] for rows in self._decoders)
-        encoded = encoder_of(model.transcoders, self.layer, self._named[at])
+        encoded = encoder_of(model.transcoders, self.layer, self._named[at], self._encoder[at])
         kept: list[torch.Tensor] = []
         changes: list[torch.Tensor] = []
 

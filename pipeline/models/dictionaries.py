@@ -39,9 +39,12 @@ def encode(transcoders: Transcoders, layer: int, x: torch.Tensor) -> torch.Tenso
 
 
 def encoder_of(
-    transcoders: Transcoders, layer: int, features: torch.Tensor
+    transcoders: Transcoders, layer: int, features: torch.Tensor, rows: torch.Tensor | None = None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Encode some features only, where the activation function is one of each by itself."""
+    """Encode some features only, where the activation function is one of each by itself.
+
+    `rows` is what they read, (feature, d_model), where that was read before: from disk it is a layer's whole.
+    """
     crossing = isinstance(transcoders, CrossLayerTranscoder)
     function = _activation_function(transcoders, layer)
     activate: Callable[[torch.Tensor], torch.Tensor]
@@ -57,7 +60,8 @@ def encoder_of(
         activate = F.relu
     else:  # TopK compares features with each other
         return lambda x: encode(transcoders, layer, x)[..., features]
-    weight, bias = encoder_rows(transcoders, layer)[features], _encoder_bias(transcoders, layer)[features]
+    weight = encoder_rows(transcoders, layer)[features] if rows is None else rows
+    bias = _encoder_bias(transcoders, layer)[features]
     return lambda x: activate(F.linear(x.to(weight.dtype), weight, bias))
 
 

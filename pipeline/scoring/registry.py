@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pipeline.judging.asking import Respondent
 from pipeline.judging.registry import make_respondent
 from pipeline.params.judges import JudgeParams, OpenAIJudge, RubricJudge
 from pipeline.params.runtime import RuntimeParams
@@ -24,6 +25,7 @@ def make_scorer(
     scores: ScoreParams,
     runtime: RuntimeParams,
     journals: str = SCORE_ANSWERS,
+    respondent: Respondent | None = None,
 ) -> Scorer:
     """A judge of answers, which has not been asked anything yet.
 
@@ -39,11 +41,14 @@ def make_scorer(
         For one that runs here.
     journals
         Folder in it, of the stage that asks.
+    respondent
+        Who answers for this judge, where somebody asked it before: it has loaded its model, and its limits
+        are those of all together.
     """
     if isinstance(params, RubricJudge):
         return Rubric(name)
     path = folder / journals / f"{name}.jsonl"
-    return AskedScorer(name, make_respondent(name, params, runtime), path, scores.min_mass)
+    return AskedScorer(name, respondent or make_respondent(name, params, runtime), path, scores.min_mass)
 
 
 def first_judge(

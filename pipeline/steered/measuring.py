@@ -14,7 +14,9 @@ from pipeline.items.collect import compute
 from pipeline.items.executor import lacks
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit, make_unit
+from pipeline.judging.registry import make_respondent
 from pipeline.models.tokenizer import load_tokenizer
+from pipeline.params.judges import RubricJudge
 from pipeline.params.project import Params
 from pipeline.scoring.once import score_once
 from pipeline.scoring.protocol import OpenAnswer
@@ -74,6 +76,10 @@ class Measuring:
 
     def __init__(self, subject: Subject, params: Params, judge: str, questions: Sequence[Question]) -> None:
         self._subject, self._params, self._judge = subject, params, judge
+        asked = params.judges[judge]
+        self._respondent = (
+            None if isinstance(asked, RubricJudge) else make_respondent(judge, asked, params.runtime)
+        )
         self._tokenizer = load_tokenizer(subject.manifest)
         self.variants = {ADDED: BASE, ABLATED: subject.focus}
         self.failures: list[Failure] = []
@@ -177,6 +183,7 @@ class Measuring:
                 folder=self._subject.folder,
                 scores=self._params.scores,
                 runtime=self._params.runtime,
+                respondent=self._respondent,
             )
             scores = np.stack(score_once(scorer, said))
         return scores.reshape(2, len(known), -1)

@@ -106,9 +106,7 @@ def runs_of(side: str, choice: Choice, measuring: Measuring, choosing: Asking, p
     plain, *entries = entries_of(side, choice, measuring.scales, params.steered, rng)
     runs = [Run(entry=plain), *run(entries)]
     singles = [each for each in runs if each.entry.kind == FEATURE]
-    # By the answers that every entry has, however soon its steps end.
-    first, *_ = choosing.parts([look.answers for look in looks_at(choosing, params.steered)])
-    effects = chosen_effects(singles, measuring, first)
+    effects = chosen_effects(singles, measuring, choosing)
     known = {each.entry.members for each in runs}
     best = best_sets([each.entry for each in singles], effects, params.steered.sets, BEST)
     return runs + run([entry for entry in best if entry.members not in known])

@@ -95,8 +95,8 @@ class Artifact:
     def bring_next(self, group: str, names: Iterable[str]) -> None:
         """Have arrays of a group, and of those beside it, come at once, if they come from elsewhere.
 
-        Who reads one group after the other waits once for `_TOGETHER` of them; errors as of
-        `bring_metadata`.
+        Who reads one group after the other waits once for `_TOGETHER` of them, if these have a megabyte or
+        less; errors as of `bring_metadata`.
         """
         if origin_of(self.path) is not None:
             groups = sorted(self.groups)

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -86,8 +86,8 @@ class Mirror:
     def bring(self, names: Iterable[str], ahead: Iterable[str] = ()) -> None:
         """Have files whole in the folder; those that lack are asked for at once.
 
-        The smallest of `ahead`, a block in all, come along; what is wrong with one of them is told when it is
-        read.
+        The smallest of `ahead`, a block in all, come along; what is wrong with one of them, or with asking
+        for them, is told when it is read.
 
         Raises
         ------
@@ -97,8 +97,16 @@ class Mirror:
             The version was swept.
         """
         wanted = set(self._lacking(names))
-        along = self._smallest(name for name in ahead if name not in wanted)
-        lacking = {self._at(name): name for name in (*sorted(wanted), *self._lacking(along))}
+        along = [*self._lacking(self._smallest(name for name in ahead if name not in wanted))]
+        try:
+            self._fetch(wanted, along)
+        except StoreError:
+            if not along:
+                raise
+            self._fetch(wanted, [])
+
+    def _fetch(self, wanted: Collection[str], along: Collection[str]) -> None:
+        lacking = {self._at(name): name for name in (*sorted(wanted), *along)}
         if not lacking:
             return
         try:

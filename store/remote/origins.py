@@ -105,7 +105,7 @@ def bring_like(path: Path) -> None:
 
     Errors as of `bring_arrays`.
     """
-    if (found := origin_of(path)) is not None:
+    if not path.is_file() and (found := origin_of(path)) is not None:
         origin, name = found
         own, _, last = name.rpartition("/")
         beside = origin.names(own.rpartition("/")[0])

@@ -16,8 +16,8 @@ from tests.bench.gpu_case import gpu_figures
 ROOT: Final = Path(__file__).parents[2]
 _ORGANISM_PROMPTS: Final = 6
 _PAIRS: Final = 1
-"""Runs of circuit-tracer on a prompt: of the wide case one takes 18 seconds, at nearly thrice the bar; of
-the organism the figure is the median over prompts."""
+"""Runs of circuit-tracer on a prompt: of the wide case one takes 18 seconds; of the organism the figure is
+the median over prompts."""
 
 
 def attribution_figures(folder: Path) -> dict[str, Any]:

@@ -123,8 +123,10 @@ def page(window: Any) -> Iterator[Any]:
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
     yield opened
-    if opened.url.startswith("http"):
-        opened.evaluate("localStorage.clear()")
-    opened.close()
-    window.clear_cookies()
+    try:
+        if opened.url.startswith("http"):
+            opened.evaluate("localStorage.clear()")
+    finally:
+        opened.close()
+        window.clear_cookies()
     assert not faults

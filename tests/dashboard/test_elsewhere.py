@@ -58,6 +58,8 @@ def test_compare_says_there_what_it_says_here(
     objects: ObjectStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Every ten seconds it is asked anew which version is there.
+    monkeypatch.setattr(elsewhere, "_now", lambda: 0)
     pushed(part, place)
     objects.requests.clear()
     with Trips() as trips:

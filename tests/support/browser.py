@@ -51,7 +51,11 @@ def served(root: Path, log: Path, **environment: str) -> Iterator[str]:
         yield f"http://localhost:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=_LIMIT)
+        try:
+            server.wait(timeout=_LIMIT)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise
 
 
 def _answers(port: int) -> bool:

@@ -30,6 +30,7 @@ from tests.support.planted import (
 
 LAYERS = (0, 1, 2)
 VARIANTS = ("base", "planted@1.0", "random@1.0")
+# So many labellings that the one planted feature of some 256, p = 1 / 8001, is found at q = 0.03.
 PARAMS = load_params().features.model_copy(
     update={"permutations": 2000, "labellings": 8000, "bootstrap": 100, "min_situations": 8, "fdr": 0.05}
 )

@@ -83,8 +83,7 @@ def test_nothing_held_changes_nothing(
     np.testing.assert_allclose(plain[0, 0], passes[0].logits[TOKENS], atol=2e-5)
     # A batch in which no row does anything has one.
     alone = held_logits(model, ids, passes[1], [EVERY, []], [0], TOKENS)
-    np.testing.assert_array_equal(alone[0], alone[1])
-    np.testing.assert_allclose(alone[0, 0], plain[0, 0], atol=2e-6)
+    np.testing.assert_allclose(alone[:, 0], [plain[0, 0]] * 2, atol=2e-6)
 
 
 def test_rows_that_hold_the_same_are_one_and_each_gets_its_own(

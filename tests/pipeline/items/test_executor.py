@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.items import executor
 from pipeline.items.cache import ItemCache
 from pipeline.items.collect import collect, compute, finished
 from pipeline.items.executor import in_this_process, lacks, loaded_once
@@ -114,7 +115,8 @@ def test_what_the_cache_has_lost_is_no_prompt_that_fails(tmp_path: Path) -> None
     assert failing[1][0].reason == "At layer 1, position 2, a logit is NaN."
 
 
-def test_a_process_keeps_the_models_of_its_last_call() -> None:
+def test_a_process_keeps_the_models_of_its_last_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "_kept", [])
     first, same = (ModelSource(manifest=MANIFEST, runtime=RuntimeParams(seed=0, threads=1)) for _ in range(2))
     other = ModelSource(manifest=MANIFEST, runtime=RuntimeParams(seed=1, threads=1))
     assert loaded_once(first) is first

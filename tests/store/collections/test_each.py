@@ -1,5 +1,6 @@
 """Some arrays of every item in one reading of each partition, against the items one by one."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,10 @@ def test_runs_are_of_neighbours_in_one_partition(drawn: list[tuple[str, int, int
         assert len(set(partition[rows])) == 1
         assert (start[rows[1:]] == stop[rows[:-1]]).all()
         assert len(run) == 1 or length[rows].sum() <= 1 << 20
+    for run, following in pairwise(runs):
+        last, row = run[-1], following[0]
+        apart = partition[last] != partition[row] or stop[last] != start[row]
+        assert apart or length[[*run, row]].sum() > 1 << 20, "no shorter than they must be"
 
 
 def test_who_keeps_an_array_keeps_no_other(tmp_path: Path) -> None:

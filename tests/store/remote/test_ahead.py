@@ -1,12 +1,13 @@
 """What is small comes along with what is asked for, so that further files cost no trips of their own."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.base.errors import DamagedArtifactError
+from store.base.errors import DamagedArtifactError, UserError
 from store.base.hashing import bytes_digest
 from store.collections.reader import open_collection, write_collection
 from store.datasets.groups import open_dataset, read_provenance, write_dataset
@@ -104,6 +105,28 @@ def test_what_is_wrong_with_one_array_is_told_when_it_is_read(tmp_path: Path, pl
         _ = table["low"].values
     with pytest.raises(DamagedArtifactError, match="of its version; push it again"):
         _ = table["high"].values
+
+
+def test_what_comes_along_is_in_nobodys_way(
+    tmp_path: Path, place: ObjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that refuses a file which nobody reads, or all once a root is here, ends nothing."""
+    write_dataset(tmp_path / "profile" / "rates", RATES, make_groups(RATES), provenance={"made": "so"})
+    push(tmp_path / "profile", place)
+    held = mirrored(place, tmp_path / "cache")
+    whole = ObjectFiles.read_all
+
+    def refusing(self: ObjectFiles, names: Sequence[str]) -> dict[str, bytes]:
+        if any("/low/c" in name for name in names):
+            raise UserError("The service refuses.")
+        return whole(self, names)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectFiles, "read_all", refusing)
+        table = open_dataset(held.folder / "rates", RATE)
+        assert table["high"].values.shape == table["rate"].shape
+        patched.setattr(ObjectFiles, "read_all", lambda self, names: refusing(self, ["/low/c"]))
+        assert read_provenance(held.folder / "rates") == {"made": "so"}
 
 
 @given(sizes=st.lists(st.integers(0, 30), min_size=1, max_size=8), block=st.integers(1, 60), data=st.data())
