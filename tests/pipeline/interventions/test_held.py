@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from pipeline.analysis.faithfulness import log_odds
+from pipeline.interventions import held
 from pipeline.interventions.adapter_nodes import NodesOfOrders, node_scores
 from pipeline.interventions.engine import SteeringEngine
 from pipeline.interventions.held import Seen, Written, held_logits, see
 from pipeline.interventions.kinds import Intervention
 from pipeline.interventions.path_gradients import path_gradients, path_scores
+from pipeline.models import dictionaries
+from pipeline.models.dictionaries import Transcoders, encoder_rows
 from pipeline.models.pool import ModelPool
 from store.documents.manifest import Manifest
 from store.schema.vocabulary import GIVEN, GIVEN_WITH_ADAPTER, PART_SETS, TAKEN
@@ -84,6 +87,23 @@ def test_nothing_held_changes_nothing(
     # A batch in which no row does anything has one.
     alone = held_logits(model, ids, passes[1], [EVERY, []], [0], TOKENS)
     np.testing.assert_allclose(alone[:, 0], [plain[0, 0]] * 2, atol=2e-6)
+
+
+def test_encoders_are_read_once_however_many_batches(
+    pool: ModelPool, ids: tuple[int, ...], passes: tuple[Seen, Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where transcoders do not fit into memory, each reading is of a layer's whole encoder, from disk."""
+    read: list[int] = []
+
+    def counted(transcoders: Transcoders, layer: int) -> torch.Tensor:
+        read.append(layer)
+        return encoder_rows(transcoders, layer)
+
+    for module in (held, dictionaries):
+        monkeypatch.setattr(module, "encoder_rows", counted)
+    monkeypatch.setattr(held, "_TOKENS", len(ids))  # a row a batch
+    held_logits(pool.replacement("base"), ids, passes[1], [EVERY], [1, 40, 90, len(EVERY)], TOKENS)
+    assert sorted(read) == sorted({layer for layer, _ in EVERY})
 
 
 def test_rows_that_hold_the_same_are_one_and_each_gets_its_own(
