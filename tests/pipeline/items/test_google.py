@@ -1,6 +1,5 @@
 """``gs://`` does what ``s3://`` does; runs where ``gcsfs`` and ``gcp-storage-emulator`` are installed."""
 
-import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from store.remote.origins import forget
 from store.remote.places import ObjectFiles, files_at
 from store.remote.releases import pull, push
 from store.remote.versions import current
+from tests.support.awaited import awaited
 from tests.support.items import KEY, small_item
 from tests.support.marked import AT_ONCE, filled, marks, versions
 
@@ -60,7 +60,7 @@ def test_items_and_artifacts_lie_in_googles_buckets(place: str, tmp_path: Path) 
     try:
         held.bring(["part0/0.txt", "part1/1.txt"])
         assert marks(held.folder) == ["two"] * 2
-        assert asyncio.run(held.part("part0/2.txt", 1, 5)) == b"wo 2"
+        assert awaited(held.part, "part0/2.txt", 1, 5) == b"wo 2"
     finally:
         forget(held.folder)
     above = files_at(place)

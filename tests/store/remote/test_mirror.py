@@ -28,6 +28,7 @@ from store.remote.releases import push
 from store.schema.candidates import CANDIDATES
 from store.schema.graphs import GRAPHS
 from store.schema.rates import RATES
+from tests.support.awaited import awaited
 from tests.support.marked import AT_ONCE, filled
 from tests.support.object_store import ObjectStore
 from tests.support.random_items import make_groups, make_item, make_items
@@ -146,7 +147,7 @@ def test_parts_are_the_bytes_of_the_file(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mirror, "BLOCK", block)
         for _ in range(2):
-            assert asyncio.run(together()) == [content[start:stop] for start, stop in asked]
+            assert awaited(together) == [content[start:stop] for start, stop in asked]
 
 
 def test_a_reader_meanwhile_sees_one_version_or_the_other(tmp_path: Path, place: ObjectFiles) -> None:
