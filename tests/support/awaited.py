@@ -9,6 +9,6 @@ Result = TypeVar("Result")
 
 
 def awaited(function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any) -> Result:
-    """What a coroutine gives; in a thread, since a browser of an earlier test keeps an event loop in this one."""
+    """What a coroutine gives, in a thread: a browser of an earlier test keeps an event loop in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(function(*arguments))).result()
