@@ -3,8 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# Python compiles what is imported when it is; compiling everything beforehand takes half of the set-up.
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo profile test bench lint setup setup-test clean
@@ -32,11 +30,11 @@ setup-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	time $(PIP) -r requirements.txt
+	time $(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
 $(VENV)/.installed-test: tests/requirements.txt $(VENV)/.installed
-	$(PIP) -r requirements.txt -r tests/requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	bash tests/install_chromium.sh
 	touch $@
 
