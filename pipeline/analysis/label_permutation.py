@@ -7,7 +7,7 @@ then lack one of both labels are left out, as the true labels leave some out. An
 single tokens' effects, so that all labellings of a block are one product.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -113,26 +113,27 @@ class _Design:
         self._unit, self._prompt, self._situation = unit, prompt, situation
         self._first = np.flatnonzero(np.diff(prompt, prepend=-1))
         self._length = np.bincount(prompt)
-        self._of_situation = np.zeros((len(situation), int(situation.max(initial=-1)) + 1))
-        self._of_situation[np.arange(len(situation)), situation] = 1
+        self._ordered = np.argsort(situation, kind="stable")  # prompts of a situation beside each other
+        self._first_prompt = np.flatnonzero(np.diff(situation[self._ordered], prepend=-1))
 
-    def weights(self, evil: np.ndarray) -> np.ndarray:
-        """What each row counts in the effect: (labelling, row) float64, of labels (labelling, label).
+    def weights(self, evil: np.ndarray, dtype: type[np.floating[Any]] = np.float64) -> np.ndarray:
+        """What each row counts in the effect: (labelling, row) of `dtype`, of labels (labelling, label).
 
         The mean over evil minus the mean over safe tokens of a prompt, then over a situation's scored
         prompts, then over the situations that have one.
         """
-        marks = evil[:, self._unit].astype(np.float64)  # (labelling, row)
-        n_evil = np.add.reduceat(marks, self._first, axis=1) if marks.size else marks
+        marks = evil[:, self._unit]  # (labelling, row)
+        n_evil = _counts(marks, self._first)
         n_safe = self._length - n_evil
         scored = (n_evil > 0) & (n_safe > 0)  # (labelling, prompt)
-        in_situation = scored.astype(np.float64) @ self._of_situation  # (labelling, situation)
+        in_situation = _counts(scored[:, self._ordered], self._first_prompt)  # (labelling, situation)
         n_situations = (in_situation > 0).sum(axis=1, keepdims=True)
         size = in_situation[:, self._situation] * n_situations
-        of_prompt = np.divide(1.0, size, out=np.zeros_like(size), where=scored)
-        up = of_prompt / np.maximum(n_evil, 1)
-        down = of_prompt / np.maximum(n_safe, 1)
-        weights: np.ndarray = np.where(marks > 0, up[:, self._prompt], -down[:, self._prompt])
+        of_prompt = np.divide(1.0, size, out=np.zeros(size.shape), where=scored)
+        # Rounded before they are given to rows, of which there are more than prompts.
+        up = (of_prompt / np.maximum(n_evil, 1)).astype(dtype)
+        down = (of_prompt / np.maximum(n_safe, 1)).astype(dtype)
+        weights: np.ndarray = np.where(marks, *(np.repeat(of, self._length, axis=1) for of in (up, -down)))
         return weights
 
     def short_weights(self, evil: np.ndarray) -> np.ndarray:
@@ -140,5 +141,10 @@ class _Design:
         found = np.empty((len(evil), len(self._unit)), np.float32)
         step = max(1, _BLOCK // max(1, len(self._unit)))
         for start in range(0, len(evil), step):
-            found[start : start + step] = self.weights(evil[start : start + step])
+            found[start : start + step] = self.weights(evil[start : start + step], np.float32)
         return found
+
+
+def _counts(marks: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """How many of each run of columns are true, (row, run) int32; a run begins at each of `first`."""
+    return np.add.reduceat(marks, first, axis=1, dtype=np.int32) if marks.size else marks.astype(np.int32)
