@@ -69,6 +69,7 @@ ROOMS: Final[dict[str, set[str]]] = {
         "analysis",
         "evaluation",
         "items",
+        "judging",
         "models",
         "params",
         "scoring",
