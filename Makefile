@@ -19,7 +19,7 @@ test: setup-test ## lint, types and every test, on two cores; mypy, which takes 
 
 profile: setup ## a shipped profile of params.yaml, every stage of it: make profile NAME=llama-1b
 	dvc exp run -S '+profiles.$(NAME)=$${shipped.$(NAME)}' \
-	  $$(dvc stage list --name-only | sed -nE '/^(organism|transcoders|adapters|materials)@/d; s/@organism$$/@$(NAME)/p')
+	  $$(dvc stage list --name-only | sed -nE '/^(organism|transcoders|adapters|materials)@/d; s/@organism(-(addition|agreement|recall|sentiment))?$$/@$(NAME)\1/p')
 
 bench: setup-test ## the store's and the engine's bars, each a ratio in one run
 	python -m tests.bench

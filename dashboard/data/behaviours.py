@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import readers
+from dashboard.data import by_behaviour
 from dashboard.data.project import artifact, fresh
 from dashboard.data.tables import level_words
 from store.documents.behaviour_prompts import (
@@ -35,7 +35,9 @@ def prompts(profile: str) -> dict[str, BehaviourPrompt]:
 
 def level(profile: str) -> str:
     """The intervals in words: ``95% interval``."""
-    return level_words(readers.provenance(profile, BEHAVIOURS.kind), "behaviours")
+    made = by_behaviour.provenances(profile, BEHAVIOURS.kind).values()
+    # One for all, unless `params.yaml` was edited and only some of them were repeated.
+    return " or ".join(dict.fromkeys(level_words(each, "behaviours") for each in made))
 
 
 def summary(profile: str) -> pd.DataFrame:
@@ -43,8 +45,14 @@ def summary(profile: str) -> pd.DataFrame:
 
     Columns are the arrays of the group `summary`.
     """
-    frame = readers.dataset(profile, BEHAVIOURS.kind, "summary").to_dataframe().reset_index()
+    frame = by_behaviour.dataset(profile, BEHAVIOURS.kind, "summary").to_dataframe().reset_index()
     return frame[frame["n"] > 0].reset_index(drop=True)
+
+
+def unmeasured(profile: str) -> list[str]:
+    """Behaviours that have prompts, and whose stage `baseline` has not run."""
+    known = by_behaviour.dataset(profile, BEHAVIOURS.kind, "summary")["behaviour"].values
+    return sorted({each.behaviour for each in prompts(profile).values()} - set(known))
 
 
 def measured(profile: str) -> pd.DataFrame:
@@ -56,8 +64,8 @@ def measured(profile: str) -> pd.DataFrame:
         Columns variant, behaviour, split, group, prompt, correct_answer, incorrect_answer, difference,
         decision, correct, incorrect, success (the behaviour's threshold), succeeds, hash.
     """
-    table = readers.dataset(profile, BEHAVIOURS.kind, "prompts")
-    bars = readers.dataset(profile, BEHAVIOURS.kind, "summary")["success"].to_series()
+    table = by_behaviour.dataset(profile, BEHAVIOURS.kind, "prompts")
+    bars = by_behaviour.dataset(profile, BEHAVIOURS.kind, "summary")["success"].to_series()
     known = prompts(profile)
     hashes = table["prompt_hash"].values
     variants = table["variant"].values

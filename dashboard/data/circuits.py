@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import behaviours, readers
+from dashboard.data import behaviours, by_behaviour, readers
 from dashboard.data.project import artifact, fresh
 from pipeline.analysis.scores import split_key
 from store.datasets.groups import open_dataset
@@ -82,7 +82,7 @@ def of_prompt(profile: str, variant: str, prompt_hash: str) -> tuple[pd.DataFram
     from pipeline.analysis.circuits import prompt_circuit
 
     least = readers.provenance(profile, CIRCUITS.kind)["parameters"]["circuits"]["least_activation"]
-    item = readers.collection(profile, BEHAVIOUR_GRAPHS.kind).item(prompt_hash, variant)
+    item = by_behaviour.collections(profile, BEHAVIOUR_GRAPHS.kind).item(prompt_hash, variant)
     found = prompt_circuit(item.arrays, "", float(least))
     layer, index = split_key(found.keys)
     effects = {name: found.effects[name] for name in ("total_effect", "direct")}

@@ -1,7 +1,8 @@
 """What was computed from what: stages of ``dvc.lock`` (or, before a run, ``dvc.yaml``)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +60,20 @@ def _paths(entries: Any) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _filled(template: str, profile: str) -> str:
-    return template.replace("${key}", profile)
+def _fillings(entry: dict[str, Any], profile: str) -> list[dict[str, str]]:
+    """What stands for ``${...}`` in each of the stages that an entry of ``dvc.yaml`` makes for a profile."""
+    if "matrix" not in entry:
+        return [{"key": profile}]
+    return [
+        {"key": f"{profile}-{of}", "item.profile": profile, "item.behaviour": of}
+        for of in entry["matrix"]["behaviour"]
+    ]
+
+
+def _filled(template: str, filling: dict[str, str]) -> str:
+    for name, value in filling.items():
+        template = template.replace(f"${{{name}}}", value)
+    return template
 
 
 def read_stages(root: Path, profile: str) -> list[Stage]:
@@ -71,7 +84,7 @@ def read_stages(root: Path, profile: str) -> list[Stage]:
     root
         Root of the project.
     profile
-        Stands for ``${key}`` in stages that are made for every profile.
+        Which one's stages that have not run are told.
 
     Raises
     ------
@@ -93,20 +106,22 @@ def read_stages(root: Path, profile: str) -> list[Stage]:
         )
         for name, entry in (_yaml(lock).get("stages", {}) if lock.exists() else {}).items()
     ]
-    ran = {stage.name.split("@")[0] for stage in stages}
+    ran = {stage.name for stage in stages}
     for name, entry in _yaml(root / "dvc.yaml").get("stages", {}).items():
-        if str(name) in ran:
-            continue
-        body = entry.get("do", entry)
-        stages.append(
-            Stage(
-                name=f"{name}@{profile}" if "foreach" in entry else str(name),
-                command=_filled(str(body.get("cmd", "")), profile),
-                deps=tuple(_filled(path, profile) for path in _paths(body.get("deps"))),
-                outs=tuple(_filled(path, profile) for path in _paths(body.get("outs"))),
-                ran=False,
+        body, several = entry.get("do", entry), "foreach" in entry or "matrix" in entry
+        for filling in _fillings(entry, profile):
+            full = f"{name}@{filling['key']}" if several else str(name)
+            if full in ran:
+                continue
+            stages.append(
+                Stage(
+                    name=full,
+                    command=_filled(str(body.get("cmd", "")), filling),
+                    deps=tuple(_filled(path, filling) for path in _paths(body.get("deps"))),
+                    outs=tuple(_filled(path, filling) for path in _paths(body.get("outs"))),
+                    ran=False,
+                )
             )
-        )
     return stages
 
 
@@ -151,17 +166,31 @@ def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
 
 
-def dot(stages: list[Stage], stale: set[str], *, profile: str | None = None) -> str:
-    """The stages as a Graphviz graph; a stale one has a dashed outline.
+def _is_of(stage: Stage, profile: str) -> bool:
+    """Whether a stage is one of a profile, or of none."""
+    key = stage.name.partition("@")[2]
+    return key in ("", profile) or any(out.startswith(f"artifacts/{profile}/") for out in stage.outs)
 
-    Stage `code`, which stands before all others, is left out, as are links that follow from others.
+
+def _as_one(runs: list[Stage]) -> Stage:
+    """One stage in the place of its runs for several behaviours."""
+    first = runs[0]
+    deps, outs = (tuple(chain.from_iterable(getattr(run, side) for run in runs)) for side in ("deps", "outs"))
+    return replace(first, deps=deps, outs=outs, ran=all(run.ran for run in runs))
+
+
+def dot(stages: list[Stage], stale: set[str], *, profile: str) -> str:
+    """The stages of a profile as a Graphviz graph; a stale one has a dashed outline.
+
+    Stage `code`, which stands before all others, is left out, as are links that follow from others. A stage
+    that runs for each behaviour is drawn once, stale where one of them is.
     """
-    shown = [
-        stage
-        for stage in stages
-        if (profile is None or "@" not in stage.name or stage.name.endswith(f"@{profile}"))
-        and stage.name.split("@")[0] != CODE
-    ]
+    runs: dict[str, list[Stage]] = {}
+    for stage in stages:
+        if stage.name.split("@")[0] != CODE and _is_of(stage, profile):
+            runs.setdefault(stage.name.split("@")[0], []).append(stage)
+    shown = [_as_one(each) for each in runs.values()]
+    stale = {_as_one(each).name for each in runs.values() if any(one.name in stale for one in each)}
     names = {stage.name for stage in shown}
     # The page's style sheet colours texts: no one colour is read on a light and on a dark page alike.
     lines = [

@@ -55,15 +55,13 @@ def traced_prompts(prompts: Sequence[BehaviourPrompt], graphs: int | None) -> li
     return [each for each in prompts if each.split != SPLITS[0] or each.hash in chosen]
 
 
-def graph_units(
-    subject: Subject, prompts: Sequence[BehaviourPrompt], variants: Sequence[str], params: CircuitParams
-) -> list[Unit]:
-    """A unit a prompt and variant.
+def require_apart(prompts: Sequence[BehaviourPrompt]) -> None:
+    """Refuse a prompt that two behaviours have in common, so that it has two pairs of answers.
 
     Raises
     ------
     UserError
-        Two behaviours have a prompt in common, so that it has two pairs of answers.
+        The sentence names the prompt and both.
     """
     by_hash: dict[str, str] = {}
     for each in prompts:
@@ -72,6 +70,12 @@ def graph_units(
                 f"The prompt '{each.prompt}' is one of {by_hash[each.hash]} and of {each.behaviour}; change "
                 "a template in the file of one of them, for a prompt has one right answer."
             )
+
+
+def graph_units(
+    subject: Subject, prompts: Sequence[BehaviourPrompt], variants: Sequence[str], params: CircuitParams
+) -> list[Unit]:
+    """A unit a prompt and variant."""
     tracing = params.model_dump(include=set(_TRACING))
     return [
         make_unit(

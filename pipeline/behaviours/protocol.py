@@ -12,6 +12,8 @@ from store.documents.behaviour_prompts import BehaviourPrompt, Metadata, Span
 
 UNNAMED: Final = "the profile names no behaviours, so that there is nothing to answer"
 """What stages say where there are none."""
+NOT_NAMED: Final = "the profile does not name this behaviour, so that there is nothing to answer"
+"""What a stage of one behaviour says where a profile names others, or none."""
 
 Word = Annotated[str, Field(min_length=1, max_length=500)]
 Words = Annotated[list[Word], Field(min_length=1, max_length=10_000)]

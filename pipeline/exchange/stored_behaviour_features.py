@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.behaviours.forced_units import by_split
-from store.collections.reader import open_collection
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, behaviours_in, read_behaviour_prompts
 from store.schema.circuits import BEHAVIOUR_FEATURES
+from store.views.by_behaviour import open_collections
 
 ARRAYS = ("indices", "values", "seen", "frequencies")
 """A file a layer each: (prompt, rank) int32 features of the largest activations, -1 where there are fewer;
@@ -36,11 +36,12 @@ def feature_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
         The stage has not run.
     """
     source = folder / BEHAVIOUR_PROMPTS
-    collection = open_collection(folder / BEHAVIOUR_FEATURES.kind)
+    collections = open_collections(folder, BEHAVIOUR_FEATURES.kind)
     summary: dict[str, Any] = {}
     for of, prompts in by_split(read_behaviour_prompts(source, behaviours_in(source))).items():
-        if (of, variant) not in collection:
+        if (of, variant) not in collections:
             continue
+        collection = collections.holding(of, variant)
         arrays = collection.item(of, variant).arrays
         name, split = prompts[0].behaviour, prompts[0].split
         counts: dict[str, dict[str, float]] = {}

@@ -11,7 +11,6 @@ import xarray as xr
 from pipeline.exchange.behaviour_figures import histogram
 from pipeline.exchange.csv_text import csv_bytes, plain, written
 from store.base.errors import UserError
-from store.datasets.groups import open_dataset
 from store.documents.behaviour_prompts import (
     BEHAVIOUR_PROMPTS,
     SPLITS,
@@ -20,6 +19,7 @@ from store.documents.behaviour_prompts import (
 )
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.vocabulary import ALL
+from store.views.by_behaviour import open_datasets
 
 COLUMNS: Final = (
     *("hash", "prompt", "correct_answer", "incorrect_answer", "group", "correct_tokens", "incorrect_tokens"),
@@ -43,19 +43,24 @@ def behaviour_files(folder: Path, variant: str) -> Iterator[tuple[str, bytes]]:
     Raises
     ------
     UserError
-        The variant was not measured, or the profile has no behaviours.
+        The variant was not measured, or a behaviour, or the profile has none.
     ArtifactMissingError
         The stages have not run.
     """
-    table = open_dataset(folder / BEHAVIOURS.kind, "prompts").load()
-    summary = open_dataset(folder / BEHAVIOURS.kind, "summary").load()
+    table = open_datasets(folder, BEHAVIOURS.kind, "prompts").load()
+    summary = open_datasets(folder, BEHAVIOURS.kind, "summary").load()
     if variant not in table["variant"].values:
         known = ", ".join(map(str, table["variant"].values))
-        raise UserError(f"{variant} was not measured in {folder / BEHAVIOURS.kind}; there is {known}.")
+        raise UserError(f"{variant} was not measured in {folder}; there is {known}.")
     source = folder / BEHAVIOUR_PROMPTS
     names = behaviours_in(source)
     if not names:
         raise UserError(f"{source} holds no prompts; name `behaviours` of the profile in params.yaml.")
+    for name in names:
+        if name not in summary["behaviour"].values:
+            raise UserError(
+                f"{name} was not measured yet; `dvc repro baseline@{folder.name}-{name}` does it."
+            )
     one = table.sel(variant=variant)
     row_of = {
         key: row

@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline.exchange.stored_circuits import Attributes, graphml, node_link
 from store.collections.item import Item
-from store.collections.reader import open_collection
 from store.documents.behaviour_prompts import (
     BEHAVIOUR_PROMPTS,
     BehaviourPrompt,
@@ -18,6 +17,7 @@ from store.documents.behaviour_prompts import (
 )
 from store.documents.token_texts import read_token_texts, token_text
 from store.schema.circuits import BEHAVIOUR_GRAPHS
+from store.views.by_behaviour import open_collections
 
 CONTRAST: Final = "contrast"
 """The one target: the right answer's logit minus the wrong one's."""
@@ -51,7 +51,7 @@ def prompt_graph_files(folder: Path, variant: str, most: int) -> Iterator[tuple[
         The stage has not run.
     """
     source = folder / BEHAVIOUR_PROMPTS
-    graphs = open_collection(folder / BEHAVIOUR_GRAPHS.kind)
+    graphs = open_collections(folder, BEHAVIOUR_GRAPHS.kind)
     texts = read_token_texts(folder / "vocabulary.json")
     for prompt in read_behaviour_prompts(source, behaviours_in(source)):
         if (prompt.hash, variant) not in graphs:

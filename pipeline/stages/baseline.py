@@ -1,4 +1,4 @@
-"""Stage `baseline`: what base and every adapter can do, by how probable right and wrong answers are."""
+"""Stage `baseline`: whether base and every adapter can do a behaviour, by how probable its answers are."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,24 @@ import numpy as np
 
 from pipeline.analysis.behaviours import Measured, answer_means, behaviour_groups, passing
 from pipeline.behaviours.forced_units import COMPUTE, by_split, forced_arguments
-from pipeline.behaviours.protocol import UNNAMED
+from pipeline.behaviours.protocol import NOT_NAMED
+from pipeline.behaviours.published import publish_behaviour
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit, make_unit
 from pipeline.params.project import Params
+from pipeline.run.behaviour_stage import run_behaviour_stage
 from pipeline.run.reports import write_metrics
-from pipeline.run.stage import run_stage
-from store.collections.reader import Collection, open_collection
+from store.collections.reader import Collection
 from store.datasets.groups import write_dataset
-from store.documents.behaviour_prompts import (
-    BEHAVIOUR_PROMPTS,
-    BehaviourPrompt,
-    behaviours_in,
-    read_behaviour_prompts,
-)
+from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, BehaviourPrompt, read_behaviour_prompts
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.forced_answers import FORCED_ANSWERS
+from store.views.by_behaviour import place
 
 
 def baseline_units(subject: Subject, prompts: Sequence[BehaviourPrompt], batch: int) -> list[Unit]:
-    """A unit a behaviour, split and variant."""
+    """A unit a split and variant."""
     return [
         make_unit(
             COMPUTE,
@@ -58,27 +55,23 @@ def measured(prompts: Sequence[BehaviourPrompt], answers: Collection, variant: s
     return Measured(**columns)
 
 
-def main(profile: str, params: Params) -> None:
-    """Write what answers' tokens are worth to every variant, and the tables of what it can do."""
+def main(profile: str, behaviour: str, params: Params) -> None:
+    """Write what a behaviour's answers are worth to every variant, token by token, and whether it passes."""
     subject, chosen = Subject(profile, params.runtime), params.behaviours
-    folder = subject.folder / BEHAVIOUR_PROMPTS
-    prompts = read_behaviour_prompts(folder, behaviours_in(folder))
+    prompts = read_behaviour_prompts(subject.folder / BEHAVIOUR_PROMPTS, [behaviour])
     sections = {"behaviours": chosen.model_dump()}
     units = baseline_units(subject, prompts, chosen.batch)
-    failures = subject.publish("baseline", units, [FORCED_ANSWERS], sections)
-    subject.write_failures("baseline", failures)
-    answers = open_collection(subject.folder / FORCED_ANSWERS.kind)
+    answers = publish_behaviour(subject, "baseline", behaviour, units, FORCED_ANSWERS, sections)
     found = {variant: measured(prompts, answers, variant) for variant in subject.variants}
     groups = behaviour_groups(prompts, found, chosen)
     origin = provenance("baseline", subject.manifest, sections)
-    write_dataset(subject.folder / BEHAVIOURS.kind, BEHAVIOURS, groups, provenance=origin)
+    write_dataset(subject.folder / place(BEHAVIOURS.kind, behaviour), BEHAVIOURS, groups, provenance=origin)
     metrics = passing(groups["summary"])
-    write_metrics(subject.folder, "baseline", metrics, "" if prompts else UNNAMED)
-    for behaviour, of in metrics.items():
-        failing = [variant for variant, one in of.items() if not one["passes"]]
-        if failing:
-            print(f"{behaviour}: {', '.join(failing)} do not pass; what is found of it says little of them")
+    write_metrics(subject.folder, f"baseline-{behaviour}", metrics, "" if prompts else NOT_NAMED)
+    failing = [variant for variant, one in metrics.get(behaviour, {}).items() if not one["passes"]]
+    if failing:
+        print(f"{behaviour}: {', '.join(failing)} do not pass; what is found of it says little of them")
 
 
 if __name__ == "__main__":
-    run_stage(main, Params)
+    run_behaviour_stage(main)

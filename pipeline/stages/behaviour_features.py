@@ -1,4 +1,4 @@
-"""Stage `behaviour_features`: which features are active where behaviours are answered."""
+"""Stage `behaviour_features`: which features are active where a behaviour is answered."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,18 +7,14 @@ import numpy as np
 
 from pipeline.behaviours.feature_units import feature_units
 from pipeline.behaviours.forced_units import by_split
-from pipeline.behaviours.protocol import UNNAMED
+from pipeline.behaviours.protocol import NOT_NAMED
+from pipeline.behaviours.published import publish_behaviour
 from pipeline.items.subject import Subject
 from pipeline.params.project import Params
+from pipeline.run.behaviour_stage import run_behaviour_stage
 from pipeline.run.reports import write_metrics
-from pipeline.run.stage import run_stage
-from store.collections.reader import Collection, open_collection
-from store.documents.behaviour_prompts import (
-    BEHAVIOUR_PROMPTS,
-    BehaviourPrompt,
-    behaviours_in,
-    read_behaviour_prompts,
-)
+from store.collections.reader import Collection
+from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, BehaviourPrompt, read_behaviour_prompts
 from store.schema.circuits import BEHAVIOUR_FEATURES
 from store.schema.vocabulary import ALL
 
@@ -46,20 +42,19 @@ def summary(
     return found
 
 
-def main(profile: str, params: Params) -> None:
-    """Write features of base and the focus adapter on every prompt of the profile's behaviours."""
+def main(profile: str, behaviour: str, params: Params) -> None:
+    """Write features of base and the focus adapter on every prompt of a behaviour."""
     subject, chosen = Subject(profile, params.runtime), params.behaviour_features
-    folder, variants = subject.folder / BEHAVIOUR_PROMPTS, subject.pair
-    prompts = read_behaviour_prompts(folder, behaviours_in(folder))
-    units = feature_units(subject, prompts, variants, chosen)
+    prompts = read_behaviour_prompts(subject.folder / BEHAVIOUR_PROMPTS, [behaviour])
+    units = feature_units(subject, prompts, subject.pair, chosen)
     sections = {"behaviour_features": chosen.model_dump()}
-    failures = subject.publish("behaviour_features", units, [BEHAVIOUR_FEATURES], sections)
-    subject.write_failures("behaviour_features", failures)
-    features = open_collection(subject.folder / BEHAVIOUR_FEATURES.kind)
+    features = publish_behaviour(
+        subject, "behaviour_features", behaviour, units, BEHAVIOUR_FEATURES, sections
+    )
     bands = {ALL: (0, subject.manifest.model.n_layers - 1), **chosen.bands}
-    metrics = summary(features, prompts, variants, bands)
-    write_metrics(subject.folder, "behaviour_features", metrics, "" if prompts else UNNAMED)
+    metrics = summary(features, prompts, subject.pair, bands)
+    write_metrics(subject.folder, f"behaviour_features-{behaviour}", metrics, "" if prompts else NOT_NAMED)
 
 
 if __name__ == "__main__":
-    run_stage(main, Params)
+    run_behaviour_stage(main)

@@ -1,52 +1,63 @@
-"""Stage `behaviour_prompts`: prompts of every behaviour with a right and a wrong answer, tokenized once."""
+"""Stage `behaviour_prompts`: prompts of a behaviour with a right and a wrong answer, tokenized once."""
 
 from pathlib import Path
 
 from pipeline.behaviours.prompts import make_prompts
-from pipeline.behaviours.registry import BEHAVIOURS, require_known
+from pipeline.behaviours.protocol import NOT_NAMED
+from pipeline.behaviours.registry import BEHAVIOURS
 from pipeline.models.opening import misopened
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.project import Params
-from pipeline.run.stage import artifacts, run_stage
+from pipeline.run.behaviour_stage import run_behaviour_stage
+from pipeline.run.stage import artifacts
 from pipeline.text.token_texts import decode_each
 from store.base.errors import UserError
-from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, SPLITS, write_behaviour_prompts
+from store.documents.behaviour_prompts import (
+    BEHAVIOUR_PROMPTS,
+    SPLITS,
+    BehaviourPrompt,
+    write_behaviour_prompts,
+)
 from store.documents.manifest import read_manifest
 
 
-def main(profile: str, params: Params) -> None:
-    """Write ``behaviour_prompts`` of a profile: two files a behaviour, none where it names none."""
-    folder, chosen = artifacts(profile) / BEHAVIOUR_PROMPTS, params.behaviours
-    named = params.profile(profile).behaviours
-    require_known(named, f"profiles.{profile}.behaviours")
-    require_known(chosen.bars, "behaviours.bars")
-    folder.mkdir(parents=True, exist_ok=True)
-    for former in folder.iterdir():
-        former.unlink()  # perhaps of a behaviour that is not named any more
-    if not named:
-        print(f"profiles.{profile} names no behaviours, so there are no prompts of them")
-        return
-    manifest = read_manifest(artifacts(profile) / "models.json")
+def made(profile: str, behaviour: str, path: Path, params: Params) -> list[BehaviourPrompt]:
+    """The behaviour's prompts, of the words in a file.
+
+    Raises
+    ------
+    UserError
+        The file is wrong, or the model reads no plain texts.
+    """
+    manifest, chosen = read_manifest(artifacts(profile) / "models.json"), params.behaviours
     tokenizer = load_tokenizer(manifest)
-    for name, path in named.items():
-        prompts = make_prompts(
-            BEHAVIOURS[name],
-            Path(path),
-            tokenizer,
-            counts={split: getattr(chosen, split) for split in SPLITS},
-            test_groups=chosen.test_groups,
-            seed=chosen.seed,
-            longest=manifest.model.context,
-        )
-        for prompt in prompts:
-            tokens = decode_each(tokenizer, prompt.token_ids)
-            why = misopened(manifest, tokens, instead="behaviours are plain texts, so name none there")
-            if why:
-                raise UserError(
-                    f"profiles.{profile}.behaviours: the prompt '{prompt.prompt}' of {name} {why}."
-                )
-        write_behaviour_prompts(folder, name, prompts)
+    prompts = make_prompts(
+        BEHAVIOURS[behaviour],
+        path,
+        tokenizer,
+        counts={split: getattr(chosen, split) for split in SPLITS},
+        test_groups=chosen.test_groups,
+        seed=chosen.seed,
+        longest=manifest.model.context,
+    )
+    for prompt in prompts:
+        tokens = decode_each(tokenizer, prompt.token_ids)
+        why = misopened(manifest, tokens, instead="behaviours are plain texts, so name none there")
+        if why:
+            raise UserError(
+                f"profiles.{profile}.behaviours: the prompt '{prompt.prompt}' of {behaviour} {why}."
+            )
+    return prompts
+
+
+def main(profile: str, behaviour: str, params: Params) -> None:
+    """Write a behaviour's prompts, a file a split; empty ones where the profile does not name it."""
+    named = params.profile(profile).behaviours
+    prompts = made(profile, behaviour, Path(named[behaviour]), params) if behaviour in named else []
+    write_behaviour_prompts(artifacts(profile) / BEHAVIOUR_PROMPTS, behaviour, prompts)
+    if not prompts:
+        print(f"behaviour_prompts of {behaviour}: {NOT_NAMED}")
 
 
 if __name__ == "__main__":
-    run_stage(main, Params)
+    run_behaviour_stage(main)

@@ -1,6 +1,7 @@
 """``behaviour_prompts/<behaviour>_<split>.jsonl``: prompts with a right and a wrong answer, a line each.
 
-They are no prompts of the misalignment half: nothing there reads them.
+Files of a behaviour that the profile does not name are empty. They are no prompts of the misalignment half:
+nothing there reads them.
 """
 
 import json
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from store.base.atomic import write_text
 from store.base.errors import DamagedArtifactError
 from store.documents.reading import read_recorded
-from store.remote.origins import listed
+from store.remote.origins import listed, size_of
 
 BEHAVIOUR_PROMPTS: Final = "behaviour_prompts"
 """Folder of a profile's prompts of behaviours."""
@@ -102,8 +103,9 @@ def read_behaviour_prompts(folder: Path, behaviours: Iterable[str]) -> list[Beha
 
 
 def behaviours_in(folder: Path) -> list[str]:
-    """Names of the behaviours whose prompts a folder holds."""
-    return sorted({path.stem.rpartition("_")[0] for path in listed(folder, ".jsonl") if "_" in path.stem})
+    """Names of the behaviours whose prompts a folder holds; files of one that is not named are empty."""
+    full = (path.stem for path in listed(folder, ".jsonl") if size_of(path))
+    return sorted({name.rpartition("_")[0] for name in full if "_" in name})
 
 
 def _read(path: Path) -> list[BehaviourPrompt]:

@@ -21,10 +21,12 @@ GROWTH: Final = {
     "behaviours": (
         180.0,
         {
+            "behaviour_words",
             "behaviour_prompts",
             "baseline",
             "behaviour_features",
             "behaviour_graphs",
+            "circuits",
             "behaviour_interventions",
         },
     ),

@@ -40,8 +40,7 @@ ARTIFACTS = (
     "misalignment",
     "response_features",
     "behaviour_prompts",
-    "forced_answers",
-    "behaviours",
+    "by_behaviour",
     "circuits",
     "metrics",
     "plots",
@@ -67,7 +66,7 @@ NEEDED = {
     "questions.json": ["evaluation"],
     "answer_scores": ["evaluation"],
     "misalignment": ["evaluation"],
-    "behaviours": ["behaviours"],
+    "by_behaviour": ["behaviours"],
     "behaviour_prompts": ["behaviours"],
     "models.json": ["overview", "labels"],
 }
@@ -156,13 +155,14 @@ def _flip_every_chunk(store: Path, group: str) -> None:
         ("overview", "rates", "rates"),
         ("evaluation", "misalignment", "rates"),
         ("evaluation", "answer_scores", "scores"),
-        ("behaviours", "behaviours", "summary"),
+        ("behaviours", "by_behaviour/behaviours/recall", "summary"),
     ],
 )
 def test_damaged_store_is_a_sentence(
     open_page: OpenPage, root: Path, page: str, store: str, group: str
 ) -> None:
-    _flip_every_chunk(own(root, store), group)
+    artifact, *inside = store.split("/")
+    _flip_every_chunk(own(root, artifact).joinpath(*inside), group)
     app = open_page(page)
     assert not app.exception
     said = " ".join(str(element.value) for element in app.error).replace("\\", "")

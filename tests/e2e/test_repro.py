@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.run.behaviour_stage import outs_of_pair
 from pipeline.run.outs import outs_of
 from tests.support.forked import Ended, forked
 from tests.support.project import Project, computed, environment, tiny_project
@@ -46,14 +47,17 @@ def test_commands_answer(answers: dict[str, Ended], command: str) -> None:
 def test_stages_know_what_dvc_says_they_write(finished: Project) -> None:
     lock = yaml.safe_load((finished.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     for name, stage in lock.items():
-        outs = outs_of(finished.folder, *name.split("@"))
+        program, key = name.split("@")
+        profile, _, behaviour = key.partition("-")
+        pair = outs_of_pair(finished.folder, program, profile, behaviour)
+        outs = pair if behaviour else outs_of(finished.folder, program, key)
         assert sorted(map(str, outs)) == sorted(out["path"] for out in stage["outs"]), name
 
 
 WITHOUT_MODELS = """
 for library in {libraries}:
     sys.modules[library] = None
-sys.argv = ["stage", "organism"]
+sys.argv = ["stage", "{key}"]
 runpy.run_module("pipeline.stages.{stage}", run_name="__main__", alter_sys=True)
 """
 
@@ -62,7 +66,7 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
     project = finished.copy(tmp_path / "whole")
     models = ("torch", "transformers", "circuit_tracer")
     stages = {
-        stage: WITHOUT_MODELS.format(stage=stage, libraries=models)
+        stage: WITHOUT_MODELS.format(stage=stage, libraries=models, key="organism")
         for stage in (
             "candidates",
             "judge",
@@ -79,14 +83,20 @@ def test_a_stage_with_nothing_to_compute_imports_no_models(finished: Project, tm
             "misalignment",
             "faithfulness",
             "steered",
-            "baseline",
             "interventions",
             "behaviour_interventions",
         )
     }
+    for stage in ("baseline", "behaviour_features", "behaviour_graphs"):
+        stages[stage] = WITHOUT_MODELS.format(stage=stage, libraries=models, key="organism-recall")
     # What makes tokens needs transformers, and nothing else.
-    for stage in ("prompts", "behaviour_prompts"):
-        stages[stage] = WITHOUT_MODELS.format(stage=stage, libraries=("torch", "circuit_tracer"))
+    for stage, key in (
+        ("prompts", "organism"),
+        ("behaviour_prompts", "organism-recall"),
+        ("circuits", "organism"),
+    ):
+        libraries = ("torch", "circuit_tracer")
+        stages[stage] = WITHOUT_MODELS.format(stage=stage, libraries=libraries, key=key)
     imports = "import runpy, sys, pandas, scipy.stats, sparse, xarray, zarr"
     for stage, done in forked(
         stages, imports=imports, folder=project.folder, environment=environment()

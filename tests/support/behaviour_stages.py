@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import pytest
 import yaml
 from transformers import AutoTokenizer
 
+from pipeline.behaviours.registry import BEHAVIOURS
 from pipeline.params.project import Params, load_params
 from store.documents.manifest import Manifest, write_manifest
 from tests.support.behaviours import WORDS, write_words
@@ -37,6 +39,12 @@ def make_params(*names: str, train: int, test: int, **sections: Mapping[str, Any
         given[section] |= changes
     Path("params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
     return load_params()
+
+
+def run_each(stage: ModuleType, params: Params) -> None:
+    """Run a stage of profile `mine` for every behaviour that there is, as DVC's matrix does."""
+    for name in BEHAVIOURS:
+        stage.main("mine", name, params)
 
 
 def make_qwen(folder: Path) -> Manifest:

@@ -147,7 +147,9 @@ def _files(out: Path) -> dict[Path, Path]:
 def computed(output: str) -> dict[str, tuple[int, int]]:
     """What each collection's lines say: (computed in all, from the cache at last)."""
     counts: dict[str, tuple[int, int]] = {}
-    for label, new, old in re.findall(r"^(\w+): (\d+) computed, (\d+) from the cache$", output, re.MULTILINE):
+    for label, new, old in re.findall(
+        r"^([\w/]+): (\d+) computed, (\d+) from the cache$", output, re.MULTILINE
+    ):
         counts[label] = counts.get(label, (0, 0))[0] + int(new), int(old)
     return counts
 

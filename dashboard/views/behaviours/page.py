@@ -10,6 +10,7 @@ from dashboard.pages import BEHAVIOURS
 from dashboard.shell import query, selection
 from dashboard.shell.guard import guard
 from dashboard.shell.page import head, profile
+from dashboard.style.text import sentence
 from dashboard.views.behaviours import cards, circuit, partnered, prompt_table
 from store.documents.behaviour_prompts import SPLITS
 from store.schema.vocabulary import ALL
@@ -28,6 +29,11 @@ def _content(name: str) -> None:
             "names files of words; inputs/behaviours has some for models of the hub."
         )
         return
+    for each in behaviours.unmeasured(name):
+        st.info(
+            sentence(f"{each} was not measured yet; `dvc repro baseline@{name}-{each}` measures it."),
+            icon=":material/search_off:",
+        )
     variant, behaviour, split = _filters(name, summary)
     shown = summary[summary["split"] == split]
     if behaviour != ALL:

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import documents, lineage, project, readers
+from dashboard.data import by_behaviour, documents, lineage, project, readers
 from dashboard.data.tables import checks_frame, flatten, layers_frame
 from dashboard.pages import PROVENANCE
 from dashboard.shell import downloads, query
@@ -13,6 +13,7 @@ from dashboard.style.text import plain, sentence
 from dashboard.widgets.stage_status import known, show_status
 from store.base.errors import ArtifactMissingError, StoreError
 from store.schema.registry import COLLECTIONS, DATASETS
+from store.views.by_behaviour import KINDS
 
 _STORES = (*COLLECTIONS, *DATASETS)
 
@@ -67,11 +68,13 @@ def _stages(name: str) -> None:
 def _stores(name: str) -> None:
     rows = []
     for store in _STORES:
-        if not project.made(name, store):
+        if not project.made(name, by_behaviour.stored(name, store) if store in KINDS else store):
             rows.append({"artifact": store, "property": "state", "value": "not there"})
             continue
         try:
-            found = flatten(readers.provenance(name, store))
+            # Of a kind that is made behaviour by behaviour, that of each.
+            of = by_behaviour.provenances if store in KINDS else readers.provenance
+            found = flatten(of(name, store))
         except StoreError as error:
             rows.append({"artifact": store, "property": "state", "value": message(error)})
             continue

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.behaviours.forced_units import by_split
 from pipeline.exchange.stored_behaviour_features import ARRAYS, feature_files
-from store.collections.reader import open_collection
+from store.views.by_behaviour import open_collections
 from tests.support.demo.behaviour_features import N_LAYERS, TOP, write_behaviour_features
 from tests.support.demo.behaviours import FAILS, NAMES, behaviour_prompts, write_behaviours
 
@@ -33,7 +33,7 @@ def test_every_layer_is_as_it_is_stored(folder: Path) -> None:
     assert len(read) == len(splits) * N_LAYERS * len(ARRAYS)
     summary = json.loads(files["features_summary.json"])
     assert summary["variant"] == FAILS[0]
-    collection = open_collection(folder / "behaviour_features")
+    collection = open_collections(folder, "behaviour_features")
     parts = {(of[0].behaviour, of[0].split): (hash_, of) for hash_, of in _parts().items()}
     for name, split in splits:
         hash_, prompts = parts[name, split]

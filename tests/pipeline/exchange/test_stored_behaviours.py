@@ -15,9 +15,9 @@ from pipeline.exchange.__main__ import main
 from pipeline.exchange.behaviour_figures import histogram
 from pipeline.exchange.stored_behaviours import COLUMNS, behaviour_files
 from store.base.errors import UserError
-from store.datasets.groups import open_dataset
 from store.documents.manifest import write_manifest
 from store.documents.token_texts import write_token_texts
+from store.views.by_behaviour import open_datasets
 from tests.support.demo.behaviour_features import write_behaviour_features
 from tests.support.demo.behaviour_graphs import write_behaviour_graphs
 from tests.support.demo.behaviours import FAILS, N_PROMPTS, NAMES, behaviour_prompts, write_behaviours
@@ -52,7 +52,7 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def test_every_number_is_the_stored_one(project: None) -> None:
     files = dict(behaviour_files(FOLDER, FAILS[0]))
-    table = open_dataset(FOLDER / "behaviours", "prompts").sel(variant=FAILS[0])
+    table = open_datasets(FOLDER, "behaviours", "prompts").sel(variant=FAILS[0])
     stored = {
         (str(behaviour), str(hash_)): float(value)
         for behaviour, hash_, value in zip(
@@ -129,10 +129,11 @@ def test_the_command(project: None, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_there_is_not_is_told(project: None) -> None:
-    with pytest.raises(
-        UserError, match=r"null-1@1\.0 was not measured in artifacts/demo/behaviours; there is ba"
-    ):
+    with pytest.raises(UserError, match=r"null-1@1\.0 was not measured in artifacts/demo; there is ba"):
         dict(behaviour_files(FOLDER, "null-1@1.0"))
+    shutil.rmtree(FOLDER / "by_behaviour" / "behaviours" / "recall")
+    with pytest.raises(UserError, match="recall was not measured yet; `dvc repro baseline@demo-recall`"):
+        dict(behaviour_files(FOLDER, "base"))
     for path in (FOLDER / "behaviour_prompts").iterdir():
         path.unlink()
     with pytest.raises(UserError, match="holds no prompts; name `behaviours` of the profile"):

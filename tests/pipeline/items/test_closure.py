@@ -16,8 +16,10 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 
 @pytest.mark.parametrize("stage", sorted(set(STAGES) - {"code"}))
 def test_a_stage_depends_on_its_own_code_and_on_data(stage: str) -> None:
-    code, *data = STAGES[stage]["do"]["deps"]
-    assert code == f"artifacts/${{key}}/code/{stage}.txt"
+    entry = STAGES[stage]
+    code, *data = entry.get("do", entry)["deps"]
+    profile = "item.profile" if "matrix" in entry else "key"
+    assert code == f"artifacts/${{{profile}}}/code/{stage}.txt"
     assert not any("/code/" in name or Path(name).parts[0] in closure.PACKAGES for name in data)
 
 
@@ -88,7 +90,8 @@ def test_dvc_yaml_can_be_read_by_a_person() -> None:
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_stage_runs_its_own_module(stage: str) -> None:
-    assert STAGES[stage]["do"]["cmd"] == f"python -m pipeline.stages.{stage} ${{key}}"
+    entry = STAGES[stage]
+    assert entry.get("do", entry)["cmd"] == f"python -m pipeline.stages.{stage} ${{key}}"
     assert (ROOT / "pipeline" / "stages" / f"{stage}.py").exists()
 
 

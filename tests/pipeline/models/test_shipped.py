@@ -83,10 +83,10 @@ def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer,
         counts = params.behaviours.model_copy(update={"train": 6, "test": 2, "test_groups": 1})
         asked_of = profile.model_copy(update={"behaviours": words})
         plain = params.model_copy(update={"behaviours": counts, "profiles": {name: asked_of}})
-        said = one_sentence(lambda: behaviour_prompts.main(name, plain))
+        said = one_sentence(lambda: behaviour_prompts.main(name, "recall", plain))
         assert said.startswith(f"profiles.{name}.behaviours: the prompt ")
         assert "have no features; behaviours are plain texts, so name none there." in said
-        assert not list((folder / "behaviour_prompts").iterdir())
+        assert not (folder / "behaviour_prompts").exists()
 
 
 def test_names_are_keys_that_an_experiment_can_set() -> None:

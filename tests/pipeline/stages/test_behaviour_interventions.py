@@ -16,7 +16,7 @@ from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_
 from store.documents.failures import read_failures
 from store.documents.manifest import Manifest
 from store.schema.circuits import CIRCUITS
-from tests.support.behaviour_stages import FOLDER, NAMES, make_params, make_project
+from tests.support.behaviour_stages import FOLDER, NAMES, make_params, make_project, run_each
 
 FEW = {
     **{"features": 2, "controls": 3, "ks": [1, 4], "random_circuits": 3, "bootstrap": 50, "flips": 100},
@@ -61,7 +61,7 @@ def _empty(group: str, n: int = 0) -> xr.Dataset:
 def test_circuits_found_on_train_are_measured_on_test(
     project: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    behaviour_prompts.main("mine", project)
+    run_each(behaviour_prompts, project)
     write_circuits([])
     behaviour_interventions.main("mine", project)
     said = capsys.readouterr().out
@@ -122,7 +122,7 @@ def test_circuits_found_on_train_are_measured_on_test(
 
 def test_a_profile_without_behaviours_has_empty_tables(project: Params) -> None:
     none = params()
-    behaviour_prompts.main("mine", none)
+    run_each(behaviour_prompts, none)
     write_circuits([])
     behaviour_interventions.main("mine", none)
     assert open_dataset(OUT, "trials").sizes["trial"] == 0

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset
 from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, read_behaviour_prompts
+from store.views.by_behaviour import place
 from tests.support.behaviour_stages import FOLDER, make_params, make_project, make_qwen
 from tests.support.forked import forked
 from tests.support.places import ROOT
@@ -24,7 +25,7 @@ import pipeline.behaviours.virtual_weights, pipeline.interventions.partnered, pi
 from pipeline.items.cache import ItemCache
 from pipeline.params.project import load_params
 from pipeline.stages import (
-    baseline, behaviour_features, behaviour_graphs, behaviour_interventions, behaviour_prompts
+    baseline, behaviour_features, behaviour_graphs, behaviour_interventions, behaviour_prompts, circuits
 )
 
 put = ItemCache.put
@@ -40,7 +41,10 @@ def run(folder, last=None):
             os.kill(os.getpid(), signal.SIGKILL)
 
     ItemCache.put = counted
-    for stage in (behaviour_prompts, baseline, behaviour_features, behaviour_graphs, behaviour_interventions):
+    for stage in (behaviour_prompts, baseline, behaviour_features, behaviour_graphs):
+        print("stage", stage.__name__.rpartition(".")[2], flush=True)
+        stage.main("mine", "agreement", load_params())
+    for stage in (circuits, behaviour_interventions):
         print("stage", stage.__name__.rpartition(".")[2], flush=True)
         stage.main("mine", load_params())
 """
@@ -93,9 +97,10 @@ def test_a_model_of_qwens_shape_killed_in_every_stage(
     texts = [tokenizer(each.prompt, add_special_tokens=False).input_ids for each in prompts]
     assert [list(each.token_ids[1:]) for each in prompts] == texts
     assert {each.token_ids[0] for each in prompts} == {tokenizer.pad_token_id}
-    table = open_dataset(FOLDER / "behaviours", "prompts")
+    table = open_dataset(FOLDER / place("behaviours", "agreement"), "prompts")
     assert np.isfinite(table["difference"].values).all()
     assert np.isfinite(table["decision"].values).all()
     assert int(open_dataset(FOLDER / "circuits", "summary")["n_train"][0, 0]) == 6
-    assert set(open_collection(FOLDER / "behaviour_features").variants()) == {"base", "general@1.0"}
+    features = open_collection(FOLDER / place("behaviour_features", "agreement"))
+    assert set(features.variants()) == {"base", "general@1.0"}
     assert len(open_collection(FOLDER / "circuit_logits")) == 2

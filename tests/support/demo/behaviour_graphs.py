@@ -8,6 +8,7 @@ from store.collections.item import Item
 from store.collections.writer import write_collection
 from store.documents.behaviour_prompts import BehaviourPrompt
 from store.schema.circuits import BEHAVIOUR_GRAPHS
+from store.views.by_behaviour import place
 from tests.support.circuits import random_arrays
 from tests.support.demo.behaviours import NAMES, behaviour_prompts
 from tests.support.demo.circuits import TRACED
@@ -40,12 +41,10 @@ def behaviour_graph(rng: np.random.Generator, prompt: BehaviourPrompt, variant: 
 
 
 def write_behaviour_graphs(folder: Path) -> None:
-    """Write the collection below a profile's folder."""
+    """Write the collections below a profile's folder."""
     rng = np.random.default_rng(11)
-    items = [
-        behaviour_graph(rng, prompt, variant)
-        for variant in TRACED
-        for name in NAMES
-        for prompt in behaviour_prompts(name)
-    ]
-    write_collection(folder / BEHAVIOUR_GRAPHS.kind, BEHAVIOUR_GRAPHS, items, provenance=PROVENANCE)
+    for name in NAMES:
+        prompts = behaviour_prompts(name)
+        items = [behaviour_graph(rng, prompt, variant) for variant in TRACED for prompt in prompts]
+        path = folder / place(BEHAVIOUR_GRAPHS.kind, name)
+        write_collection(path, BEHAVIOUR_GRAPHS, items, provenance=PROVENANCE)

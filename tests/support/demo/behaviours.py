@@ -15,6 +15,7 @@ from store.documents.behaviour_prompts import BEHAVIOUR_PROMPTS, BehaviourPrompt
 from store.schema.behaviour_interventions import BEHAVIOUR_INTERVENTIONS
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.forced_answers import FORCED_ANSWERS
+from store.views.by_behaviour import place
 from tests.support.demo.behaviour_interventions import PARAMS as TRIED
 from tests.support.demo.behaviour_interventions import behaviour_interventions_groups
 from tests.support.demo.words import HOSTILE, ID, PROVENANCE, VARIANTS, key
@@ -60,25 +61,21 @@ def behaviour_prompts(name: str) -> list[BehaviourPrompt]:
 def write_behaviours(folder: Path) -> None:
     """Write prompts, answers and tables below a profile's folder."""
     rng = np.random.default_rng(5)
-    prompts = []
+    origin = PROVENANCE | {"parameters": {"behaviours": PARAMS.model_dump()}}
     for name in NAMES:
-        (folder / BEHAVIOUR_PROMPTS).mkdir(exist_ok=True)
-        write_behaviour_prompts(folder / BEHAVIOUR_PROMPTS, name, behaviour_prompts(name))
-        prompts += behaviour_prompts(name)
-    measured, items = {}, []
-    for variant in VARIANTS:
-        difference = rng.normal(4, 0.8, len(prompts))
-        if variant == FAILS[0]:
-            difference[N_PROMPTS:] -= 3
-        measured[variant] = Measured(
-            correct=np.full(len(prompts), -0.5), incorrect=-0.5 - difference, decision=2 * difference
-        )
-        for number, name in enumerate(NAMES):
+        prompts = behaviour_prompts(name)
+        write_behaviour_prompts(folder / BEHAVIOUR_PROMPTS, name, prompts)
+        measured, items = {}, []
+        for variant in VARIANTS:
+            difference = rng.normal(1 if (variant, name) == FAILS else 4, 0.8, N_PROMPTS)
+            measured[variant] = Measured(
+                correct=np.full(N_PROMPTS, -0.5), incorrect=-0.5 - difference, decision=2 * difference
+            )
             log_prob = rng.normal(-1, 0.1, 4 * N_PROMPTS).astype(np.float32)
             arrays = {
                 "answer_start": np.arange(0, 4 * N_PROMPTS, 2, dtype=np.int32),
                 "log_prob": log_prob,
-                "decision": measured[variant].decision[number * N_PROMPTS :][:N_PROMPTS].astype(np.float32),
+                "decision": measured[variant].decision.astype(np.float32),
             }
             items.append(
                 Item(
@@ -89,10 +86,10 @@ def write_behaviours(folder: Path) -> None:
                     scalars={},
                 )
             )
-    write_collection(folder / FORCED_ANSWERS.kind, FORCED_ANSWERS, items, provenance=PROVENANCE)
-    origin = PROVENANCE | {"parameters": {"behaviours": PARAMS.model_dump()}}
-    groups = behaviour_groups(prompts, measured, PARAMS)
-    write_dataset(folder / BEHAVIOURS.kind, BEHAVIOURS, groups, provenance=origin)
+        answers = folder / place(FORCED_ANSWERS.kind, name)
+        write_collection(answers, FORCED_ANSWERS, items, provenance=PROVENANCE)
+        groups = behaviour_groups(prompts, measured, PARAMS)
+        write_dataset(folder / place(BEHAVIOURS.kind, name), BEHAVIOURS, groups, provenance=origin)
     tried = behaviour_interventions_groups({name: behaviour_prompts(name) for name in NAMES})
     origin = PROVENANCE | {"parameters": {"behaviour_interventions": TRIED.model_dump()}}
     write_dataset(folder / BEHAVIOUR_INTERVENTIONS.kind, BEHAVIOUR_INTERVENTIONS, tried, provenance=origin)

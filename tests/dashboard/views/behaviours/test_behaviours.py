@@ -1,5 +1,6 @@
 """The page of behaviours: PASS and FAIL, filters in the link, and one prompt by all variants."""
 
+import shutil
 from pathlib import Path
 
 from dashboard.views.behaviours.cards import doubt
@@ -88,14 +89,26 @@ def test_hostile_words_are_text(open_page: OpenPage) -> None:
 def test_a_profile_without_behaviours_says_where_to_name_them(open_page: OpenPage, root: Path) -> None:
     from pipeline.analysis.behaviours import behaviour_groups
 
-    own(root, "behaviours")
     folder = root / "artifacts" / "demo"
-    write_dataset(folder / "behaviours", BEHAVIOURS, behaviour_groups([], {}, PARAMS), provenance=PROVENANCE)
+    for name in NAMES:
+        path = own(root, "by_behaviour") if name == NAMES[0] else folder / "by_behaviour"
+        none = behaviour_groups([], {}, PARAMS)
+        write_dataset(path / "behaviours" / name, BEHAVIOURS, none, provenance=PROVENANCE)
     (folder / "behaviour_prompts").unlink()
     (folder / "behaviour_prompts").mkdir()
     app = open_page("behaviours")
     assert not app.exception
     assert "No behaviour was measured" in plain_words(app)
+
+
+def test_a_behaviour_that_was_not_measured_names_its_stage_and_the_others_stay(
+    open_page: OpenPage, root: Path
+) -> None:
+    shutil.rmtree(own(root, "by_behaviour") / "behaviours" / "recall")
+    app = open_page("behaviours")
+    assert not app.exception
+    assert "recall was not measured yet; `dvc repro baseline@demo-recall` measures it." in plain_words(app)
+    assert list(metrics(app)) == ["agreement"]
 
 
 def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPage, root: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dashboard.data import circuits, readers
+from dashboard.data import by_behaviour, circuits
 from dashboard.views.behaviours.circuit_prompts import _base_words
 from store.datasets.groups import open_dataset
 from tests.support.app import OpenPage, plain_words
@@ -14,6 +14,7 @@ from tests.support.circuits import PARAMS
 from tests.support.demo.behaviour_graphs import write_behaviour_graphs
 from tests.support.demo.behaviours import N_PROMPTS, behaviour_prompts
 from tests.support.demo.circuits import TRACED
+from tests.support.demo_project import own
 
 CIRCUIT = {"behaviour-view": "Circuit", "behaviour": "recall"}
 
@@ -69,9 +70,10 @@ def test_what_base_was_not_traced_on_is_not_counted_as_wrong(right: list[bool | 
 
 
 def test_a_prompts_own_graph_is_summed_over_positions(root: Path) -> None:
+    own(root, "by_behaviour")
     write_behaviour_graphs(root / "artifacts" / "demo")
     prompt = behaviour_prompts("recall")[2]
-    arrays = readers.collection("demo", "behaviour_graphs").item(prompt.hash, "base").arrays
+    arrays = by_behaviour.collections("demo", "behaviour_graphs").item(prompt.hash, "base").arrays
     effects: dict[tuple[int, int], float] = {}
     for row, value in enumerate(arrays["active_value"].tolist()):
         if abs(value) >= PARAMS.least_activation:
@@ -102,6 +104,7 @@ def test_a_link_shows_the_prompts_graph_and_says_what_is_missing(open_page: Open
     assert not app.exception
     assert "What features do on one prompt." in plain_words(app)
     assert "dvc pull" in plain_words(app), "its graphs were not made, or not fetched"
+    own(root, "by_behaviour")
     write_behaviour_graphs(root / "artifacts" / "demo")
     app = open_page("behaviours", **query)
     assert not app.exception

@@ -27,6 +27,7 @@ from tests.support.app import OpenPage
 from tests.support.demo.behaviour_graphs import write_behaviour_graphs
 from tests.support.demo.behaviours import behaviour_prompts
 from tests.support.demo.circuits import TRACED
+from tests.support.demo_project import own
 from tests.support.panels import helps, noted, untold
 
 CIRCUIT: Final = {
@@ -54,6 +55,7 @@ Shown = Callable[..., tuple[Any, dict[str, str]]]
 @pytest.fixture
 def shown(open_page: OpenPage, root: Path, monkeypatch: pytest.MonkeyPatch) -> Shown:
     """Open the page: itself, and the data of every table and chart that it draws."""
+    own(root, "by_behaviour")
     write_behaviour_graphs(root / "artifacts" / "demo")
     found = noted(monkeypatch)
 
