@@ -43,7 +43,7 @@ def dataset(profile: str, kind: str, group: str) -> xr.Dataset:
 
 def provenances(profile: str, kind: str) -> dict[str, dict[str, Any]]:
     """What each artifact of a kind says it was computed from, by behaviour."""
-    return _fresh(profile, kind, lambda folder, _: dict(by_behaviour.provenances(Path(folder), kind)))
+    return _fresh(profile, kind, lambda folder, _: by_behaviour.provenances(Path(folder), kind))
 
 
 def _fresh(profile: str, kind: str, reader: Callable[[str, str], T]) -> T:

@@ -4,7 +4,6 @@ So a behaviour is made, repeated and looked at by itself. Before, all behaviours
 artifact of each kind, ``<kind>``, which is read where there is none by behaviour.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,6 +100,6 @@ def open_datasets(folder: Path, kind: str, group: str) -> "xr.Dataset":
     return joined
 
 
-def provenances(folder: Path, kind: str) -> Mapping[str, Mapping[str, Any]]:
+def provenances(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
     """What each of them was computed from, by the name of its folder. Raises as `open_collections`."""
     return {path.name: read_provenance(path) for path in parts(folder, kind)}

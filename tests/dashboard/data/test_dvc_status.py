@@ -147,6 +147,54 @@ def test_lineage(tmp_path: Path) -> None:
     assert frame["code"].to_list() == ["", "artifacts/organism/code/graphs.txt", "", "", ""]
 
 
+MATRIX = """
+stages:
+  words: {foreach: '${profiles}', do: {cmd: x, outs: ['artifacts/${key}/words']}}
+  baseline:
+    matrix: {profile: '${profiles}', behaviour: [recall, sums]}
+    cmd: y ${key}
+    deps: ['artifacts/${item.profile}/words/${item.behaviour}.txt']
+    outs: ['artifacts/${item.profile}/baseline/${item.behaviour}']
+  circuits:
+    foreach: ${profiles}
+    do: {cmd: z, deps: ['artifacts/${key}/baseline'], outs: ['artifacts/${key}/circuits']}
+"""
+RAN = """
+stages:
+  baseline@mine-recall:
+    cmd: y mine-recall
+    outs:
+    - path: artifacts/mine/baseline/recall
+  baseline@mine-2-recall:
+    cmd: y mine-2-recall
+    outs:
+    - path: artifacts/mine-2/baseline/recall
+"""
+
+
+def test_a_stage_of_each_behaviour_is_drawn_once(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(MATRIX)
+    (tmp_path / "dvc.lock").write_text(RAN)
+    stages = lineage.read_stages(tmp_path, "mine")
+    assert {stage.name: stage.ran for stage in stages} == {
+        "baseline@mine-recall": True,
+        "baseline@mine-2-recall": True,
+        "words@mine": False,
+        "baseline@mine-sums": False,
+        "circuits@mine": False,
+    }
+    (sums,) = [stage for stage in stages if stage.name == "baseline@mine-sums"]
+    assert (sums.command, sums.outs) == ("y mine-sums", ("artifacts/mine/baseline/sums",))
+    drawn = lineage.dot(stages, set(), profile="mine")
+    assert drawn.count('label="baseline" style="rounded,dashed"') == 1, "one of them has not run"
+    assert drawn.count("label=") == 3, "of another profile there is none"
+    assert '"words@mine" -> "baseline@mine-recall";' in drawn
+    assert '"baseline@mine-recall" -> "circuits@mine";' in drawn
+    (tmp_path / "dvc.lock").write_text(RAN + RAN[9:].replace("recall", "sums"))
+    drawn = lineage.dot(lineage.read_stages(tmp_path, "mine"), {"baseline@mine-sums"}, profile="mine")
+    assert 'label="baseline" style="rounded,dashed"' in drawn, "one of them is stale"
+
+
 def test_links_that_follow_from_others_are_not_drawn() -> None:
     graph = nx.gnp_random_graph(12, 0.4, seed=0, directed=True)
     pairs = [(str(a), str(b)) for a, b in graph.edges if a < b]
