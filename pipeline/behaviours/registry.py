@@ -1,4 +1,4 @@
-"""Every behaviour there is: another one is a file beside this, and a line here."""
+"""Every behaviour there is: another one is a file beside this, a line here, and in ``dvc.yaml`` a name."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -31,25 +31,21 @@ def run_behaviour_stage(main: Callable[[str, str, Params], None]) -> None:
 
 def outs_of_pair(root: Path, stage: str, profile: str, behaviour: str) -> list[Path]:
     """Paths that a stage writes for a profile and a behaviour; see `pipeline.run.outs.outs_of`."""
-    names = (out.as_posix() for out in outs_of(root, stage, f"{profile}-{behaviour}"))
     return [
-        Path(name.replace("${item.profile}", profile).replace("${item.behaviour}", behaviour))
-        for name in names
+        Path(str(out).replace("${item.profile}", profile).replace("${item.behaviour}", behaviour))
+        for out in outs_of(root, stage, f"{profile}-{behaviour}")
     ]
 
 
 @contextmanager
 def _as_stage(stage: str, profile: str, behaviour: str) -> Iterator[None]:
-    """What `run_stage` does around a stage of a profile: it knows stages by the module of what it runs,
-    which here is this one."""
-    outs, folder, name = (
-        outs_of_pair(Path(), stage, profile, behaviour),
-        artifacts(profile),
-        f"{stage}-{behaviour}",
-    )
+    """What `run_stage` does around a stage of a profile, which it knows by the module of what it runs: here
+    that is this one, of which ``dvc.yaml`` has no stage."""
+    outs = outs_of_pair(Path(), stage, profile, behaviour)
     if not outs:
         yield
         return
+    folder, name = artifacts(profile), f"{stage}-{behaviour}"
     require_listed_code(Path(), folder / "code" / f"{stage}.txt")
     with announced(name, profile):
         remove_checksums(folder, name)

@@ -1,6 +1,7 @@
 """Artifacts of one behaviour each, read as one for all of a profile."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from store.base.errors import ArtifactMissingError, DamagedArtifactError, NotInS
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
+from store.remote.origins import folders_in, forget, know
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.circuits import BEHAVIOUR_GRAPHS
 from store.views.by_behaviour import open_collections, open_datasets, parts, place, provenances
@@ -129,3 +131,31 @@ def test_the_layout_before_is_read_where_there_is_no_other(tmp_path: Path) -> No
     )
     write_collection(tmp_path / place("behaviour_graphs", "recall"), BEHAVIOUR_GRAPHS, [], provenance={})
     assert len(open_collections(tmp_path, "behaviour_graphs")) == 0
+
+
+class Elsewhere:
+    """A folder whose files are all in object storage."""
+
+    NAMES = (
+        "behaviours/index/zarr.json",
+        "by_behaviour/behaviours/agreement/zarr.json",
+        "by_behaviour/behaviours/agreement/summary/zarr.json",
+        "by_behaviour/behaviours/recall/zarr.json",
+        "by_behaviour/behaviours.txt",
+    )
+
+    def names(self, folder: str) -> list[str]:
+        return [name for name in self.NAMES if name.startswith(f"{folder}/" if folder else "")]
+
+
+def test_what_lies_in_object_storage_is_found_there(tmp_path: Path) -> None:
+    origin: Any = Elsewhere()
+    know(tmp_path, origin)
+    try:
+        assert parts(tmp_path, "behaviours") == [
+            tmp_path / place("behaviours", name) for name in ("agreement", "recall")
+        ]
+        assert folders_in(tmp_path) == [tmp_path / "behaviours", tmp_path / "by_behaviour"]
+        assert folders_in(tmp_path / "nothing") == []
+    finally:
+        forget(tmp_path)
