@@ -111,6 +111,14 @@ def test_a_behaviour_that_was_not_measured_names_its_stage_and_the_others_stay(
     assert list(metrics(app)) == ["agreement"]
 
 
+def test_provenance_tells_what_each_behaviour_was_computed_from(open_page: OpenPage) -> None:
+    app = open_page("provenance", artifact="behaviours")
+    assert not app.exception
+    told = set(table(app, "property")["property"])
+    for name in NAMES:
+        assert f"{name}.parameters.behaviours.confidence" in told
+
+
 def test_the_circuit_follows_the_filters_and_shows_neighbours(open_page: OpenPage, root: Path) -> None:
     app = open_page("behaviours", **CIRCUIT, **{"behaviours-of": FAILS[0], "behaviour": FAILS[1]})
     assert not app.exception
