@@ -142,16 +142,6 @@ def listed(folder: Path, ending: str) -> list[Path]:
     return sorted(folder.glob(f"*{ending}"))
 
 
-def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted, hidden ones left out; none where there is no folder."""
-    if (found := origin_of(folder)) is not None:
-        origin, top = found
-        depth = top.count("/") + bool(top)
-        parts = [name.split("/") for name in origin.names(top)]
-        return sorted({folder / part[depth] for part in parts if len(part) > depth + 1})
-    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-
-
 def remedy(path: Path, here: str, *, beside: str | None = None) -> str:
     """What mends a file or folder that is found damaged, for the end of a sentence that tells it.
 

@@ -11,7 +11,7 @@ from store.base.errors import ArtifactMissingError
 from store.collections.reader import open_collection
 from store.collections.union import Union
 from store.datasets.groups import open_dataset, read_provenance
-from store.remote.origins import folders_in
+from store.remote.origins import origin_of
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.circuits import BEHAVIOUR_FEATURES, BEHAVIOUR_GRAPHS
 from store.schema.forced_answers import FORCED_ANSWERS
@@ -48,9 +48,9 @@ def parts(folder: Path, kind: str) -> list[Path]:
         There is none.
     """
     above, former = folder / BY_BEHAVIOUR / kind, folder / kind
-    if found := folders_in(above):
+    if found := _folders(above):
         return found
-    if folders_in(former):  # an artifact's groups
+    if _folders(former):  # an artifact's groups
         return [former]
     raise ArtifactMissingError(f"{above} does not exist yet; `dvc repro` makes it.")
 
@@ -103,3 +103,12 @@ def open_datasets(folder: Path, kind: str, group: str) -> "xr.Dataset":
 def provenances(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
     """What each of them was computed from, by the name of its folder. Raises as `open_collections`."""
     return {path.name: read_provenance(path) for path in parts(folder, kind)}
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted, on this disk or where it comes from; none where there is no folder."""
+    if (found := origin_of(folder)) is not None:
+        origin, top = found
+        inside = (name.removeprefix(f"{top}/") for name in origin.names(top))
+        return sorted({folder / name.partition("/")[0] for name in inside if "/" in name})
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())

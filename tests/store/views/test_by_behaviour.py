@@ -13,7 +13,7 @@ from store.base.errors import ArtifactMissingError, DamagedArtifactError, NotInS
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
-from store.remote.origins import folders_in, forget, know
+from store.remote.origins import forget, know
 from store.schema.behaviours import BEHAVIOURS
 from store.schema.circuits import BEHAVIOUR_GRAPHS
 from store.views.by_behaviour import open_collections, open_datasets, parts, place, provenances
@@ -138,6 +138,8 @@ class Elsewhere:
 
     NAMES = (
         "behaviours/index/zarr.json",
+        "forced_answers/index/zarr.json",
+        "forced_answers/zarr.json",
         "by_behaviour/behaviours/agreement/zarr.json",
         "by_behaviour/behaviours/agreement/summary/zarr.json",
         "by_behaviour/behaviours/recall/zarr.json",
@@ -155,7 +157,8 @@ def test_what_lies_in_object_storage_is_found_there(tmp_path: Path) -> None:
         assert parts(tmp_path, "behaviours") == [
             tmp_path / place("behaviours", name) for name in ("agreement", "recall")
         ]
-        assert folders_in(tmp_path) == [tmp_path / "behaviours", tmp_path / "by_behaviour"]
-        assert folders_in(tmp_path / "nothing") == []
+        assert parts(tmp_path, "forced_answers") == [tmp_path / "forced_answers"], "of the layout before"
+        with pytest.raises(ArtifactMissingError):
+            parts(tmp_path, "behaviour_graphs")
     finally:
         forget(tmp_path)
