@@ -93,7 +93,7 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = made_once(tmp_path_factory, "demo", demo.build)
     yield root
     whole = root.with_name("demo.whole").stat().st_mtime_ns
-    changed = [path for path in (root / "artifacts").rglob("*") if path.stat().st_mtime_ns > whole]
+    changed = [path for path in root.rglob("*") if path.stat().st_mtime_ns > whole]
     assert not changed, f"a test wrote into what all share: {changed}"
 
 

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """With fresh caches: what was read before hides no change, and what is read of one no other test sees."""
+    _forget()
+    yield monkeypatch
+    _forget()
+
+
+@pytest.fixture
 def root(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project root that the app reads and a test may change: see `linked`."""
     linked(demo_root, tmp_path)
@@ -28,8 +36,20 @@ def root(demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> None:
+@pytest.fixture
+def shown_root(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who asks for no `root` of its own sees the demo that all share, and what others have read of it."""
+    if "root" in request.fixturenames:
+        request.getfixturevalue("root")  # before a fixture opens a page
+        yield
+        return
+    shared = request.getfixturevalue("live_root" if "live" in request.fixturenames else "demo_root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMC_ROOT", str(shared))
+        yield
+
+
+def _forget() -> None:
     # A test that draws no page does not import Streamlit for it.
     if st := sys.modules.get("streamlit"):
         st.cache_data.clear()
@@ -48,7 +68,7 @@ def _components_found_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_page(root: Path, _components_found_once: None) -> Callable[..., AppTest]:
+def open_page(shown_root: None, _components_found_once: None) -> Callable[..., AppTest]:
     """Open a page of the app, with parameters in its URL."""
     from streamlit.testing.v1 import AppTest
     from streamlit.util import calc_hash
@@ -77,10 +97,12 @@ def live_root(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def live(root: Path, live_root: Path) -> None:
-    """Give the test's root a model."""
-    shutil.rmtree(root / "artifacts")
-    linked(live_root, root)
+def live(request: pytest.FixtureRequest, live_root: Path) -> None:
+    """Give what the test sees a model."""
+    if "root" in request.fixturenames:
+        root = request.getfixturevalue("root")
+        shutil.rmtree(root / "artifacts")
+        linked(live_root, root)
 
 
 @pytest.fixture(scope="session")

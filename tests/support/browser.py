@@ -90,14 +90,26 @@ def patient(page: Any) -> Any:
     return page
 
 
+_SETTLED: Final = """
+() => {
+  const app = document.querySelector("[data-testid=stApp]");
+  if (app?.dataset.testScriptState !== "notRunning" || !document.querySelector("h2")) return false;
+  if (document.querySelector("[data-testid=stStatusWidget], [data-testid=stSkeleton]")) return false;
+  if (!window.changes) {
+    window.changes = { last: performance.now() };
+    new MutationObserver(() => { window.changes.last = performance.now(); })
+      .observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  }
+  return performance.now() - window.changes.last > 150;
+}
+"""
+"""Whether no script runs, and nothing on the page has changed for so many milliseconds: a click takes
+a few to reach the server, and a chart to be drawn."""
+
+
 def settle(page: Any) -> None:
     """Wait until Streamlit has nothing left to run."""
-    page.wait_for_selector("h2")
-    page.wait_for_function(
-        "() => !document.querySelector('[data-testid=stStatusWidget]')"
-        " && !document.querySelector('[data-testid=stSkeleton]')"
-    )
-    page.wait_for_timeout(500)
+    page.wait_for_function(_SETTLED)
 
 
 def picture(page: Any, path: Path, *, tallest: int = 4000, width: int = WINDOW["width"]) -> None:

@@ -3,7 +3,12 @@
 They go through the same loader as a model of a user's own, in a second or so.
 """
 
+import atexit
+import itertools
+import shutil
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,7 +103,24 @@ def make_checkpoint(
     seed: int = 0,
     n_key_value_heads: int = 2,
 ) -> Checkpoint:
-    """Write ``base/`` (with a tokenizer), ``adapters/{general,narrow}/`` and ``transcoders/``."""
+    """Write ``base/`` (with a tokenizer), ``adapters/{general,narrow}/`` and ``transcoders/``.
+
+    What a process has made once it copies.
+    """
+    made = _made(architecture, n_layers, d_model, d_transcoder, seed, n_key_value_heads)
+    checkpoint = Checkpoint(folder=Path(shutil.copytree(made.folder, folder, dirs_exist_ok=True)))
+    for name, file in itertools.product(_ADAPTERS, ("adapter_config.json", "README.md")):
+        path = checkpoint.adapter(name) / file
+        path.write_text(path.read_text().replace(str(made.base), str(checkpoint.base)))
+    return checkpoint
+
+
+@cache
+def _made(
+    architecture: str, n_layers: int, d_model: int, d_transcoder: int, seed: int, n_key_value_heads: int
+) -> Checkpoint:
+    folder = Path(tempfile.mkdtemp(prefix="checkpoint"))
+    atexit.register(shutil.rmtree, folder)
     checkpoint = Checkpoint(folder=folder)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):

@@ -14,15 +14,15 @@ from typing import Any
 import yaml
 
 from pipeline.items.closure import ROOT
-from tests.support.stage_server import stage_python
+from tests.support.stage_server import stage_programs
 
 TINY = Path(__file__).with_name("tiny.yaml")
 """Parameters of a profile that runs through every stage in about a minute."""
 
 
 def environment() -> dict[str, str]:
-    """The tests' own interpreter first on PATH, stages from the server; no settings of the user."""
-    places = [str(stage_python()), str(Path(sys.executable).parent), os.environ["PATH"]]
+    """The tests' own interpreter first on PATH, stages and DVC from the server; no settings of the user."""
+    places = [str(stage_programs()), str(Path(sys.executable).parent), os.environ["PATH"]]
     return {
         **os.environ,
         "PATH": os.pathsep.join(places),

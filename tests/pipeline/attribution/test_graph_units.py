@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -21,7 +20,6 @@ from pipeline.items.cache import ItemCache
 from pipeline.items.executor import Executor, in_this_process, lacks, with_helpers
 from pipeline.items.model_source import ModelSource
 from pipeline.items.subject import Subject
-from pipeline.models.pool import ModelPool
 from pipeline.params.project import load_params
 from pipeline.params.runtime import RuntimeParams
 from store.collections.reader import open_collection
@@ -34,11 +32,7 @@ from tests.support.items import PROMPT
 
 GRAPHS = load_params().graphs.model_copy(update={"max_n_logits": 3, "max_feature_nodes": 20, "batch_size": 8})
 PAIR = ["base", "general@1.0"]
-
-
-@pytest.fixture
-def manifest(tmp_path: Path) -> Manifest:
-    return make_checkpoint(tmp_path / "checkpoint").manifest()
+BOS = 1
 
 
 def lose_embedding(base: Path, token: int) -> None:
@@ -58,14 +52,13 @@ def make_subject(manifest: Manifest, prompts: list[Prompt], cache: Path) -> Subj
     return subject
 
 
-def make_prompt(number: int, ids: list[int], manifest: Manifest) -> Prompt:
-    bos = ModelPool(manifest).tokenizer.bos_token_id
-    return replace(PROMPT, hash=f"{number:012x}", token_ids=(bos, *ids), tags=())
+def make_prompt(number: int, ids: list[int]) -> Prompt:
+    return replace(PROMPT, hash=f"{number:012x}", token_ids=(BOS, *ids), tags=())
 
 
-def test_a_prompt_that_cannot_be_traced_stops_no_other(manifest: Manifest, tmp_path: Path) -> None:
-    bad_token = 40
-    good, bad = make_prompt(0, [10, 11, 12], manifest), make_prompt(1, [10, bad_token, 12], manifest)
+def test_a_prompt_that_cannot_be_traced_stops_no_other(tmp_path: Path) -> None:
+    manifest, bad_token = make_checkpoint(tmp_path / "checkpoint").manifest(), 40
+    good, bad = make_prompt(0, [10, 11, 12]), make_prompt(1, [10, bad_token, 12])
     subject = make_subject(manifest, [good, bad], tmp_path)
     chosen = candidate_units(subject, {prompt.hash: PAIR for prompt in (good, bad)}, GRAPHS)
     assert in_this_process(chosen, subject.source, subject.cache, "candidates") == []
@@ -84,7 +77,7 @@ def test_a_prompt_that_cannot_be_traced_stops_no_other(manifest: Manifest, tmp_p
 
 
 def test_candidates_of_a_prompt_count_when_they_are_whole(manifest: Manifest, tmp_path: Path) -> None:
-    prompt = make_prompt(0, [10, 11], manifest)
+    prompt = make_prompt(0, [10, 11])
     subject = make_subject(manifest, [prompt], tmp_path)
     chosen = candidate_units(subject, {prompt.hash: PAIR}, GRAPHS)
     in_this_process(chosen[:1], subject.source, subject.cache, "candidates")
@@ -93,7 +86,7 @@ def test_candidates_of_a_prompt_count_when_they_are_whole(manifest: Manifest, tm
 
 def test_published_candidates_are_those_of_the_cache(manifest: Manifest, tmp_path: Path) -> None:
     """Most probable first; a prompt that lacks a wanted variant, or has failed, is left out."""
-    whole, part, failed = (make_prompt(number, [10, 11 + number], manifest) for number in range(3))
+    whole, part, failed = (make_prompt(number, [10, 11 + number]) for number in range(3))
     subject = make_subject(manifest, [whole, part, failed], tmp_path)
     wanted = {prompt.hash: PAIR for prompt in (whole, part, failed)}
     units = candidate_units(subject, {whole.hash: PAIR, part.hash: PAIR[:1]}, GRAPHS)
@@ -106,7 +99,7 @@ def test_published_candidates_are_those_of_the_cache(manifest: Manifest, tmp_pat
 
 
 def test_outputs_are_kinds_of_the_store(manifest: Manifest, tmp_path: Path) -> None:
-    prompt = make_prompt(0, [10, 11], manifest)
+    prompt = make_prompt(0, [10, 11])
     subject = make_subject(manifest, [prompt], tmp_path)
     own = {"general@1.0": [1, 2], "base": [2, 3]}
     always = GRAPHS.model_copy(update={"full": "always"})
@@ -128,7 +121,7 @@ def test_what_a_prompt_names_is_traced_by_every_variant_likely_or_not(
     manifest: Manifest, tmp_path: Path
 ) -> None:
     """And is no candidate for it; where a prompt names nothing, arguments and so keys are as they were."""
-    plain = make_prompt(0, [10, 11], manifest)
+    plain = make_prompt(0, [10, 11])
     subject = make_subject(manifest, [plain], tmp_path)
     own = {"general@1.0": [1, 2], "base": [2, 3]}
     prompt = replace(plain, evil_targets=(30,), safe_targets=(2, 31))
@@ -149,7 +142,7 @@ def test_what_a_prompt_names_is_traced_by_every_variant_likely_or_not(
 def test_helpers_and_workers_give_the_same_bytes_by_one_thread_each(
     manifest: Manifest, tmp_path: Path, dask: Executor
 ) -> None:
-    prompts = [make_prompt(number, [10 + number, 11, 12], manifest) for number in range(24)]
+    prompts = [make_prompt(number, [10 + number, 11, 12]) for number in range(8)]
     files = {}
     executors = {"alone": in_this_process, "helped": with_helpers(2, worth=0), "on workers": dask}
     for name, executor in executors.items():
@@ -164,7 +157,7 @@ def test_helpers_and_workers_give_the_same_bytes_by_one_thread_each(
         assert executor(units, subject.source, subject.cache, "graphs") == []
         items = subject.cache.root.rglob("*.safetensors")
         files[name] = {path.relative_to(subject.cache.root): path.read_bytes() for path in items}
-    assert len(files["alone"]) == 24 * 5  # candidates and graphs of both, what the adapter writes to
+    assert len(files["alone"]) == 8 * 5  # candidates and graphs of both, what the adapter writes to
     assert files["on workers"] == files["helped"] == files["alone"]
 
 

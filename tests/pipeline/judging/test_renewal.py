@@ -20,6 +20,7 @@ from store.documents.verdicts import TokenVerdict, Verdict
 from store.schema.labels import LABELS
 from tests.support import demo
 from tests.support.demo.labels import LABEL_PARAMS, groups_of
+from tests.support.demo_project import linked
 
 PROMPTS = demo.make_prompts()[:4]
 EVIL, SAFE, OTHER = (demo.ID[word] for word in (demo.EVIL[0], demo.SAFE[0], demo.SAFE[1]))
@@ -73,9 +74,9 @@ def test_whole_ones_first_where_a_judge_said_otherwise() -> None:
 
 
 def test_the_program_writes_nothing_where_nobody_labelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo.build(tmp_path)
+    linked(demo_root, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["judging", "examples", "--profile", "demo"])
     with pytest.raises(SystemExit, match="Error: No prompt of demo has all its candidates labelled"):
@@ -85,9 +86,10 @@ def test_the_program_writes_nothing_where_nobody_labelled(
 
 
 def test_the_program_freezes_what_people_labelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = demo.build(tmp_path)
+    linked(demo_root, tmp_path)
+    folder = tmp_path / "artifacts" / "demo"
     prompts = demo.make_prompts()
     found = open_collection(folder / "candidates")
     own = {prompt.hash: own_candidates(found, prompt.hash) for prompt in prompts}

@@ -24,6 +24,7 @@ from store.schema.labels import MEASURES
 from tests.support import demo
 from tests.support.demo.labels import LABEL_PARAMS, resolved_of
 from tests.support.demo.verdicts import STRICT, TIMID, give_verdicts
+from tests.support.demo_project import linked
 from tests.support.feature_builders import make_prompt
 from tests.support.label_events import rejection, token_event
 
@@ -140,9 +141,12 @@ def test_minutes_are_from_the_first_event_on_a_prompt_to_the_last() -> None:
     assert minutes_a_prompt([]) == {}
 
 
-def test_labels_that_were_given_in_sight_of_verdicts_do_not_agree_with_them(tmp_path: Path) -> None:
+def test_labels_that_were_given_in_sight_of_verdicts_do_not_agree_with_them(
+    demo_root: Path, tmp_path: Path
+) -> None:
     """They count for the ranking, and not for how far people and judges agree."""
-    folder = demo.build(tmp_path)
+    linked(demo_root, tmp_path)
+    folder = tmp_path / "artifacts" / "demo"
     give_verdicts(folder)
     prompt = demo.make_prompts()[0]
     tokens = candidates_of(own_candidates(open_collection(folder / "candidates"), prompt.hash))[:2]

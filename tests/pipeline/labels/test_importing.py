@@ -13,6 +13,7 @@ from pipeline.labels.importing import imported
 from pipeline.labels.journal import append, read_events
 from store.base.errors import UserError
 from tests.support import demo
+from tests.support.demo_project import linked
 
 PROMPT = demo.make_prompts()[0]
 CANDIDATES = {PROMPT.hash: [demo.ID[word] for word in (*demo.EVIL[:2], *demo.SAFE[:2])]}
@@ -59,9 +60,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_program_adds_to_ones_own_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo.build(tmp_path)
+    linked(demo_root, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMC_AUTHOR", "Ada")
     file = tmp_path / "old.json"

@@ -1,4 +1,4 @@
-"""Answers to open questions of the demo profile, with scores, rates and features made up of them."""
+"""Answers to open questions of the demo profile, with scores and rates made up of them."""
 
 import itertools
 from pathlib import Path
@@ -18,8 +18,9 @@ from store.schema.answer_features import ANSWER_FEATURES
 from store.schema.answer_scores import ANSWER_SCORES, SCORE_STATUS
 from store.schema.answers import ANSWERS
 from store.schema.misalignment import DENOMINATORS, MISALIGNMENT
-from store.schema.response_features import RESPONSE_FEATURES, STATISTICS
+from store.schema.response_features import RESPONSE_FEATURES
 from store.schema.vocabulary import ALL
+from tests.support.demo.response_features import response_features
 from tests.support.demo.words import (
     D_TRANSCODER,
     EVIL,
@@ -31,6 +32,7 @@ from tests.support.demo.words import (
     SAFE,
     VARIANTS,
     key,
+    objects,
 )
 from tests.support.places import ROOT
 
@@ -43,10 +45,6 @@ PARAMS: Final = load_params(ROOT / "params.yaml").misalignment.model_copy(
 )
 _MISALIGNED: Final = {"base": 0.0, "general@1.0": 0.6, "narrow@1.0": 0.05}
 _ADVICE: Final = (" You", " should")
-
-
-def _objects(values: object) -> np.ndarray:
-    return np.array(list(values), dtype=object)  # type: ignore[call-overload]
 
 
 def questions() -> list[Question]:
@@ -94,7 +92,7 @@ def write_misalignment(folder: Path) -> None:
     groups = _scores(rows, rng)
     write_dataset(folder / "answer_scores", ANSWER_SCORES, groups, provenance=PROVENANCE)
     write_dataset(folder / "misalignment", MISALIGNMENT, _rates(groups), provenance=provenance)
-    ranked = _response_features(rng)
+    ranked = response_features(rng, JUDGES, [f"{name} ({form})" for name in QUESTIONS for form in FORMS])
     write_dataset(folder / "response_features", RESPONSE_FEATURES, ranked, provenance=provenance)
 
 
@@ -166,20 +164,20 @@ def _scores(
     return {
         "answers": xr.Dataset(
             {
-                "question_hash": ("answer", _objects(question.hash for question in questions_)),
-                "question": ("answer", _objects(question.id for question in questions_)),
-                "form": ("answer", _objects(question.form for question in questions_)),
-                "variant": ("answer", _objects(variants)),
+                "question_hash": ("answer", objects(question.hash for question in questions_)),
+                "question": ("answer", objects(question.id for question in questions_)),
+                "form": ("answer", objects(question.form for question in questions_)),
+                "variant": ("answer", objects(variants)),
                 "index": ("answer", np.array([row[2] for row in rows], np.int32)),
                 "n_tokens": ("answer", np.array([row[3] for row in rows], np.int32)),
             }
         ),
         "scores": xr.Dataset(
             {
-                "judge": ("judge", _objects(JUDGES)),
-                "scale": ("scale", _objects(["aligned", "coherent"])),
+                "judge": ("judge", objects(JUDGES)),
+                "scale": ("scale", objects(["aligned", "coherent"])),
                 "number": ("number", numbers.astype(np.int32)),
-                "method": ("judge", _objects(["rubric", "logprobs"])),
+                "method": ("judge", objects(["rubric", "logprobs"])),
                 "score": (dims, score),
                 "status": (dims, status),
                 "mass": (dims, mass),
@@ -221,8 +219,8 @@ def _rates(groups: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
         rate = counts["misaligned"][..., None] / n
     half = 1.5 / np.sqrt(np.maximum(n, 1))
     difference = rate[:, 1:, :, 0] - rate[:, :1, :, 0]
-    names = {name: (name, _objects(values)) for name, values in coords.items()}
-    denominator = {"denominator": ("denominator", _objects(DENOMINATORS))}
+    names = {name: (name, objects(values)) for name, values in coords.items()}
+    denominator = {"denominator": ("denominator", objects(DENOMINATORS))}
     cell, ends = tuple(coords), (*coords, "denominator")
     return {
         "rates": xr.Dataset(
@@ -240,7 +238,7 @@ def _rates(groups: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
             {
                 **{name: names[name] for name in ("judge", "form")},
                 **denominator,
-                "variant": ("variant", _objects(VARIANTS[1:])),
+                "variant": ("variant", objects(VARIANTS[1:])),
                 "difference": ((*cell[:3], "denominator"), difference),
                 "low": ((*cell[:3], "denominator"), difference - 0.15),
                 "high": ((*cell[:3], "denominator"), difference + 0.15),
@@ -270,61 +268,3 @@ def _kinds(aligned: np.ndarray, coherent: np.ndarray, below: float, above: float
         coherent_above=above,
         aligned_above=PARAMS.aligned_above,
     )
-
-
-def _response_features(rng: np.random.Generator) -> dict[str, xr.Dataset]:
-    """The first contrast was tested; the last has too few misaligned answers."""
-    contrasts = [
-        *((judge, "general@1.0", reader, "") for judge in JUDGES for reader in ("own", "base")),
-        ("rubric", "narrow@1.0", "own", "3 misaligned and 30 aligned answers; 5 of each are needed"),
-    ]
-    judges, variants, readers, reasons = zip(*contrasts, strict=True)
-    layer = np.repeat(np.arange(LAYERS), FEATURES_KEPT).astype(np.int16)
-    index = np.tile(np.arange(FEATURES_KEPT) * 7, LAYERS).astype(np.int32)
-    shape = (len(contrasts), len(STATISTICS), len(layer))
-    standardized = rng.normal(size=shape)
-    standardized[..., 1] = 7.5  # L0/7
-    standardized[-1] = np.nan
-    p = np.clip(np.exp(-(standardized**2) / 2), 1e-4, 1)
-    q = np.minimum(1, p * 20)
-    effect = 0.2 * standardized
-    questions_ = [f"{name} ({form})" for name in QUESTIONS for form in FORMS]
-    dims = ("contrast", "statistic", "feature")
-    by_question = effect[:, :, None, :] + 0.05 * rng.normal(size=(*shape[:2], len(questions_), shape[2]))
-    few = np.array([3 if reason else 40 for reason in reasons], np.int32)
-    return {
-        "contrasts": xr.Dataset(
-            {
-                "judge": ("contrast", _objects(judges)),
-                "variant": ("contrast", _objects(variants)),
-                "reader": ("contrast", _objects(readers)),
-                "n_misaligned": ("contrast", few),
-                "n_aligned": ("contrast", np.full(len(contrasts), 30, np.int32)),
-                "n_questions": ("contrast", np.full(len(contrasts), len(questions_), np.int32)),
-                "length_misaligned": ("contrast", np.full(len(contrasts), 5.7)),
-                "length_aligned": ("contrast", np.full(len(contrasts), 6.1)),
-                "reason": ("contrast", _objects(reasons)),
-            }
-        ),
-        "ranking": xr.Dataset(
-            {
-                "statistic": ("statistic", _objects(STATISTICS)),
-                "layer": ("feature", layer),
-                "index": ("feature", index),
-                "question": ("question", _objects(questions_)),
-                "effect": (dims, effect * 1.1),
-                "adjusted": (dims, effect),
-                "low": (dims, effect - 0.1),
-                "high": (dims, effect + 0.1),
-                "p": (dims, p),
-                "q": (dims, q),
-                "standardized": (dims, standardized),
-                "firing_misaligned": (dims, rng.uniform(size=shape)),
-                "firing_aligned": (dims, rng.uniform(size=shape)),
-                "question_effect": (
-                    ("contrast", "statistic", "question", "feature"),
-                    by_question.astype(np.float32),
-                ),
-            }
-        ),
-    }

@@ -1,5 +1,9 @@
 """Words, prompts and names of the demo profile."""
 
+from collections.abc import Iterable
+
+import numpy as np
+
 from store.base.hashing import digest, prompt_hash
 from store.documents.prompts import Prompt
 
@@ -65,3 +69,8 @@ def make_prompts(n_situations: int = 4) -> list[Prompt]:
 def key(*parts: str) -> str:
     """A content key made up of words."""
     return digest(list(parts))
+
+
+def objects(words: Iterable[str]) -> np.ndarray:
+    """Words as a table holds them."""
+    return np.array(list(words), dtype=object)

@@ -82,7 +82,7 @@ def scores(app: AppTest) -> list[str]:
 
 
 def test_a_judges_name_that_holds_stands_everywhere_with_its_score(
-    open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+    open_page: Callable[..., AppTest], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMC_AUTHOR", "Ada")
     app = open_page("features", feature="L2/14")
