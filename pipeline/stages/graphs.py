@@ -6,7 +6,9 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.attribution.graph_units import graph_unit, published_candidates, variants_by_prompt
+from pipeline.items.cache import ItemCache
 from pipeline.items.executor import lacks
+from pipeline.items.model_source import Models
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
 from pipeline.params.graphs import GraphParams
@@ -15,6 +17,7 @@ from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset
+from store.documents.failures import Failure
 from store.documents.variants import BASE
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
@@ -85,9 +88,17 @@ def main(profile: str, params: Params) -> None:
         print(f"graphs: {len(evil & own.keys())} of {len(own)} prompts have a token that is called evil")
         own = {prompt: of for prompt, of in own.items() if prompt in evil}
     units = [graph_unit(subject, subject.prompts[prompt], of, graphs) for prompt, of in own.items()]
-    announce(subject, units, graphs)
+
+    def trace(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
+        announce(subject, units, graphs)  # now that the last outs are in the cache
+        return subject.executor(units, models, cache, label)
+
     failures = subject.publish(
-        "graphs", units, [GRAPHS, ADAPTERS, FULL_GRAPHS], {"graphs": graphs.model_dump()}
+        "graphs",
+        units,
+        [GRAPHS, ADAPTERS, FULL_GRAPHS],
+        {"graphs": graphs.model_dump()},
+        executor=trace,
     )
     subject.write_failures("graphs", failures)
     write_metrics(subject.folder, "graphs", summary(open_collection(subject.folder / GRAPHS.kind)))

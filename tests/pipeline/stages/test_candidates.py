@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.items.subject import Subject
 from pipeline.params.project import Params, load_params
 from pipeline.run.stage import CACHE
 from pipeline.stages import activations, candidates, components, graphs
@@ -70,6 +71,16 @@ def test_graphs_of_few_new_prompts_are_traced_with_them(params: Params, said: Sa
     found = said(candidates)
     assert (found["graphs"], found["adapters"]) == ((2, 0), (1, 0))
     assert said(graphs)["graphs"] == (0, 4)
+
+
+def test_what_comes_with_a_pull_is_not_announced_as_work(
+    params: Params, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_prompts(FOLDER / "prompts.json", PROMPTS[:1])
+    said(candidates, graphs)
+    shutil.rmtree(CACHE)
+    monkeypatch.setattr(Subject, "models", property(lambda self: pytest.fail("models are loaded")))
+    assert said(graphs)["graphs"] == (0, 2)
 
 
 def test_graphs_of_many_new_prompts_are_left_to_their_stage(

@@ -145,7 +145,8 @@ def test_tables_are_taken_over_where_nothing_that_decides_them_is_new(
     monkeypatch.setattr(stage, "validation_groups", counted)
     main("demo", params)
     assert not asked
-    main("demo", params.model_copy(update={"validation": chosen.model_copy(update={"bootstrap": 60})}))
+    other = params.model_copy(update={"validation": chosen.model_copy(update={"bootstrap": 60})})
+    main("demo", other)
     assert asked == [1]
     # Evil and safe change sides: the same is measured on the same tokens, and means the opposite.
     turned = stage.labelled_targets
@@ -154,5 +155,5 @@ def test_tables_are_taken_over_where_nothing_that_decides_them_is_new(
         "labelled_targets",
         lambda *args: {prompt: (tokens, -of) for prompt, (tokens, of) in turned(*args).items()},
     )
-    main("demo", params)
+    main("demo", other)
     np.testing.assert_allclose(joint_effects(), -before)
