@@ -64,8 +64,8 @@ def _take(cache: ItemCache, kind: str, names: Sequence[ItemName], folder: Path, 
                 cache.put(kind, item)
         return
     found = open_collection(folder)
-    wanted = {name.key for name in names}
-    here = {who: key for who, key in found.keys.items() if key in wanted}
+    asked = {name.key for name in names}
+    here = {who: key for who, key in found.keys.items() if key in asked}
     if not here:
         return
     with ExitStack() as stack:
