@@ -192,33 +192,49 @@ def matched_orders(
     rng = np.random.default_rng(seed)
     with np.errstate(divide="ignore"):
         length = np.log(moved)
-    return [_matched(first, layer, length, pools, rng) for _ in range(n)]
+    distances = [_distance(row, length, pools[int(layer[row])]) for row in first.tolist()]
+    return [_matched(first, layer, distances, pools, rng) for _ in range(n)]
+
+
+def _distance(row: int, length: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """(feature of the pool,) how far their lengths are from a feature's; NaN or infinite: no match for it."""
+    both_still = np.isneginf(length[pool]) & np.isneginf(length[row])
+    with np.errstate(invalid="ignore"):
+        distance = np.where(both_still, 0.0, np.abs(length[pool] - length[row]))
+    distance[pool == row] = np.nan
+    return distance
 
 
 def _matched(
     first: np.ndarray,
     layer: np.ndarray,
-    length: np.ndarray,
+    distances: Sequence[np.ndarray],
     pools: Mapping[int, np.ndarray],
     rng: np.random.Generator,
 ) -> np.ndarray:
     free = {at: np.ones(len(pool), bool) for at, pool in pools.items()}
     found: list[int] = []
-    for row in first.tolist():
+    for row, distance in zip(first.tolist(), distances, strict=True):
         at = int(layer[row])
         pool, left = pools[at], free[at]
-        both_still = np.isneginf(length[pool]) & np.isneginf(length[row])
-        with np.errstate(invalid="ignore"):
-            distance = np.where(both_still, 0.0, np.abs(length[pool] - length[row]))
-        places = np.flatnonzero(left & (pool != row) & np.isfinite(distance))
+        places = np.flatnonzero(left & np.isfinite(distance))
         if not len(places):
             break
         # Ties fall by chance: those that do not move are many.
-        near = places[np.lexsort((rng.random(len(places)), distance[places]))[:_NEAREST]]
+        near = _nearest(places, distance[places], rng.random(len(places)))
         chosen = int(rng.choice(near))
         left[chosen] = False
         found.append(int(pool[chosen]))
     return np.array(found, np.int64)
+
+
+def _nearest(places: np.ndarray, distance: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """The first `_NEAREST` places by distance, then chance; of the others, most of them, no order is made."""
+    if len(places) > _NEAREST:
+        few = np.flatnonzero(distance <= np.partition(distance, _NEAREST - 1)[_NEAREST - 1])
+        places, distance, chance = places[few], distance[few], chance[few]
+    found: np.ndarray = places[np.lexsort((chance, distance))[:_NEAREST]]
+    return found
 
 
 def firsts(orders: Iterable[np.ndarray], top: int) -> np.ndarray:

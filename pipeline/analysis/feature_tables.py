@@ -17,6 +17,7 @@ from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.edges import GraphEdges, rank_edges
 from pipeline.analysis.feature_inputs import Contexts, Promoted
 from pipeline.analysis.pivotal_weights import weighed
+from pipeline.analysis.ranked_prompts import of_harm, ranked_prompts
 from pipeline.analysis.ranking import Ranked, rank_features
 from pipeline.analysis.scores import (
     LABELLED,
@@ -155,22 +156,6 @@ def how_ranked(name: str, keys: np.ndarray, params: FeatureParams, nulls: Collec
         nulls=nulls,
         excluded=np.isin(split_key(keys)[0], params.excluded_layers),
     )
-
-
-def of_harm(prompts: Iterable[Prompt], params: FeatureParams) -> list[Prompt]:
-    """Without those whose labels are of acting: see `pipeline.analysis.confound`."""
-    return [prompt for prompt in prompts if not params.confounding(prompt.tags)]
-
-
-def ranked_prompts(prompts: Iterable[Prompt], labels: TokenLabels, params: FeatureParams) -> set[str]:
-    """Hashes of the prompts that features are ranked on: those asked for, but for rejected ones."""
-    return {
-        prompt.hash
-        for prompt in of_harm(prompts, params)
-        if prompt.hash not in labels.rejected
-        and (params.tag is None or params.tag in prompt.tags)
-        and (not params.divergent_only or prompt.hash in labels.divergent)
-    }
 
 
 def contexts_in(groups: Mapping[str, xr.Dataset], variant: str) -> Contexts:

@@ -19,6 +19,8 @@ from pipeline.analysis.ending import count_draws
 _BLOCK: Final = 1 << 22
 # Dense effects (row x feature) at a time: 128 MB in float64, and half of it in float32.
 _DENSE: Final = 1 << 24
+# Weights that are made at a time, which stay in the processor's cache: 1 MB.
+_CACHED: Final = 1 << 18
 # Sums are made in float32: those that nearly reach the observed one count as reaching it.
 _SLACK: Final = 1e-5
 
@@ -131,15 +133,21 @@ class _Design:
         size = in_situation[:, self._situation] * n_situations
         of_prompt = np.divide(1.0, size, out=np.zeros(size.shape), where=scored)
         # Rounded before they are given to rows, of which there are more than prompts.
-        up = (of_prompt / np.maximum(n_evil, 1)).astype(dtype)
-        down = (of_prompt / np.maximum(n_safe, 1)).astype(dtype)
-        weights: np.ndarray = np.where(marks, *(np.repeat(of, self._length, axis=1) for of in (up, -down)))
-        return weights
+        up, down = (
+            np.repeat((of_prompt / np.maximum(n, 1)).astype(dtype), self._length, axis=1)
+            for n in (n_evil, n_safe)
+        )
+        # A product, since which of the two a row gets is nothing that a processor foresees.
+        is_evil = marks.astype(dtype)
+        up *= is_evil
+        down *= np.subtract(1, is_evil, out=is_evil)
+        up -= down
+        return up
 
     def short_weights(self, evil: np.ndarray) -> np.ndarray:
         """`weights`, some labellings at a time, in float32."""
         found = np.empty((len(evil), len(self._unit)), np.float32)
-        step = max(1, _BLOCK // max(1, len(self._unit)))
+        step = max(1, _CACHED // max(1, len(self._unit)))
         for start in range(0, len(evil), step):
             found[start : start + step] = self.weights(evil[start : start + step], np.float32)
         return found

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from pipeline.analysis.feature_tables import how_ranked, of_harm, ranked_prompts
+from pipeline.analysis.feature_tables import how_ranked
 from pipeline.analysis.pivotal_weights import weighed
+from pipeline.analysis.ranked_prompts import of_harm, ranked_prompts
 from pipeline.analysis.ranking import rank_features
 from pipeline.analysis.scores import LABELLED, PromptScores, change_scores, labelled_score
 from pipeline.params.features import FeatureParams

@@ -81,7 +81,7 @@ def listed(root: Path, *, check: bool) -> dict[str, Listed]:
         if open_artifact(path).kind not in COLLECTIONS:
             continue
         collection = open_collection(path)
-        keys = frozenset(collection.index["key"])
+        keys = frozenset(collection.keys.values())
         whole = keys if not check or collection.artifact.is_whole() else frozenset[str]()
         before = found.get(collection.kind, Listed())
         found[collection.kind] = Listed(keys=before.keys | keys, whole=before.whole | whole)

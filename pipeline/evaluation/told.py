@@ -7,7 +7,7 @@ from pipeline.evaluation.outcomes import outcome_item, outcome_key
 from pipeline.items.refill import refill
 from pipeline.items.subject import Subject
 from pipeline.items.units import ItemName
-from store.collections.item import Identity, Item
+from store.collections.item import Item
 from store.collections.reader import Collection, open_collection
 from store.collections.writer import write_collection
 from store.schema.outcomes import SAMPLE_OUTCOMES
@@ -53,8 +53,10 @@ def publish_outcomes(
 
 
 def _names(samples: Collection, phrases: Mapping[str, Phrases]) -> list[ItemName]:
-    rows = samples.index[["key", *Identity._fields]].itertuples(index=False)
-    return [ItemName(key=outcome_key(key, phrases[who[0]]), **Identity(*who)._asdict()) for key, *who in rows]
+    return [
+        ItemName(key=outcome_key(key, phrases[who.prompt_hash]), **who._asdict())
+        for who, key in samples.keys.items()
+    ]
 
 
 def _outcomes(

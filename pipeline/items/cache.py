@@ -70,9 +70,8 @@ class ItemCache:
 
         The collection must be whole and stay as it is while the cache is used.
         """
-        rows = store.index[["key", *Identity._fields]].itertuples(index=False)
         self._stores[kind] = store
-        self._places[kind] = {key: Identity(*who) for key, *who in rows}
+        self._places[kind] = {key: who for who, key in store.keys.items()}
 
     def store(self, kind: str) -> Collection | None:
         """The collection that is attached."""

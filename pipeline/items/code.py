@@ -11,19 +11,14 @@ not hashed. What is called by a name that is made at run time (`getattr`, `impor
 not seen; computations of items use neither for code of this project.
 """
 
-import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.items.closure import PACKAGES, ROOT, file_of
-from pipeline.run.code_digest import is_docstring
-
-Definition = ast.stmt
-"""A statement at the top of a module that binds names: a function, a class, an assignment."""
+from pipeline.items.parsed import KeptModules, ParsedModule, Statement
 
 
 class QualifiedName(NamedTuple):
@@ -40,37 +35,8 @@ def root_of(function: Callable[..., Any] | type) -> QualifiedName:
     return QualifiedName(function.__module__, function.__qualname__)
 
 
-class ParsedModule:
-    """A first-party module: its definitions, its imports, and what runs when it is imported."""
-
-    def __init__(self, name: str, path: Path) -> None:
-        self.name = name
-        self.definitions: dict[str, list[Definition]] = {}
-        self.imports: dict[str, QualifiedName] = {}
-        self.effects: list[ast.stmt] = []
-        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-            self._add(statement)
-
-    def _add(self, statement: ast.stmt) -> None:
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            self.imports |= _bindings(statement)
-        elif isinstance(statement, ast.If) and _is_type_checking(statement):
-            for inner in statement.body:
-                self._add(inner)
-        elif isinstance(statement, ast.If) and ast.unparse(statement.test).startswith("__name__"):
-            pass  # what a program does, not what importing it does
-        elif bound := _bound(statement):
-            for name in bound:
-                self.definitions.setdefault(name, []).append(statement)
-        elif not is_docstring(statement):
-            self.effects.append(statement)
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    self.imports |= _bindings(node)
-
-
 class CodeBase:
-    """The first-party code below a root, parsed once.
+    """The first-party code below a root.
 
     Parameters
     ----------
@@ -80,8 +46,8 @@ class CodeBase:
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
+        self._kept = KeptModules(root)
         self._modules: dict[str, ParsedModule | None] = {}
-        self._texts: dict[QualifiedName, str] = {}
         self._leads: dict[QualifiedName, list[QualifiedName]] = {}
         self._digests: dict[frozenset[QualifiedName], str] = {}
 
@@ -110,29 +76,20 @@ class CodeBase:
                 raise LookupError(f"{root.module} defines no {root.name}")
         while pending:
             name = self._resolve(pending.pop())
-            if name is None or name in found:
+            if name is None or name in found or (module := self._module(name.module)) is None:
                 continue
-            self._read(name)
-            found[name] = self._texts[name]
+            statements = module.definitions[name.name] if name.name else module.effects
+            found[name] = "\n".join(statement.text for statement in statements)
+            if name not in self._leads:
+                self._leads[name] = self._named(name.module, module, statements)
             pending += self._leads[name]
+        self._kept.keep()
         return {name: text for name, text in found.items() if name.name or text}
-
-    def _read(self, name: QualifiedName) -> None:
-        """Note a definition's text, and what it leads to; `name` is resolved."""
-        module = self._module(name.module)
-        if name in self._texts or module is None:
-            return
-        statements = module.definitions[name.name] if name.name else module.effects
-        self._texts[name] = "\n".join(_text(statement) for statement in statements)
-        leads = [QualifiedName(package, "") for package in _with_packages(name.module)]
-        for statement in statements:
-            leads += self._named(module, statement)
-        self._leads[name] = leads
 
     def _module(self, name: str) -> ParsedModule | None:
         if name not in self._modules:
             path = file_of(name, self._root) if name.split(".")[0] in PACKAGES else None
-            self._modules[name] = None if path is None else ParsedModule(name, path)
+            self._modules[name] = None if path is None else self._kept.module(path, name)
         return self._modules[name]
 
     def _resolve(self, name: QualifiedName) -> QualifiedName | None:
@@ -143,7 +100,7 @@ class CodeBase:
         if not name.name or name.name in module.definitions:
             return name
         if name.name in module.imports:
-            return self._resolve(module.imports[name.name])
+            return self._resolve(QualifiedName(*module.imports[name.name]))
         # `from package import module`
         return (
             QualifiedName(f"{name.module}.{name.name}", "")
@@ -151,15 +108,17 @@ class CodeBase:
             else None
         )
 
-    def _named(self, module: ParsedModule, statement: ast.stmt) -> Iterator[QualifiedName]:
-        """What a definition names: of its own module, or imported at the top or inside of it."""
-        paths, inner = _paths(statement)
-        bindings = module.imports | {name: of for each in inner for name, of in _bindings(each).items()}
-        for first, *rest in paths:
-            if first in bindings:
-                yield from self._through(bindings[first], rest)
-            elif first in module.definitions:
-                yield QualifiedName(module.name, first)
+    def _named(self, name: str, module: ParsedModule, statements: Iterable[Statement]) -> list[QualifiedName]:
+        """What statements of a module name: of its own, or imported; and the packages that Python runs."""
+        found = [QualifiedName(package, "") for package in _with_packages(name)]
+        for statement in statements:
+            bindings = module.imports | statement.imports
+            for first, *rest in statement.paths:
+                if first in bindings:
+                    found += self._through(QualifiedName(*bindings[first]), rest)
+                elif first in module.definitions:
+                    found.append(QualifiedName(name, first))
+        return found
 
     def _through(self, name: QualifiedName, attributes: list[str]) -> Iterator[QualifiedName]:
         """What `name.attribute...` is, where name is a module; else what name itself is."""
@@ -185,109 +144,3 @@ def _with_packages(module: str) -> list[str]:
     """A module and the packages around it: Python runs them all."""
     parts = module.split(".")
     return [".".join(parts[: i + 1]) for i in range(len(parts))]
-
-
-def _bindings(statement: ast.Import | ast.ImportFrom) -> dict[str, QualifiedName]:
-    if isinstance(statement, ast.ImportFrom):
-        if statement.level or statement.module is None:
-            return {}
-        return {
-            alias.asname or alias.name: QualifiedName(statement.module, alias.name)
-            for alias in statement.names
-        }
-    # `import a.b` binds a; `import a.b as c` binds a.b.
-    return {
-        alias.asname or alias.name.split(".")[0]: QualifiedName(alias.name.split(".")[0], "")
-        if alias.asname is None
-        else QualifiedName(alias.name, "")
-        for alias in statement.names
-    }
-
-
-def _bound(statement: ast.stmt) -> list[str]:
-    """Names that a definition binds; none for any other statement."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [statement.name]
-    if isinstance(statement, ast.Assign):
-        targets = [node for target in statement.targets for node in ast.walk(target)]
-    elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
-        targets = [statement.target]
-    else:
-        return []
-    return [node.id for node in targets if isinstance(node, ast.Name)]
-
-
-def _is_type_checking(statement: ast.If) -> bool:
-    return ast.unparse(statement.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
-
-
-def _paths(statement: ast.stmt) -> tuple[set[tuple[str, ...]], list[ast.Import | ast.ImportFrom]]:
-    """Dotted names that a statement loads, those in quoted annotations included, and imports inside of it."""
-    pending: list[ast.AST] = [statement]
-    paths: set[tuple[str, ...]] = set()
-    imports: list[ast.Import | ast.ImportFrom] = []
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Attribute | ast.Name):
-            path: list[str] = []
-            inner: ast.AST = node
-            while isinstance(inner, ast.Attribute):
-                path.append(inner.attr)
-                inner = inner.value
-            if isinstance(inner, ast.Name):
-                paths.add((inner.id, *reversed(path)))
-            else:
-                pending.append(inner)
-            continue
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imports.append(node)
-        for quoted in _annotations(node):
-            if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str):
-                # Another text (a pattern of pydantic's) is no annotation.
-                with suppress(SyntaxError):
-                    pending.append(ast.parse(quoted.value, mode="eval").body)
-        for name in node._fields:
-            part = getattr(node, name, None)
-            if isinstance(part, list):
-                pending += [each for each in part if isinstance(each, ast.AST)]
-            elif isinstance(part, ast.AST):
-                pending.append(part)
-    return paths, imports
-
-
-def _annotations(node: ast.AST) -> Iterator[ast.AST]:
-    """Annotations that stand at a node, and the parts of them that may be quoted."""
-    if isinstance(node, ast.arg | ast.AnnAssign):
-        annotation = node.annotation
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        annotation = node.returns
-    else:
-        return iter(())
-    return iter(()) if annotation is None else ast.walk(annotation)
-
-
-def _text(statement: ast.stmt) -> str:
-    """The syntax tree as `ast.dump` writes it, without docstrings and annotations; comments are in none."""
-    return _dumped(statement)
-
-
-def _dumped(part: Any) -> str:
-    if isinstance(part, list):
-        return f"[{', '.join(map(_dumped, part))}]"
-    if not isinstance(part, ast.AST):
-        return repr(part)
-    written = []
-    for name in part._fields:
-        value = getattr(part, name, None)
-        if name == "body" and isinstance(value, list):
-            value = [statement for statement in value if not is_docstring(statement)] or [ast.Pass()]
-        elif (name == "returns" and isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)) or (
-            name == "annotation" and isinstance(part, ast.arg)
-        ):
-            value = None
-        elif name == "annotation" and isinstance(part, ast.AnnAssign):
-            # A field's name stays, with its default: both shape what a dataclass does.
-            value = ast.Constant(None)
-        if value is not None or getattr(type(part), name, ...) is not None:
-            written.append(f"{name}={_dumped(value)}")
-    return f"{type(part).__name__}({', '.join(written)})"

@@ -15,7 +15,7 @@ from pipeline.items.recorded import recorded
 from pipeline.items.units import ItemName
 from store.base.atomic import locked, snapshot
 from store.base.errors import ArtifactMissingError, ReplacedArtifactError, StoreError
-from store.collections.item import Identity, Item
+from store.collections.item import Item
 from store.collections.reader import open_collection
 
 Read = Callable[[Path, Sequence[ItemName]], Iterable[Item]]
@@ -64,9 +64,9 @@ def _take(cache: ItemCache, kind: str, names: Sequence[ItemName], folder: Path, 
                 cache.put(kind, item)
         return
     found = open_collection(folder)
-    rows = found.index[["key", *Identity._fields]]
-    rows = rows[rows["key"].isin([name.key for name in names])]
-    if rows.empty:
+    asked = {name.key for name in names}
+    here = {who: key for who, key in found.keys.items() if key in asked}
+    if not here:
         return
     with ExitStack() as stack:
         try:
@@ -79,9 +79,9 @@ def _take(cache: ItemCache, kind: str, names: Sequence[ItemName], folder: Path, 
             # It goes with the cache, at the latest when the program ends.
             weakref.finalize(cache, stack.pop_all().close)
             return
-        for key, prompt_hash, variant, setting in rows.itertuples(index=False):
+        for who, key in here.items():
             if not cache.holds(kind, key):
-                cache.put(kind, found.item(prompt_hash, variant, setting=setting))
+                cache.put(kind, found.item(who.prompt_hash, who.variant, setting=who.setting))
 
 
 def _take_recorded(

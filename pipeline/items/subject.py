@@ -120,6 +120,7 @@ class Subject:
         schemas: Sequence[CollectionSchema],
         parameters: Mapping[str, Mapping[str, Any]],
         places: Places = MappingProxyType({}),
+        executor: Executor | None = None,
     ) -> list[Failure]:
         """Compute units and publish their collections; see `pipeline.items.collect.collect`.
 
@@ -133,6 +134,8 @@ class Subject:
             Sections of ``params.yaml`` that the stage reads, by name.
         places
             Folder of a kind, where it has another name than the kind.
+        executor
+            Who computes, if not the subject's own.
         """
         return collect(
             units,
@@ -142,7 +145,7 @@ class Subject:
             models=self.source,
             cache=self.cache,
             places=places,
-            executor=self.executor,
+            executor=executor or self.executor,
         )
 
     def write_failures(self, stage: str, failures: Sequence[Failure]) -> None:

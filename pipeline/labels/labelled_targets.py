@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.analysis.evil_safe import evil_safe_weights, has_both, target_labels
-from pipeline.analysis.feature_tables import ranked_prompts
+from pipeline.analysis.ranked_prompts import ranked_prompts
 from pipeline.params.features import FeatureParams
 from pipeline.text.token_labels import TokenLabels
 from store.collections.reader import open_collection

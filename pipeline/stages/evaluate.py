@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pipeline.analysis.feature_tables import of_harm
+from pipeline.analysis.ranked_prompts import of_harm
 from pipeline.analysis.rates import harmful_rates, rates
 from pipeline.evaluation.told import publish_outcomes
 from pipeline.items.code import QualifiedName

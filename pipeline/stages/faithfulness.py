@@ -32,12 +32,15 @@ from pipeline.analysis.validation_sets import (
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
+from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
+from pipeline.params.faithfulness import FaithfulnessParams
 from pipeline.params.project import Params
 from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import run_stage
+from store.collections.item import Item
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.failures import Failure
 from store.documents.variants import BASE
@@ -50,6 +53,8 @@ _ROOM: Final = "pipeline.interventions.faithful"
 MOVED: Final = MOVED_FEATURES, QualifiedName(_ROOM, "compute_moved")
 MEASURED: Final = HELD_LOGITS, QualifiedName(_ROOM, "compute_faithful")
 """Collections, and what computes them."""
+MADE_BY: Final = QualifiedName("pipeline.analysis.faithfulness_tables", "faithfulness_groups")
+"""What makes the tables of what was measured."""
 
 Targets = Mapping[str, tuple[list[int], np.ndarray]]
 """By prompt: labelled tokens, and their weights in evil minus safe."""
@@ -70,8 +75,8 @@ def published(
     arguments: Mapping[str, Mapping[str, Any]],
     params: Params,
     nulls: Sequence[str] = (),
-) -> tuple[dict[str, Mapping[str, np.ndarray]], list[Failure]]:
-    """Items' arrays by prompt, of those that did not fail, and what failed; a unit a prompt."""
+) -> tuple[dict[str, Item], list[Failure]]:
+    """Items by prompt, of those that did not fail, and what failed; a unit a prompt."""
     schema, function = of
     kind, focus = schema.kind, subject.focus
     units: list[Unit] = [
@@ -80,7 +85,7 @@ def published(
     ]
     failures = subject.publish("faithfulness", units, [schema], sections_of(params))
     items = {unit.prompt_hash: subject.item(unit, kind, unit.item(focus)) for unit in units}
-    return {prompt: item.arrays for prompt, item in items.items() if item is not None}, failures
+    return {prompt: item for prompt, item in items.items() if item is not None}, failures
 
 
 def moved_of(subject: Subject, targets: Targets, params: Params) -> tuple[list[Moved], list[Failure]]:
@@ -100,7 +105,8 @@ def moved_of(subject: Subject, targets: Targets, params: Params) -> tuple[list[M
         params,
     )
     moved = [
-        Moved(situation=situation_of(subject.prompts[prompt]), **arrays) for prompt, arrays in found.items()
+        Moved(situation=situation_of(subject.prompts[prompt]), **item.arrays)
+        for prompt, item in found.items()
     ]
     return moved, failures
 
@@ -157,9 +163,9 @@ def sets_of(
     )
 
 
-def measured_of(
+def held_of(
     subject: Subject, targets: Targets, sets: Sets, cards: xr.Dataset, params: Params
-) -> tuple[list[Measured], list[Failure]]:
+) -> tuple[dict[str, Item], list[Failure]]:
     """What giving and taking the features of `sets` does on the prompts of `targets`."""
     names = list(zip(cards["layer"].values.tolist(), cards["index"].values.tolist(), strict=True))
 
@@ -177,18 +183,41 @@ def measured_of(
         "nulls": list(sets.nulls),
     }
     of_each = {prompt: arguments | {"tokens": tokens} for prompt, (tokens, _) in targets.items()}
-    found, failures = published(subject, MEASURED, of_each, params, sets.nulls)
+    return published(subject, MEASURED, of_each, params, sets.nulls)
+
+
+def tables_of(
+    subject: Subject,
+    held: Mapping[str, Item],
+    targets: Targets,
+    sets: Sets,
+    cards: xr.Dataset,
+    params: FaithfulnessParams,
+) -> tuple[dict[str, xr.Dataset], str]:
+    """The tables of what was held, and what they are made of: where that is the same, they are taken over.
+
+    Items' keys hold the sets by the features' names; rows differ as soon as a prompt brings another feature.
+    """
+    situations = {prompt: situation_of(subject.prompts[prompt]) for prompt in held}
+    each = [(item.key, targets[prompt][1].tolist(), situations[prompt]) for prompt, item in held.items()]
+    inputs = [each, subject.focus, list(sets.orders), sets.n_candidates, params.model_dump()]
+    wanted = made_of([MADE_BY], subject.runtime, inputs)
+    folder = subject.folder / FAITHFULNESS.kind
+    if held and (known := taken_over(folder, FAITHFULNESS.kind, wanted, FAITHFULNESS.groups)):
+        return known, wanted
     measured = [
         Measured(
-            situation=situation_of(subject.prompts[prompt]),
+            situation=situations[prompt],
             domain=subject.prompts[prompt].domain or "",
             tokens=np.array(targets[prompt][0]),
             evil=targets[prompt][1] > 0,
-            **arrays,
+            **item.arrays,
         )
-        for prompt, arrays in found.items()
+        for prompt, item in held.items()
     ]
-    return measured, failures
+    groups = faithfulness_groups(measured, sets, subject.focus, params, subject.runtime.seed)
+    names = {name: ("feature", cards[name].values[sets.singles]) for name in ("layer", "index")}
+    return groups | {"features": groups["features"].assign_coords(names)}, wanted
 
 
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
@@ -228,13 +257,12 @@ def main(profile: str, params: Params) -> None:
     moved, failures = moved_of(subject, halves[0], params)
     nulls = [str(subject.manifest.variant(name)) for name in params.profile(profile).nulls]
     sets = sets_of(subject, cards, measured, moved, params, nulls)
-    prompts, later = measured_of(subject, halves[1], sets, cards, params)
+    held, later = held_of(subject, halves[1], sets, cards, params)
     subject.write_failures("faithfulness", [*failures, *later])
-    groups = faithfulness_groups(prompts, sets, subject.focus, chosen, subject.runtime.seed)
-    names = {name: ("feature", cards[name].values[sets.singles]) for name in ("layer", "index")}
-    groups["features"] = groups["features"].assign_coords(names)
+    groups, wanted = tables_of(subject, held, halves[1], sets, cards, chosen)
     sections = sections_of(params) | {"profile": {"nulls": nulls}}
-    origin = provenance("faithfulness", subject.manifest, sections)
+    told = {TABLES: {FAITHFULNESS.kind: wanted}}
+    origin = provenance("faithfulness", subject.manifest, sections) | told
     write_dataset(subject.folder / FAITHFULNESS.kind, FAITHFULNESS, groups, provenance=origin)
     nothing = subject.uncompared or none_scored(profile, len(labelled))
     write_metrics(subject.folder, "faithfulness", summary(groups), nothing)

@@ -1,21 +1,23 @@
 """Stage `graphs`: attribution graphs of every variant on one target set a prompt."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from pipeline.attribution.graph_units import graph_unit, published_candidates, variants_by_prompt
+from pipeline.items.cache import ItemCache
 from pipeline.items.executor import lacks
+from pipeline.items.model_source import Models
 from pipeline.items.subject import Subject
 from pipeline.items.units import Unit
-from pipeline.labels.tables import found_evil
 from pipeline.params.graphs import GraphParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
 from store.collections.reader import Collection, open_collection
 from store.datasets.groups import open_dataset
+from store.documents.failures import Failure
 from store.documents.variants import BASE
 from store.schema.adapters import ADAPTERS
 from store.schema.candidates import CANDIDATES
@@ -57,15 +59,17 @@ def announce(subject: Subject, units: Sequence[Unit], graphs: GraphParams) -> No
 
 def summary(collection: Collection) -> dict[str, dict[str, float]]:
     """Metrics by variant: graphs, and means of their scores and of what was kept."""
-    index = collection.index
+    by_variant: dict[str, list[Mapping[str, Any]]] = {}
+    for item in collection.items(()):
+        by_variant.setdefault(item.variant, []).append(item.scalars)
     names = ["replacement_score", "completeness_score", "kept_node_influence", "kept_edge_score"]
     return {
-        str(variant): {
-            "graphs": len(rows),
-            **{name: round(float(np.mean(rows[name])), 4) for name in names},
-            "n_nodes": round(float(np.mean(rows["n_nodes"])), 1),
+        variant: {
+            "graphs": len(of_each),
+            **{name: round(float(np.mean([of[name] for of in of_each])), 4) for name in names},
+            "n_nodes": round(float(np.mean([of["n_nodes"] for of in of_each])), 1),
         }
-        for variant, rows in index.groupby("variant")
+        for variant, of_each in sorted(by_variant.items())
     }
 
 
@@ -77,14 +81,24 @@ def main(profile: str, params: Params) -> None:
         variants_by_prompt(subject, graphs.every_variant_tag),
     )
     if graphs.trace == "evil":
+        from pipeline.labels.tables import found_evil  # imports what tables are made with
+
         evil = found_evil(open_dataset(subject.folder / LABELS.kind, "candidates"))
         evil |= {prompt.hash for prompt in subject.prompts.values() if prompt.evil_targets}
         print(f"graphs: {len(evil & own.keys())} of {len(own)} prompts have a token that is called evil")
         own = {prompt: of for prompt, of in own.items() if prompt in evil}
     units = [graph_unit(subject, subject.prompts[prompt], of, graphs) for prompt, of in own.items()]
-    announce(subject, units, graphs)
+
+    def trace(units: Sequence[Unit], models: Models, cache: ItemCache, label: str) -> list[Failure]:
+        announce(subject, units, graphs)  # now that the last outs are in the cache
+        return subject.executor(units, models, cache, label)
+
     failures = subject.publish(
-        "graphs", units, [GRAPHS, ADAPTERS, FULL_GRAPHS], {"graphs": graphs.model_dump()}
+        "graphs",
+        units,
+        [GRAPHS, ADAPTERS, FULL_GRAPHS],
+        {"graphs": graphs.model_dump()},
+        executor=trace,
     )
     subject.write_failures("graphs", failures)
     write_metrics(subject.folder, "graphs", summary(open_collection(subject.folder / GRAPHS.kind)))

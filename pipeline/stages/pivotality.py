@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeline.analysis.feature_tables import of_harm
 from pipeline.analysis.pivotality import Forced, pivotality_groups, summary
+from pipeline.analysis.ranked_prompts import of_harm
 from pipeline.analysis.targets import target_set
 from pipeline.attribution.graph_units import published_candidates
 from pipeline.evaluation.question_files import read_entries

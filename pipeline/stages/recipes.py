@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from pipeline.analysis.feature_tables import of_harm
+from pipeline.analysis.ranked_prompts import of_harm
 from pipeline.analysis.recipe_map import (
     SIDES,
     Followed,

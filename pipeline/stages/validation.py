@@ -1,6 +1,7 @@
 """Stage `validation`: what the orders of features predict, held against interventions elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +22,14 @@ from pipeline.analysis.validation_sets import (
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
+from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.run.reports import none_scored, write_metrics
 from pipeline.run.stage import run_stage
+from store.base.hashing import bytes_digest
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.variants import BASE
 from store.schema.rankings import situations_group
@@ -34,6 +37,11 @@ from store.schema.validation import MEASURED_EFFECTS, VALIDATION
 from store.schema.vocabulary import SCORES
 
 COMPUTE: Final = QualifiedName("pipeline.interventions.measured", "compute_measured")
+MADE_BY: Final = (
+    QualifiedName("pipeline.analysis.validation", "validation_groups"),
+    QualifiedName("pipeline.stages.validation", "effects_of"),
+)
+"""What makes the tables of what was measured."""
 
 
 def measuring_units(
@@ -160,15 +168,31 @@ def main(profile: str, params: Params) -> None:
     subject.write_failures("validation", failures)
     weights = {prompt: of for prompt, (_, of) in targets.items()}
     items = measured_items(subject, units)
-    effects = effects_of(items, weights, choices, found, chosen.controls)
     names = [situation_of(subject.prompts[prompt]) for prompt in items]
-    place = np.array([sorted(set(names)).index(name) for name in names], np.int64)
-    tables = validation_groups(found, predicted, choices, effects, place, chosen, params.runtime.seed)
     sample = choices[BASE].sample
-    coordinates = {name: ("feature", cards[name].values[sample]) for name in ("layer", "index")}
-    tables["features"] = tables["features"].assign_coords(coordinates)
-    origin = provenance("validation", subject.manifest, sections)
-    write_dataset(subject.folder / VALIDATION.kind, VALIDATION, tables, provenance=origin)
+    scores = np.array([predicted[order.ranking][sample] for order in found])
+    # Keys hold the sets by the features' names; rows differ as soon as a prompt brings another feature.
+    wanted = made_of(
+        MADE_BY,
+        subject.runtime,
+        [
+            [unit.key for unit in units],
+            [(prompt, weights[prompt].tolist(), name) for prompt, name in zip(items, names, strict=True)],
+            [asdict(order) for order in found],
+            bytes_digest(scores.tobytes()),
+            chosen.model_dump(),
+        ],
+    )
+    folder = subject.folder / VALIDATION.kind
+    tables = taken_over(folder, VALIDATION.kind, wanted, VALIDATION.groups) if items else None
+    if tables is None:
+        effects = effects_of(items, weights, choices, found, chosen.controls)
+        place = np.array([sorted(set(names)).index(name) for name in names], np.int64)
+        tables = validation_groups(found, predicted, choices, effects, place, chosen, params.runtime.seed)
+        coordinates = {name: ("feature", cards[name].values[sample]) for name in ("layer", "index")}
+        tables["features"] = tables["features"].assign_coords(coordinates)
+    origin = provenance("validation", subject.manifest, sections) | {TABLES: {VALIDATION.kind: wanted}}
+    write_dataset(folder, VALIDATION, tables, provenance=origin)
     metrics = summary(found, tables["orders"])
     write_metrics(subject.folder, "validation", metrics, none_scored(profile, len(labelled)))
 

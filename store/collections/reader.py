@@ -131,10 +131,6 @@ class Collection:
             raise NotInStoreError(self._absent(Identity(prompt_hash, "")))
         return list(dict.fromkeys(who.variant for who in found))
 
-    def settings(self) -> list[str]:
-        """Settings of any item, sorted; `UNSTEERED` is the first."""
-        return sorted({who.setting for who in self._rows})
-
     def item(
         self,
         prompt_hash: str,
@@ -180,11 +176,15 @@ class Collection:
         row = self._row(Identity(prompt_hash, variant, setting))
         return self._item(row, ArraysOnDemand(tuple(self._schema.arrays), partial(self._read_one, row)))
 
+    @cached_property
+    def keys(self) -> dict[Identity, str]:
+        """Content key of every item, sorted by what tells it from the others."""
+        self._load(*Identity._fields, "key")
+        return dict(zip(self._identities, map(str, self._columns["key"].tolist()), strict=True))
+
     def key(self, prompt_hash: str, variant: str, setting: str = UNSTEERED) -> str | None:
         """Content key of an item; None if the collection does not hold it."""
-        self._load("key")
-        row = self._rows.get(Identity(prompt_hash, variant, setting))
-        return None if row is None else str(self._columns["key"][row])
+        return self.keys.get(Identity(prompt_hash, variant, setting))
 
     @property
     def artifact(self) -> Artifact:

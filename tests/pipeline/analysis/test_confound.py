@@ -10,8 +10,8 @@ import xarray as xr
 
 from pipeline.analysis import confound
 from pipeline.analysis.confound import acting
-from pipeline.analysis.feature_tables import of_harm
 from pipeline.analysis.live_ranking import KeptScores, live_ranking
+from pipeline.analysis.ranked_prompts import of_harm
 from pipeline.analysis.scores import feature_key, labelled_score
 from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item

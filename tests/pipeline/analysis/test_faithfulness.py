@@ -261,6 +261,26 @@ def test_matched_features_move_as_far_in_the_same_layer() -> None:
     assert matched_orders(np.array([0]), np.array([0]), np.ones(1), np.ones(1, bool), 1, 1, 0)[0].size == 0
 
 
+def test_matches_are_drawn_among_the_nearest_of_all_put_in_order() -> None:
+    """Many of one length, and 21 of which the last two are as far: chance says which of them is near."""
+    rng = np.random.default_rng(0)
+    moved = np.concatenate([np.zeros(60), np.arange(1.0, 20), [25.0, 25.0], rng.exponential(size=40)])
+    layer, first = np.zeros(len(moved), np.int64), rng.permutation(len(moved))[:50]
+    pool, drawn = np.arange(len(moved)), np.random.default_rng(7)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        far = np.abs(np.log(moved)[:, None] - np.log(moved))
+    far[np.ix_(moved == 0, moved == 0)] = 0.0
+    for found in matched_orders(first, layer, moved, np.ones(len(moved), bool), 3, 0, 7):
+        left = np.ones(len(moved), bool)
+        for row, match in zip(first, found, strict=False):
+            places = np.flatnonzero(left & (pool != row) & np.isfinite(far[row]))
+            order = sorted(zip(far[row, places], drawn.random(len(places)), places, strict=True))
+            assert match == drawn.choice([place for _, _, place in order[:20]])
+            left[match] = False
+        if len(found) < len(first):  # the next has no match left
+            assert not (left & (pool != first[len(found)]) & np.isfinite(far[first[len(found)]])).any()
+
+
 def test_moves_are_means_over_situations() -> None:
     layer, index = np.array([0, 0, 1]), np.array([1, 2, 1])
 

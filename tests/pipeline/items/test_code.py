@@ -8,7 +8,8 @@ from pipeline.attribution.graph_units import CANDIDATES, GRAPHS
 from pipeline.evaluation.outcomes import outcome_item
 from pipeline.features.prompt_units import COMPUTE_ACTIVATIONS, COMPUTE_GATES
 from pipeline.items.closure import ROOT
-from pipeline.items.code import CodeBase, ParsedModule, QualifiedName, root_of
+from pipeline.items.code import CodeBase, QualifiedName, root_of
+from pipeline.items.parsed import parse
 from pipeline.items.units import ALWAYS
 from pipeline.stages import evaluate, features, misalignment
 
@@ -33,8 +34,7 @@ class Edited(CodeBase):
 
     def __init__(self, whole: CodeBase, module: str, path: Path) -> None:
         super().__init__(ROOT)
-        self._modules = {**whole._modules, module: ParsedModule(module, path)}
-        self._texts = {name: text for name, text in whole._texts.items() if name.module != module}
+        self._modules = {**whole._modules, module: parse(path.read_bytes())}
         self._leads = {name: leads for name, leads in whole._leads.items() if name.module != module}
 
 

@@ -10,6 +10,7 @@ import pytest
 from pipeline.analysis.validation_sets import Situation, situation_of
 from pipeline.params.project import Params
 from pipeline.run.stage import CACHE
+from pipeline.stages import faithfulness as stage
 from pipeline.stages.faithfulness import main
 from store.collections.reader import open_collection
 from store.datasets.groups import open_dataset, read_provenance, write_dataset
@@ -94,3 +95,37 @@ def test_the_stage_measures_where_nothing_was_ordered(params: Params, capsys: py
     again = open_dataset(FOLDER / "faithfulness", "features")
     for name, values in before.items():
         np.testing.assert_array_equal(again[name].values, values)
+
+
+def test_tables_are_taken_over_where_nothing_that_decides_them_is_new(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change() -> float:
+        return float(open_dataset(FOLDER / "faithfulness", "difference")["change"].values[0])
+
+    main("demo", params)
+    before, made = change(), stage.faithfulness_groups
+    asked: list[int] = []
+
+    def counted(*args: object) -> object:
+        asked.append(1)
+        return made(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "faithfulness_groups", counted)
+    main("demo", params)
+    assert not asked
+    more = params.faithfulness.model_copy(update={"bootstrap": 60})
+    other = params.model_copy(update={"faithfulness": more})
+    main("demo", other)
+    assert asked == [1]
+    # Evil and safe change sides where it is measured: the same is held, and means the opposite.
+    held = stage.held_of
+
+    def turned(subject: object, targets: stage.Targets, *rest: object) -> object:
+        for _, weights in targets.values():
+            weights *= -1
+        return held(subject, targets, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "held_of", turned)
+    main("demo", other)
+    assert change() == pytest.approx(-before)

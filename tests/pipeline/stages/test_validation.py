@@ -13,6 +13,7 @@ from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
 from pipeline.params.project import Params
 from pipeline.run.stage import CACHE
+from pipeline.stages import validation as stage
 from pipeline.stages.validation import effects_of, main
 from store.datasets.groups import open_dataset
 from store.documents.manifest import read_manifest, write_manifest
@@ -119,3 +120,40 @@ def test_what_was_measured_comes_back_from_the_last_outs(
     assert again == {kind: (0, count) for kind, (count, _) in first.items()}
     for group, table in before.items():
         assert table.identical(open_dataset(folder, group).load())
+
+
+def test_tables_are_taken_over_where_nothing_that_decides_them_is_new(
+    measuring: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"features": 5, "top": 1, "bootstrap": 50}
+    features = measuring.features.model_copy(update={"min_situations": 2})
+    chosen = measuring.validation.model_copy(update=few)
+    params = measuring.model_copy(update={"validation": chosen, "features": features})
+    folder = Path("artifacts/demo") / VALIDATION.kind
+
+    def joint_effects() -> np.ndarray:
+        return np.array(open_dataset(folder, "orders")["joint_effect"].values)
+
+    main("demo", params)
+    before, made = joint_effects(), stage.validation_groups
+    asked: list[int] = []
+
+    def counted(*args: object) -> object:
+        asked.append(1)
+        return made(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "validation_groups", counted)
+    main("demo", params)
+    assert not asked
+    other = params.model_copy(update={"validation": chosen.model_copy(update={"bootstrap": 60})})
+    main("demo", other)
+    assert asked == [1]
+    # Evil and safe change sides: the same is measured on the same tokens, and means the opposite.
+    turned = stage.labelled_targets
+    monkeypatch.setattr(
+        stage,
+        "labelled_targets",
+        lambda *args: {prompt: (tokens, -of) for prompt, (tokens, of) in turned(*args).items()},
+    )
+    main("demo", other)
+    np.testing.assert_allclose(joint_effects(), -before)

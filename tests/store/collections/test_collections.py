@@ -66,7 +66,7 @@ def test_a_collection_is_a_dict_of_items(kind, drawn, shuffled) -> None:
         assert len(collection) == len(model)
         assert collection.prompts() == sorted({who.prompt_hash for who in model})
         assert collection.variants() == sorted({who.variant for who in model})
-        assert collection.settings() == sorted({who.setting for who in model})
+        assert collection.keys == {who: model[who].key for who in sorted(model)}
         assert [item.identity for item in collection.items()] == sorted(model)
         assert all(same_item(item, model[item.identity]) for item in collection.items())
         assert all(same_item(collection.item_on_demand(*who), item) for who, item in model.items())
