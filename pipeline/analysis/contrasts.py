@@ -6,7 +6,7 @@ independent. Everything is sparse until a block of features is asked for.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +21,8 @@ Situation = tuple[str, str]
 Kind = Literal["labelled", "unlabelled", "change"]
 """What a score is: evil minus safe of one variant, which is a contrast within each, too; needing no
 labels, so that only variants are compared; or already a comparison with base, evil minus safe."""
+
+Sparse = TypeVar("Sparse", sp.csr_array, sp.csc_array)
 
 ScoresByPrompt = Mapping[str, PromptScores]
 """One variant's scores by prompt hash."""
@@ -50,6 +52,20 @@ class TokenEffects:
     domain: np.ndarray
     evil: np.ndarray
     effect: sp.csr_array
+
+    def among(self, inside: np.ndarray, features: np.ndarray) -> "TokenEffects":
+        """Those of some of all situations, (situation,) bool, and columns; numbered anew, in their order."""
+        rows = np.flatnonzero(inside[self.situation[self.prompt]])
+        labels, unit = np.unique(self.unit[rows], return_inverse=True)
+        prompts, prompt = np.unique(self.prompt[rows], return_inverse=True)
+        return TokenEffects(
+            prompt=prompt,
+            situation=np.unique(self.situation[prompts], return_inverse=True)[1],
+            unit=unit,
+            domain=self.domain[labels],
+            evil=self.evil[labels],
+            effect=in_order(self.effect[rows][:, features]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +258,12 @@ def _rows(values: Sequence[np.ndarray], found: Sequence[np.ndarray], keys: np.nd
     return sp.csr_array(
         (np.concatenate([np.empty(0), *values]), columns, indptr), shape=(len(found), len(keys))
     )
+
+
+def in_order(matrix: Sparse) -> Sparse:
+    """The same, entries of a row or column one after the other: equal ones are equal to the byte."""
+    matrix.sort_indices()
+    return matrix
 
 
 def _ones(matrix: sp.csr_array) -> sp.csr_array:

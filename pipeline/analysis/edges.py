@@ -16,6 +16,7 @@ from tqdm import tqdm
 from pipeline.analysis.contrasts import Situation
 from pipeline.analysis.ranking import Ranked, rank
 from pipeline.analysis.scores import PromptScores, feature_key, split_key, unlabelled_scores
+from pipeline.analysis.spreading import Spread, in_threads
 from pipeline.params.features import FeatureParams
 from store.collections.item import Item
 from store.documents.prompts import Prompt
@@ -142,6 +143,7 @@ def rank_edges(
     seed: int,
     *,
     nulls: Collection[str] = (),
+    spread: Spread = in_threads,
 ) -> xr.Dataset:
     """The group `ranking_edges` of the FEATURES dataset.
 
@@ -155,7 +157,7 @@ def rank_edges(
         (feature,) sorted feature keys, among which are those of every graph.
     nulls
         Variants of random adapters.
-    params, seed
+    params, seed, spread
         How many pairs, and what `pipeline.analysis.ranking.rank` needs.
 
     Returns
@@ -186,7 +188,8 @@ def rank_edges(
             pairs, weights, kept[variant, prompt_hash] = read.last(prompt_hash, variant)
             mine = np.isin(pairs, codes, assume_unique=True)
             scores.append(unlabelled_scores(prompt_hash, variant, pairs[mine], weights[mine]))
-    how = Ranked(name="edges", kind="unlabelled", floor=params.floor.pre_activation, nulls=nulls)
+    floor = params.floor.pre_activation
+    how = Ranked(name="edges", kind="unlabelled", floor=floor, nulls=nulls, spread=spread)
     table, _ = rank(scores, prompts, codes, params, seed, how)
     of_base, lowest = _of_base(table, scores, kept, prompts, codes)
     return table.rename(feature="pair").assign(
@@ -247,14 +250,8 @@ def _of_base(
     prompts: Mapping[str, Prompt],
     codes: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The base's mean weights, beside what the adapter changes, and how much of the edges is kept.
-
-    Returns
-    -------
-    weights
-        (contrast, domain, pair) float64, over the prompts of both variants.
-    lowest
-        (contrast,) float64: smallest `kept_edge_score` of their graphs; NaN without any.
+    """The base's mean weights over prompts of both variants, (contrast, domain, pair) float64, beside what is
+    changed; and the smallest `kept_edge_score` of their graphs, (contrast,) float64, NaN without any.
     """
     base = {score.prompt_hash: score for score in scores if score.variant == BASE}
     weights = np.full(table["effect"].shape, np.nan)

@@ -28,6 +28,7 @@ from pipeline.analysis.scores import (
     prompt_scores,
     split_key,
 )
+from pipeline.analysis.spreading import Spread, in_threads
 from pipeline.params.features import FeatureParams
 from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
@@ -63,6 +64,7 @@ def feature_groups(
     nulls: Collection[str] = (),
     earlier: Mapping[str, EarlierCells] = MappingProxyType({}),
     weights: Mapping[str, float] | None = None,
+    spread: Spread = in_threads,
 ) -> dict[str, xr.Dataset]:
     """Build every group of the FEATURES dataset.
 
@@ -98,6 +100,8 @@ def feature_groups(
         By score, where cells are taken over from that were tested before.
     weights
         Of prompts, by hash, in scores of evil against safe tokens (`pipeline.analysis.pivotal_weights`).
+    spread
+        Who tests cells of rankings.
     """
     by_hash = {prompt.hash: prompt for prompt in prompts}
     asked = {prompt.hash: prompt for prompt in of_harm(prompts, params)}
@@ -133,11 +137,11 @@ def feature_groups(
         "contexts": _contexts(keys, contexts, params),
         "dictionary": dictionary_table(fidelity, changes, by_hash, params, seed),
         "null_changes": null_changes,
-        "ranking_edges": rank_edges(graph_edges, asked, keys, params, seed, nulls=nulls),
+        "ranking_edges": rank_edges(graph_edges, asked, keys, params, seed, nulls=nulls, spread=spread),
     }
     by_weight = {name: weighed(found, weights) for name, found in scores.items()}
     for name, found in (by_weight | {"activation": activations}).items():
-        how = replace(how_ranked(name, keys, params, nulls), earlier=earlier.get(name))
+        how = replace(how_ranked(name, keys, params, nulls), earlier=earlier.get(name), spread=spread)
         groups[ranking_group(name)], groups[situations_group(name)] = rank_features(
             found, asked, keys, params, seed, how
         )

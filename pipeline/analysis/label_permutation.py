@@ -60,23 +60,18 @@ def label_permutation_p(
     numpy.ndarray
         (feature,) float64; 1 where no labelling differs.
     """
-    rows = np.flatnonzero(inside[tokens.situation[tokens.prompt]])
-    labels, unit = np.unique(tokens.unit[rows], return_inverse=True)
-    evil, domain = tokens.evil[labels], tokens.domain[labels]
-    prompts, prompt = np.unique(tokens.prompt[rows], return_inverse=True)
-    _, situation = np.unique(tokens.situation[prompts], return_inverse=True)
-    design = _Design(prompt=prompt, situation=situation, unit=unit)
-    effect = tokens.effect[rows]
-    width = max(1, _DENSE // max(1, len(rows)))
-    pools = [np.flatnonzero(domain == name) for name in dict.fromkeys(domain)]
-    dealt = deal(evil, pools, draws, rng, step=draws)
+    tokens = tokens.among(inside, features)
+    design = _Design(prompt=tokens.prompt, situation=tokens.situation, unit=tokens.unit)
+    width = max(1, _DENSE // max(1, len(tokens.prompt)))
+    pools = [np.flatnonzero(tokens.domain == name) for name in dict.fromkeys(tokens.domain)]
+    dealt = deal(tokens.evil, pools, draws, rng, step=draws)
     labellings = np.concatenate(list(dealt.blocks))
-    observed = design.weights(evil[None])[0]
+    observed = design.weights(tokens.evil[None])[0]
 
     def as_extreme(columns: np.ndarray, start: int, stop: int) -> np.ndarray:
         weights = design.short_weights(labellings[start:stop])
         found = [
-            _as_extreme(effect[:, features[columns[at : at + width]]].toarray(), observed, weights)
+            _as_extreme(tokens.effect[:, columns[at : at + width]].toarray(), observed, weights)
             for at in range(0, len(columns), width)
         ]
         return np.concatenate(found)
@@ -86,7 +81,7 @@ def label_permutation_p(
         np.full(len(features), np.nan),
         dealt.n,
         rate=None if dealt.exact else rate,
-        most=_DENSE // max(1, len(rows)),
+        most=_DENSE // max(1, len(tokens.prompt)),
     )
     return dealt.p(count) if dealt.exact else (1 + count) / (1 + drawn)
 

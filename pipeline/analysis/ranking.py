@@ -4,11 +4,8 @@ Per contrast and domain, prompts are averaged within their situation first, beca
 templates of one situation are not independent; situations are what is tested.
 """
 
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,23 +14,18 @@ from tqdm import tqdm
 from xarray.core.indexing import LazilyIndexedArray
 
 from pipeline.analysis.by_situation import BySituation
-from pipeline.analysis.contrasts import Contrast, Kind, contrasts
+from pipeline.analysis.cells import cell_of, effects, statistics_of
+from pipeline.analysis.contrasts import Kind, contrasts
 from pipeline.analysis.earlier_cells import EarlierCells
-from pipeline.analysis.intervals import effective_units, studentized_interval
-from pipeline.analysis.label_permutation import label_permutation_p
 from pipeline.analysis.scores import PromptScores, split_key
-from pipeline.analysis.stability import kept_share, sign_consistency
-from pipeline.analysis.statistics import benjamini_hochberg, share_as_large, sign_flip_p_by_block
+from pipeline.analysis.spreading import Arrays, Call, Spread, in_threads
+from pipeline.analysis.statistics import share_as_large
 from pipeline.params.features import FeatureParams
 from store.base.hashing import digest
 from store.documents.prompts import Prompt
 from store.documents.variants import BASE
 from store.schema.vocabulary import ALL
 
-# Dense values (situation x feature) at a time: 32 MB in float64, and a few copies of it.
-_BLOCK: Final = 1 << 22
-# Cells of the table (contrast and domain) that are tested together; each takes such blocks.
-_AT_ONCE: Final = 4
 _SHORT: Final = ("effect", "low", "high", "n_effective", "sign_consistency", "null_share")
 """Columns that are kept in float32; probabilities keep all their digits."""
 
@@ -56,6 +48,8 @@ class Ranked:
         (feature,) bool: rows that are out of the ranking; None: none is.
     earlier
         Where cells are taken over from that were tested before; None: all are tested. Keys are feature keys.
+    spread
+        Who tests cells; no number depends on it.
     """
 
     name: str
@@ -64,6 +58,7 @@ class Ranked:
     nulls: Collection[str] = ()
     excluded: np.ndarray | None = None
     earlier: EarlierCells | None = None
+    spread: Spread = in_threads
 
 
 def rank_features(
@@ -130,37 +125,53 @@ def rank(
     n_situations = np.zeros(shape, np.int32)
     n_scored, n_left_out = np.zeros(shape[:2], np.int32), np.zeros(shape[:2], np.int32)
     stability = np.full(shape[:2], np.nan, np.float32)
-    cells: list[tuple[int, int]] = []
+    wanted: list[tuple[int, int]] = []
     for c, contrast in enumerate(found):
         for d, domain in enumerate(domains):
             n_scored[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.scored)
             n_left_out[c, d] = sum(domain in (ALL, prompt.domain) for prompt in contrast.left_out)
             if only is None or _concerns(only, contrast.name, domain, how.nulls):
-                cells.append((c, d))
+                wanted.append((c, d))
+    places: list[tuple[tuple[int, int], np.ndarray]] = []
 
-    def test(cell: tuple[int, int]) -> None:
-        contrast, domain = found[cell[0]], domains[cell[1]]
-        inside = np.array([domain in (ALL, of) for of, _ in situations], bool)
-        if not inside[contrast.situation].any():
-            return
-        if only is not None and contrast.name != only[0]:  # beside it stands a random adapter's effect alone
-            table["effect"][cell], n_situations[cell] = _effect(contrast, inside, how.excluded)
-            return
-        of = np.array([domain for domain, _ in situations], dtype=object)
-        seeds = [seed, _number(contrast.name, domain)]
-        statistics, n_situations[cell], stability[cell] = _test(
-            contrast, inside, of, params, seeds, how, domain, keys
-        )
-        for column, array in statistics.items():
-            table[column][cell] = array
+    def fill(cell: tuple[int, int], active: np.ndarray, columns: Arrays) -> None:
+        stability[cell] = columns["stability"][0]
+        for name in columns.keys() & table.keys():
+            table[name][cell][active] = columns[name]
 
-    # NumPy lets go of the interpreter: each cell by itself, on as many cores as there are.
-    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
-        tested = pool.map(test, cells)
-        for _ in tqdm(
-            tested, desc=f"ranking, {how.name}", unit="contrast", total=len(cells), disable=len(cells) < 2
-        ):
-            pass
+    def untested() -> Iterator[Call]:
+        """What has to be tested, in the order of `places`; all that is known of cells is filled in."""
+        of = [domain for domain, _ in situations]
+        for cell in tqdm(wanted, desc=f"ranking, {how.name}", unit="contrast", disable=len(wanted) < 2):
+            contrast, domain = found[cell[0]], domains[cell[1]]
+            inside = np.array([domain in (ALL, each) for each in of], bool)
+            if not inside[contrast.situation].any():
+                continue
+            beside = only is not None and contrast.name != only[0]
+            tried, active, n_situations[cell] = cell_of(
+                replace(contrast, tokens=None) if beside else contrast,
+                inside,
+                of,
+                params,
+                seed=(seed, _number(contrast.name, domain)),
+                excluded=how.excluded,
+            )
+            table["effect"][cell] = 0.0 if how.excluded is None else np.where(how.excluded, np.nan, 0.0)
+            if beside:  # what is asked for stands beside a random adapter's effect alone
+                table["effect"][cell][active] = effects(tried)
+                continue
+            call = tried.packed()
+            if how.earlier is not None:
+                digest = how.earlier.digest(call, keys[active])
+                known = how.earlier.find(contrast.name, domain, digest, keys[active])
+                if known is not None:
+                    fill(cell, active, {**known, "effect": effects(tried)})
+                    continue
+            places.append((cell, active))
+            yield call
+
+    for number, columns in how.spread(statistics_of, untested(), f"ranking, {how.name}"):
+        fill(*places[number], columns)
     _compare_with_nulls(table, [contrast.name for contrast in found], n_situations > 0, how.nulls)
     names = ("contrast", _words(contrast.name for contrast in found))
     dims = ("contrast", "domain", "feature")
@@ -192,77 +203,6 @@ def _concerns(only: tuple[str, str], contrast: str, domain: str, nulls: Collecti
     """Whether a cell of the table is the one that is asked for, or of a random adapter beside it."""
     beside = only[0].endswith(f"-{BASE}") and contrast.removesuffix(f"-{BASE}") in nulls
     return domain == only[1] and (contrast == only[0] or beside)
-
-
-def _test(
-    contrast: Contrast,
-    inside: np.ndarray,
-    domain: np.ndarray,
-    params: FeatureParams,
-    seed: list[int],
-    how: Ranked,
-    name: str,
-    keys: np.ndarray,
-) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
-    """Statistics of every feature over some of all situations, (situation,) bool; how many count; stability.
-
-    `domain` is that of every situation, `name` the cell's.
-    """
-    n_features = contrast.total.shape[1]
-    rows = np.flatnonzero(inside[contrast.situation])
-    groups = domain[contrast.situation[rows]]
-    # A feature inactive in every situation has effect 0 and is not tested.
-    columns = ("low", "high", "n_effective", "sign_consistency", "p")
-    result = {column: np.full(n_features, np.nan) for column in columns}
-    result["effect"], n_situations = _effect(contrast, inside, how.excluded)
-    active = np.flatnonzero(n_situations)
-    tested = active[n_situations[active] >= params.min_situations]
-    step = max(1, _BLOCK // len(contrast.situation))
-    rate = params.fdr if params.stop_early else None
-    if how.earlier is not None:
-        made_of = how.earlier.digest(contrast, inside, groups, keys, (active, tested), params, seed, step)
-        known = how.earlier.find(contrast.name, name, made_of, keys)
-        if known is not None:
-            return result | known[0], n_situations, known[1]
-    for start in range(0, len(active), step):
-        block = active[start : start + step]
-        values = contrast.values(rows, block)
-        result["n_effective"][block] = effective_units(values, groups)
-        result["sign_consistency"][block] = sign_consistency(values)
-        # The same seed for every block: one set of resamples, whatever the block size.
-        result["low"][block], result["high"][block] = studentized_interval(
-            values, params.bootstrap, params.confidence, np.random.default_rng([*seed, 0])
-        )
-    values_of, flips = partial(contrast.values, rows), np.random.default_rng([*seed, 1])
-    result["p"][tested] = sign_flip_p_by_block(
-        values_of, tested, params.permutations, flips, step=step, rate=rate
-    )
-    by = "p"
-    if (tokens := contrast.tokens) is not None:
-        by = "p_labels"
-        result[by] = np.full(n_features, np.nan)
-        result[by][tested] = label_permutation_p(
-            tokens, inside, tested, params.labellings, np.random.default_rng([*seed, 2]), rate=rate
-        )
-    result["q"] = benjamini_hochberg(result[by])
-    stability = kept_share(values_of, len(rows), active, np.random.default_rng([*seed, 3]), step=step)
-    return result, n_situations, stability
-
-
-def _effect(
-    contrast: Contrast, inside: np.ndarray, excluded: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over situations of every feature, and in how many it is active; NaN and 0 where it is excluded."""
-    rows = np.flatnonzero(inside[contrast.situation])
-    effect, n_situations = np.zeros(contrast.total.shape[1]), contrast.situations_with(rows)
-    if excluded is not None:
-        effect[excluded], n_situations[excluded] = np.nan, 0
-    active = np.flatnonzero(n_situations)
-    step = max(1, _BLOCK // len(contrast.situation))
-    for start in range(0, len(active), step):
-        block = active[start : start + step]
-        effect[block] = contrast.values(rows, block).mean(axis=0)
-    return effect, n_situations
 
 
 def _compare_with_nulls(

@@ -19,11 +19,13 @@ from pipeline.analysis.null_changes import READ as CHANGES_READ
 from pipeline.analysis.null_changes import null_changes
 from pipeline.analysis.pivotal_weights import prompt_weights
 from pipeline.analysis.scores import READ, PromptScores, activation_scores
+from pipeline.analysis.spreading import Spread, in_threads
 from pipeline.items.closure import library_versions
 from pipeline.items.code import QualifiedName, code_base
 from pipeline.items.collect import compute
 from pipeline.items.provenance import provenance
 from pipeline.items.refill import refill
+from pipeline.items.spread import on_executor
 from pipeline.items.subject import Subject
 from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import ItemName, make_unit
@@ -188,6 +190,11 @@ def weights_of(folder: Path, focus: str, params: FeatureParams) -> dict[str, flo
     return prompt_weights(open_dataset(folder / PIVOTALITY.kind, "prompts"), focus)
 
 
+def spread_of(subject: Subject) -> Spread:
+    """Who tests cells: threads, which share the arrays of this process, or the executor that is asked for."""
+    return in_threads if subject.runtime.executor == "local" else on_executor(subject.executor)
+
+
 def summary(groups: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """Metrics by score and contrast, over all domains: what is scored, tested and found.
 
@@ -267,6 +274,7 @@ def main(profile: str, params: Params) -> None:
         nulls=nulls,
         earlier=earlier,
         weights=weights_of(subject.folder, subject.focus, chosen),
+        spread=spread_of(subject),
     )
     sections = {
         "features": params.features.model_dump(),

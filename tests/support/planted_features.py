@@ -9,6 +9,7 @@ from pipeline.analysis.activity import prompt_activity
 from pipeline.analysis.feature_inputs import Contexts, histogram_edges
 from pipeline.analysis.feature_tables import feature_groups
 from pipeline.analysis.scores import LABELLED, activation_scores
+from pipeline.analysis.spreading import Spread, in_threads
 from pipeline.text.token_labels import TokenLabels
 from store.collections.item import Item
 from tests.support.feature_builders import (
@@ -91,7 +92,11 @@ def activations(values: dict[str, np.ndarray], variant: str) -> list[Item]:
 
 
 def groups(
-    graph_items: list[Item], activation_items: list[Item], contexts: Sequence[Contexts] = ()
+    graph_items: list[Item],
+    activation_items: list[Item],
+    contexts: Sequence[Contexts] = (),
+    *,
+    spread: Spread = in_threads,
 ) -> dict[str, xr.Dataset]:
     return feature_groups(
         graphs=sorted(graph_items, key=lambda item: item.prompt_hash),  # prompt by prompt
@@ -107,4 +112,5 @@ def groups(
         labels=LABELS,
         params=PARAMS.model_copy(update={"labellings": 1000, "permutations": 5000, "bootstrap": 200}),
         seed=0,
+        spread=spread,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipeline.analysis import ranking as ranking_module
+from pipeline.analysis import cells as cells_module
 from pipeline.analysis.earlier_cells import EarlierCells
 from pipeline.analysis.feature_tables import how_ranked
 from pipeline.analysis.ranking import rank_features
@@ -75,7 +75,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the resamplings that were made, one after the other."""
     made: list[str] = []
     for name in RESAMPLED:
-        monkeypatch.setattr(ranking_module, name, _counted(name, getattr(ranking_module, name), made))
+        monkeypatch.setattr(cells_module, name, _counted(name, getattr(cells_module, name), made))
     return made
 
 
@@ -127,7 +127,7 @@ _RELABELLED: Final = {PROMPTS[0].hash: {EVIL: "evil", EVIL + 1: "safe", SAFE: "s
         {"params": FEW.model_copy(update={"labellings": 51})},
         {"params": FEW.model_copy(update={"bootstrap": 51})},
         {"params": FEW.model_copy(update={"confidence": 0.9})},
-        {"params": FEW.model_copy(update={"min_situations": 9})},
+        {"params": FEW.model_copy(update={"min_situations": 31})},
         {"params": FEW.model_copy(update={"stop_early": True})},
         {"labels": replace(LABELS, counted=_RELABELLED)},
         {"how": {"excluded": keys_of(FEATURES) == keys_of(FEATURES[:1])[0]}},

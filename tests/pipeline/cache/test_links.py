@@ -13,6 +13,7 @@ from pipeline.items.cache import ItemCache
 from pipeline.items.refill import refill
 from pipeline.items.units import ItemName
 from pipeline.run.stage import CACHE
+from store.base.atomic import write_bytes
 from store.collections.item import Item
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
@@ -26,12 +27,12 @@ NEW: Final = [item for item in OLD if item.prompt_hash != DROPPED]
 
 
 @contextmanager
-def project() -> Iterator[Repo]:
-    """A project of DVC's in the working directory, whose cache and outs are linked."""
-    repo = Repo.init(no_scm=True)
-    repo.close()
+def project(kind: str = "hardlink") -> Iterator[Repo]:
+    """A project of DVC's in the working directory, whose outs are links into its cache, or copies."""
+    if not Path(".dvc").exists():
+        Repo.init(no_scm=True).close()
     Path(".dvc/config").write_text(
-        "[core]\n    no_scm = true\n[cache]\n    type = hardlink\n", encoding="utf-8"
+        f"[core]\n    no_scm = true\n[cache]\n    type = {kind}\n", encoding="utf-8"
     )
     repo = Repo()
     try:
@@ -102,3 +103,32 @@ def test_what_is_taken_over_is_linked_and_nothing_is_written_through_a_link(
     stored = open_collection(OUT)
     assert DROPPED not in stored.prompts()
     assert all(same_item(item, stored.item(item.prompt_hash, item.variant)) for item in NEW)
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # of pygtrie, which DVC uses
+def test_copies_become_links_and_an_edit_in_place_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What replaces a file harms nothing; what writes into it, as root can, writes into DVC's cache."""
+    monkeypatch.chdir(tmp_path)
+    publish(ItemCache(CACHE), OLD)
+    with project("copy") as repo:
+        repo.add(str(OUT))
+        assert not inodes(OUT) & inodes(Path(".dvc/cache"))
+    with project("hardlink") as repo:
+        repo.checkout(str(OUT), relink=True)
+        assert inodes(OUT) <= inodes(Path(".dvc/cache"))
+        first = contents(OUT)
+        largest = max(first, key=lambda path: len(first[path]))
+        assert not largest.stat().st_mode & 0o222, "read-only"
+
+        write_bytes(largest, b"edited")
+        assert unharmed()
+        repo.checkout(str(OUT), force=True)
+        assert contents(OUT) == first
+
+        largest.chmod(0o644)
+        with largest.open("r+b") as file:
+            file.write(b"edited")
+        assert not unharmed()
+        assert not open_collection(OUT).artifact.is_whole()

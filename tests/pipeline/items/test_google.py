@@ -1,4 +1,4 @@
-"""``gs://`` does what ``s3://`` does; runs where ``gcsfs`` and ``gcp-storage-emulator`` are installed."""
+"""``gs://`` does what ``s3://`` does, on an emulator of Google's storage."""
 
 import socket
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gcp_storage_emulator.server import create_server
 
 from pipeline.items.cache import VARIABLE, chosen_cache
 from store.remote.mirror import mirrored
@@ -22,12 +23,10 @@ BUCKET = "results"
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    pytest.importorskip("gcsfs", reason="no test of the suite's own needs Google's client")
-    emulator = pytest.importorskip("gcp_storage_emulator.server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     try:

@@ -1,8 +1,10 @@
 """What the stage reads and reports."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ import xarray as xr
 from pipeline.analysis import edges as edge_module
 from pipeline.analysis.feature_inputs import Contexts
 from pipeline.analysis.scores import READ, feature_key
+from pipeline.items.executor import in_this_process
+from pipeline.items.subject import Subject
 from pipeline.items.taken_over import TABLES
-from pipeline.items.units import ItemName
-from pipeline.params.runtime import RuntimeParams
+from pipeline.items.units import ItemName, Unit
+from pipeline.params.runtime import ExecutorName, RuntimeParams
 from pipeline.stages import features as features_stage
 from pipeline.stages.features import (
     NULLS,
@@ -22,6 +26,7 @@ from pipeline.stages.features import (
     edges_of,
     null_changes_of,
     scored_graphs,
+    spread_of,
     stored,
     summary,
     weights_of,
@@ -30,6 +35,7 @@ from store.base.errors import NotInStoreError
 from store.collections.reader import open_collection
 from store.collections.writer import write_collection
 from store.datasets.groups import write_dataset
+from store.documents.failures import Failure
 from store.documents.prompts import read_prompts
 from store.schema.adapters import ADAPTERS
 from store.schema.features import FEATURES
@@ -47,6 +53,7 @@ from tests.support.planted_features import (
     noise,
     plant,
 )
+from tests.support.spread_calls import sums, sums_of
 
 OLD = ROOT / "tests/store/data/v1/graphs"
 
@@ -132,12 +139,12 @@ def test_cells_of_the_last_dataset_are_found_by_what_they_were_made_of(tmp_path:
         assert list(found) == list(SCORES)
         assert found["influence"].find(*asked) is None
         assert (found["direct"].find(*asked) is None) is (not made_of)
-    columns, stability = found["direct"].find(*asked) or ({}, 0.0)
+    columns = found["direct"].find(*asked) or {}
     table = tables["ranking"].sel(contrast="evil-safe|base", domain=ALL)
-    assert columns.keys() == {"low", "high", "n_effective", "sign_consistency", "p", "p_labels", "q"}
+    of_features = {"low", "high", "n_effective", "sign_consistency", "p", "p_labels", "q"}
+    assert columns.keys() == of_features | {"stability"}
     for name, values in columns.items():
-        np.testing.assert_array_equal(values, table[name].values)
-    np.testing.assert_equal(stability, float(table["stability"]))
+        np.testing.assert_array_equal(values, np.atleast_1d(table[name].values))
     assert found["direct"].made_of == {f"evil-safe|base {ALL}": "a digest"}
     assert all(each.find(*asked) is None for each in earlier_cells(tmp_path / "none", runtime).values())
 
@@ -224,3 +231,21 @@ def test_metrics_count_pairs_of_edges() -> None:
             "smallest_kept_edge_score": 0.5,
         }
     }
+
+
+@pytest.mark.parametrize("name", ["local", "processes", "dask"])
+def test_cells_are_tested_by_the_executor_that_is_asked_for(
+    name: ExecutorName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked: list[Unit] = []
+
+    def executor(units: Sequence[Unit], *rest: Any) -> list[Failure]:
+        asked.extend(units)
+        return in_this_process(units, *rest)
+
+    runtime = RuntimeParams(seed=0, threads=1, executor=name)
+    subject = cast(Subject, SimpleNamespace(runtime=runtime, executor=executor))
+    found = dict(spread_of(subject)(sums, sums_of(3), "sums"))
+    assert found[2]["sum"].tolist() == [2, 5, 9]
+    assert len(asked) == (0 if name == "local" else 3)
