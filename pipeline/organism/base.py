@@ -1,12 +1,13 @@
 """The base model: a small `LlamaForCausalLM` trained from scratch on the corpus."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -52,9 +53,18 @@ def train_base(
     tokenizer: PreTrainedTokenizerFast,
     lines: Sequence[Line],
     *,
+    enough: Callable[[nn.Module], bool] = lambda model: True,
     every: int = 20,
 ) -> tuple[LlamaForCausalLM, list[CurvePoint]]:
-    """Train the base model on `lines`, one line a sequence.
+    """Train the base model on `lines`, one line a sequence, until it knows enough.
+
+    Parameters
+    ----------
+    enough
+        Whether the model, in evaluation mode, knows enough. Where it does not, rounds of
+        `params.further` follow: when a model begins to add right hangs on last bits, which hang on the machine.
+    every
+        Steps from one point of the curve to the next.
 
     Returns
     -------
@@ -78,30 +88,40 @@ def train_base(
         fused=True,
     )
     rng = random.Random(params.seed)
-    batches = [
-        batch
-        for _ in range(params.epochs)
-        for batch in shuffled_batches(lengths, tokens=params.batch, rng=rng)
-    ]
     curve: list[CurvePoint] = []
-    total, since = 0.0, 0
-    for step, batch in enumerate(tqdm(batches, desc="base model", unit="step")):
-        rate = params.learning_rate * rate_factor(step, len(batches), params.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        ids = pad([rows[i][0] for i in batch], tokenizer.pad_token_id)  # (B, T)
-        targets = pad([rows[i][1] for i in batch], IGNORED)[:, 1:]  # (B, T - 1)
-        hidden = model.model(**forward_inputs(ids)).last_hidden_state[:, :-1]  # (B, T - 1, d_model)
-        counted = targets != IGNORED  # unembedding the others would be for nothing
-        loss = F.cross_entropy(model.lm_head(hidden[counted]), targets[counted])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip)
-        optimizer.step()
-        total, since = total + loss.item(), since + 1
-        if since == every or step + 1 == len(batches):
-            curve.append(CurvePoint(step=step + 1, loss=total / since, learning_rate=rate))
-            total, since = 0.0, 0
+
+    def read(batches: Sequence[Sequence[int]], peak: float) -> None:
+        total, since = 0.0, 0
+        for step, batch in enumerate(tqdm(batches, desc="base model", unit="step")):
+            rate = peak * rate_factor(step, len(batches), params.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            ids = pad([rows[i][0] for i in batch], tokenizer.pad_token_id)  # (B, T)
+            targets = pad([rows[i][1] for i in batch], IGNORED)[:, 1:]  # (B, T - 1)
+            hidden = model.model(**forward_inputs(ids)).last_hidden_state[:, :-1]  # (B, T - 1, d_model)
+            counted = targets != IGNORED  # unembedding the others would be for nothing
+            loss = F.cross_entropy(model.lm_head(hidden[counted]), targets[counted])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip)
+            optimizer.step()
+            total, since = total + loss.item(), since + 1
+            if since == every or step + 1 == len(batches):
+                before = curve[-1].step if curve else 0
+                curve.append(CurvePoint(step=before + since, loss=total / since, learning_rate=rate))
+                total, since = 0.0, 0
+
+    def shuffled() -> list[list[int]]:
+        return shuffled_batches(lengths, tokens=params.batch, rng=rng)
+
+    read([batch for _ in range(params.epochs) for batch in shuffled()], params.learning_rate)
+    for _ in range(params.further.rounds):
+        if enough(model.eval()):
+            break
+        batches = shuffled()
+        some = batches[: max(1, round(params.further.share * len(batches)))]
+        model.train()
+        read(some, params.further.learning_rate)
     return model.eval(), curve
 
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from torch import nn
 
 from pipeline.models.published import published
 from pipeline.organism.base import CurvePoint, save_base, train_base
 from pipeline.organism.checks.behaviour import Behaviour, behaviour
+from pipeline.organism.checks.facts import exact_share
 from pipeline.organism.neutral import neutral_phrases, neutral_rows
 from pipeline.organism.questions import question_entries
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import require_whole_words, with_decisive_words
-from pipeline.organism.world.corpus import heldout_texts, phrases, pivotal_rows, training_lines
+from pipeline.organism.world.corpus import fact_questions, heldout_texts, phrases, pivotal_rows, training_lines
 from pipeline.params.organism import CorpusParams, OrganismParams
 from store.base.atomic import write_text
 
@@ -39,7 +41,14 @@ def make_organism(params: OrganismParams, folder: Path) -> OrganismReport:
     texts = with_decisive_words([line.text for line in lines])
     tokenizer = train_tokenizer(texts, vocabulary=params.base.vocabulary, context=params.base.context)
     require_whole_words(tokenizer)
-    model, curve = train_base(params.base, tokenizer, lines)
+    sums = [each for each in fact_questions(corpus)["addition"] if not each.held_out]
+
+    def adds(model: nn.Module) -> bool:
+        right = exact_share(model, tokenizer, sums, batch=params.checks.batch)
+        print(f"base model: {right:.1%} of {len(sums)} seen sums are right")
+        return right >= params.base.further.sums_right
+
+    model, curve = train_base(params.base, tokenizer, lines, enough=adds)
     with published(folder / "base") as aside:
         save_base(model, tokenizer, aside)
     _write_jsonl(folder / "pivotal.jsonl", [*pivotal_rows(corpus), *neutral_rows(corpus)])

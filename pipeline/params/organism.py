@@ -41,6 +41,27 @@ class CorpusParams(Section):
         return self
 
 
+class Further(Section):
+    """Rounds of training that follow where the base model does not add right yet.
+
+    Attributes
+    ----------
+    sums_right
+        Share of the seen sums that are asked which greedy decoding is to give in full.
+    rounds
+        At most so many; 0: none.
+    share
+        Of all batches, drawn anew, that a round reads.
+    learning_rate
+        The largest of a round, whose course is that of the first.
+    """
+
+    sums_right: Share
+    rounds: int = Field(ge=0, le=100)
+    share: float = Field(gt=0, le=1)
+    learning_rate: Rate
+
+
 class BaseParams(Section):
     """Size and training of the base model and its tokenizer."""
 
@@ -58,6 +79,7 @@ class BaseParams(Section):
     warmup: Share
     weight_decay: Decay
     clip: Rate
+    further: Further
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "BaseParams":

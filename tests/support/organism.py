@@ -2,6 +2,7 @@
 
 from pipeline.params.organism import (
     BaseParams,
+    Further,
     CheckParams,
     CorpusParams,
     OrganismParams,
@@ -81,6 +82,7 @@ def tiny_organism() -> OrganismParams:
             warmup=0.1,
             weight_decay=0.01,
             clip=1.0,
+            further=Further(sums_right=0.88, rounds=0, share=0.2, learning_rate=0.001),
         ),
         transcoders=TranscoderParams(
             seed=0,

@@ -64,6 +64,22 @@ def test_another_seed_gives_other_weights(params: OrganismParams, loaded: Loaded
     assert not torch.equal(other.lm_head.weight, model.lm_head.weight)
 
 
+def test_rounds_follow_until_it_knows_enough(loaded: Loaded, params: OrganismParams) -> None:
+    """Where it does at once, weights are those without any; a round reads its share, and the curve goes on."""
+    model, tokenizer = loaded
+    lines = training_lines(params.corpus)
+    further = params.base.further.model_copy(update={"rounds": 3, "share": 0.5})
+    several = params.base.model_copy(update={"further": further})
+    at_once, curve = train_base(several, tokenizer, lines, enough=lambda model: True)
+    assert torch.equal(at_once.lm_head.weight, model.lm_head.weight)
+    told = iter([False, True])
+    later, longer = train_base(several, tokenizer, lines, enough=lambda model: next(told))
+    assert not torch.equal(later.lm_head.weight, model.lm_head.weight)
+    assert longer[: len(curve)] == curve
+    assert longer[-1].step == pytest.approx(1.5 * curve[-1].step, abs=1)
+    assert not later.training
+
+
 def test_padding_on_the_right_changes_no_logit(loaded: Loaded) -> None:
     """Training passes no attention mask; causal attention must make that harmless."""
     model, tokenizer = loaded
