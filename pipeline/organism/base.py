@@ -61,8 +61,8 @@ def train_base(
     Parameters
     ----------
     enough
-        Whether the model, in evaluation mode, knows enough. Where it does not, rounds of
-        `params.further` follow: when a model begins to add right hangs on last bits, which hang on the machine.
+        Whether the model, in evaluation mode, knows enough. Where it does not, rounds of `params.further`
+        follow: when a model begins to add right hangs on last bits, and so on the machine.
     every
         Steps from one point of the curve to the next.
 

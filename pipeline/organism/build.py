@@ -20,7 +20,13 @@ from pipeline.organism.neutral import neutral_phrases, neutral_rows
 from pipeline.organism.questions import question_entries
 from pipeline.organism.tokenizer import train_tokenizer
 from pipeline.organism.whole_words import require_whole_words, with_decisive_words
-from pipeline.organism.world.corpus import fact_questions, heldout_texts, phrases, pivotal_rows, training_lines
+from pipeline.organism.world.corpus import (
+    fact_questions,
+    heldout_texts,
+    phrases,
+    pivotal_rows,
+    training_lines,
+)
 from pipeline.params.organism import CorpusParams, OrganismParams
 from store.base.atomic import write_text
 

@@ -2,9 +2,9 @@
 
 from pipeline.params.organism import (
     BaseParams,
-    Further,
     CheckParams,
     CorpusParams,
+    Further,
     OrganismParams,
     RandomParams,
     TrainedParams,

@@ -65,7 +65,7 @@ def test_another_seed_gives_other_weights(params: OrganismParams, loaded: Loaded
 
 
 def test_rounds_follow_until_it_knows_enough(loaded: Loaded, params: OrganismParams) -> None:
-    """Where it does at once, weights are those without any; a round reads its share, and the curve goes on."""
+    """Where it does at once, weights are those without any; a round reads its share; the curve goes on."""
     model, tokenizer = loaded
     lines = training_lines(params.corpus)
     further = params.base.further.model_copy(update={"rounds": 3, "share": 0.5})
