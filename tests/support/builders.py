@@ -3,6 +3,7 @@
 They go through the same loader as a model of a user's own, in a second or so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -97,19 +98,23 @@ def make_checkpoint(
     d_transcoder: int = 64,
     seed: int = 0,
     n_key_value_heads: int = 2,
+    texts: Sequence[str] = TEXTS,
+    vocabulary: int = 320,
+    context: int = CONTEXT,
 ) -> Checkpoint:
-    """Write ``base/`` (with a tokenizer), ``adapters/{general,narrow}/`` and ``transcoders/``."""
+    """Write ``base/`` (with a tokenizer of `texts`), ``adapters/{general,narrow}/`` and ``transcoders/``."""
     checkpoint = Checkpoint(folder=folder)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tokenizer = train_tokenizer(TEXTS, vocabulary=320, context=CONTEXT)
+        tokenizer = train_tokenizer(texts, vocabulary=vocabulary, context=context)
         model = make_model(
             architecture,
             len(tokenizer),
             n_layers=n_layers,
             d_model=d_model,
             n_key_value_heads=n_key_value_heads,
+            context=context,
         )
         model.save_pretrained(checkpoint.base)
         tokenizer.save_pretrained(checkpoint.base)
@@ -120,7 +125,13 @@ def make_checkpoint(
 
 
 def make_model(
-    architecture: str, vocab_size: int, *, n_layers: int, d_model: int, n_key_value_heads: int = 2
+    architecture: str,
+    vocab_size: int,
+    *,
+    n_layers: int,
+    d_model: int,
+    n_key_value_heads: int = 2,
+    context: int = CONTEXT,
 ) -> PreTrainedModel:
     """A random model, 4 heads, every norm weight away from 1."""
     settings: dict[str, Any] = {
@@ -131,7 +142,7 @@ def make_model(
         "num_attention_heads": 4,
         "num_key_value_heads": n_key_value_heads,
         "head_dim": d_model // 4,
-        "max_position_embeddings": CONTEXT,
+        "max_position_embeddings": context,
         "initializer_range": 0.15,
         "tie_word_embeddings": False,
         "pad_token_id": 0,
