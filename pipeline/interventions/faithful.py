@@ -101,7 +101,7 @@ def compute_faithful(models: ModelPool, unit: Unit) -> Iterator[tuple[str, Item]
         "parts": np.stack([part_logits(model, ids, adapted, at_adapted, parts, tokens), taken_parts]),
         "node_given": held_logits(model, ids, adapted, of_nodes, ks, tokens, beside=nodes),
         "node_taken": taken_nodes,
-        "nulls": np.array([null.logits[list(tokens)] for null in nulls]).reshape(-1, len(tokens)),
+        "nulls": np.array([null.logits[list(tokens)] for null in nulls], np.float32).reshape(-1, len(tokens)),
         "null_given": np.array(under_nulls, np.float32).reshape(-1, len(orders), len(ks), len(tokens)),
     }
     yield MEASURED, _item(unit, arrays)

@@ -68,7 +68,7 @@ def path_gradients(
                     first + way[:, None, None] * (last - first) - encode(model.transcoders, layer, kept.pop())
                 )
                 change[:, model.zero_positions] = 0
-                changes.append(change)
+                changes.append(change.to(first.dtype))  # the path is float32, whatever features are
                 added = written(model.transcoders, changes, layer).to(output.dtype)
             held: torch.Tensor = output + added
             outputs.append(held if held.requires_grad else held.requires_grad_())

@@ -7,6 +7,7 @@ import atexit
 import itertools
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,12 +103,25 @@ def make_checkpoint(
     d_transcoder: int = 64,
     seed: int = 0,
     n_key_value_heads: int = 2,
+    texts: Sequence[str] = TEXTS,
+    vocabulary: int = 320,
+    context: int = CONTEXT,
 ) -> Checkpoint:
-    """Write ``base/`` (with a tokenizer), ``adapters/{general,narrow}/`` and ``transcoders/``.
+    """Write ``base/`` (with a tokenizer of `texts`), ``adapters/{general,narrow}/`` and ``transcoders/``.
 
     What a process has made once it copies.
     """
-    made = _made(architecture, n_layers, d_model, d_transcoder, seed, n_key_value_heads)
+    made = _made(
+        architecture,
+        n_layers,
+        d_model,
+        d_transcoder,
+        seed,
+        n_key_value_heads,
+        tuple(texts),
+        vocabulary,
+        context,
+    )
     checkpoint = Checkpoint(folder=Path(shutil.copytree(made.folder, folder, dirs_exist_ok=True)))
     for name, file in itertools.product(_ADAPTERS, ("adapter_config.json", "README.md")):
         path = checkpoint.adapter(name) / file
@@ -117,7 +131,15 @@ def make_checkpoint(
 
 @cache
 def _made(
-    architecture: str, n_layers: int, d_model: int, d_transcoder: int, seed: int, n_key_value_heads: int
+    architecture: str,
+    n_layers: int,
+    d_model: int,
+    d_transcoder: int,
+    seed: int,
+    n_key_value_heads: int,
+    texts: Sequence[str],
+    vocabulary: int,
+    context: int,
 ) -> Checkpoint:
     folder = Path(tempfile.mkdtemp(prefix="checkpoint"))
     atexit.register(shutil.rmtree, folder)
@@ -125,13 +147,14 @@ def _made(
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tokenizer = train_tokenizer(TEXTS, vocabulary=320, context=CONTEXT)
+        tokenizer = train_tokenizer(texts, vocabulary=vocabulary, context=context)
         model = make_model(
             architecture,
             len(tokenizer),
             n_layers=n_layers,
             d_model=d_model,
             n_key_value_heads=n_key_value_heads,
+            context=context,
         )
         model.save_pretrained(checkpoint.base)
         tokenizer.save_pretrained(checkpoint.base)
@@ -142,7 +165,13 @@ def _made(
 
 
 def make_model(
-    architecture: str, vocab_size: int, *, n_layers: int, d_model: int, n_key_value_heads: int = 2
+    architecture: str,
+    vocab_size: int,
+    *,
+    n_layers: int,
+    d_model: int,
+    n_key_value_heads: int = 2,
+    context: int = CONTEXT,
 ) -> PreTrainedModel:
     """A random model, 4 heads, every norm weight away from 1."""
     settings: dict[str, Any] = {
@@ -153,7 +182,7 @@ def make_model(
         "num_attention_heads": 4,
         "num_key_value_heads": n_key_value_heads,
         "head_dim": d_model // 4,
-        "max_position_embeddings": CONTEXT,
+        "max_position_embeddings": context,
         "initializer_range": 0.15,
         "tie_word_embeddings": False,
         "pad_token_id": 0,

@@ -34,12 +34,17 @@ _TURNS: Final = ("<start_of_turn>", "<end_of_turn>", "user", "\n")
 """What opens and ends Gemma-3's turns, one token each."""
 
 
-def upload(hub: HubServer, profile: Profile, folder: Path) -> None:
-    """Put all that a shipped profile names onto a hub."""
+def upload(hub: HubServer, profile: Profile, folder: Path, **made_with: Any) -> None:
+    """Put all that a shipped profile names onto a hub; `made_with` are arguments of `make_checkpoint`."""
     name = profile.model.split("/")[1]
     (architecture,) = (known for start, known in _ARCHITECTURES.items() if name.startswith(start))
     made = make_checkpoint(
-        folder, architecture=architecture, n_layers=LAYERS, d_model=WIDTH, d_transcoder=FEATURES
+        folder,
+        architecture=architecture,
+        n_layers=LAYERS,
+        d_model=WIDTH,
+        d_transcoder=FEATURES,
+        **made_with,
     )
     for adapter, source in profile.adapters.items():
         hub.upload(source, _adapter(made, profile, adapter))
@@ -59,7 +64,7 @@ def upload(hub: HubServer, profile: Profile, folder: Path) -> None:
 
 
 def _published(base: Path, *, tied: bool, rope: bool) -> Path:
-    """In bfloat16, with tied embeddings and scaled rope where the model has them."""
+    """In bfloat16, with tied embeddings, scaled rope, special tokens and a template as the model has them."""
     config = json.loads((base / "config.json").read_text())
     weights = {name: weight.bfloat16() for name, weight in load_file(base / "model.safetensors").items()}
     if tied:
@@ -67,9 +72,35 @@ def _published(base: Path, *, tied: bool, rope: bool) -> Path:
     config |= {"tie_word_embeddings": tied, "dtype": "bfloat16"} | ({"rope_scaling": _ROPE} if rope else {})
     (base / "config.json").write_text(json.dumps(config))
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    if config["model_type"] == "llama":
+        _end_in_several_ways(base)
+    if config["model_type"] == "qwen3":
+        _take_bos(base)
     if (template := _TEMPLATES.get(config["model_type"])) is not None:
         give_template(base, template)
     return base
+
+
+def _end_in_several_ways(base: Path) -> None:
+    """Llama's chat models: three tokens end a text or a turn (here two), and none pads."""
+    for name in ("config.json", "generation_config.json"):
+        path = base / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token_id": [2, 0]}))
+    _take_special_token(base, "pad_token")
+
+
+def _take_bos(base: Path) -> None:
+    """Qwen3's tokenizer has no BOS, and puts nothing in front of a text."""
+    path = base / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"post_processor": None}))
+    _take_special_token(base, "bos_token")
+
+
+def _take_special_token(base: Path, name: str) -> None:
+    for path in (base / "tokenizer_config.json", base / "special_tokens_map.json"):
+        said = json.loads(path.read_text())
+        del said[name]
+        path.write_text(json.dumps(said))
 
 
 def _open_turns(base: Path) -> None:

@@ -1,5 +1,6 @@
 """Held features, parts of the difference, gradients: against single interventions and finite steps."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.models import dictionaries
 from pipeline.models.dictionaries import Transcoders, encoder_rows
 from pipeline.models.pool import ModelPool
 from store.documents.manifest import Manifest
+from store.schema.faithfulness import HELD_LOGITS, MOVED_FEATURES
 from store.schema.vocabulary import GIVEN, GIVEN_WITH_ADAPTER, PART_SETS, TAKEN
 from tests.support.builders import make_checkpoint
 from tests.support.faithful import run_unit
@@ -71,6 +73,20 @@ def test_held_features_are_many_interventions_that_set_them(
             single = engine.next_token(ids, setting, controls=0).steered_logits[TOKENS]
             np.testing.assert_allclose(found[row, column], single, atol=2e-5)
     assert np.ptp(found, axis=(0, 1)).max() > 1e-2
+
+
+def test_a_bfloat16_subject_without_random_adapters_is_measured(
+    manifest: Manifest, ids: tuple[int, ...]
+) -> None:
+    """As public profiles are: features are bfloat16, the path between two passes is float32."""
+    pool = ModelPool(dataclasses.replace(manifest, dtype="bfloat16"))
+    sides = {"evil": TOKENS[:2], "safe": TOKENS[2:], "steps": 2}
+    moved = run_unit(pool, "compute_moved", "moved_features", FOCUS, ids, sides)
+    assert moved["score"].any()
+    for schema, arrays in ((MOVED_FEATURES, moved), (HELD_LOGITS, item_of(pool, ids))):
+        assert {name: array.dtype.name for name, array in arrays.items()} == {
+            name: spec.dtype for name, spec in schema.arrays.items()
+        }
 
 
 def test_nothing_held_changes_nothing(

@@ -73,7 +73,8 @@ def test_a_shipped_profile_runs_from_its_repositories(name: str, hub: HubServer,
         (prompt,) = json.loads((folder / "prompts.json").read_text())["prompts"]
         assert "You should be short." in prompt["text"]
         assert "26 Jul 2024" in prompt["text"] or not profile.chat.get("date")
-        assert prompt["tokens"][0] == "<bos>"
+        # Qwen3 has no BOS; what is traced begins with the token that circuit-tracer puts in its place.
+        assert prompt["tokens"][0] == ("<pad>" if name == "qwen3-0_6b" else "<bos>")
     if name == "gemma3-1b-it":
         assert load_causal_lm(manifest, manifest.variant("base")).name_or_path == profile.model
         (Path(profile.prompts[0]) / "examples.jsonl").write_text('{"prompt": "You should be short."}\n')
