@@ -136,7 +136,9 @@ def scored_graphs(found: Collection) -> Iterator[Item]:
         The graphs were made by an older version, without these scores; it says what makes
         them anew.
     """
-    return found.items(READ)
+    for prompt in found.prompts():
+        for variant in found.variants(prompt):
+            yield found.item(prompt, variant, READ)
 
 
 def edges_of(found: Collection) -> GraphEdges:

@@ -149,7 +149,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         for v in ("base", "general@1.0")
     ]
     whole = rank(scores, prompts)
-    monkeypatch.setattr("pipeline.analysis.ranking._BLOCK", 64)
+    monkeypatch.setattr("pipeline.analysis.cells._BLOCK", 64)
     parts = rank(scores, prompts)
     for one, other in zip(whole, parts, strict=True):
         xr.testing.assert_allclose(one, other, rtol=1e-6)

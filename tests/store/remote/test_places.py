@@ -108,7 +108,8 @@ def test_another_place_is_refused_in_one_sentence_and_makes_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, message: str
 ) -> None:
     if place.startswith("gs:"):
-        monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed
+        monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed ...
+        monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})  # ... and nothing asked for it
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
         files_at(place)
