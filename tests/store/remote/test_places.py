@@ -109,7 +109,8 @@ def test_another_place_is_refused_in_one_sentence_and_makes_no_folder(
 ) -> None:
     if place.startswith("gs:"):
         monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed ...
-        monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})  # ... and nothing asked for it
+        # ... and nothing has asked for it
+        monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "gs", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
         files_at(place)
