@@ -8,6 +8,7 @@ from torch import Generator, nn
 from transformers.cache_utils import Cache
 
 from pipeline.models.key_values import keep_rows, with_room
+from pipeline.models.one_query import one_query_attention
 
 
 class Choose(Protocol):
@@ -232,7 +233,9 @@ def sample_tokens(
         tokens[running] = choose(logits, running)
         return tokens
 
-    drawn = [tokens for tokens, _ in token_steps(logits, advance, choose_running, steps=steps, stops=stops)]
+    with one_query_attention(model):
+        each_step = token_steps(logits, advance, choose_running, steps=steps, stops=stops)
+        drawn = [tokens for tokens, _ in each_step]
     return [until_stop(row, stops) for row in torch.stack(drawn, dim=1).tolist()]
 
 

@@ -64,6 +64,7 @@ def test_training_imports_the_rooms_that_it_needs_and_no_more(stage: str) -> Non
     assert {module.stem for module in modules if "models" in module.parts} <= {
         "__init__",
         "key_values",
+        "one_query",
         "published",
         "sampling",
     }

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import TopPLogitsWarper
 
+from pipeline.models.one_query import one_query_attention
 from pipeline.models.sampling import draw, draw_each, most_probable, sample_tokens, token_steps, until_stop
 from tests.support.builders import make_model
 
@@ -136,7 +137,18 @@ def test_padding_is_not_read(model: Any) -> None:
 
 
 def test_every_step_has_the_logits_of_generate(model: Any) -> None:
-    """To the last bit: room for keys and values changes none, also where a window ends within the text."""
+    """To the last bit: room for keys and values changes none, also where a window ends within the text.
+
+    So it is where `generate` attends as sampling does. As it usually attends, sums have another order.
+    """
+    with one_query_attention(model):
+        seen, expected = logits_of_both(model)
+    assert torch.equal(seen, expected)
+    torch.testing.assert_close(*logits_of_both(model), rtol=1e-5, atol=1e-5)
+
+
+def logits_of_both(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """(step, row, token) of our loop and of `generate`, with the tokens that are most probable."""
     rows = [PROMPTS[row] for row in (0, 1, 3)]
     width = max(map(len, rows))
     padding = [[0] * (width - len(row)) for row in rows]
@@ -160,7 +172,7 @@ def test_every_step_has_the_logits_of_generate(model: Any) -> None:
         return expected.sequences[:, width + len(seen) - 1]
 
     sample_tokens(model, rows, choose, steps=STEPS, stops=[])
-    assert torch.equal(torch.stack(seen), torch.stack(expected.logits))
+    return torch.stack(seen), torch.stack(expected.logits)
 
 
 def test_a_row_that_is_done_is_read_no_more(model: Any) -> None:
