@@ -10,6 +10,8 @@ import yaml
 
 from pipeline.items import closure
 from pipeline.items.closure import ROOT, import_closure
+from pipeline.params.project import Params
+from pipeline.params.section import Section
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
@@ -81,6 +83,50 @@ def test_stages_import_no_models_before_they_compute() -> None:
         "    importlib.import_module(name)\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"code"}))
+def test_a_stage_runs_again_for_every_parameter_that_it_reads(stage: str) -> None:
+    entry, of_one = STAGES[stage], "behaviour" in STAGES[stage].get("matrix", {})
+    listed = {name.replace("${key}", "x") for name in entry.get("do", entry).get("params", ())}
+    read = _parameters(ast.parse((ROOT / "pipeline" / "stages" / f"{stage}.py").read_text(encoding="utf-8")))
+    if of_one:
+        read.discard("profiles")  # of which it reads what `behaviour_words` wrote
+    if stage == "candidates":
+        read.discard("graphs.trace")  # which says what is traced beforehand, and decides no out
+    assert {name.partition(".")[0] for name in listed} >= {name.partition(".")[0] for name in read}
+    for name in read:
+        section = name.partition(".")[0]
+        assert name == section or section in listed or name in listed, f"{stage} reads {name}"
+
+
+def _parameters(tree: ast.Module) -> set[str]:
+    """What of ``params`` a stage reads by name: sections such as ``graphs``, and ``graphs.max_n_logits``."""
+    named: dict[str, str] = {}
+    for node in ast.walk(tree):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            several = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+            pairs = zip(target.elts, node.value.elts, strict=True) if several else [(target, node.value)]
+            named |= {
+                of.id: found for of, at in pairs if isinstance(of, ast.Name) and (found := _section(at))
+            }
+    read = {found for node in ast.walk(tree) if (found := _section(node))}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            of = named.get(node.value.id) if isinstance(node.value, ast.Name) else _section(node.value)
+            if of and node.attr not in dir(Section):
+                read.add(f"{of}.{node.attr}")
+    return {"profiles" if name == "profile" else name for name in read if not name.startswith("profile.")}
+
+
+def _section(node: ast.AST) -> str | None:
+    match node:
+        case ast.Attribute(value=ast.Name(id="params"), attr=name) if name in {
+            "profile",
+            *Params.model_fields,
+        }:
+            return name
+    return None
 
 
 def test_dvc_yaml_can_be_read_by_a_person() -> None:
