@@ -62,12 +62,10 @@ def _paths(entries: Any) -> tuple[str, ...]:
 
 def _fillings(entry: dict[str, Any], profile: str) -> list[dict[str, str]]:
     """What stands for ``${...}`` in each of the stages that an entry of ``dvc.yaml`` makes for a profile."""
-    if "matrix" not in entry:
+    behaviours = entry.get("matrix", {}).get("behaviour")
+    if behaviours is None:
         return [{"key": profile}]
-    return [
-        {"key": f"{profile}-{of}", "item.profile": profile, "item.behaviour": of}
-        for of in entry["matrix"]["behaviour"]
-    ]
+    return [{"key": f"{profile}-{of}", "item.profile": profile, "item.behaviour": of} for of in behaviours]
 
 
 def _filled(template: str, filling: dict[str, str]) -> str:

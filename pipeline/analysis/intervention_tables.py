@@ -27,6 +27,7 @@ from pipeline.analysis.intervention_predictions import agreement, predictions
 from pipeline.analysis.label_permutation import label_permutation_p
 from pipeline.analysis.statistics import benjamini_hochberg
 from pipeline.analysis.trials import Trial
+from pipeline.analysis.validation_sets import Situation
 from pipeline.params.interventions import InterventionParams
 from store.documents.variants import BASE
 from store.schema.interventions import INTERVENTIONS
@@ -36,11 +37,24 @@ INACTIVE: Final = "inactive"
 """In place of a verdict: there was nothing to change anywhere (trap 16)."""
 
 
+def predicted_effects(
+    tried: Sequence[Tried], trials: Sequence[Trial], focus: str, scores: Mapping[str, xr.Dataset]
+) -> np.ndarray:
+    """What scores predict of the trials in base, then in focus: (trial, score, situation) float64.
+
+    `scores` are the groups of the FEATURES dataset with effects by situation.
+    """
+    situations = _situations(tried)
+    return np.concatenate(
+        [predictions(trials, variant, focus, scores, situations) for variant in (BASE, focus)]
+    )
+
+
 def intervention_groups(
     tried: Sequence[Tried],
     trials: Sequence[Trial],
     focus: str,
-    scores: Mapping[str, xr.Dataset],
+    predicted: np.ndarray,
     params: InterventionParams,
     seed: int,
 ) -> dict[str, xr.Dataset]:
@@ -54,16 +68,13 @@ def intervention_groups(
         Of one variant; the other has the same.
     focus
         The adapted variant, which is compared with base.
-    scores
-        The groups of the FEATURES dataset with effects by situation.
+    predicted
+        From `predicted_effects`.
     """
     variants = [BASE, focus]
     found = cells(tried, variants, params)
-    situations = sorted({one.situation for one in tried})
+    situations = _situations(tried)
     of_prompt = [one.situation for one in tried]
-    predicted = np.concatenate(
-        [predictions(trials, variant, focus, scores, situations) for variant in variants]
-    )
     effect = by_situation(list(found["effect"].values.T), of_prompt).T  # (trial, situation)
     columns = _words(trials, variants) | _numbers(found, tried, variants, effect, params, seed)
     q = np.full(len(columns["effect"]), np.nan)
@@ -103,6 +114,10 @@ def no_groups() -> dict[str, xr.Dataset]:
         )
         for group, specs in INTERVENTIONS.groups.items()
     }
+
+
+def _situations(tried: Sequence[Tried]) -> list[Situation]:
+    return sorted({one.situation for one in tried})
 
 
 def _words(trials: Sequence[Trial], variants: Sequence[str]) -> dict[str, np.ndarray]:
@@ -178,7 +193,7 @@ def _labels_p(
     ]
     units = sorted(set(labels))
     place = {unit: row for row, unit in enumerate(units)}
-    names = sorted({one.situation for one in tried})
+    names = _situations(tried)
     tokens = TokenEffects(
         prompt=np.repeat(np.arange(len(tried)), [len(one.tokens) for one in tried]),
         situation=np.array([names.index(one.situation) for one in tried]),

@@ -9,7 +9,7 @@ import xarray as xr
 
 from pipeline.analysis.faithfulness_sets import ordered, ranking_of
 from pipeline.analysis.intervention_cells import Tried
-from pipeline.analysis.intervention_tables import intervention_groups, no_groups
+from pipeline.analysis.intervention_tables import intervention_groups, no_groups, predicted_effects
 from pipeline.analysis.trials import Feature, Trial, first_in_turn, make_trials, partner, tried_situations
 from pipeline.analysis.validation_sets import (
     Order,
@@ -23,12 +23,15 @@ from pipeline.analysis.validation_sets import (
 from pipeline.items.code import QualifiedName
 from pipeline.items.provenance import provenance
 from pipeline.items.subject import Subject
+from pipeline.items.taken_over import TABLES, made_of, taken_over
 from pipeline.items.units import Unit
 from pipeline.labels.labelled_targets import labelled_targets
 from pipeline.labels.published import read_labels
+from pipeline.params.interventions import InterventionParams
 from pipeline.params.project import Params
 from pipeline.run.reports import write_metrics
 from pipeline.run.stage import run_stage
+from store.base.hashing import bytes_digest
 from store.datasets.groups import open_dataset, write_dataset
 from store.documents.prompts import Prompt
 from store.schema.interventions import INTERVENTIONS, TRIED_EFFECTS
@@ -36,6 +39,9 @@ from store.schema.rankings import situations_group
 from store.schema.vocabulary import RESTORE, SCORES
 
 COMPUTE: Final = QualifiedName("pipeline.interventions.tried", "compute_tried")
+MADE_BY: Final = QualifiedName("pipeline.analysis.intervention_tables", "intervention_groups")
+"""What makes the tables of what was tried."""
+
 Targets = Mapping[str, tuple[list[int], np.ndarray]]
 """By prompt: labelled tokens, and their weights in evil minus safe."""
 
@@ -122,6 +128,29 @@ def tried_of(
     return tried
 
 
+def tables_of(
+    subject: Subject,
+    tried: Sequence[Tried],
+    trials: Sequence[Trial],
+    units: Sequence[Unit],
+    scores: Mapping[str, xr.Dataset],
+    params: InterventionParams,
+) -> tuple[dict[str, xr.Dataset], str]:
+    """The tables of what was tried, and what they are made of: where that is the same, they are taken over.
+
+    Units' keys hold the trials and the tokens that are compared.
+    """
+    predicted = predicted_effects(tried, trials, subject.focus, scores)
+    each = [(one.prompt, one.situation, one.partner, one.n_shared, one.weights.tolist()) for one in tried]
+    keys, digest = [unit.key for unit in units], bytes_digest(predicted.tobytes())
+    wanted = made_of([MADE_BY], subject.runtime, [keys, each, subject.focus, digest, params.model_dump()])
+    folder = subject.folder / INTERVENTIONS.kind
+    if known := taken_over(folder, INTERVENTIONS.kind, wanted, INTERVENTIONS.groups):
+        return known, wanted
+    seed = subject.runtime.seed
+    return intervention_groups(tried, trials, subject.focus, predicted, params, seed), wanted
+
+
 def summary(trials: xr.Dataset, agreement: xr.Dataset) -> dict[str, Any]:
     """Metrics: by experiment and variant, how many act and are silent; by score, what is left of it."""
     metrics: dict[str, Any] = {}
@@ -167,15 +196,16 @@ def main(profile: str, params: Params) -> None:
     failures = subject.publish("interventions", units, [TRIED_EFFECTS], sections)
     subject.write_failures("interventions", failures)
     tried = tried_of(subject, targets, sources, units)
-    tables, nothing = no_groups(), ""
-    if tried and trials:
-        tables = intervention_groups(tried, trials, subject.focus, groups, chosen, subject.runtime.seed)
+    tables, wanted, nothing = no_groups(), "", ""
+    if tried:
+        tables, wanted = tables_of(subject, tried, trials, units, groups, chosen)
     else:
         nothing = subject.uncompared or (
             "nothing to try; no prompt of other situations has both labels, or no feature is active in "
             f"{chosen.min_situations} situations (interventions.min_situations)"
         )
-    origin = provenance("interventions", subject.manifest, sections)
+    told = {TABLES: {INTERVENTIONS.kind: wanted}}
+    origin = provenance("interventions", subject.manifest, sections) | told
     write_dataset(subject.folder / INTERVENTIONS.kind, INTERVENTIONS, tables, provenance=origin)
     write_metrics(subject.folder, "interventions", summary(tables["trials"], tables["agreement"]), nothing)
 

@@ -19,23 +19,23 @@ OF_ALL = {"circuits", "behaviour_interventions", "steered"}
 
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+OF_ONE = {name: entry for name, entry in STAGES.items() if "behaviour" in entry.get("matrix", {})}
+"""Stages of a profile and a behaviour."""
 
 
 def test_what_a_stage_of_one_behaviour_reads_is_the_behaviours_own() -> None:
-    for name, entry in STAGES.items():
-        if "matrix" in entry:
-            code, models, *data = entry["deps"]
-            assert (code.rpartition("/")[2], models.rpartition("/")[2]) == (f"{name}.txt", "models.json")
-            assert data
-            assert all("${item.behaviour}" in dep for dep in data), "another one's words make it run again"
-            assert not [each for each in entry["params"] if each.startswith("profiles")], "nor a name more"
+    for name, entry in OF_ONE.items():
+        code, models, *data = entry["deps"]
+        assert (code.rpartition("/")[2], models.rpartition("/")[2]) == (f"{name}.txt", "models.json")
+        assert data
+        assert all("${item.behaviour}" in dep for dep in data), "another one's words make it run again"
+        assert not [each for each in entry["params"] if each.startswith("profiles")], "nor a name more"
 
 
 def test_the_matrix_has_every_behaviour() -> None:
-    listed = {name: entry["matrix"] for name, entry in STAGES.items() if "matrix" in entry}
-    assert set(listed) == {"behaviour_prompts", "baseline", "behaviour_features", "behaviour_graphs"}
-    for matrix in listed.values():
-        assert matrix == {"profile": "${profiles}", "behaviour": sorted(BEHAVIOURS)}
+    assert set(OF_ONE) == {"behaviour_prompts", "baseline", "behaviour_features", "behaviour_graphs"}
+    for entry in OF_ONE.values():
+        assert entry["matrix"] == {"profile": "${profiles}", "behaviour": sorted(BEHAVIOURS)}
     assert not [name for name in BEHAVIOURS if "-" in name], "targets join profile and behaviour by one"
 
 

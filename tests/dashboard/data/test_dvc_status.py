@@ -156,8 +156,10 @@ stages:
     deps: ['artifacts/${item.profile}/words/${item.behaviour}.txt']
     outs: ['artifacts/${item.profile}/baseline/${item.behaviour}']
   circuits:
-    foreach: ${profiles}
-    do: {cmd: z, deps: ['artifacts/${key}/baseline'], outs: ['artifacts/${key}/circuits']}
+    matrix: {profile: '${profiles}'}
+    cmd: z ${key}
+    deps: ['artifacts/${key}/baseline']
+    outs: ['artifacts/${key}/circuits']
 """
 RAN = """
 stages:
@@ -185,6 +187,8 @@ def test_a_stage_of_each_behaviour_is_drawn_once(tmp_path: Path) -> None:
     }
     (sums,) = [stage for stage in stages if stage.name == "baseline@mine-sums"]
     assert (sums.command, sums.outs) == ("y mine-sums", ("artifacts/mine/baseline/sums",))
+    (circuits,) = [stage for stage in stages if stage.name == "circuits@mine"]
+    assert (circuits.command, circuits.outs) == ("z mine", ("artifacts/mine/circuits",))
     drawn = lineage.dot(stages, set(), profile="mine")
     assert drawn.count('label="baseline" style="rounded,dashed"') == 1, "one of them has not run"
     assert drawn.count("label=") == 3, "of another profile there is none"

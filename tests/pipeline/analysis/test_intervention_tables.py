@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control
 
 from pipeline.analysis.intervention_cells import cells, relative_effect
 from pipeline.analysis.intervention_predictions import predictions
-from pipeline.analysis.intervention_tables import INACTIVE, intervention_groups
+from pipeline.analysis.intervention_tables import INACTIVE, intervention_groups, predicted_effects
 from pipeline.analysis.trials import Trial
 from store.schema.interventions import INTERVENTIONS
 from store.schema.vocabulary import (
@@ -28,7 +28,8 @@ N = len(TRIALS)
 
 
 def groups(tried=TRIED, scores=None):
-    return intervention_groups(tried, TRIALS, FOCUS, scores or make_scores(TRIED), PARAMS, 0)
+    predicted = predicted_effects(tried, TRIALS, FOCUS, scores or make_scores(TRIED))
+    return intervention_groups(tried, TRIALS, FOCUS, predicted, PARAMS, 0)
 
 
 def test_cells_are_those_of_single_rows() -> None:

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from pipeline.analysis.intervention_cells import Tried
-from pipeline.analysis.intervention_tables import intervention_groups
+from pipeline.analysis.intervention_tables import intervention_groups, predicted_effects
 from pipeline.analysis.trials import Trial
 from pipeline.items.code import QualifiedName
 from pipeline.items.units import make_unit
@@ -67,7 +67,8 @@ def tried_of(
             )
         )
     chosen = PARAMS.model_copy(update={"labellings": 4000})
-    return intervention_groups(tried, trials, variant, make_scores(tried), chosen, 0)["trials"]
+    predicted = predicted_effects(tried, trials, variant, make_scores(tried))
+    return intervention_groups(tried, trials, variant, predicted, chosen, 0)["trials"]
 
 
 def some(planted: Planted) -> list[tuple[int, int]]:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from pipeline.analysis.validation_sets import measured_situations, situation_of
 from pipeline.params.project import Params
+from pipeline.stages import interventions as stage
 from pipeline.stages.interventions import main
 from store.datasets.groups import open_dataset
 from store.documents.prompts import read_prompts
+from store.schema.interventions import INTERVENTIONS
 from store.schema.vocabulary import CAUSAL, FROZEN
 from tests.support.tried import VARIANTS
 
@@ -57,6 +60,46 @@ def test_the_stage_tries_where_nothing_was_chosen(params: Params, capsys: pytest
     again = open_dataset(FOLDER / "interventions", "trials")
     for name, values in before.items():
         np.testing.assert_array_equal(again[name].values, values)
+
+
+def test_tables_are_taken_over_where_nothing_that_decides_them_is_new(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tables() -> dict[str, xr.Dataset]:
+        groups = INTERVENTIONS.groups
+        return {group: open_dataset(FOLDER / INTERVENTIONS.kind, group).load() for group in groups}
+
+    main("demo", params)
+    before, made, made_anew = tables(), stage.intervention_groups, 0
+
+    def counted(*args: object) -> object:
+        nonlocal made_anew
+        made_anew += 1
+        return made(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "intervention_groups", counted)
+    main("demo", params)
+    assert made_anew == 0
+    for group, table in before.items():
+        assert table.identical(tables()[group])
+    chosen = params.interventions.model_copy(update={"bootstrap": 60})
+    other = params.model_copy(update={"interventions": chosen})
+    main("demo", other)
+    assert made_anew == 1
+    # Evil and safe change sides: the same is tried on the same tokens, and means the opposite.
+    turned = stage.labelled_targets
+    monkeypatch.setattr(
+        stage,
+        "labelled_targets",
+        lambda *args: {prompt: (tokens, -of) for prompt, (tokens, of) in turned(*args).items()},
+    )
+    main("demo", other)
+    np.testing.assert_allclose(tables()["trials"]["effect"].values, -before["trials"]["effect"].values)
+    # A score that is another in the situations that were tried predicts something else.
+    made_anew, predicted = 0, stage.predicted_effects
+    monkeypatch.setattr(stage, "predicted_effects", lambda *args: 2 * predicted(*args))
+    main("demo", other)
+    assert made_anew == 1
 
 
 def test_where_no_feature_is_active_often_enough_nothing_is_tried(

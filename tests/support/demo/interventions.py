@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from pipeline.analysis.intervention_tables import intervention_groups
+from pipeline.analysis.intervention_tables import intervention_groups, predicted_effects
 from pipeline.analysis.trials import make_trials
 from store.documents.prompts import Prompt
 from store.schema.rankings import ranking_group, situations_group
@@ -50,4 +50,5 @@ def interventions_groups(
         situation = (prompt.domain or "", prompt.situation)
         tried.append(replace(one, prompt=prompt.hash, situation=situation, partner=partner))
     scores = {situations_group(score): features[situations_group(score)] for score in SCORES}
-    return intervention_groups(tried, trials, VARIANTS[1], scores, PARAMS, 0)
+    predicted = predicted_effects(tried, trials, VARIANTS[1], scores)
+    return intervention_groups(tried, trials, VARIANTS[1], predicted, PARAMS, 0)
