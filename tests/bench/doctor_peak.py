@@ -149,9 +149,7 @@ def answers(manifest: Manifest, n_tokens: int) -> dict[str, float]:
 
 def steered(manifest: Manifest, n_tokens: int) -> dict[str, float]:
     """What strengths are measured in, and full batches of answers, as stage `steered` has them."""
-    pool, params = ModelPool(manifest), load_params().steered
-    texts = [(ids(n_tokens), n_tokens - 1)]
-    _run(pool, SCALES_KIND, "steered_answers", "compute_scales", n_tokens, {"base": texts, "adapted": texts})
+    pool, params = _scaled(manifest, n_tokens), load_params().steered
     modes: tuple[dict[str, Any], ...] = ({"mode": "add", "value": 2.0}, {"mode": "multiply", "value": 0.0})
     for variant, mode in zip(VARIANTS, modes, strict=True):
         rows = range(params.batch // STEERED_ANSWERS)
@@ -173,12 +171,19 @@ def steered(manifest: Manifest, n_tokens: int) -> dict[str, float]:
 
 def facts(manifest: Manifest, n_tokens: int) -> dict[str, float]:
     """Right and wrong answers to facts, read under steering, as stage `steered` has them."""
-    pool = ModelPool(manifest)
+    pool = _scaled(manifest, n_tokens)
     setting = as_setting([{"layer": 0, "feature": 0, "mode": "add", "value": 2.0}])
     texts = [(ids(n_tokens - 1), [3])] * 2 * FACTS
     for variant in VARIANTS:
         forced_log_prob(pool.causal_lm(variant), pool.transcoders, [setting], texts)
     return {}
+
+
+def _scaled(manifest: Manifest, n_tokens: int) -> ModelPool:
+    """Models by which it is known what strengths are measured in: decoders have been read."""
+    pool, texts = ModelPool(manifest), [(ids(n_tokens), n_tokens - 1)]
+    _run(pool, SCALES_KIND, "steered_answers", "compute_scales", n_tokens, {"base": texts, "adapted": texts})
+    return pool
 
 
 def interventions(manifest: Manifest, n_tokens: int) -> dict[str, float]:

@@ -200,6 +200,7 @@ def test_a_batch_of_steered_answers_and_facts_read_at_once() -> None:
     shape = public(LLAMA, 16_384)
     assert sampled_bytes(shape, WORK, 1024) == 1024 * sampled_bytes(shape, WORK, 1)
     assert forced_bytes(shape, WORK) == 2 * 80 * 24 * 128_256 * 8
+    assert forced_bytes(replace(shape, itemsize=4), WORK) == 2 * 80 * 24 * 128_256 * 12
 
 
 def test_steering_reads_decoders_whole_and_a_mapped_encoder_by_rows() -> None:
