@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _needs(shape: Shape, work: Work, params: Params, machine: Machine, *, held_whole: bool) -> list[Need]:
     free = machine.free_device if machine.on_gpu else machine.free_memory
     resident = held_whole or shape.dictionary <= RESIDENT_SHARE * free
-    return needs(shape, work, params, resident=resident, on_gpu=machine.on_gpu)
+    mapped = not (held_whole or machine.on_gpu)
+    return needs(shape, work, params, resident=resident, on_gpu=machine.on_gpu, mapped=mapped)
 
 
 def _room_for_files(named: Named, machine: Machine) -> list[Finding]:

@@ -5,22 +5,30 @@ goes. `tests.bench` compares it with what a process really takes. Time counts mu
 this machine's matrix products, so it is a lower bound, and says which stage is long.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pipeline.doctor.beside_models import (
+    FLOAT,
+    activity_bytes,
+    batch_bytes,
+    context_bytes,
+    forced_bytes,
+    held_bytes,
+    norm_bytes,
+    read_bytes,
+    sampled_bytes,
+)
 from pipeline.doctor.shapes import Shape
+from pipeline.doctor.tracing import traced
 from pipeline.doctor.work import Work
 from pipeline.params.project import Params
 
-_FLOAT: Final = 4
-_INDEX: Final = 8
-"""Bytes of an int64."""
-_LIVE: Final = 4
-"""Gradients of a batch that are there at once while attention is pulled back."""
-_SPARSE: Final = 3
-"""Numbers of a float32's size that an edge has in a sparse graph: its value, and where it is."""
-_BLOCK: Final = 3 * 2**26
-"""Activations of one layer's whole dictionary on a batch of tokens, 64 MB, and what is made of them."""
+_KEPT: Final = 3 * FLOAT
+"""Bytes that an edge takes in an artifact: its value, and where it is."""
+_MEMBERS: Final = 2
+"""Features of a trial, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,98 +71,26 @@ def loaded(shape: Shape, *, resident: bool) -> tuple[int, int]:
     dictionary = shape.dictionary if resident else shape.dictionary // shape.n_layers
     own = shape.itemsize * shape.n_parameters
     apart = shape.kept if shape.stored > shape.itemsize else 0  # else shared with the source
-    mixed = {shape.itemsize, shape.stored} != {_FLOAT}
-    reading = (_FLOAT + (2 if mixed else 0)) * shape.n_parameters
-    part = 0 if shape.itemsize == _FLOAT else 2 * _FLOAT * shape.largest
+    mixed = {shape.itemsize, shape.stored} != {FLOAT}
+    reading = (FLOAT + (2 if mixed else 0)) * shape.n_parameters
+    part = 0 if shape.itemsize == FLOAT else 2 * FLOAT * shape.largest
     building = own + apart + shape.replacement + part + dictionary
     return max(reading, building), shape.replacement + shape.kept + dictionary
 
 
 def health_bytes(shape: Shape, *, resident: bool) -> int:
     """Peak of stage `models`, which compares all variants with Hugging Face's model in float32."""
-    exact = _FLOAT * shape.n_parameters
+    exact = FLOAT * shape.n_parameters
     replacement = exact * shape.replacement // (shape.itemsize * shape.n_parameters)
-    whole = resident and shape.itemsize == _FLOAT
+    whole = resident and shape.itemsize == FLOAT
     dictionary = shape.dictionary if whole else shape.dictionary // shape.n_layers
-    float32 = exact + max(_FLOAT * shape.changed, replacement + dictionary)
+    float32 = exact + max(FLOAT * shape.changed, replacement + dictionary)
     return max(float32, loaded(shape, resident=resident)[0])
 
 
-def variant_bytes(shape: Shape, n_pos: int, active: int, selected: int) -> int:
-    """What one variant of a prompt holds while it is traced: what is frozen, sources and rows."""
-    layers, d_model = shape.n_layers, shape.d_model
-    weights = layers * d_model * shape.d_head * (shape.n_key_heads + shape.n_heads)
-    patterns = 2 * layers * shape.n_heads * n_pos**2
-    streams = 6 * layers * n_pos * d_model
-    return _FLOAT * (weights + patterns + streams + 2 * active * d_model) + row_bytes(
-        shape, n_pos, active, selected
-    )
-
-
-def row_bytes(shape: Shape, n_pos: int, active: int, selected: int) -> int:
-    """Rows of the selected features: each as wide as what lies below, half of all on average."""
-    return _FLOAT * selected * (active + shape.n_layers * n_pos) // 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Traced:
-    """Bytes that tracing one prompt in several variants takes beside the models.
-
-    Attributes
-    ----------
-    device
-        Rows, sources and gradients, where the device has memory of its own.
-    memory
-        Graphs, then.
-    together
-        Both, where they share one memory; they do not peak at once.
-    """
-
-    device: int
-    memory: int
-    together: int
-
-
-def traced(shape: Shape, work: Work, params: Params, variants: int, *, attention: bool) -> Traced:
-    """What tracing the longest prompt takes.
-
-    All variants have their rows before the first graph is made, and let go of them one by one; an adapted
-    one has its rows twice then, the second time in the attention mode. Graphs stay; at last they are sparse.
-
-    Parameters
-    ----------
-    shape, work, params
-        What is traced.
-    variants
-        How many together; base is one of them.
-    attention
-        Whether adapted ones are traced a second time.
-    """
-    graphs, n_pos = params.graphs, work.longest
-    active = int(work.active * shape.n_layers * (n_pos - 1))
-    selected = min(graphs.max_feature_nodes, active)
-    twice = attention and variants > 1
-    batch = min(graphs.batch_size, max(selected, work.targets))
-    widest = max(shape.d_model, shape.n_heads * shape.d_head)
-    square = _FLOAT * n_pos**2 * shape.d_model if n_pos <= graphs.batch_size else 0
-    gradient = _FLOAT * n_pos * _LIVE * batch * widest
-    one = variant_bytes(shape, n_pos, active, selected) + square
-    again = row_bytes(shape, n_pos, active, selected) + square if twice else 0
-    # Base's weights stay while those of an adapted variant are set.
-    switched = shape.itemsize * shape.changed if variants > 1 else 0
-    nodes = selected + (shape.n_layers + 1) * n_pos + work.targets
-    dense = _FLOAT * nodes**2
-    all_graphs = dense * (variants + (variants - 1 if twice else 0))
-    sparse = variants * (dense + _FLOAT * _SPARSE * nodes**2 // 2)
-    begun = variants * one + max(gradient, dense)
-    return Traced(
-        device=switched + max(variants * one, one + again) + gradient,
-        memory=max(all_graphs, sparse),
-        together=switched + max(begun, one + again + all_graphs, sparse),
-    )
-
-
-def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: bool) -> list[Need]:
+def needs(
+    shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: bool, mapped: bool
+) -> list[Need]:
     """What each stage takes, in the order of the pipeline.
 
     Parameters
@@ -165,17 +101,20 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
         Whether the device has room for all transcoders.
     on_gpu
         Whether device and memory are two.
+    mapped
+        Whether transcoders are files that are mapped into memory, which they take where they are read.
     """
     peak, held = loaded(shape, resident=resident)
     variants = 1 + shape.n_adapters
     pass_ = 2.0 * shape.n_parameters  # operations of a token
     adapted = shape.itemsize * (shape.n_parameters + shape.changed)
+    # Of encoders steering reads the rows alone of what it sets or multiplies.
+    dictionary = shape.dictionary - (shape.encoders if mapped else 0)
+    steering = adapted + (dictionary if resident else dictionary // shape.n_layers)
     switched = shape.itemsize * shape.changed if shape.n_adapters else 0  # as in `traced`
     # All answers of a question to one variant are sampled together; there are no more of them.
     batch = min(params.answers.batch, params.answers.samples or params.answers.batch)
-    cache = 2 * shape.n_layers * shape.n_key_heads * shape.d_head * shape.itemsize
-    texts = _texts(shape, work, cache, batch)
-    settings = _texts(shape, work, cache, params.answers.batch)
+    asked = max(sampled_bytes(shape, work, params.steered.batch), forced_bytes(shape, work))
     answers = work.questions * (params.answers.samples or 0) * variants * work.answer_tokens
     doses = 1 + max(len(params.dose.scales), params.dose.checkpoints)
     found = [
@@ -190,28 +129,37 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
         _tracing("graphs", shape, work, params, 2, work.prompts, (peak, held), on_gpu=on_gpu),
         _tracing("dose", shape, work, params, doses, work.dose_prompts, (peak, held), on_gpu=on_gpu),
         Need(
-            stages="activations, features",
-            device=max(peak, held + max(switched, _BLOCK)),
-            memory=12 * shape.n_layers * shape.d_transcoder * params.features.contexts,
+            stages="activations, components, features",
+            device=max(peak, held + max(switched, read_bytes(shape))),
+            memory=context_bytes(shape, work, params),
             disk=12 * int(work.tokens * work.active * shape.n_layers) * variants,
             operations=work.tokens * variants * (pass_ + shape.dictionary / shape.itemsize),
-            lowered_by="dtype bfloat16; features.contexts",
+            lowered_by="dtype bfloat16; features.contexts, features.window",
         ),
         Need(
             stages="answers, baseline",
-            device=adapted + texts,
+            device=adapted + sampled_bytes(shape, work, batch),
             memory=0,
             disk=4 * answers,
             operations=answers * pass_,
             lowered_by="answers.batch; answers.samples, answers.max_new_tokens",
         ),
+        *_trying(shape, work, params, (peak, held, switched), on_gpu=on_gpu),
         Need(
-            stages="validation, faithfulness, interventions, recipes, steered",
-            device=held + settings,
+            stages="faithfulness",
+            device=max(peak, held + max(switched, held_bytes(shape, work, params))),
             memory=0,
             disk=0,
-            operations=work.tokens * variants * pass_ * params.steered.top,
-            lowered_by="answers.batch, steered.batch; steered.top",
+            operations=work.tokens * pass_ * len(params.faithfulness.orders) * len(params.faithfulness.ks),
+            lowered_by="shorter prompts; a smaller dictionary",
+        ),
+        Need(
+            stages="steered",
+            device=steering + max(asked, norm_bytes(shape)),
+            memory=0,
+            disk=0,
+            operations=pass_ * work.answer_tokens * params.steered.step_answers * params.steered.top,
+            lowered_by="steered.batch; max_answer_tokens of the profile",
         ),
     ]
     if not work.dose_prompts:
@@ -224,9 +172,38 @@ def needs(shape: Shape, work: Work, params: Params, *, resident: bool, on_gpu: b
 _TRACED: Final = ("graphs", "dose")
 
 
-def _texts(shape: Shape, work: Work, cache: int, rows: int) -> int:
-    """Bytes of so many texts that are sampled at once: keys and values, and logits of one step."""
-    return rows * (work.longest + work.answer_tokens) * cache + 3 * _FLOAT * rows * shape.vocabulary
+def _trying(
+    shape: Shape, work: Work, params: Params, models: tuple[int, int, int], *, on_gpu: bool
+) -> Iterator[Need]:
+    """Stages that try settings on a prompt, many at once.
+
+    Behaviours share validation's estimate, as their prompts are shorter, and recipes do, of a dozen features.
+    """
+    (peak, held, switched), layers = models, shape.n_layers
+    few, together = (min(layers, n) for n in (params.interventions.features, params.validation.top))
+    variants = 1 + shape.n_adapters
+    # Validation has all layers in two variants. Trials have few, of a partner and with its ending, too.
+    for stages, seen, members, features, lowered_by in (
+        (
+            "validation, behaviour_interventions, recipes",
+            2 * layers,
+            together,
+            params.validation.features,
+            "top",
+        ),
+        ("interventions", 4 * few, min(few, _MEMBERS), params.interventions.features, "features"),
+    ):
+        # Controls are matched by the layers of a setting, of which one at a time is changed.
+        matched = activity_bytes(shape, work, members + 1)
+        batch = batch_bytes(shape, work, frozen=stages == "interventions")
+        yield Need(
+            stages=stages,
+            device=max(peak, held + max(switched, batch, 0 if on_gpu else matched)),
+            memory=activity_bytes(shape, work, seen) + (matched if on_gpu else 0),
+            disk=0,
+            operations=2.0 * shape.n_parameters * work.tokens * variants * features,
+            lowered_by=f"shorter prompts; {stages.partition(',')[0]}.{lowered_by}",
+        )
 
 
 def _tracing(
@@ -253,7 +230,7 @@ def _tracing(
         stages=stage,
         device=device,
         memory=takes.memory if on_gpu else device,
-        disk=_FLOAT * _SPARSE * params.graphs.keep_edges * prompts * variants,
+        disk=_KEPT * params.graphs.keep_edges * prompts * variants,
         operations=2.0 * prompts * rows * row,
         lowered_by="graphs.max_feature_nodes, graphs.batch_size; shorter prompts"
         + ("" if attention else "; dose.scales, dose.checkpoints"),

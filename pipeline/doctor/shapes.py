@@ -64,11 +64,16 @@ class Shape:
         return max(self.itemsize, self.stored) * self.changed
 
     @property
+    def encoders(self) -> int:
+        """Bytes of them."""
+        return self.n_layers * self.d_model * self.d_transcoder * self.itemsize
+
+    @property
     def dictionary(self) -> int:
         """Bytes of encoders and decoders."""
         layers = self.n_layers
         decoders = layers * (layers + 1) // 2 if self.cross_layer else layers
-        return (layers + decoders) * self.d_model * self.d_transcoder * self.itemsize
+        return self.encoders + decoders * self.d_model * self.d_transcoder * self.itemsize
 
 
 def shape_of(

@@ -17,6 +17,10 @@ _DOSED: Final = 5
 """Prompts that are traced at every dose, assumed likewise."""
 _QUESTIONS: Final = 8
 """In a file of them, as the field asks."""
+_FACT_TOKENS: Final = 24
+"""Of a behaviour's prompt and answer; of words that are not tokenized yet."""
+_CHARACTERS: Final = 4
+"""A token has about so many, in English."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,12 @@ class Work:
         Of the longest answer.
     dose_prompts
         Prompts that are traced at every dose.
+    text_tokens
+        Of held-out texts, in which contexts are looked for.
+    facts, fact_tokens
+        Prompts whose right and wrong answers are read under steering, and tokens of the longest.
+    nulls
+        Random adapters beside the focus.
     """
 
     prompts: int
@@ -47,6 +57,10 @@ class Work:
     questions: int
     answer_tokens: int
     dose_prompts: int
+    text_tokens: int
+    facts: int
+    fact_tokens: int
+    nulls: int
 
 
 def work_of(
@@ -73,6 +87,7 @@ def work_of(
     dosed = _DOSED
     if found:
         dosed = sum(params.dose.tag in prompt.tags for prompt in read_prompts(folder / "prompts.json"))
+    capitals = params.steered.facts if folder.name in params.organisms else 0
     known = found and active is not None
     work = Work(
         prompts=len(lengths),
@@ -83,6 +98,10 @@ def work_of(
         questions=_QUESTIONS * len(profile.questions),
         answer_tokens=profile.max_answer_tokens or params.answers.max_new_tokens,
         dose_prompts=dosed,
+        text_tokens=_text_tokens(profile),
+        facts=params.behaviours.test * len(profile.behaviours) + capitals,
+        fact_tokens=_FACT_TOKENS,
+        nulls=len(profile.nulls),
     )
     said = f" for {work.prompts} prompts of at most {work.longest} tokens, {work.active:.0f} active features"
     return work, f"{said} a layer and token{'' if known else ' (assumed)'}"
@@ -92,6 +111,12 @@ def _lengths(path: Path, prompts: int | None, tokens: int | None) -> tuple[list[
     if path.is_file() and prompts is None and tokens is None:
         return [len(prompt.token_ids) for prompt in read_prompts(path)] or [_TOKENS], True
     return [tokens or _TOKENS] * (prompts or _PROMPTS), False
+
+
+def _text_tokens(profile: Profile) -> int:
+    if profile.texts is None or not Path(profile.texts).is_file():
+        return 0
+    return Path(profile.texts).stat().st_size // _CHARACTERS
 
 
 def _active(path: Path) -> float | None:

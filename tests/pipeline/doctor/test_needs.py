@@ -6,14 +6,25 @@ from pathlib import Path
 import pytest
 from transformers import Gemma2Config, Gemma3TextConfig, LlamaConfig, PretrainedConfig, Qwen3Config
 
+from pipeline.doctor.beside_models import (
+    batch_bytes,
+    context_bytes,
+    forced_bytes,
+    held_bytes,
+    norm_bytes,
+    read_bytes,
+    sampled_bytes,
+)
 from pipeline.doctor.machine import Machine
 from pipeline.doctor.needs import Need, health_bytes, loaded, needs
 from pipeline.doctor.shapes import Shape, shape_of
 from pipeline.doctor.terminal import duration, lacks, size, table
+from pipeline.doctor.tracing import traced
 from pipeline.doctor.work import Work
 from pipeline.models.base_forms import empty_model
 from pipeline.models.transcoders import TranscoderFacts
 from pipeline.params.project import load_params
+from store.schema.vocabulary import PART_SETS
 from tests.support.places import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -26,6 +37,10 @@ WORK = Work(
     questions=8,
     answer_tokens=100,
     dose_prompts=5,
+    text_tokens=1000,
+    facts=80,
+    fact_tokens=24,
+    nulls=0,
 )
 LLAMA = LlamaConfig(
     vocab_size=128_256,
@@ -112,7 +127,9 @@ def test_nothing_grows_faster_than_its_cause() -> None:
     shape = public(LLAMA, 131_072, ("model.layers.3.mlp.down_proj",))
 
     def total(shape: Shape, work: Work) -> dict[str, float]:
-        return {n.stages: n.memory for n in needs(shape, work, PARAMS, resident=True, on_gpu=False)}
+        return {
+            n.stages: n.memory for n in needs(shape, work, PARAMS, resident=True, on_gpu=False, mapped=True)
+        }
 
     once = total(shape, WORK)
     for larger in (
@@ -134,7 +151,7 @@ def test_answers_take_as_many_texts_as_a_question_has() -> None:
         params = PARAMS.model_copy(
             update={"answers": PARAMS.answers.model_copy(update={"samples": samples, "batch": batch})}
         )
-        found = needs(shape, WORK, params, resident=True, on_gpu=True)
+        found = needs(shape, WORK, params, resident=True, on_gpu=True, mapped=False)
         return {need.stages: need.device for need in found}["answers, baseline"]
 
     assert answers(50, 256) == answers(256, 50) == answers(None, 50)
@@ -146,12 +163,96 @@ def test_loading_and_switching_count_where_features_are_read() -> None:
     shape = public(LLAMA, 16_384, changed)
 
     def read(shape: Shape) -> int:
-        found = needs(shape, WORK, PARAMS, resident=True, on_gpu=True)
-        return {need.stages: need.device for need in found}["activations, features"]
+        found = needs(shape, WORK, PARAMS, resident=True, on_gpu=True, mapped=False)
+        return {need.stages: need.device for need in found}["activations, components, features"]
 
     assert read(shape) == loaded(shape, resident=True)[0]  # of bfloat16 more is there while it is loaded
     exact = replace(shape, itemsize=4, stored=4)
     assert read(exact) == loaded(exact, resident=True)[1] + 4 * shape.changed
+
+
+def test_graphs_at_many_doses_are_sparse_by_layers_and_tokens() -> None:
+    work, nodes = replace(WORK, longest=20, active=10.0), 3040 + 17 * 20 + 20  # 10 a layer at 19 tokens
+    takes = [traced(public(LLAMA, 131_072), work, PARAMS, doses, attention=False).memory for doses in (8, 9)]
+    assert takes[1] - takes[0] == 4 * nodes**2 + 8 * (3040 * nodes // 4)
+    assert takes[1] - 9 * (takes[1] - takes[0]) == 20 * (3040 * nodes // 4)
+
+
+def test_tables_of_contexts_hold_what_fires() -> None:
+    shape = public(LLAMA, 131_072)
+    silent, some, all_ = (
+        context_bytes(shape, replace(WORK, text_tokens=tokens), PARAMS) for tokens in (0, 1000, 10**6)
+    )
+    a_feature = 8 * 24 * 12 + 2 * 8 * 20  # contexts, window; bins
+    assert some - silent == 16 * 60 * 1000 * a_feature
+    assert all_ - silent == 16 * 131_072 * a_feature
+    adapted = replace(shape, n_adapters=1)
+    many = replace(WORK, text_tokens=10**6)
+    assert context_bytes(adapted, many, PARAMS) - all_ == 16 * 131_072 * 8 * 24 * 8  # base's are kept
+
+
+def test_promoted_tokens_are_read_off_an_unembedding_in_float32() -> None:
+    shape = public(LLAMA, 16_384)
+    assert read_bytes(shape) - read_bytes(replace(shape, itemsize=4)) == 4 * 128_256 * 2048
+
+
+def test_a_batch_of_steered_answers_and_facts_read_at_once() -> None:
+    shape = public(LLAMA, 16_384)
+    assert sampled_bytes(shape, WORK, 1024) == 1024 * sampled_bytes(shape, WORK, 1)
+    assert forced_bytes(shape, WORK) == 2 * 80 * 24 * 128_256 * 8
+    assert forced_bytes(replace(shape, itemsize=4), WORK) == 2 * 80 * 24 * 128_256 * 12
+
+
+def test_steering_reads_decoders_whole_and_a_mapped_encoder_by_rows() -> None:
+    shape = replace(public(LLAMA, 131_072), itemsize=4)
+
+    def steered(shape: Shape, *, mapped: bool) -> int:
+        found = needs(shape, WORK, PARAMS, resident=True, on_gpu=False, mapped=mapped)
+        return {need.stages: need.memory for need in found}["steered"]
+
+    encoders = 16 * 131_072 * 2048 * 4
+    assert steered(shape, mapped=False) - steered(shape, mapped=True) == encoders == shape.encoders
+    crossing = replace(shape, cross_layer=True)
+    assert steered(crossing, mapped=True) - steered(shape, mapped=True) == 15 * encoders // 2
+
+
+def test_lengths_of_decoders_are_taken_in_float32() -> None:
+    shape = public(LLAMA, 131_072)
+    assert norm_bytes(shape) == 4 * 131_072 * 2048
+    assert norm_bytes(replace(shape, cross_layer=True)) == 16 * norm_bytes(shape)
+    assert norm_bytes(replace(shape, itemsize=4)) == 0
+
+
+def test_trials_have_few_layers_and_validation_all() -> None:
+    def tried(shape: Shape, *, on_gpu: bool) -> list[int]:
+        found = needs(shape, WORK, PARAMS, resident=True, on_gpu=on_gpu, mapped=not on_gpu)
+        by_stage = {need.stages: need for need in found}
+        stages = "validation, behaviour_interventions, recipes", "interventions"
+        return [by_stage[stage].memory for stage in stages]
+
+    shape, layer = public(LLAMA, 131_072), 4 * 64 * 131_072
+    # Twice all layers and a set of ten's; four times six layers and a trial's two; one that is changed.
+    assert tried(shape, on_gpu=True) == [(32 + 11) * layer, (24 + 3) * layer]
+    on_cpu = tried(shape, on_gpu=False)
+    longer = replace(shape, d_transcoder=131_072 + 1000)
+    assert all(more > less for more, less in zip(tried(longer, on_gpu=False), on_cpu, strict=True))
+
+
+def test_what_stays_frozen_is_held_in_every_layer() -> None:
+    shape = replace(public(LLAMA, 16_384), itemsize=4)
+    held = batch_bytes(shape, WORK, frozen=True) - batch_bytes(shape, WORK, frozen=False)
+    assert held == 2048 * 4 * 16 * (32 * 64 + 2 * 2048)  # patterns; inputs and outputs of MLPs
+
+
+def test_faithfulness_holds_whole_dictionaries() -> None:
+    shape = public(LLAMA, 131_072)
+    layers = 16 * 64 * 131_072 * 2
+    with_null, without = (held_bytes(shape, replace(WORK, nulls=n), PARAMS) for n in (1, 0))
+    assert layers <= with_null - without <= 1.1 * layers
+    assert without >= (2 + 2 * len(PART_SETS)) * layers
+    # A narrow dictionary is outweighed by what gradients need of a wide model.
+    wide = replace(shape, d_transcoder=1000)
+    assert held_bytes(replace(wide, d_mlp=2 * wide.d_mlp), WORK, PARAMS) > held_bytes(wide, WORK, PARAMS)
 
 
 def test_a_stage_without_room_is_found() -> None:
