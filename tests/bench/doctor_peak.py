@@ -262,19 +262,11 @@ def _run(
         pass
 
 
-MEASURED: Final = {
-    "health": health,
-    "graphs": graphs,
-    "dose": dose,
-    "activations": activations,
-    "features": features,
-    "answers": answers,
-    "steered": steered,
-    "facts": facts,
-    "validation": validation,
-    "interventions": interventions,
-    "faithfulness": faithfulness,
-}
+_MEASURED: Final = (
+    *(health, graphs, dose, activations, features, answers),
+    *(steered, facts, validation, interventions, faithfulness),
+)
+MEASURED: Final = {each.__name__: each for each in _MEASURED}
 
 
 def measure(folder: str, dtype: str, what: str, n_tokens: int) -> None:
