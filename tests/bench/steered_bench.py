@@ -26,7 +26,7 @@ _TOGETHER: Final = 6
 """Settings of one batch: about as many answers as the stage has in one."""
 _ALONE: Final = 2
 """Settings that `generate` is called for in each round."""
-_ROUNDS: Final = 3
+_ROUNDS: Final = 7
 _VALUE: Final = 2.0
 
 
